@@ -1,0 +1,53 @@
+"""The language of documents: segments of raw content, their codes, and the tokens of a whole document.
+
+Knows no tokenizer, no vocabulary and no files.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Raw content of one modality: a string for "text", a PIL image for "image".
+
+    `learn=False` excludes the segment from the loss.
+    """
+
+    modality: str
+    content: Any
+    learn: bool = True
+
+
+Document = tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A segment as local codes 0..size-1 of its modality; `shape` is (N,) for text and (rows, columns) for images."""
+
+    modality: str
+    codes: Int64[Tensor, " n"]
+    shape: tuple[int, ...]
+    learn: bool = True
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A document as joint ids with their (time, row, column) positions; `learn` marks the ids with a loss."""
+
+    ids: Int64[Tensor, " t"]
+    positions: Int64[Tensor, "t 3"]
+    learn: Bool[Tensor, " t"]
+
+    def __len__(self) -> int:
+        return self.ids.numel()
+
+
+def same(a: Codes, b: Codes) -> bool:
+    """Whether two segments hold the same codes in the same shape."""
+    return a.modality == b.modality and tuple(a.shape) == tuple(b.shape) and torch.equal(a.codes, b.codes)
