@@ -1,0 +1,79 @@
+"""Small modalities and random documents for tests: no network, no picture."""
+
+import random
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from unitok.codec import Codec
+from unitok.document import Codes
+from unitok.modalities.base import Modality
+from unitok.modalities.text import TextModality
+
+
+class GridModality(Modality):
+    """Codes on a grid: of one shape, or of any shape up to `max_side` with a header of two codes."""
+
+    def __init__(self, name="image", codebook=7, shape=None, max_side=4):
+        self.name, self.codebook, self.shape, self.max_side = name, codebook, shape, max_side
+        self.size = codebook + (0 if shape else max_side)
+
+    @property
+    def cells(self):
+        return range(self.codebook)
+
+    @property
+    def header_length(self):
+        return 0 if self.shape else 2
+
+    def header_codes(self):
+        return range(self.codebook, self.size)
+
+    def header(self, shape):
+        return () if self.shape else tuple(self.codebook + side - 1 for side in shape)
+
+    def shape_of(self, header):
+        return self.shape or tuple(code - self.codebook + 1 for code in header)
+
+    def encode(self, content):
+        return content.flatten(), tuple(content.shape)
+
+    def decode(self, codes, shape):
+        return codes.view(*shape)
+
+    def grid(self, shape):
+        rows, columns = shape
+        return torch.tensor([(0, r, c) for r in range(rows) for c in range(columns)])
+
+    def fingerprint(self):
+        return f"{self.name}:{self.codebook}:{self.shape}:{self.max_side}"
+
+
+def byte_text() -> TextModality:
+    """Text of 256 byte codes."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return TextModality(tokenizer)
+
+
+def tiny_codec(*, shape=None, positions="grid", more=()) -> Codec:
+    """Text and images (of any size where `shape` is None), plus `more` modalities."""
+    return Codec([byte_text(), GridModality(shape=shape), *more], positions=positions)
+
+
+def random_codes(codec: Codec, rng: random.Random) -> list[Codes]:
+    """A random document of 0 to 4 segments."""
+    return [_random_segment(codec, rng) for _ in range(rng.randrange(5))]
+
+
+def _random_segment(codec: Codec, rng: random.Random) -> Codes:
+    modality = codec.modalities[rng.choice(list(codec.modalities))]
+    if modality.open_ended:
+        shape = (rng.randrange(6),)
+    else:
+        shape = modality.shape or tuple(rng.randint(1, modality.max_side) for _ in range(2))
+    count = shape[0] if modality.open_ended else shape[0] * shape[1]
+    codes = torch.tensor([rng.randrange(len(modality.cells)) for _ in range(count)], dtype=torch.long)
+    return Codes(modality.name, codes, shape, learn=rng.random() < 0.8)

@@ -1,0 +1,86 @@
+"""Documents -> rows of a batch: the only place that shifts and pads. Knows ids, not what they mean.
+
+A document of n ids gives n - 1 pairs (id, next id), so that no target crosses a document and no place is spent on
+predicting from a document's last id.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from unitok.document import Tokens
+
+IGNORED = -100
+
+
+class Batch(NamedTuple):
+    """Rows of packed documents. `document` numbers them within a row, -1 is padding; targets of -100 have no loss."""
+
+    ids: Int64[Tensor, "b t"]
+    positions: Int64[Tensor, "b t 3"]
+    document: Int64[Tensor, "b t"]
+    targets: Int64[Tensor, "b t"]
+
+    @property
+    def one_per_row(self) -> bool:
+        """Whether no row holds a second document, so that plain causal attention is enough."""
+        return not bool((self.document > 0).any())
+
+    @property
+    def padding(self) -> float:
+        """Share of places that hold no document."""
+        return float((self.document < 0).float().mean())
+
+
+def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
+    """Bins of indices whose lengths sum to at most `capacity`: best fit decreasing, deterministic.
+
+    Raises:
+        ValueError: a length exceeds the capacity.
+    """
+    bins: list[list[int]] = []
+    space: list[tuple[int, int]] = []  # (free, bin), sorted
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        length = lengths[index]
+        if length > capacity:
+            raise ValueError(f"document {index} takes {length} places; a row has {capacity}")
+        place = bisect_left(space, (length, -1))
+        free, which = space.pop(place) if place < len(space) else (capacity, len(bins))
+        if which == len(bins):
+            bins.append([])
+        bins[which].append(index)
+        insort(space, (free - length, which))
+    return sorted(bins)
+
+
+def pack(documents: Sequence[Tokens], *, length: int, pad: int) -> Batch:
+    """A batch of rows of `length` places, as few as best fit finds.
+
+    Args:
+        documents: each takes one place less than it has ids.
+        length: places of a row.
+        pad: id that fills the rest.
+
+    Raises:
+        ValueError: a document is longer than a row.
+    """
+    rows = best_fit([len(tokens) - 1 for tokens in documents], length)
+    ids = torch.full((len(rows), length), pad, dtype=torch.long)
+    positions = torch.zeros(len(rows), length, 3, dtype=torch.long)
+    document = torch.full((len(rows), length), -1, dtype=torch.long)
+    targets = torch.full((len(rows), length), IGNORED, dtype=torch.long)
+    for row, members in enumerate(rows):
+        start = 0
+        for number, index in enumerate(members):
+            tokens = documents[index]
+            places = slice(start, start + len(tokens) - 1)
+            ids[row, places] = tokens.ids[:-1]
+            positions[row, places] = tokens.positions[:-1]
+            document[row, places] = number
+            targets[row, places] = torch.where(tokens.learn[1:], tokens.ids[1:], IGNORED)
+            start = places.stop
+    return Batch(ids, positions, document, targets)

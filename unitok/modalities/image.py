@@ -1,0 +1,133 @@
+"""Images as the codes of a trained tokenizer. Knows pixels and grids, no joint ids."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from unitok.modalities.base import Modality
+from unitok.models.autoencoder import ImageTokenizer
+
+
+def to_pixels(image: Image.Image) -> Float[Tensor, "3 h w"]:
+    """RGB values in [-1, 1] of a PIL image."""
+    values = np.asarray(image.convert("RGB"), dtype=np.float32)
+    return torch.from_numpy(values / 127.5 - 1).permute(2, 0, 1)
+
+
+def to_image(pixels: Float[Tensor, "3 h w"]) -> Image.Image:
+    """A PIL image of RGB values in [-1, 1]; values outside are cut off."""
+    values = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return Image.fromarray(values.permute(1, 2, 0).cpu().numpy())
+
+
+class ImageModality(Modality):
+    """PIL images through an `ImageTokenizer`.
+
+    With `shape` every image is resized and centre-cropped to that many cells. Without it an image keeps its own size
+    (rounded to whole cells, at most `max_side` a side) and two header codes, rows and columns, precede its codes.
+
+    Args:
+        tokenizer: pixels <-> codebook indices.
+        shape: (rows, columns) in cells of `tokenizer.factor` pixels; None for any size.
+        max_side: most cells a side where `shape` is None.
+    """
+
+    name = "image"
+
+    def __init__(self, tokenizer: ImageTokenizer, *, shape: tuple[int, int] | None, max_side: int = 64):
+        self.tokenizer = tokenizer.eval()
+        self.shape = tuple(shape) if shape is not None else None
+        self.max_side = max_side
+        self.codebook_size = tokenizer.config.codebook_size
+        self.size = self.codebook_size + (0 if shape else max_side)
+
+    @property
+    def cells(self) -> range:
+        return range(self.codebook_size)
+
+    @property
+    def header_length(self) -> int:
+        return 0 if self.shape else 2
+
+    def header_codes(self) -> range:
+        return range(self.codebook_size, self.size)
+
+    def header(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if self.shape is not None:
+            if tuple(shape) != self.shape:
+                raise ValueError(f"images of this model have {self.shape} cells, not {tuple(shape)}")
+            return ()
+        if len(shape) != 2 or not all(1 <= side <= self.max_side for side in shape):
+            raise ValueError(f"an image has 1 to {self.max_side} cells a side, not {tuple(shape)}")
+        return tuple(self.codebook_size + side - 1 for side in shape)
+
+    def shape_of(self, header: Sequence[int]) -> tuple[int, int]:
+        if self.shape is not None:
+            return self.shape
+        rows, columns = (code - self.codebook_size + 1 for code in header)
+        return rows, columns
+
+    def fit(self, image: Image.Image) -> Image.Image:
+        """The image at a size that the tokenizer takes: resized and centre-cropped."""
+        if not isinstance(image, Image.Image):
+            raise ValueError(f"an image segment holds a PIL image, not {type(image).__name__}")
+        factor = self.tokenizer.config.factor
+        rows, columns = self.shape or (
+            min(self.max_side, max(1, round(side / factor))) for side in (image.height, image.width)
+        )
+        size = (columns * factor, rows * factor)
+        image = image.convert("RGB")
+        return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+
+    def encode(self, content: Image.Image) -> tuple[Int64[Tensor, " n"], tuple[int, ...]]:
+        return self.encode_many([content])[0]
+
+    def decode(self, codes: Int64[Tensor, " n"], shape: tuple[int, ...]) -> Image.Image:
+        return self.decode_many([codes], [shape])[0]
+
+    @torch.inference_mode()
+    def encode_many(self, contents: Sequence[Image.Image]) -> list[tuple[Int64[Tensor, " n"], tuple[int, ...]]]:
+        pixels = [to_pixels(self.fit(image)) for image in contents]
+        codes: list = [None] * len(pixels)
+        for rows in _same_size(pixels):
+            grids = self.tokenizer.encode(torch.stack([pixels[i] for i in rows]).to(self.device)).codes.cpu()
+            for i, grid in zip(rows, grids, strict=True):
+                codes[i] = (grid.flatten(), tuple(grid.shape))
+        return codes
+
+    @torch.inference_mode()
+    def decode_many(
+        self, codes: Sequence[Int64[Tensor, " n"]], shapes: Sequence[tuple[int, ...]]
+    ) -> list[Image.Image]:
+        grids = [c.view(*shape) for c, shape in zip(codes, shapes, strict=True)]
+        images: list = [None] * len(grids)
+        for rows in _same_size(grids):
+            pixels = self.tokenizer.decode(torch.stack([grids[i] for i in rows]).to(self.device)).float().cpu()
+            for i, image in zip(rows, pixels, strict=True):
+                images[i] = to_image(image)
+        return images
+
+    def grid(self, shape: tuple[int, ...]) -> Int64[Tensor, "n 3"]:
+        rows, columns = shape
+        cells = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).view(-1, 2)
+        return torch.cat((torch.zeros(rows * columns, 1, dtype=torch.long), cells), dim=1)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tokenizer's weights are."""
+        return next(self.tokenizer.parameters()).device
+
+    def fingerprint(self) -> str:
+        return f"{self.tokenizer.fingerprint()}:{self.shape or self.max_side}"
+
+
+def _same_size(tensors: Sequence[Tensor]) -> list[list[int]]:
+    """Indices of the tensors, grouped by size."""
+    groups: dict[torch.Size, list[int]] = {}
+    for i, tensor in enumerate(tensors):
+        groups.setdefault(tensor.shape, []).append(i)
+    return list(groups.values())

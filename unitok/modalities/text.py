@@ -1,0 +1,90 @@
+"""Text as byte-level BPE codes. Knows no control ids: whatever a user types becomes ordinary codes."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from jaxtyping import Int64
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
+
+from unitok.modalities.base import Modality
+
+
+def train_bpe(texts: Iterable[str], *, size: int = 1024) -> Tokenizer:
+    """A byte-level BPE of at most `size` codes (256 bytes and the merges), with no special token."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def clean(text: str) -> str:
+    """`text` with lone surrogates, which UTF-8 cannot hold, replaced by U+FFFD."""
+    return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
+
+
+class TextModality(Modality):
+    """Strings through a `tokenizers` tokenizer.
+
+    Special tokens of a given tokenizer are demoted: their names in a text are read letter by letter, so that text
+    never becomes a control id. Codes of a text are those of its tokenizer.
+
+    Args:
+        tokenizer: a byte-level tokenizer.
+        max_bytes: longest text accepted, in UTF-8 bytes.
+    """
+
+    name = "text"
+
+    def __init__(self, tokenizer: Tokenizer, *, max_bytes: int = 65_536):
+        self.tokenizer = tokenizer
+        self.max_bytes = max_bytes
+        self.size = tokenizer.get_vocab_size(with_added_tokens=True)
+        self._demote()
+
+    def _demote(self) -> None:
+        self.tokenizer.encode_special_tokens = True  # kept neither in tokenizer.json nor by pickle
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self._demote()
+
+    @classmethod
+    def from_file(cls, path: str | Path, **options) -> "TextModality":
+        """From a `tokenizer.json`. Raises ValueError where the file is missing or no tokenizer."""
+        try:
+            return cls(Tokenizer.from_file(str(path)), **options)
+        except Exception as error:  # the library raises plain Exception
+            raise ValueError(f"{path}: not a readable tokenizer.json ({error})") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write `tokenizer.json`."""
+        self.tokenizer.save(str(path))
+
+    def encode(self, content: str) -> tuple[Int64[Tensor, " n"], tuple[int, ...]]:
+        if not isinstance(content, str):
+            raise ValueError(f"a text segment holds a str, not {type(content).__name__}: {content!r:.80}")
+        if len(content) > self.max_bytes or len(content.encode("utf-8", "replace")) > self.max_bytes:
+            raise ValueError(f"the text has {len(content)} characters; the limit is {self.max_bytes} UTF-8 bytes")
+        ids = self.tokenizer.encode(clean(content), add_special_tokens=False).ids
+        return torch.tensor(ids, dtype=torch.long), (len(ids),)
+
+    def decode(self, codes: Int64[Tensor, " n"], shape: tuple[int, ...] = ()) -> str:
+        return self.tokenizer.decode(codes.tolist(), skip_special_tokens=False)
+
+    def grid(self, shape: tuple[int, ...]) -> Int64[Tensor, "n 3"]:
+        return torch.arange(shape[0])[:, None].expand(-1, 3)
+
+    @property
+    def open_ended(self) -> bool:
+        return True
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.tokenizer.to_str().encode()).hexdigest()

@@ -1,0 +1,60 @@
+"""Grouped-query attention with per-head QK-norm and rotary positions. Knows masks, not documents."""
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from unitok.models.cache import Cache
+from unitok.models.rotary import rotate
+
+
+def document_mask(document: Int64[Tensor, "b t"]) -> Bool[Tensor, "b 1 t t"]:
+    """Causal attention inside each document; padding (-1) sees itself only, so that no row is empty."""
+    tokens = document.shape[1]
+    causal = torch.ones(tokens, tokens, dtype=torch.bool, device=document.device).tril()
+    alike = document[:, :, None] == document[:, None, :]
+    padding = (document < 0)[:, :, None]
+    alone = torch.eye(tokens, dtype=torch.bool, device=document.device)
+    return (causal & torch.where(padding, alone, alike)).unsqueeze(1)
+
+
+class Attention(nn.Module):
+    """Softmax attention of `heads` queries over `kv_heads` keys; queries, keys and values share one projection."""
+
+    def __init__(
+        self, *, width: int, heads: int, kv_heads: int, head_width: int, qk_norm: bool, norm_eps: float, layer: int
+    ):
+        super().__init__()
+        self.heads, self.kv_heads, self.head_width, self.layer = heads, kv_heads, head_width, layer
+        self.qkv = nn.Linear(width, (heads + 2 * kv_heads) * head_width, bias=False)
+        self.out = nn.Linear(heads * head_width, width, bias=False)
+        self.query_norm = nn.RMSNorm(head_width, eps=norm_eps) if qk_norm else nn.Identity()
+        self.key_norm = nn.RMSNorm(head_width, eps=norm_eps) if qk_norm else nn.Identity()
+
+    def forward(
+        self,
+        x: Float[Tensor, "b t d"],
+        cos: Float[Tensor, "b t w"],
+        sin: Float[Tensor, "b t w"],
+        *,
+        mask: Bool[Tensor, "b 1 t s"] | None,
+        cache: Cache | None,
+    ) -> Float[Tensor, "b t d"]:
+        """`mask=None` is plain causal attention over the row."""
+        sizes = (self.heads, self.kv_heads, self.kv_heads)
+        heads = self.qkv(x).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
+        queries, keys, values = heads.split(sizes, dim=1)
+        queries = rotate(self.query_norm(queries), cos, sin)
+        keys = rotate(self.key_norm(keys), cos, sin)
+        if cache is not None:
+            keys, values = cache.write(self.layer, keys, values)
+        attended = F.scaled_dot_product_attention(
+            queries,
+            keys.to(queries.dtype),
+            values.to(queries.dtype),
+            attn_mask=mask,
+            is_causal=mask is None,
+            enable_gqa=self.heads != self.kv_heads,
+        )
+        return self.out(attended.transpose(1, 2).flatten(2))

@@ -1,0 +1,36 @@
+"""Rotary positions with three axes (time, row, column). Knows angles, not tokens.
+
+With equal coordinates on all axes this is exactly the one-dimensional rotary embedding (RoFormer, arXiv:2104.09864,
+eq. 34); with different ones it is M-RoPE (Qwen2-VL, arXiv:2409.12191) with the axes interleaved over the
+frequencies, so that each axis has fast and slow ones.
+"""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+def axis_of_frequency(frequencies: int) -> Int64[Tensor, " f"]:
+    """Which axis (0 time, 1 row, 2 column) turns each frequency: time, row, column, time, row, column, …"""
+    return torch.arange(frequencies) % 3
+
+
+def rotary_angles(
+    positions: Int64[Tensor, "*b t 3"], *, head_width: int, base: float
+) -> tuple[Float[Tensor, "*b t w"], Float[Tensor, "*b t w"]]:
+    """Cosines and sines of every token's angles, in float32; `w` is the head width."""
+    half = head_width // 2
+    speed = base ** (-torch.arange(half, dtype=torch.float32, device=positions.device) / half)
+    axes = axis_of_frequency(half).to(positions.device)
+    angles = positions.float().index_select(-1, axes) * speed
+    angles = torch.cat((angles, angles), dim=-1)
+    return angles.cos(), angles.sin()
+
+
+def rotate(
+    x: Float[Tensor, "b h t w"], cos: Float[Tensor, "b t w"], sin: Float[Tensor, "b t w"]
+) -> Float[Tensor, "b h t w"]:
+    """Turn each pair (x_i, x_{i+w/2}) by its angle; computed in float32, returned in the dtype of `x`."""
+    first, second = x.float().chunk(2, dim=-1)
+    turned = torch.cat((-second, first), dim=-1)
+    return (x.float() * cos.unsqueeze(1) + turned * sin.unsqueeze(1)).to(x.dtype)

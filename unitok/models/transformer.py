@@ -1,0 +1,174 @@
+"""The decoder-only transformer: a pure function of ids, positions and cache. Knows no tokenizer and no files.
+
+The block is Qwen3's (arXiv:2505.09388): pre-RMSNorm, grouped-query attention with per-head QK-norm, SwiGLU, rotary
+positions, no biases.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from unitok.models.attention import Attention, document_mask
+from unitok.models.cache import Cache
+from unitok.models.rotary import rotary_angles
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Sizes of a transformer.
+
+    Args:
+        vocab_size: number of joint ids.
+        width: channels of the residual stream.
+        layers: number of blocks.
+        heads: query heads.
+        kv_heads: key-value heads; divides `heads`.
+        head_width: channels of a head; even.
+        hidden: channels inside the SwiGLU.
+        rope_base: longest wavelength of the rotary positions, over 2π.
+        norm_eps: epsilon of the RMSNorms.
+        qk_norm: normalise queries and keys per head (Qwen3); false is Llama's block.
+        tie_embeddings: the head shares the embedding's matrix.
+        max_length: most tokens of a document.
+    """
+
+    vocab_size: int
+    width: int = 256
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 4
+    head_width: int = 64
+    hidden: int = 768
+    rope_base: float = 10_000.0
+    norm_eps: float = 1e-6
+    qk_norm: bool = True
+    tie_embeddings: bool = False
+    max_length: int = 1024
+
+    def __post_init__(self):
+        if self.heads % self.kv_heads:
+            raise ValueError(f"kv_heads={self.kv_heads} does not divide heads={self.heads}")
+        if self.head_width % 2:
+            raise ValueError(f"head_width={self.head_width} is odd; rotary positions need pairs")
+
+
+class FeedForward(nn.Module):
+    """SwiGLU (Shazeer, arXiv:2002.05202, eq. 6); gate and up share one projection."""
+
+    def __init__(self, width: int, hidden: int):
+        super().__init__()
+        self.gate_up = nn.Linear(width, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each on a normalised copy of the residual stream."""
+
+    def __init__(self, config: TransformerConfig, layer: int):
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(config.width, eps=config.norm_eps)
+        self.attention = Attention(
+            width=config.width,
+            heads=config.heads,
+            kv_heads=config.kv_heads,
+            head_width=config.head_width,
+            qk_norm=config.qk_norm,
+            norm_eps=config.norm_eps,
+            layer=layer,
+        )
+        self.feed_forward_norm = nn.RMSNorm(config.width, eps=config.norm_eps)
+        self.feed_forward = FeedForward(config.width, config.hidden)
+
+    def forward(self, x: Float[Tensor, "b t d"], cos: Tensor, sin: Tensor, **context) -> Float[Tensor, "b t d"]:
+        x = x + self.attention(self.attention_norm(x), cos, sin, **context)
+        return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+class Transformer(nn.Module):
+    """Embedding, blocks, final norm and head."""
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.width)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
+        self.norm = nn.RMSNorm(config.width, eps=config.norm_eps)
+        self.unembedding = nn.Linear(config.width, config.vocab_size, bias=False)
+        self._initialise()
+        if config.tie_embeddings:
+            self.unembedding.weight = self.embedding.weight
+
+    def _initialise(self) -> None:
+        for name, weight in self.named_parameters():
+            if weight.ndim == 2:
+                into_stream = name.endswith(("out.weight", "down.weight"))
+                nn.init.normal_(weight, std=0.02 / (math.sqrt(2 * self.config.layers) if into_stream else 1))
+
+    def forward(
+        self,
+        ids: Int64[Tensor, "b t"],
+        positions: Int64[Tensor, "b t 3"],
+        *,
+        document: Int64[Tensor, "b t"] | None = None,
+        cache: Cache | None = None,
+    ) -> Float[Tensor, "b t d"]:
+        """Hidden states from which the head predicts each next id.
+
+        Args:
+            document: number of the document each token belongs to, -1 for padding; attention stays inside it.
+                None: every row is one document, padded at its end.
+            cache: keys and values of the tokens before these; extended in place. `document` must then be None.
+        """
+        cos, sin = rotary_angles(positions, head_width=self.config.head_width, base=self.config.rope_base)
+        if cache is not None:
+            mask = cache.reserve(ids.shape[1])
+        else:
+            mask = None if document is None else document_mask(document)
+        x = self.embedding(ids)
+        for block in self.blocks:
+            x = block(x, cos, sin, mask=mask, cache=cache)
+        return self.norm(x)
+
+    def head(
+        self, hidden: Float[Tensor, "*b d"], block: range | Sequence[int] | None = None
+    ) -> Float[Tensor, "*b n"]:
+        """Logits of the ids in `block` alone (all ids if None), in float32."""
+        weight = self.unembedding.weight
+        if isinstance(block, range):
+            weight = weight[block.start : block.stop]
+        elif block is not None:
+            weight = weight[list(block)]
+        return F.linear(hidden, weight.to(hidden.dtype)).float()
+
+    def new_cache(self, rows: int, length: int) -> Cache:
+        """An empty cache on the model's device, in its dtype."""
+        weight = self.embedding.weight
+        return Cache(
+            layers=self.config.layers,
+            rows=rows,
+            length=length,
+            kv_heads=self.config.kv_heads,
+            head_width=self.config.head_width,
+            device=weight.device,
+            dtype=weight.dtype,
+        )
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of weights."""
+        return sum(weight.numel() for weight in self.parameters())
+
+
+def empty(config: TransformerConfig) -> Transformer:
+    """A transformer without memory for its weights, to be filled by `load_state_dict(…, assign=True)`."""
+    with torch.device("meta"):
+        return Transformer(config)

@@ -1,0 +1,127 @@
+"""The id layout: the only place that adds or subtracts an offset, and the only one that knows special ids.
+
+    text:  code0 … codeN-1  end  begin | pad  document_begin  document_end | image:  code0 … codeM-1  end  begin | …
+
+Text comes first, so its ids are its tokenizer's own. A modality added later gets ids after all the others.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from jaxtyping import Int64
+from torch import Tensor
+
+
+class Group(NamedTuple):
+    """Ids among which one target is predicted, and the modality whose loss it belongs to."""
+
+    name: str
+    modality: str
+    ids: range | tuple[int, ...]
+
+
+class Vocabulary:
+    """Joint ids of several modalities.
+
+    Args:
+        sizes: number of codes of each modality, in order; "text" comes first.
+
+    Example:
+        >>> words = Vocabulary({"text": 300, "image": 64})
+        >>> words.end("text"), words.begin("text"), words.pad, words.document_begin, words.document_end
+        (300, 301, 302, 303, 304)
+        >>> words.codes("image"), words.end("image"), words.begin("image"), words.size
+        (range(305, 369), 369, 370, 371)
+    """
+
+    def __init__(self, sizes: Mapping[str, int]):
+        if next(iter(sizes), None) != "text":
+            raise ValueError(f"the first modality must be 'text', not {list(sizes)}")
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"modality {name!r} has {size} codes")
+        self.sizes = dict(sizes)
+        self.pad = self.sizes["text"] + 2
+        self.document_begin = self.pad + 1
+        self.document_end = self.pad + 2
+        self._starts, start = {"text": 0}, self.document_end + 1
+        for name in list(self.sizes)[1:]:
+            self._starts[name], start = start, start + self.sizes[name] + 2
+        self.size = start
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names, in the order of their ids."""
+        return tuple(self.sizes)
+
+    def start(self, name: str) -> int:
+        """First id of a modality. Raises ValueError for an unknown one."""
+        if name not in self._starts:
+            raise ValueError(f"unknown modality {name!r}; this vocabulary has {', '.join(self.sizes)}")
+        return self._starts[name]
+
+    def codes(self, name: str) -> range:
+        """Ids of a modality's codes."""
+        return range(self.start(name), self.start(name) + self.sizes[name])
+
+    def end(self, name: str) -> int:
+        """Id that ends a segment."""
+        return self.start(name) + self.sizes[name]
+
+    def begin(self, name: str) -> int:
+        """Id that begins a segment."""
+        return self.end(name) + 1
+
+    def block(self, name: str) -> range:
+        """Ids of a modality's codes and its end: one slice."""
+        return range(self.start(name), self.end(name) + 1)
+
+    @cached_property
+    def starters(self) -> tuple[int, ...]:
+        """Ids that are legal between segments: every begin, and document_end."""
+        return (*(self.begin(name) for name in self.sizes), self.document_end)
+
+    def begun_by(self, token: int) -> str | None:
+        """Modality whose segment this id begins, if any."""
+        return next((name for name in self.sizes if self.begin(name) == token), None)
+
+    def to_ids(self, name: str, codes: Int64[Tensor, "*n"]) -> Int64[Tensor, "*n"]:
+        """Joint ids of local codes. Raises ValueError where a code is outside 0..size-1."""
+        size = self.sizes[name] if name in self.sizes else self.start(name)
+        if codes.numel() and not (0 <= int(codes.min()) and int(codes.max()) < size):
+            wrong = int(codes.min()) if int(codes.min()) < 0 else int(codes.max())
+            raise ValueError(f"code {wrong} of modality {name!r} is outside 0..{size - 1}")
+        return codes + self.start(name)
+
+    def to_codes(self, name: str, ids: Int64[Tensor, "*n"]) -> Int64[Tensor, "*n"]:
+        """Local codes of joint ids. Raises ValueError where an id belongs to something else."""
+        legal = self.codes(name)
+        if ids.numel() and not (legal.start <= int(ids.min()) and int(ids.max()) < legal.stop):
+            wrong = int(ids.min()) if int(ids.min()) < legal.start else int(ids.max())
+            raise ValueError(f"id {wrong} is no code of modality {name!r}, whose ids are {legal.start}..{legal.stop - 1}")
+        return ids - legal.start
+
+    def to_range(self, name: str, codes: range) -> range:
+        """Joint ids of a range of local codes."""
+        return range(self.start(name) + codes.start, self.start(name) + codes.stop)
+
+    def describe(self) -> list[tuple[str, int]]:
+        """Names and sizes in order, as saved in a model's config."""
+        return list(self.sizes.items())
+
+    def fingerprint(self) -> str:
+        """Hash of the layout; models and stores of another layout are refused by it."""
+        return hashlib.sha256(json.dumps(self.describe()).encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.describe() == other.describe()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.describe()))
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({self.sizes}, size={self.size})"
+
