@@ -6,7 +6,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from jaxtyping import install_import_hook
 
-install_import_hook("unitok", "beartype.beartype")
+import tests.typecheck
+
+install_import_hook("unitok", "tests.typecheck.check")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

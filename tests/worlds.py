@@ -26,6 +26,10 @@ class GridModality(Modality):
     def header_length(self):
         return 0 if self.shape else 2
 
+    @property
+    def largest_shape(self):
+        return self.shape or (self.max_side, self.max_side)
+
     def header_codes(self):
         return range(self.codebook, self.size)
 

@@ -127,6 +127,14 @@ class Codec:
         layout.many(self.vocabulary.to_ids(name, segment.codes), grid, learn=segment.learn)
         layout.one(self.vocabulary.end(name), learn=segment.learn and modality.open_ended)
 
+    def longest(self, name: str, *, shape: tuple[int, ...] | None = None, limit: int) -> int:
+        """Most ids that a segment takes after its begin: of this `shape` if given; open-ended ones of `limit` ids."""
+        modality = self._modality(name)
+        if modality.open_ended:
+            return limit + 1
+        shape = shape or modality.largest_shape
+        return modality.header_length + len(modality.grid(shape)) + 1
+
     def split(self, ids: Int64[Tensor, " t"]) -> list[Codes]:
         """Segments of a document's ids; the inverse of `join`. Raises ValueError where the ids are no document."""
         words, values = self.vocabulary, ids.tolist()

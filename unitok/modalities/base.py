@@ -54,6 +54,11 @@ class Modality(ABC):
         """Number of header codes before the grid: 0 where the shape is fixed or open-ended."""
         return 0
 
+    @property
+    def largest_shape(self) -> tuple[int, ...]:
+        """Shape with the most cells, where segments are not open-ended."""
+        raise ValueError(f"segments of {self.name!r} have no largest shape")
+
     def header(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Header codes that state `shape`."""
         return ()

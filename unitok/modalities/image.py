@@ -53,6 +53,10 @@ class ImageModality(Modality):
     def header_length(self) -> int:
         return 0 if self.shape else 2
 
+    @property
+    def largest_shape(self) -> tuple[int, int]:
+        return self.shape or (self.max_side, self.max_side)
+
     def header_codes(self) -> range:
         return range(self.codebook_size, self.size)
 

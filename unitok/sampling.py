@@ -1,0 +1,106 @@
+"""From logits to ids: filters, and noise that depends on nothing but its key. Knows no model and no document."""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+_GOLDEN, _MIX1, _MIX2 = (c - 2**64 for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How ids are drawn.
+
+    Args:
+        temperature: divides the logits; 0 takes the most likely id.
+        top_k: draw among the k most likely ids only; None for all.
+        top_p: draw among the fewest ids that hold this share of the probability only; None for all.
+        guidance_scale: 1 is none; s moves the logits to `free + s · (prompted - free)`, where `free` has no prompt
+            (classifier-free guidance, arXiv:2207.12598, for logits as in arXiv:2203.13131).
+        max_new_tokens: longest text, in ids.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    guidance_scale: float = 1.0
+    max_new_tokens: int = 256
+
+    def __post_init__(self):
+        if not self.temperature >= 0:
+            raise ValueError(f"temperature is 0 or more, not {self.temperature}")
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k is 1 or more, not {self.top_k}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is above 0 and at most 1, not {self.top_p}")
+        if not self.guidance_scale >= 0:
+            raise ValueError(f"guidance_scale is 0 or more, not {self.guidance_scale}")
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is 1 or more, not {self.max_new_tokens}")
+
+    @property
+    def guided(self) -> bool:
+        """Whether a second, promptless branch is needed."""
+        return self.guidance_scale != 1
+
+
+def row_key(seed: int, prompt: Int64[Tensor, " t"], copy: int) -> int:
+    """A signed 64-bit key of a row's noise: from the seed, the prompt's ids, and which of its n copies it is."""
+    digest = hashlib.sha256(f"{seed}/{copy}/{prompt.tolist()}".encode()).digest()
+    return int.from_bytes(digest[:8], "little", signed=True)
+
+
+def gumbel(
+    keys: Int64[Tensor, " b"], counters: Int64[Tensor, " b"], ids: Int64[Tensor, " n"]
+) -> Float[Tensor, "b n"]:
+    """Standard Gumbel noise as a pure function of (key, counter, id), by the splitmix64 finaliser.
+
+    The same row draws the same noise whatever its batch, its neighbours or the other legal ids are.
+    """
+    state = _mix(keys + (counters + 1) * _GOLDEN)
+    bits = _mix(state[:, None] + (ids[None, :] + 1) * _GOLDEN)
+    uniform = (_shift(bits, 11).double() + 0.5) * 2.0**-53
+    return -(-uniform.log()).log().float()
+
+
+def _mix(x: Tensor) -> Tensor:
+    x = (x ^ _shift(x, 30)) * _MIX1
+    x = (x ^ _shift(x, 27)) * _MIX2
+    return x ^ _shift(x, 31)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Logical right shift of signed 64-bit integers."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def filtered(logits: Float[Tensor, "b n"], sampling: Sampling) -> Float[Tensor, "b n"]:
+    """Logits divided by the temperature, -inf where top_k or top_p rules an id out."""
+    logits = logits / sampling.temperature
+    if sampling.top_k is not None and sampling.top_k < logits.shape[-1]:
+        border = logits.topk(sampling.top_k, dim=-1).values[:, -1:]
+        logits = logits.masked_fill(logits < border, -torch.inf)
+    if sampling.top_p is not None and sampling.top_p < 1:
+        ordered, order = logits.sort(dim=-1, descending=True)
+        probability = ordered.softmax(dim=-1)
+        before = probability.cumsum(dim=-1) - probability
+        kept = ordered.masked_fill(before >= sampling.top_p, -torch.inf)
+        logits = torch.full_like(logits, -torch.inf).scatter(-1, order, kept)
+    return logits
+
+
+def pick(
+    logits: Float[Tensor, "b n"],
+    ids: Int64[Tensor, " n"],
+    sampling: Sampling,
+    *,
+    keys: Int64[Tensor, " b"],
+    counters: Int64[Tensor, " b"],
+) -> Int64[Tensor, " b"]:
+    """One id a row, drawn from the filtered softmax by the Gumbel-max trick; the most likely one at temperature 0."""
+    if sampling.temperature == 0:
+        return ids[logits.argmax(dim=-1)]
+    return ids[(filtered(logits, sampling) + gumbel(keys, counters, ids)).argmax(dim=-1)]
