@@ -6,7 +6,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from jaxtyping import install_import_hook
 
-import tests.typecheck
+import tests.typecheck  # noqa: F401  (the hook names it)
 
 install_import_hook("unitok", "tests.typecheck.check")
 

@@ -6,12 +6,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.worlds import GridModality, random_codes, tiny_codec
 
+from tests.worlds import GridModality, random_codes, tiny_codec
 from unitok.document import Codes, Segment, same
 
 CODECS = [
-    tiny_codec(shape=shape, positions=positions) for shape in (None, (2, 3)) for positions in ("grid", "sequential")
+    tiny_codec(shape=shape, positions=positions)
+    for shape in (None, (2, 3))
+    for positions in ("grid", "sequential")
 ]
 
 
@@ -116,7 +118,16 @@ def test_segments_of_several_documents_are_encoded_together_and_come_back_in_pla
     assert back[0][0].content == "a cat" and back[2][1].content == "ü"
 
 
-CONTROL_NAMES = ["<pad>", "<document_begin>", "<|endoftext|>", "<boi>", "</s>", "[PAD]", "<image>", "<|im_start|>"]
+CONTROL_NAMES = [
+    "<pad>",
+    "<document_begin>",
+    "<|endoftext|>",
+    "<boi>",
+    "</s>",
+    "[PAD]",
+    "<image>",
+    "<|im_start|>",
+]
 
 
 @given(st.text(max_size=40), st.sampled_from(CONTROL_NAMES), st.text(max_size=40))

@@ -4,8 +4,8 @@ import random
 
 import pytest
 import torch
-from tests.worlds import random_codes, tiny_codec
 
+from tests.worlds import random_codes, tiny_codec
 from unitok.document import Codes, same
 from unitok.generate import generate, stream
 from unitok.models.transformer import Transformer, TransformerConfig
@@ -34,7 +34,9 @@ def some_prompts(count, codec=CODEC):
 def test_a_thousand_documents_of_an_untrained_model_parse():
     prompts = some_prompts(1000)
     written = []
-    for part, target in zip((prompts[:350], prompts[350:700], prompts[700:]), ("image", "text", None), strict=True):
+    for part, target in zip(
+        (prompts[:350], prompts[350:700], prompts[700:]), ("image", "text", None), strict=True
+    ):
         shapes = {"image": (3, 2)} if target == "image" else None
         written += generate(MODEL, CODEC, part, target=target, sampling=HOT, shapes=shapes, max_segments=3)
     for prompt, document in zip(prompts, written, strict=True):

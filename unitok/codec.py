@@ -43,13 +43,17 @@ class Codec:
             else:
                 groups.append(Group(name, name, self.vocabulary.to_range(name, modality.cells)))
             if modality.header_length:
-                groups.append(Group(f"{name}_size", name, self.vocabulary.to_range(name, modality.header_codes())))
+                groups.append(
+                    Group(f"{name}_size", name, self.vocabulary.to_range(name, modality.header_codes()))
+                )
         return tuple(groups)
 
     def fingerprint(self) -> str:
         """Hash of everything that decides which ids a document gets."""
         parts = [f"{name}:{modality.fingerprint()}" for name, modality in self.modalities.items()]
-        return hashlib.sha256("\n".join([*parts, self.vocabulary.fingerprint(), self.positions]).encode()).hexdigest()
+        return hashlib.sha256(
+            "\n".join([*parts, self.vocabulary.fingerprint(), self.positions]).encode()
+        ).hexdigest()
 
     # -- content <-> codes
 
@@ -80,7 +84,9 @@ class Codec:
         contents: list = [None] * len(flat)
         for name in dict.fromkeys(codes.modality for codes in flat):
             places = [i for i, codes in enumerate(flat) if codes.modality == name]
-            decoded = self._modality(name).decode_many([flat[i].codes for i in places], [flat[i].shape for i in places])
+            decoded = self._modality(name).decode_many(
+                [flat[i].codes for i in places], [flat[i].shape for i in places]
+            )
             for i, content in zip(places, decoded, strict=True):
                 contents[i] = content
         rest = iter(Segment(c.modality, content, c.learn) for c, content in zip(flat, contents, strict=True))
@@ -121,14 +127,17 @@ class Codec:
             layout.one(self.vocabulary.start(name) + code, learn=segment.learn)
         grid = modality.grid(segment.shape)
         if len(grid) != len(segment.codes):
-            raise ValueError(f"{name} of shape {segment.shape} has {len(grid)} codes, not {len(segment.codes)}")
+            raise ValueError(
+                f"{name} of shape {segment.shape} has {len(grid)} codes, not {len(segment.codes)}"
+            )
         if modality.open_ended or self.positions == "sequential":
             grid = torch.arange(len(grid))[:, None].expand(-1, 3)
         layout.many(self.vocabulary.to_ids(name, segment.codes), grid, learn=segment.learn)
         layout.one(self.vocabulary.end(name), learn=segment.learn and modality.open_ended)
 
     def longest(self, name: str, *, shape: tuple[int, ...] | None = None, limit: int) -> int:
-        """Most ids that a segment takes after its begin: of this `shape` if given; open-ended ones of `limit` ids."""
+        """Most ids that a segment takes after its begin: of this `shape` if given; open-ended ones of
+        `limit` ids."""
         modality = self._modality(name)
         if modality.open_ended:
             return limit + 1
@@ -136,11 +145,14 @@ class Codec:
         return modality.header_length + len(modality.grid(shape)) + 1
 
     def split(self, ids: Int64[Tensor, " t"]) -> list[Codes]:
-        """Segments of a document's ids; the inverse of `join`. Raises ValueError where the ids are no document."""
+        """Segments of a document's ids; the inverse of `join`. Raises ValueError where the ids are no
+        document."""
         words, values = self.vocabulary, ids.tolist()
         if len(values) < 2 or values[0] != words.document_begin or values[-1] != words.document_end:
-            raise ValueError(f"{len(values)} ids are no document: it starts with {words.document_begin} and ends with "
-                             f"{words.document_end}")  # fmt: skip
+            raise ValueError(
+                f"{len(values)} ids are no document: it starts with {words.document_begin} and ends with "
+                f"{words.document_end}"
+            )
         segments, i = [], 1
         while i < len(values) - 1:
             segment, i = self._split_segment(ids, values, i)

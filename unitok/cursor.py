@@ -1,4 +1,5 @@
-"""Walks a growing document: which ids are legal next, and at which position. Knows no content and no model."""
+"""Walks a growing document: which ids are legal next, and at which position. Knows no content and no
+model."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -14,18 +15,16 @@ Positions = Literal["grid", "sequential"]
 class Cursor:
     """The state of one document between two ids.
 
-    Between segments every begin and `document_end` are legal; inside text its codes and its end; inside an image
-    first its header codes (if any), then exactly as many codes as its shape has cells, then its end.
+    Between segments every begin and `document_end` are legal; inside text its codes and its end; inside an
+    image first its header codes (if any), then exactly as many codes as its shape has cells, then its end.
 
     Args:
         vocabulary: the id layout.
         modalities: by name; must be those of the vocabulary.
-        positions: "grid" gives image codes (time, row, column) from their grid; "sequential" counts ids on all axes.
+        positions: "grid" gives image codes (time, row, column) from their grid; "sequential" counts ids on
+            all axes.
         shapes: shapes that are forced where a header would let the model choose.
     """
-
-    __slots__ = ("_base", "_clock", "_count", "_grid", "_header", "_shape", "_started", "done", "modalities", "open",
-                 "positions", "shapes", "vocabulary")  # fmt: skip
 
     def __init__(
         self,

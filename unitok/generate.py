@@ -1,7 +1,8 @@
 """Prefill, decode, guidance: continues documents id by id. Knows ids and codes, not pixels or letters.
 
-A segment is filled by one loop, `fill`, for a batch of prompts that differ in length; `generate` drains it, `stream`
-shows it. Without a target the model first chooses what comes next, a segment's begin or the document's end.
+A segment is filled by one loop, `fill`, for a batch of prompts that differ in length; `generate` drains it,
+`stream` shows it. Without a target the model first chooses what comes next, a segment's begin or the
+document's end.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,8 @@ DEFAULT = Sampling()
 
 @dataclass
 class Row:
-    """One segment being written: its cursors (prompted, and free of the prompt where guided) and its new ids."""
+    """One segment being written: its cursors (prompted, and free of the prompt where guided) and its new
+    ids."""
 
     index: int
     key: int
@@ -65,7 +67,8 @@ def fill(
     keys: Sequence[int],
     shapes: Shapes | None = None,
 ) -> Iterator[list[Row]]:
-    """Write one segment of modality `target` after each prompt; yields the rows that got an id, after every step.
+    """Write one segment of modality `target` after each prompt; yields the rows that got an id, after every
+    step.
 
     Raises:
         ValueError: a prompt leaves no room for the segment within the model's `max_length`.
@@ -98,7 +101,9 @@ def fill(
             chosen = [chosen[i] for i in kept]
         if rows:
             ids = torch.tensor(chosen * len(branches), device=hidden.device)[:, None]
-            places = torch.tensor([p[b] for b in range(len(branches)) for p in positions], device=hidden.device)
+            places = torch.tensor(
+                [p[b] for b in range(len(branches)) for p in positions], device=hidden.device
+            )
             hidden = model(ids, places[:, None], cache=cache)[:, 0]
 
 
@@ -149,7 +154,9 @@ def _prefill(
 
 
 def _in_branches(kept: list[int], rows: int, branches: int, *, device: torch.device) -> Int64[Tensor, " k"]:
-    return torch.tensor([b * rows + i for b in range(branches) for i in kept], dtype=torch.long, device=device)
+    return torch.tensor(
+        [b * rows + i for b in range(branches) for i in kept], dtype=torch.long, device=device
+    )
 
 
 def _choose(
@@ -171,7 +178,11 @@ def _choose(
 
 
 def _sample(
-    model: Transformer, hidden: Float[Tensor, "branches b d"], legal: Legal, sampling: Sampling, rows: list[Row]
+    model: Transformer,
+    hidden: Float[Tensor, "branches b d"],
+    legal: Legal,
+    sampling: Sampling,
+    rows: list[Row],
 ) -> list[int]:
     """Draw an id of the legal block for each row, guided where there is a second branch."""
     logits = model.head(hidden, legal)
@@ -197,7 +208,12 @@ def _codes(codec: Codec, row: Row) -> Codes:
 
 @torch.inference_mode()
 def next_segments(
-    model: Transformer, codec: Codec, prompts: Sequence[Sequence[Codes]], *, sampling: Sampling, keys: Sequence[int]
+    model: Transformer,
+    codec: Codec,
+    prompts: Sequence[Sequence[Codes]],
+    *,
+    sampling: Sampling,
+    keys: Sequence[int],
 ) -> list[str | None]:
     """What the model writes next after each prompt: a modality's name, or None for the document's end."""
     tokens = [codec.join(prompt, done=False) for prompt in prompts]
@@ -218,7 +234,8 @@ def next_segments(
 
 @dataclass(frozen=True)
 class Event:
-    """Progress of one document: the codes of its newest segment so far, and the whole segment once it is complete."""
+    """Progress of one document: the codes of its newest segment so far, and the whole segment once it is
+    complete."""
 
     row: int
     modality: str
@@ -236,7 +253,11 @@ class _Writer:
     shapes: Shapes | None
 
     def write(
-        self, documents: dict[int, list[Codes]], noise: Mapping[int, tuple[int, int]], target: str | None, rounds: int
+        self,
+        documents: dict[int, list[Codes]],
+        noise: Mapping[int, tuple[int, int]],
+        target: str | None,
+        rounds: int,
     ) -> Iterator[Event]:
         """Append up to `rounds` segments to each document; `noise` holds each one's seed and copy."""
         for _ in range(rounds):
@@ -253,11 +274,17 @@ class _Writer:
 
     def _plan(self, documents: Mapping[int, list[Codes]], keys: Mapping[int, int]) -> dict[int, str | None]:
         names = next_segments(
-            self.model, self.codec, list(documents.values()), keys=list(keys.values()), sampling=self.sampling["text"]
+            self.model,
+            self.codec,
+            list(documents.values()),
+            keys=list(keys.values()),
+            sampling=self.sampling["text"],
         )
         return dict(zip(documents, names, strict=True))
 
-    def _fill(self, name: str, documents: Mapping[int, list[Codes]], keys: Mapping[int, int]) -> Iterator[Event]:
+    def _fill(
+        self, name: str, documents: Mapping[int, list[Codes]], keys: Mapping[int, int]
+    ) -> Iterator[Event]:
         places = list(documents)
         steps = fill(
             self.model,
@@ -289,7 +316,8 @@ def stream(
     batch_size: int = 32,
     max_segments: int = 8,
 ) -> Iterator[Event]:
-    """Continue every prompt by one segment of modality `target`, or, without one, until the model ends the document.
+    """Continue every prompt by one segment of modality `target`, or, without one, until the model ends the
+    document.
 
     Args:
         prompts: the segments that are known, one list a document.
@@ -307,7 +335,9 @@ def stream(
     seeds = [seed] * len(prompts) if isinstance(seed, int) else list(seed)
     copies = [0] * len(prompts) if copies is None else list(copies)
     if not len(seeds) == len(copies) == len(prompts):
-        raise ValueError(f"{len(prompts)} prompts need as many seeds and copies, not {len(seeds)} and {len(copies)}")
+        raise ValueError(
+            f"{len(prompts)} prompts need as many seeds and copies, not {len(seeds)} and {len(copies)}"
+        )
     if target is not None and target not in codec.modalities:
         raise ValueError(f"unknown target {target!r}; this model writes {', '.join(codec.modalities)}")
     if batch_size < 1:

@@ -1,4 +1,5 @@
-"""From logits to ids: filters, and noise that depends on nothing but its key. Knows no model and no document."""
+"""From logits to ids: filters, and noise that depends on nothing but its key. Knows no model and no
+document."""
 
 import hashlib
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ class Sampling:
         temperature: divides the logits; 0 takes the most likely id.
         top_k: draw among the k most likely ids only; None for all.
         top_p: draw among the fewest ids that hold this share of the probability only; None for all.
-        guidance_scale: 1 is none; s moves the logits to `free + s · (prompted - free)`, where `free` has no prompt
+        guidance_scale: 1 is none; s moves the logits to `free + s · (prompted - free)`, where `free` has no
+            prompt
             (classifier-free guidance, arXiv:2207.12598, for logits as in arXiv:2203.13131).
         max_new_tokens: longest text, in ids.
     """
@@ -48,7 +50,8 @@ class Sampling:
 
 
 def row_key(seed: int, prompt: Int64[Tensor, " t"], copy: int) -> int:
-    """A signed 64-bit key of a row's noise: from the seed, the prompt's ids, and which of its n copies it is."""
+    """A signed 64-bit key of a row's noise: from the seed, the prompt's ids, and which of its n copies it
+    is."""
     digest = hashlib.sha256(f"{seed}/{copy}/{prompt.tolist()}".encode()).digest()
     return int.from_bytes(digest[:8], "little", signed=True)
 
@@ -100,7 +103,8 @@ def pick(
     keys: Int64[Tensor, " b"],
     counters: Int64[Tensor, " b"],
 ) -> Int64[Tensor, " b"]:
-    """One id a row, drawn from the filtered softmax by the Gumbel-max trick; the most likely one at temperature 0."""
+    """One id a row, drawn from the filtered softmax by the Gumbel-max trick; the most likely one at
+    temperature 0."""
     if sampling.temperature == 0:
         return ids[logits.argmax(dim=-1)]
     return ids[(filtered(logits, sampling) + gumbel(keys, counters, ids)).argmax(dim=-1)]

@@ -1,6 +1,7 @@
 """The id layout: the only place that adds or subtracts an offset, and the only one that knows special ids.
 
-    text:  code0 … codeN-1  end  begin | pad  document_begin  document_end | image:  code0 … codeM-1  end  begin | …
+    text:  code0 … codeN-1  end  begin | pad  document_begin  document_end | image:  code0 … codeM-1  end
+        begin | …
 
 Text comes first, so its ids are its tokenizer's own. A modality added later gets ids after all the others.
 """
@@ -91,7 +92,7 @@ class Vocabulary:
     def to_ids(self, name: str, codes: Int64[Tensor, "*n"]) -> Int64[Tensor, "*n"]:
         """Joint ids of local codes. Raises ValueError where a code is outside 0..size-1."""
         size = self.sizes[name] if name in self.sizes else self.start(name)
-        if codes.numel() and not (0 <= int(codes.min()) and int(codes.max()) < size):
+        if codes.numel() and not (int(codes.min()) >= 0 and int(codes.max()) < size):
             wrong = int(codes.min()) if int(codes.min()) < 0 else int(codes.max())
             raise ValueError(f"code {wrong} of modality {name!r} is outside 0..{size - 1}")
         return codes + self.start(name)
@@ -101,7 +102,9 @@ class Vocabulary:
         legal = self.codes(name)
         if ids.numel() and not (legal.start <= int(ids.min()) and int(ids.max()) < legal.stop):
             wrong = int(ids.min()) if int(ids.min()) < legal.start else int(ids.max())
-            raise ValueError(f"id {wrong} is no code of modality {name!r}, whose ids are {legal.start}..{legal.stop - 1}")
+            raise ValueError(
+                f"id {wrong} is no code of modality {name!r}, whose ids are {legal.start}..{legal.stop - 1}"
+            )
         return ids - legal.start
 
     def to_range(self, name: str, codes: range) -> range:
@@ -124,4 +127,3 @@ class Vocabulary:
 
     def __repr__(self) -> str:
         return f"Vocabulary({self.sizes}, size={self.size})"
-

@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.worlds import random_codes, tiny_codec
 
+from tests.worlds import random_codes, tiny_codec
 from unitok.data.packing import IGNORED, best_fit, pack
 
 CODEC = tiny_codec()
@@ -50,4 +50,6 @@ def test_padding_is_reported():
     tokens = CODEC.join([])
     batch = pack([tokens], length=4, pad=CODEC.vocabulary.pad)
     assert len(tokens) == 2 and batch.padding == 0.75 and batch.one_per_row
-    assert torch.equal(batch.targets[0], torch.tensor([CODEC.vocabulary.document_end, IGNORED, IGNORED, IGNORED]))
+    assert torch.equal(
+        batch.targets[0], torch.tensor([CODEC.vocabulary.document_end, IGNORED, IGNORED, IGNORED])
+    )

@@ -1,7 +1,7 @@
 """Documents -> rows of a batch: the only place that shifts and pads. Knows ids, not what they mean.
 
-A document of n ids gives n - 1 pairs (id, next id), so that no target crosses a document and no place is spent on
-predicting from a document's last id.
+A document of n ids gives n - 1 pairs (id, next id), so that no target crosses a document and no place is
+spent on predicting from a document's last id.
 """
 
 from bisect import bisect_left, insort
@@ -18,7 +18,8 @@ IGNORED = -100
 
 
 class Batch(NamedTuple):
-    """Rows of packed documents. `document` numbers them within a row, -1 is padding; targets of -100 have no loss."""
+    """Rows of packed documents. `document` numbers them within a row, -1 is padding; targets of -100 have no
+    loss."""
 
     ids: Int64[Tensor, "b t"]
     positions: Int64[Tensor, "b t 3"]

@@ -11,8 +11,9 @@ from torch import Tensor
 class Modality(ABC):
     """Turns one segment's content into codes 0..size-1 and back.
 
-    A segment of codes is a header (codes that state its shape, possibly none), then one code per cell of its grid.
-    Where the shape is open-ended (text), the segment ends with the vocabulary's `end` instead of by count.
+    A segment of codes is a header (codes that state its shape, possibly none), then one code per cell of its
+    grid. Where the shape is open-ended (text), the segment ends with the vocabulary's `end` instead of by
+    count.
     """
 
     name: str
@@ -21,7 +22,8 @@ class Modality(ABC):
 
     @abstractmethod
     def encode(self, content: Any) -> tuple[Int64[Tensor, " n"], tuple[int, ...]]:
-        """Codes of a segment's content and their shape, without header. Raises ValueError on foreign content."""
+        """Codes of a segment's content and their shape, without header. Raises ValueError on foreign
+        content."""
 
     @abstractmethod
     def decode(self, codes: Int64[Tensor, " n"], shape: tuple[int, ...]) -> Any:
@@ -35,7 +37,9 @@ class Modality(ABC):
         """`encode` of several contents; a modality with a network does them in one batch."""
         return [self.encode(content) for content in contents]
 
-    def decode_many(self, codes: Sequence[Int64[Tensor, " n"]], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    def decode_many(
+        self, codes: Sequence[Int64[Tensor, " n"]], shapes: Sequence[tuple[int, ...]]
+    ) -> list[Any]:
         """`decode` of several segments."""
         return [self.decode(c, shape) for c, shape in zip(codes, shapes, strict=True)]
 

@@ -27,8 +27,10 @@ def to_image(pixels: Float[Tensor, "3 h w"]) -> Image.Image:
 class ImageModality(Modality):
     """PIL images through an `ImageTokenizer`.
 
-    With `shape` every image is resized and centre-cropped to that many cells. Without it an image keeps its own size
-    (rounded to whole cells, at most `max_side` a side) and two header codes, rows and columns, precede its codes.
+    With `shape` every image is resized and centre-cropped to that many cells. Without it an image keeps its
+    own size (rounded to whole cells, at most `max_side` a side) and two header codes, rows and columns,
+    precede its
+    codes.
 
     Args:
         tokenizer: pixels <-> codebook indices.
@@ -94,7 +96,9 @@ class ImageModality(Modality):
         return self.decode_many([codes], [shape])[0]
 
     @torch.inference_mode()
-    def encode_many(self, contents: Sequence[Image.Image]) -> list[tuple[Int64[Tensor, " n"], tuple[int, ...]]]:
+    def encode_many(
+        self, contents: Sequence[Image.Image]
+    ) -> list[tuple[Int64[Tensor, " n"], tuple[int, ...]]]:
         pixels = [to_pixels(self.fit(image)) for image in contents]
         codes: list = [None] * len(pixels)
         for rows in _same_size(pixels):
@@ -110,7 +114,9 @@ class ImageModality(Modality):
         grids = [c.view(*shape) for c, shape in zip(codes, shapes, strict=True)]
         images: list = [None] * len(grids)
         for rows in _same_size(grids):
-            pixels = self.tokenizer.decode(torch.stack([grids[i] for i in rows]).to(self.device)).float().cpu()
+            pixels = (
+                self.tokenizer.decode(torch.stack([grids[i] for i in rows]).to(self.device)).float().cpu()
+            )
             for i, image in zip(rows, pixels, strict=True):
                 images[i] = to_image(image)
         return images

@@ -31,8 +31,8 @@ def clean(text: str) -> str:
 class TextModality(Modality):
     """Strings through a `tokenizers` tokenizer.
 
-    Special tokens of a given tokenizer are demoted: their names in a text are read letter by letter, so that text
-    never becomes a control id. Codes of a text are those of its tokenizer.
+    Special tokens of a given tokenizer are demoted: their names in a text are read letter by letter, so that
+    text never becomes a control id. Codes of a text are those of its tokenizer.
 
     Args:
         tokenizer: a byte-level tokenizer.
@@ -72,7 +72,9 @@ class TextModality(Modality):
         if not isinstance(content, str):
             raise ValueError(f"a text segment holds a str, not {type(content).__name__}: {content!r:.80}")
         if len(content) > self.max_bytes or len(content.encode("utf-8", "replace")) > self.max_bytes:
-            raise ValueError(f"the text has {len(content)} characters; the limit is {self.max_bytes} UTF-8 bytes")
+            raise ValueError(
+                f"the text has {len(content)} characters; the limit is {self.max_bytes} UTF-8 bytes"
+            )
         ids = self.tokenizer.encode(clean(content), add_special_tokens=False).ids
         return torch.tensor(ids, dtype=torch.long), (len(ids),)
 

@@ -20,10 +20,19 @@ def document_mask(document: Int64[Tensor, "b t"]) -> Bool[Tensor, "b 1 t t"]:
 
 
 class Attention(nn.Module):
-    """Softmax attention of `heads` queries over `kv_heads` keys; queries, keys and values share one projection."""
+    """Softmax attention of `heads` queries over `kv_heads` keys; queries, keys and values share one
+    projection."""
 
     def __init__(
-        self, *, width: int, heads: int, kv_heads: int, head_width: int, qk_norm: bool, norm_eps: float, layer: int
+        self,
+        *,
+        width: int,
+        heads: int,
+        kv_heads: int,
+        head_width: int,
+        qk_norm: bool,
+        norm_eps: float,
+        layer: int,
     ):
         super().__init__()
         self.heads, self.kv_heads, self.head_width, self.layer = heads, kv_heads, head_width, layer

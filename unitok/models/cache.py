@@ -1,7 +1,7 @@
 """A preallocated key-value cache. Knows slots and lengths, not ids.
 
-Rows may have different lengths: each row's new tokens go to its own next slots, and a query sees the slots up to
-its own. Right-padded prompts are therefore prefilled in one batch and then cut back with `truncate`.
+Rows may have different lengths: each row's new tokens go to its own next slots, and a query sees the slots
+up to its own. Right-padded prompts are therefore prefilled in one batch and then cut back with `truncate`.
 """
 
 import torch
@@ -42,7 +42,9 @@ class Cache:
             ValueError: a row would exceed the capacity.
         """
         if self.extent + tokens > self.capacity:
-            raise ValueError(f"the cache holds {self.capacity} tokens a row; {self.extent} + {tokens} do not fit")
+            raise ValueError(
+                f"the cache holds {self.capacity} tokens a row; {self.extent} + {tokens} do not fit"
+            )
         steps = torch.arange(tokens, device=self.lengths.device)
         self.slots = self.lengths[:, None] + steps
         self.lengths = self.lengths + tokens
@@ -53,7 +55,8 @@ class Cache:
     def write(
         self, layer: int, keys: Float[Tensor, "b h t w"], values: Float[Tensor, "b h t w"]
     ) -> tuple[Float[Tensor, "b h s w"], Float[Tensor, "b h s w"]]:
-        """Store a layer's new keys and values in the reserved slots; returns all that the rows hold so far."""
+        """Store a layer's new keys and values in the reserved slots; returns all that the rows hold so
+        far."""
         rows = torch.arange(keys.shape[0], device=keys.device)[:, None]
         self.keys[layer][rows, self.slots] = keys.transpose(1, 2).to(self.keys.dtype)
         self.values[layer][rows, self.slots] = values.transpose(1, 2).to(self.values.dtype)

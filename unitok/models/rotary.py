@@ -1,7 +1,8 @@
 """Rotary positions with three axes (time, row, column). Knows angles, not tokens.
 
-With equal coordinates on all axes this is exactly the one-dimensional rotary embedding (RoFormer, arXiv:2104.09864,
-eq. 34); with different ones it is M-RoPE (Qwen2-VL, arXiv:2409.12191) with the axes interleaved over the
+With equal coordinates on all axes this is exactly the one-dimensional rotary embedding (RoFormer,
+arXiv:2104.09864, eq. 34); with different ones it is M-RoPE (Qwen2-VL, arXiv:2409.12191) with the axes
+interleaved over the
 frequencies, so that each axis has fast and slow ones.
 """
 

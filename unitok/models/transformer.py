@@ -1,7 +1,7 @@
 """The decoder-only transformer: a pure function of ids, positions and cache. Knows no tokenizer and no files.
 
-The block is Qwen3's (arXiv:2505.09388): pre-RMSNorm, grouped-query attention with per-head QK-norm, SwiGLU, rotary
-positions, no biases.
+The block is Qwen3's (arXiv:2505.09388): pre-RMSNorm, grouped-query attention with per-head QK-norm, SwiGLU,
+rotary positions, no biases.
 """
 
 import math
@@ -88,7 +88,9 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.RMSNorm(config.width, eps=config.norm_eps)
         self.feed_forward = FeedForward(config.width, config.hidden)
 
-    def forward(self, x: Float[Tensor, "b t d"], cos: Tensor, sin: Tensor, **context) -> Float[Tensor, "b t d"]:
+    def forward(
+        self, x: Float[Tensor, "b t d"], cos: Tensor, sin: Tensor, **context
+    ) -> Float[Tensor, "b t d"]:
         x = x + self.attention(self.attention_norm(x), cos, sin, **context)
         return x + self.feed_forward(self.feed_forward_norm(x))
 
@@ -126,7 +128,8 @@ class Transformer(nn.Module):
         Args:
             document: number of the document each token belongs to, -1 for padding; attention stays inside it.
                 None: every row is one document, padded at its end.
-            cache: keys and values of the tokens before these; extended in place. `document` must then be None.
+            cache: keys and values of the tokens before these; extended in place. `document` must then be
+                None.
         """
         cos, sin = rotary_angles(positions, head_width=self.config.head_width, base=self.config.rope_base)
         if cache is not None:

@@ -1,0 +1,427 @@
+"""One folder = one model: weights, both tokenizers and settings, and the calls people make on it.
+
+Knows no training and no command line.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Int64
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from unitok.card import model_card
+from unitok.codec import Codec
+from unitok.document import Codes, Document, Segment
+from unitok.generate import Event, generate, stream
+from unitok.modalities.image import ImageModality
+from unitok.modalities.text import TextModality
+from unitok.models.autoencoder import ImageTokenizer
+from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.sampling import Sampling
+
+CONFIG, WEIGHTS, TEXT, IMAGE, SUMS = (
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "image_tokenizer",
+    "sha256.json",
+)
+FORMAT = 1
+DEFAULT_SAMPLING = {
+    "text": Sampling(temperature=0.0, max_new_tokens=128),
+    "image": Sampling(temperature=1.0, guidance_scale=1.5),
+}
+
+
+@dataclass(frozen=True)
+class Update:
+    """A segment on its way: its content so far (of an image a preview), and whether it is complete."""
+
+    modality: str
+    content: str | Image.Image
+    done: bool
+
+
+class UniTok:
+    """A transformer with the codec that it was trained with.
+
+    Args:
+        model: the transformer.
+        codec: its modalities, text and image.
+        sampling: default settings per modality; what a call does not say is taken from here.
+        example_prompts: prompts that the model knows, for its card and its demos.
+    """
+
+    def __init__(
+        self,
+        model: Transformer,
+        codec: Codec,
+        *,
+        sampling: Mapping[str, Sampling] | None = None,
+        example_prompts: Sequence[str] = (),
+    ):
+        if model.config.vocab_size != codec.vocabulary.size:
+            raise ValueError(
+                f"the transformer has {model.config.vocab_size} ids, its vocabulary {codec.vocabulary.size}: "
+                "they do not belong together"
+            )
+        self.model = model.eval()
+        self.codec = codec
+        self.sampling = DEFAULT_SAMPLING | dict(sampling or {})
+        self.example_prompts = list(example_prompts)
+
+    # -- one folder
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write config.json, model.safetensors, tokenizer.json, image_tokenizer/, README.md and a sha256 per
+        file.
+
+        The folder is complete or absent: it is written beside its place and then renamed.
+        """
+        target = Path(directory)
+        beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+        beside.mkdir(parents=True)
+        image: ImageModality = self.codec.modalities["image"]
+        image.tokenizer.save_pretrained(beside / IMAGE)
+        self.codec.modalities["text"].save(beside / TEXT)
+        weights = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
+        if self.model.config.tie_embeddings:
+            del weights["unembedding.weight"]
+        save_file(weights, beside / WEIGHTS, metadata={"format": "pt"})
+        (beside / CONFIG).write_text(json.dumps(self._config(), indent=2) + "\n")
+        (beside / "README.md").write_text(model_card(self))
+        sums = {str(p.relative_to(beside)): _sha256(p) for p in sorted(beside.rglob("*")) if p.is_file()}
+        (beside / SUMS).write_text(json.dumps(sums, indent=2) + "\n")
+        _replace_folder(beside, target)
+
+    def _config(self) -> dict:
+        image: ImageModality = self.codec.modalities["image"]
+        return {
+            "model_type": "unitok",
+            "format": FORMAT,
+            "transformer": asdict(self.model.config),
+            "vocabulary": self.codec.vocabulary.describe(),
+            "positions": self.codec.positions,
+            "image": {"shape": image.shape, "max_side": image.max_side},
+            "sampling": {name: asdict(sampling) for name, sampling in self.sampling.items()},
+            "example_prompts": self.example_prompts,
+        }
+
+    @classmethod
+    def from_pretrained(
+        cls, directory: str | Path, *, device: str = "auto", dtype: str = "auto", verify: bool = False
+    ) -> "UniTok":
+        """Load a folder that `save_pretrained` wrote.
+
+        Args:
+            directory: the folder.
+            device: "cpu", "cuda", "cuda:1", …; "auto" takes a GPU where there is one.
+            dtype: "float32", "bfloat16", …; "auto" is bfloat16 on a GPU and float32 on a CPU.
+            verify: compare every file with its sha256.
+
+        Raises:
+            FileNotFoundError: the folder or one of its files is missing.
+            ValueError: a file is damaged, of another format, or does not fit the others.
+        """
+        directory = Path(directory)
+        if not (directory / CONFIG).is_file():
+            raise FileNotFoundError(f"{directory}: no model here ({CONFIG} is missing)")
+        if verify:
+            verify_sums(directory)
+        config = _read_config(directory / CONFIG)
+        place = pick_device(device)
+        image_tokenizer = ImageTokenizer.from_pretrained(directory / IMAGE).to(place)
+        codec = Codec(
+            [
+                TextModality.from_file(directory / TEXT),
+                ImageModality(
+                    image_tokenizer, shape=config["image"]["shape"], max_side=config["image"]["max_side"]
+                ),
+            ],
+            positions=config["positions"],
+        )
+        saved = [tuple(entry) for entry in config["vocabulary"]]
+        if saved != codec.vocabulary.describe():
+            raise ValueError(
+                f"{directory}: the transformer was trained with the vocabulary {saved}, but the folder's "
+                f"tokenizers make {codec.vocabulary.describe()}"
+            )
+        model = _load_transformer(directory / WEIGHTS, TransformerConfig(**config["transformer"]))
+        model = model.to(device=place, dtype=pick_dtype(dtype, place))
+        sampling = {name: Sampling(**values) for name, values in config["sampling"].items()}
+        return cls(model, codec, sampling=sampling, example_prompts=config["example_prompts"])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.embedding.weight.device
+
+    # -- what people ask of it
+
+    def draw(
+        self,
+        prompts: str | Sequence[str],
+        *,
+        n: int = 1,
+        guidance_scale: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | Sequence[int] = 0,
+        size: tuple[int, int] | None = None,
+        batch_size: int = 32,
+    ) -> list[Image.Image]:
+        """Pictures of the prompts: one flat list, prompt by prompt, `n` of each.
+
+        Args:
+            prompts: one text or several.
+            n: pictures of each prompt.
+            guidance_scale, temperature, top_k, top_p: see Sampling; None takes the model's own default.
+            seed: one for all prompts, or one each. The same seed and prompt give the same picture in any
+                batch.
+            size: (height, width) in pixels, for models that draw several sizes; None lets the model choose.
+            batch_size: pictures drawn at once.
+        """
+        prompts = [prompts] if isinstance(prompts, str) else list(prompts)
+        if n < 1:
+            raise ValueError(f"n is 1 or more, not {n}")
+        seeds = [seed] * len(prompts) if isinstance(seed, int) else list(seed)
+        if len(seeds) != len(prompts):
+            raise ValueError(f"{len(prompts)} prompts need one seed or {len(prompts)}, not {len(seeds)}")
+        documents = self.generate(
+            [(Segment("text", prompt),) for prompt in prompts for _ in range(n)],
+            target="image",
+            guidance_scale=guidance_scale,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=[s for s in seeds for _ in range(n)],
+            copies=list(range(n)) * len(prompts),
+            size=size,
+            batch_size=batch_size,
+        )
+        return [document[-1].content for document in documents]
+
+    def caption(
+        self,
+        images: Image.Image | Sequence[Image.Image],
+        *,
+        max_new_tokens: int | None = None,
+        batch_size: int = 32,
+    ) -> list[str]:
+        """The most likely caption of each picture, id by id; pictures are resized to the model's size."""
+        images = [images] if isinstance(images, Image.Image) else list(images)
+        documents = self.generate(
+            [(Segment("image", image),) for image in images],
+            target="text",
+            temperature=0.0,
+            guidance_scale=1.0,
+            max_new_tokens=max_new_tokens,
+            batch_size=batch_size,
+        )
+        return [document[-1].content for document in documents]
+
+    def generate(
+        self,
+        documents: Sequence[Document],
+        *,
+        target: str | None = None,
+        seed: int | Sequence[int] = 0,
+        copies: Sequence[int] | None = None,
+        size: tuple[int, int] | None = None,
+        batch_size: int = 32,
+        max_segments: int = 8,
+        **settings: float | None,
+    ) -> list[Document]:
+        """The documents, each continued by one segment of modality `target`, or until the model ends it.
+
+        Args:
+            documents: what is known.
+            target: "text", "image", or None: the model chooses, for at most `max_segments` segments.
+            seed, copies, size, batch_size: see `draw`; equal documents draw differently by their copy number.
+            settings: fields of Sampling; what is None or absent is the model's own default.
+        """
+        known = self.codec.encode_many(documents)
+        continued = generate(
+            self.model,
+            self.codec,
+            known,
+            target=target,
+            sampling=self._sampling(settings),
+            seed=seed,
+            copies=copies,
+            shapes=self._shapes(size),
+            batch_size=batch_size,
+            max_segments=max_segments,
+        )
+        new = [codes[len(before) :] for codes, before in zip(continued, known, strict=True)]
+        written = self.codec.decode_many(new)
+        return [(*document, *more) for document, more in zip(documents, written, strict=True)]
+
+    def stream(
+        self,
+        document: Document,
+        *,
+        target: str | None = None,
+        seed: int = 0,
+        size: tuple[int, int] | None = None,
+        max_segments: int = 8,
+        **settings: float | None,
+    ) -> Iterator[Update]:
+        """The same as `generate` for one document, shown as it is written: text by piece, an image by row."""
+        events = stream(
+            self.model,
+            self.codec,
+            [self.codec.encode(document)],
+            target=target,
+            sampling=self._sampling(settings),
+            seed=seed,
+            shapes=self._shapes(size),
+            max_segments=max_segments,
+        )
+        for event in events:
+            update = self._update(event)
+            if update is not None:
+                yield update
+
+    def _update(self, event: Event) -> Update | None:
+        """What an event shows; None where nothing new can be seen."""
+        if event.segment is not None:
+            return Update(event.modality, self.codec.decode([event.segment])[0].content, done=True)
+        modality, words = self.codec.modalities[event.modality], self.codec.vocabulary
+        codes = words.to_codes(event.modality, torch.tensor(event.ids))
+        if modality.open_ended:
+            text = modality.decode(codes, (len(codes),))
+            return None if text.endswith("�") else Update(event.modality, text, done=False)
+        header, cells = codes[: modality.header_length].tolist(), codes[modality.header_length :]
+        if len(header) < modality.header_length:
+            return None
+        rows, columns = modality.shape_of(header)
+        if not len(cells) or len(cells) % columns:
+            return None
+        unseen = cells[-1:].expand(rows * columns - len(cells))
+        preview = modality.decode(torch.cat((cells, unseen)), (rows, columns))
+        height = preview.height * len(cells) // (rows * columns)
+        grey = Image.new("RGB", (preview.width, preview.height - height), (128, 128, 128))
+        preview.paste(grey, (0, height))
+        return Update(event.modality, preview, done=False)
+
+    def encode_image(self, image: Image.Image) -> Int64[Tensor, "h w"]:
+        """The grid of codes of a picture, resized to the model's size."""
+        (codes,) = self.codec.encode((Segment("image", image),))
+        return codes.codes.view(*codes.shape)
+
+    def decode_image(self, codes: Int64[Tensor, "h w"]) -> Image.Image:
+        """The picture of a grid of codes. Raises ValueError where a code is not in the codebook."""
+        return self.codec.decode([Codes("image", codes.flatten(), tuple(codes.shape))])[0].content
+
+    def _sampling(self, settings: Mapping[str, float | None]) -> dict[str, Sampling]:
+        given = {name: value for name, value in settings.items() if value is not None}
+        unknown = set(given) - set(Sampling.__dataclass_fields__)
+        if unknown:
+            raise ValueError(f"unknown setting {', '.join(sorted(unknown))}; known: "
+                             f"{', '.join(Sampling.__dataclass_fields__)}")  # fmt: skip
+        return {name: replace(self.sampling.get(name, Sampling()), **given) for name in self.codec.modalities}
+
+    def _shapes(self, size: tuple[int, int] | None) -> dict[str, tuple[int, int]] | None:
+        if size is None:
+            return None
+        image: ImageModality = self.codec.modalities["image"]
+        factor = image.tokenizer.config.factor
+        if any(side % factor or side < factor for side in size):
+            raise ValueError(f"size {tuple(size)} is not a multiple of {factor} pixels")
+        shape = (size[0] // factor, size[1] // factor)
+        image.header(shape)  # refuses what the model cannot draw
+        return {"image": shape}
+
+
+def pick_device(device: str) -> torch.device:
+    """ "auto" is a GPU where there is one. Raises ValueError for a device that is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {device!r} is not available: {str(error).splitlines()[0]}") from error
+    return place
+
+
+def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """ "auto" is bfloat16 on a GPU and float32 elsewhere. Raises ValueError for an unknown name."""
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    value = getattr(torch, dtype, None)
+    if not isinstance(value, torch.dtype) or not value.is_floating_point:
+        raise ValueError(f"unknown dtype {dtype!r}; try auto, float32, bfloat16 or float16")
+    return value
+
+
+def verify_sums(directory: Path) -> None:
+    """Raises ValueError naming the first file that is missing or differs from its sha256."""
+    if not (directory / SUMS).is_file():
+        raise FileNotFoundError(f"{directory}: {SUMS} is missing")
+    for name, wanted in json.loads((directory / SUMS).read_text()).items():
+        if not (directory / name).is_file() or _sha256(directory / name) != wanted:
+            raise ValueError(
+                f"{directory / name}: missing or changed since it was written (sha256 {wanted[:12]}…)"
+            )
+
+
+def _read_config(path: Path) -> dict:
+    try:
+        config = json.loads(path.read_text())
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not readable as JSON ({error})") from error
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if kind != "unitok":
+        raise ValueError(f"{path}: model_type is {kind!r}, not 'unitok'")
+    if config.get("format") != FORMAT:
+        raise ValueError(f"{path}: format {config.get('format')}; this version reads format {FORMAT}")
+    return config
+
+
+def _load_transformer(path: Path, config: TransformerConfig) -> Transformer:
+    """A transformer with the weights of a file; refuses the first one that is missing, foreign or of another
+    shape."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: the transformer's weights are missing")
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: damaged or not safetensors ({error})") from error
+    if config.tie_embeddings and "embedding.weight" in weights:
+        weights["unembedding.weight"] = weights["embedding.weight"]
+    model = Transformer(config)
+    wanted = model.state_dict()
+    for name in sorted(wanted.keys() ^ weights.keys()):
+        raise ValueError(f"{path}: {name} is {'missing' if name in wanted else 'not part of this model'}")
+    for name, value in wanted.items():
+        if value.shape != weights[name].shape:
+            raise ValueError(
+                f"{path}: {name} is {tuple(weights[name].shape)}; the config says {tuple(value.shape)}"
+            )
+    model.load_state_dict(weights)
+    return model
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    """Put a folder in another's place; the old one is removed only once the new one is there."""
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

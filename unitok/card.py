@@ -1,0 +1,59 @@
+"""The model card of a saved model: what it is and how to use it. Knows only what the model itself tells."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unitok.bundle import UniTok
+
+_CARD = """---
+library_name: unitok-lm
+pipeline_tag: any-to-any
+tags: [unitok, text-to-image, image-to-text, vq]
+---
+
+# A unitok model
+
+One decoder-only transformer of {parameters} parameters that reads and writes text and images as one stream
+of tokens.
+
+| | |
+|---|---|
+| ids | {vocabulary} |
+| pictures | {picture} |
+| text | byte-level BPE of {text} codes |
+| positions | {positions} |
+| longest document | {length} ids |
+
+```python
+from unitok import UniTok
+
+model = UniTok.from_pretrained("THIS FOLDER")
+image = model.draw({prompt!r}, seed=0)[0]
+print(model.caption(image))
+```
+
+Files: `config.json`, `model.safetensors` (the transformer), `tokenizer.json` (text), `image_tokenizer/`
+(pixels to codes and back), `sha256.json` (a checksum per file).
+"""
+
+
+def model_card(model: "UniTok") -> str:
+    """The README.md of a model folder, in the Hub's format."""
+    image = model.codec.modalities["image"]
+    factor = image.tokenizer.config.factor
+    if image.shape:
+        rows, columns = image.shape
+        picture = (
+            f"{columns * factor} x {rows * factor} pixels, {rows} x {columns} codes of {image.codebook_size}"
+        )
+    else:
+        picture = f"any size up to {image.max_side * factor} pixels a side, codes of {image.codebook_size}"
+    return _CARD.format(
+        parameters=f"{model.model.parameter_count:,}",
+        vocabulary=model.codec.vocabulary.size,
+        picture=picture,
+        text=model.codec.vocabulary.sizes["text"],
+        positions=model.codec.positions,
+        length=model.model.config.max_length,
+        prompt=(model.example_prompts or ["a picture"])[0],
+    )

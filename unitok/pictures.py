@@ -1,0 +1,70 @@
+"""Sheets of pictures with words under them, for people to look at. Knows no model."""
+
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+GAP, LINE, INK, PAPER = 8, 13, (40, 40, 40), (255, 255, 255)
+RIGHT, WRONG = (30, 140, 60), (190, 40, 40)
+
+
+def sheet(
+    images: Sequence[Image.Image],
+    labels: Sequence[str],
+    *,
+    columns: int = 8,
+    side: int = 128,
+    marks: Sequence[bool | None] | None = None,
+) -> Image.Image:
+    """A grid of pictures with a label under each.
+
+    Args:
+        images: pictures of any size; small ones are enlarged without smoothing.
+        labels: one a picture; wrapped.
+        columns: pictures a row.
+        side: pixels of a picture's longer side on the sheet.
+        marks: True prints the label in green, False in red, None in black.
+    """
+    if len(images) != len(labels):
+        raise ValueError(f"{len(images)} pictures and {len(labels)} labels")
+    marks = marks or [None] * len(images)
+    font = ImageFont.load_default(size=LINE - 2)
+    wrapped = [textwrap.wrap(label, width=max(8, side // 6)) or [""] for label in labels]
+    columns = max(1, min(columns, len(images)))
+    lines = max((len(words) for words in wrapped), default=1)
+    cell_width, cell_height = side + GAP, side + GAP + lines * LINE
+    rows = -(-len(images) // columns)
+    page = Image.new("RGB", (columns * cell_width + GAP, rows * cell_height + GAP), PAPER)
+    draw = ImageDraw.Draw(page)
+    for i, (image, words, mark) in enumerate(zip(images, wrapped, marks, strict=True)):
+        x, y = GAP + i % columns * cell_width, GAP + i // columns * cell_height
+        page.paste(_enlarged(image, side), (x, y))
+        ink = INK if mark is None else (RIGHT if mark else WRONG)
+        for n, line in enumerate(words):
+            draw.text((x, y + side + 1 + n * LINE), line, fill=ink, font=font)
+    return page
+
+
+def _enlarged(image: Image.Image, side: int) -> Image.Image:
+    scale = side / max(image.size)
+    resample = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+    return image.convert("RGB").resize([max(1, round(length * scale)) for length in image.size], resample)
+
+
+def save_drawings(images: Sequence[Image.Image], prompts: Sequence[str], directory: Path) -> list[Path]:
+    """Write the pictures of `draw` (prompt by prompt) as PNG files, and a contact sheet; returns the
+    paths."""
+    directory.mkdir(parents=True, exist_ok=True)
+    copies = len(images) // len(prompts)
+    paths = []
+    for i, image in enumerate(images):
+        name = re.sub(r"[^a-z0-9]+", "-", prompts[i // copies].lower()).strip("-")[:48] or "picture"
+        paths.append(directory / f"{i // copies:02d}-{name}-{i % copies}.png")
+        image.save(paths[-1])
+    paths.append(directory / "sheet.png")
+    labels = [prompts[i // copies] for i in range(len(images))]
+    sheet(images, labels, columns=copies if copies > 1 else 6).save(paths[-1])
+    return paths
