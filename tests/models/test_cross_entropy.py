@@ -1,0 +1,86 @@
+"""The grouped loss is the masked full softmax, and packing does not change it."""
+
+import random
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tests.worlds import random_codes, tiny_codec
+from unitok.data.packing import IGNORED, pack
+from unitok.models.cross_entropy import grouped_cross_entropy
+from unitok.models.transformer import Transformer, TransformerConfig
+
+CODEC = tiny_codec()
+WEIGHTS = {"text": 0.5, "image": 2.0}
+
+
+def tiny_transformer(codec=CODEC, **changes) -> Transformer:
+    sizes = dict(width=24, layers=2, heads=2, kv_heads=1, head_width=8, hidden=32, max_length=96)
+    return Transformer(TransformerConfig(vocab_size=codec.vocabulary.size, **{**sizes, **changes}))
+
+
+def random_batch(count=9, seed=0):
+    rng = random.Random(seed)
+    documents = [CODEC.join(random_codes(CODEC, rng)) for _ in range(count)]
+    return documents, pack(documents, length=96, pad=CODEC.vocabulary.pad)
+
+
+def masked_full_softmax(logits, targets, *, z_loss):
+    """Σ weight · (cross-entropy + z) and Σ weight with logits of the whole vocabulary, target by target."""
+    total, weight = 0.0, 0.0
+    for row, target in zip(logits.flatten(0, 1), targets.flatten().tolist(), strict=True):
+        if target == IGNORED:
+            continue
+        (group,) = [g for g in CODEC.groups if target in g.ids]
+        legal = torch.zeros(len(row), dtype=torch.bool)
+        legal[list(group.ids)] = True
+        masked = row.masked_fill(~legal, -torch.inf)
+        scale = WEIGHTS.get(group.modality, 1.0)
+        loss = F.cross_entropy(masked[None], torch.tensor([target]))
+        total, weight = total + scale * (loss + z_loss * masked.logsumexp(0) ** 2), weight + scale
+    return total, weight
+
+
+@pytest.mark.parametrize("tie", [False, True])
+def test_value_and_gradient_equal_the_masked_full_softmax(tie):
+    model = tiny_transformer(tie_embeddings=tie)
+    _, batch = random_batch()
+    hidden = model(batch.ids, batch.positions, document=batch.document)
+    sums = grouped_cross_entropy(model.head, hidden, batch.targets, CODEC.groups, weights=WEIGHTS, z_loss=0.1)
+    total, weight = masked_full_softmax(model.head(hidden), batch.targets, z_loss=0.1)
+    assert torch.allclose(sums.mean, total / weight, atol=1e-5) and sums.weight.item() == weight
+    parameters = list(model.parameters())
+    ours = torch.autograd.grad(sums.mean, parameters, retain_graph=True)
+    theirs = torch.autograd.grad(total / weight, parameters)
+    assert max((a - b).abs().max().item() for a, b in zip(ours, theirs, strict=True)) <= 1e-5
+
+
+def test_packed_loss_is_the_sum_of_unpacked_losses():
+    model = tiny_transformer()
+    documents, batch = random_batch(count=40)
+    assert not batch.one_per_row
+    packed = _sums(model, batch)
+    single = [_sums(model, pack([d], length=len(d) - 1, pad=CODEC.vocabulary.pad)) for d in documents]
+    assert packed.total.item() == pytest.approx(sum(s.total.item() for s in single), rel=1e-5)
+    assert packed.weight.item() == sum(s.weight.item() for s in single)
+    for name in ("structure", "text", "image"):
+        expected = sum(float(s.cross_entropy.get(name, 0)) for s in single)
+        assert packed.cross_entropy[name].item() == pytest.approx(expected, rel=1e-5)
+        assert packed.count[name] == sum(float(s.count.get(name, 0)) for s in single)
+
+
+def _sums(model, batch):
+    with torch.no_grad():
+        hidden = model(batch.ids, batch.positions, document=batch.document)
+        return grouped_cross_entropy(
+            model.head, hidden, batch.targets, CODEC.groups, weights=WEIGHTS, z_loss=1e-3
+        )
+
+
+def test_a_batch_without_learned_tokens_has_no_loss():
+    model = tiny_transformer()
+    _, batch = random_batch()
+    hidden = model(batch.ids, batch.positions, document=batch.document)
+    sums = grouped_cross_entropy(model.head, hidden, torch.full_like(batch.targets, IGNORED), CODEC.groups)
+    assert sums.mean == 0 and not sums.count
