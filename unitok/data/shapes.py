@@ -153,6 +153,8 @@ def render(scene: Scene) -> UInt8[np.ndarray, "canvas canvas 3"]:
         keep, add = _stamp(item.shape, item.colour, item.size, scene.canvas)
         half = len(keep) // 2
         top, left = int(item.y) - half, int(item.x) - half
+        if min(top, left) < 0 or max(top, left) + 2 * half > scene.canvas:
+            raise ValueError(f"{item} does not lie inside a canvas of {scene.canvas} pixels")
         region = picture[top : top + 2 * half, left : left + 2 * half]
         region[...] = (region * keep + add) >> 4
     return picture
