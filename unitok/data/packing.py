@@ -8,6 +8,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -59,7 +60,7 @@ def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 
 
 def pack(documents: Sequence[Tokens], *, length: int, pad: int) -> Batch:
-    """A batch of rows of `length` places, as few as best fit finds.
+    """A batch of rows of `length` places, as few as best fit finds; of no document, one row of padding.
 
     Args:
         documents: each takes one place less than it has ids.
@@ -69,19 +70,23 @@ def pack(documents: Sequence[Tokens], *, length: int, pad: int) -> Batch:
     Raises:
         ValueError: a document is longer than a row.
     """
-    rows = best_fit([len(tokens) - 1 for tokens in documents], length)
-    ids = torch.full((len(rows), length), pad, dtype=torch.long)
-    positions = torch.zeros(len(rows), length, 3, dtype=torch.long)
-    document = torch.full((len(rows), length), -1, dtype=torch.long)
-    targets = torch.full((len(rows), length), IGNORED, dtype=torch.long)
+    rows = best_fit([len(tokens) - 1 for tokens in documents], length) or [[]]
+    ids = np.full((len(rows), length), pad, np.int64)
+    positions = np.zeros((len(rows), length, 3), np.int64)
+    document = np.full((len(rows), length), -1, np.int64)
+    targets = np.full((len(rows), length), IGNORED, np.int64)
     for row, members in enumerate(rows):
         start = 0
         for number, index in enumerate(members):
-            tokens = documents[index]
-            places = slice(start, start + len(tokens) - 1)
-            ids[row, places] = tokens.ids[:-1]
-            positions[row, places] = tokens.positions[:-1]
-            document[row, places] = number
-            targets[row, places] = torch.where(tokens.learn[1:], tokens.ids[1:], IGNORED)
-            start = places.stop
-    return Batch(ids, positions, document, targets)
+            whole, places, learn = _arrays(documents[index])
+            end = start + len(whole) - 1
+            ids[row, start:end] = whole[:-1]
+            positions[row, start:end] = places[:-1]
+            document[row, start:end] = number
+            np.copyto(targets[row, start:end], whole[1:], where=learn[1:])
+            start = end
+    return Batch(*map(torch.from_numpy, (ids, positions, document, targets)))
+
+
+def _arrays(tokens: Tokens) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return tokens.ids.numpy(), tokens.positions.numpy(), tokens.learn.numpy()
