@@ -1,0 +1,80 @@
+"""The command line of training: Lightning's, with this project's defaults. Knows no model.
+
+`fit --config FILE` trains into `trainer.default_root_dir`; `--ckpt_path last` goes on where that folder stopped.
+"""
+
+import warnings
+from pathlib import Path
+
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from unitok.terminal import plain_errors
+from unitok.training.callbacks import Export
+from unitok.training.checkpoint import AtomicCheckpointIO, checkpoints
+
+
+class RunFolder(Trainer):
+    """A trainer that keeps everything of a run in `default_root_dir`: logs, checkpoints, config and exports."""
+
+    def __init__(self, *, monitor: str = "val/loss", export: str = "model", **options):
+        folder = Path(options.pop("default_root_dir", None) or "runs/unnamed")
+        folder.mkdir(parents=True, exist_ok=True)
+        callbacks = [*(options.pop("callbacks", None) or []), *checkpoints(folder, monitor=monitor), Export(export)]
+        if options.get("enable_progress_bar", True) is not False:
+            callbacks.append(RichProgressBar(refresh_rate=10, leave=False))
+        options["logger"] = TensorBoardLogger(folder, name="", version="logs", default_hp_metric=False)
+        plugins = [*(options.pop("plugins", None) or []), AtomicCheckpointIO()]
+        super().__init__(default_root_dir=folder, callbacks=callbacks, plugins=plugins, **options)
+
+
+class UniTokCLI(LightningCLI):
+    """Adds the run folder, `--data.path`, and `--ckpt_path last`."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 takes all cores")
+
+    def before_fit(self) -> None:
+        config = self.config[self.subcommand]
+        if config.threads:
+            torch.set_num_threads(config.threads)
+
+
+def run(
+    model: type[LightningModule],
+    data: type[LightningDataModule],
+    args: ArgsType = None,
+    *,
+    program: str,
+    export: str,
+) -> UniTokCLI:
+    """Parse a command line and carry it out; user errors become one line and exit code 2."""
+    _quiet()
+    with plain_errors(program):
+        return UniTokCLI(
+            model,
+            data,
+            args=args,
+            trainer_class=RunFolder,
+            trainer_defaults={
+                "export": export,
+                "use_distributed_sampler": False,
+                "enable_model_summary": False,
+                "num_sanity_val_steps": 0,
+                "log_every_n_steps": 20,
+            },
+            save_config_callback=SaveConfigCallback,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=0,
+            parser_kwargs={"prog": program},
+        )
+
+
+def _quiet() -> None:
+    """Silence advice that is wrong for small CPU runs."""
+    for text in (".*does not have many workers.*", ".*Checkpoint directory.*", ".*isinstance.treespec.*", ".*srun.*"):
+        warnings.filterwarnings("ignore", text)
+    torch.set_float32_matmul_precision("high")

@@ -1,0 +1,120 @@
+"""Trains an image tokenizer: objective, optimizer and log. Knows no transformer."""
+
+import torch
+from jaxtyping import Float
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.losses import Likelihood, negative_log_likelihood, psnr
+from unitok.training.schedule import Kind, learning_rate, progress
+
+
+class TokenizerTraining(LightningModule):
+    """VQ-VAE training: -log p(x|z_q) + ‖sg[z_e] - z_q‖² + β‖z_e - sg[z_q]‖² (arXiv:1711.00937, eq. 3).
+
+    Args:
+        model: sizes of the tokenizer.
+        lr: peak learning rate of AdamW.
+        warmup_steps: batches of linear rise.
+        schedule: cosine, linear, wsd or constant.
+        weight_decay: of AdamW.
+        clip: largest gradient norm.
+        likelihood: gaussian (squared error) or laplace (absolute error).
+        foreground_weight: of pixels off the image's even ground; 1 for photographs.
+        max_bad_batches: stop after this many non-finite batches in a row.
+    """
+
+    def __init__(
+        self,
+        model: ImageTokenizerConfig,
+        *,
+        lr: float = 1e-3,
+        warmup_steps: int = 50,
+        schedule: Kind = "linear",
+        weight_decay: float = 0.0,
+        clip: float = 1.0,
+        likelihood: Likelihood = "gaussian",
+        foreground_weight: float = 1.0,
+        max_bad_batches: int = 20,
+    ):
+        super().__init__()
+        self.sizes, self.lr, self.warmup_steps, self.schedule = model, lr, warmup_steps, schedule
+        self.weight_decay, self.clip, self.max_bad_batches = weight_decay, clip, max_bad_batches
+        self.likelihood, self.foreground_weight = likelihood, foreground_weight
+        self.tokenizer: ImageTokenizer | None = None
+        self.bad_batches = 0
+
+    def configure_model(self) -> None:
+        """Built here, not in `__init__`, so that the codebook's collectives see the process group."""
+        if self.tokenizer is None:
+            self.tokenizer = ImageTokenizer(self.sizes).to(memory_format=torch.channels_last)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            self.tokenizer.parameters(), lr=self.lr, betas=(0.9, 0.99), weight_decay=self.weight_decay, fused=True
+        )
+
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> int | None:
+        """Set the learning rate; skip a batch that is not finite before the quantizer sees it."""
+        factor = learning_rate(
+            progress(self.trainer), step=self.global_step, warmup_steps=self.warmup_steps, kind=self.schedule
+        )
+        for group in self.optimizers().param_groups:
+            group["lr"] = self.lr * factor
+        if torch.isfinite(batch).all():
+            self.bad_batches = 0
+            return None
+        self.bad_batches += 1
+        self.print(f"batch {batch_idx}: not finite, skipped ({self.bad_batches} in a row)")
+        if self.bad_batches >= self.max_bad_batches:
+            raise ValueError(f"{self.bad_batches} batches in a row hold values that are not finite")
+        return -1
+
+    def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor:
+        images = batch.contiguous(memory_format=torch.channels_last)
+        again, quantized = self.tokenizer(images)
+        pixels = negative_log_likelihood(
+            images, again, kind=self.likelihood, foreground_weight=self.foreground_weight
+        )
+        loss = pixels + quantized.loss.total
+        self.log("loss", loss.detach(), prog_bar=True)
+        if self.global_step % 20 == 0:
+            self._log_training(pixels, quantized)
+        return loss
+
+    def _log_training(self, pixels: Tensor, quantized) -> None:
+        self.log("loss/pixels", pixels.detach())
+        self.log("loss/codebook", quantized.loss.codebook)
+        self.log("loss/commitment", quantized.loss.commitment.detach())
+        self.log("codebook/perplexity", perplexity(quantized.codes, self.sizes.codebook_size))
+        self.log("lr", self.optimizers().param_groups[0]["lr"])
+
+    def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
+        norm = torch.nn.utils.clip_grad_norm_(self.tokenizer.parameters(), self.clip)
+        if self.global_step % 20 == 0:
+            self.log("gradient_norm", norm)
+
+    def on_validation_epoch_start(self) -> None:
+        self._seen: set[int] = set()
+
+    def validation_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> None:
+        codes = self.tokenizer.encode(batch).codes
+        again = self.tokenizer.decode(codes)
+        self._seen.update(codes.unique().tolist())
+        self.log("val/loss", negative_log_likelihood(
+            batch, again, kind=self.likelihood, foreground_weight=self.foreground_weight), prog_bar=True)  # fmt: skip
+        self.log("val/psnr", psnr(batch, again), prog_bar=True)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log("codebook/usage", len(self._seen) / self.sizes.codebook_size, prog_bar=True)
+
+    def export(self, directory: str) -> None:
+        """Write the tokenizer's folder."""
+        self.tokenizer.save_pretrained(directory)
+
+
+def perplexity(codes: Tensor, size: int) -> Float[Tensor, ""]:
+    """exp of the entropy of the codes' frequencies: how many codes are in even use."""
+    share = torch.bincount(codes.flatten(), minlength=size).float() / codes.numel()
+    return (-(share * share.clamp(min=1e-10).log()).sum()).exp()
