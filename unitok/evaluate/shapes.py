@@ -11,8 +11,7 @@ from math import ceil
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
-from scipy import ndimage
+from jaxtyping import Bool, Float32, UInt8
 
 from unitok.data.shapes import (
     BACKGROUND,
@@ -26,11 +25,10 @@ from unitok.data.shapes import (
     coverage,
     parse_caption,
 )
+from unitok.evaluate.components import DISTANCE, Component, components, nearest_colour
 
-FOREGROUND = 60.0  # Euclidean RGB distance from the background
 LEAST_AREA = 20.0  # pixels of a 64 × 64 canvas; smaller components are specks
 TOLERANCE = 1.5  # pixels of a 64 × 64 canvas, for places and relations
-_PALETTE = np.array(list(COLOURS.values()), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +61,10 @@ def judge(image: UInt8[np.ndarray, "height width channels"]) -> list[Found]:
     canvas = len(image)
     if image.shape != (canvas, canvas, 3):
         raise ValueError(f"got a picture of shape {image.shape}, expected a square one (canvas, canvas, 3)")
-    labels, _ = ndimage.label(foreground(image, BACKGROUND))
-    least = LEAST_AREA * (canvas / 64) ** 2
-    found = []
-    for number, box in enumerate(ndimage.find_objects(labels), 1):
-        mask = labels[box] == number
-        if mask.sum() >= least:
-            colour = _nearest_colour(np.median(image[box][mask], axis=0))
-            found.append(_fit(mask, box[1].start, box[0].start, colour, canvas))
-    return found
+    return [
+        _fit(part, canvas)
+        for part in components(image, BACKGROUND, least_area=LEAST_AREA * (canvas / 64) ** 2)
+    ]
 
 
 def satisfies(image_objects: Sequence[SceneObject], caption: str, canvas: int) -> bool:
@@ -92,29 +85,17 @@ def caption_is_true(caption: str, scene: Scene) -> bool:
     return caption in captions(scene)
 
 
-def foreground(
-    image: UInt8[np.ndarray, "height width 3"], background: Sequence[int], *, distance: float = FOREGROUND
-) -> Bool[np.ndarray, "height width"]:
-    """The pixels further than `distance` (Euclidean RGB) from the background colour."""
-    difference = image.astype(np.int32) - np.asarray(background, np.int32)
-    return (difference * difference).sum(axis=-1) > distance**2
-
-
-def _nearest_colour(rgb: Float[np.ndarray, "3"]) -> str:
-    return tuple(COLOURS)[int(((_PALETTE - rgb) ** 2).sum(axis=1).argmin())]
-
-
-def _fit(mask: Bool[np.ndarray, "height width"], left: int, top: int, colour: str, canvas: int) -> Found:
+def _fit(part: Component, canvas: int) -> Found:
     """The template that overlaps a component best, tried about the middle of its box."""
+    colour = nearest_colour(part.colour, COLOURS)
     bank = _bank(colour, canvas)
-    window, x, y = _centred(mask, bank.side)
+    window, x, y = _centred(part.mask, bank.side)
     shared = bank.masks @ window.ravel()
-    overlap = shared / (bank.areas + mask.sum() - shared)
+    overlap = shared / (bank.areas + part.mask.sum() - shared)
     best = int(overlap.argmax())
     shape, size, origin_x, origin_y = bank.templates[best]
-    return Found(
-        shape, colour, size, float(left + origin_x - x), float(top + origin_y - y), float(overlap[best])
-    )
+    origin = float(part.left + origin_x - x), float(part.top + origin_y - y)
+    return Found(shape, colour, size, *origin, overlap=float(overlap[best]))
 
 
 def _centred(mask: Bool[np.ndarray, "height width"], side: int) -> tuple[np.ndarray, int, int]:
@@ -130,7 +111,7 @@ def _centred(mask: Bool[np.ndarray, "height width"], side: int) -> tuple[np.ndar
 def _bank(colour: str, canvas: int) -> Bank:
     """Templates on half pixels about the window's middle, as the foreground that one colour makes."""
     side = 2 * ceil(max(SIZES.values()) * canvas / 64) + 4
-    cutoff = FOREGROUND / np.linalg.norm(np.subtract(COLOURS[colour], BACKGROUND))
+    cutoff = DISTANCE / np.linalg.norm(np.subtract(COLOURS[colour], BACKGROUND))
     templates, masks = [], []
     for shape, size, dx, dy in product(SHAPES, SIZES, (0.0, 0.5), (0.0, 0.5)):
         soft = coverage(shape, size, canvas, dx=dx, dy=dy)
