@@ -60,8 +60,8 @@ def grouped_cross_entropy(
         if not len(places):
             continue
         logits = head(hidden.index_select(0, places), ids)
-        normaliser = logits.logsumexp(dim=-1)
-        losses = normaliser - logits.gather(-1, index[:, None])[:, 0]
+        losses = -logits.log_softmax(dim=-1).gather(-1, index[:, None])[:, 0]
+        normaliser = losses + logits.gather(-1, index[:, None])[:, 0]
         scale = 1.0 if weights is None else weights.get(modality, 1.0)
         total = total + scale * (losses + z_loss * normaliser.square()).sum()
         weight = weight + scale * len(places)

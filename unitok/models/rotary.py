@@ -18,20 +18,19 @@ def axis_of_frequency(frequencies: int) -> Int64[Tensor, " f"]:
 
 def rotary_angles(
     positions: Int64[Tensor, "*b t 3"], *, head_width: int, base: float
-) -> tuple[Float[Tensor, "*b t w"], Float[Tensor, "*b t w"]]:
-    """Cosines and sines of every token's angles, in float32; `w` is the head width."""
-    half = head_width // 2
-    speed = base ** (-torch.arange(half, dtype=torch.float32, device=positions.device) / half)
-    axes = axis_of_frequency(half).to(positions.device)
+) -> tuple[Float[Tensor, "*b t f"], Float[Tensor, "*b t f"]]:
+    """Cosines and sines of every token's angles, in float32, one per pair of channels."""
+    frequencies = head_width // 2
+    speed = base ** (-torch.arange(frequencies, dtype=torch.float32, device=positions.device) / frequencies)
+    axes = axis_of_frequency(frequencies).to(positions.device)
     angles = positions.float().index_select(-1, axes) * speed
-    angles = torch.cat((angles, angles), dim=-1)
     return angles.cos(), angles.sin()
 
 
 def rotate(
-    x: Float[Tensor, "b h t w"], cos: Float[Tensor, "b t w"], sin: Float[Tensor, "b t w"]
+    x: Float[Tensor, "b h t w"], cos: Float[Tensor, "b t f"], sin: Float[Tensor, "b t f"]
 ) -> Float[Tensor, "b h t w"]:
     """Turn each pair (x_i, x_{i+w/2}) by its angle; computed in float32, returned in the dtype of `x`."""
     first, second = x.float().chunk(2, dim=-1)
-    turned = torch.cat((-second, first), dim=-1)
-    return (x.float() * cos.unsqueeze(1) + turned * sin.unsqueeze(1)).to(x.dtype)
+    cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1).to(x.dtype)
