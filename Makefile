@@ -16,10 +16,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(INSTALLED)       ## train both parts on rendered scenes (about 15 minutes on 2 cores), show the result
-	$(BIN)/python train/demo.py --config configs/demo/demo.yaml
+	$(BIN)/python train/demo.py --configs configs/demo --out runs/demo
 
 demo-hour: $(INSTALLED)  ## the same with an hour
-	$(BIN)/python train/demo.py --config configs/demo-hour/demo.yaml
+	$(BIN)/python train/demo.py --configs configs/demo-hour --out runs/demo-hour
 
 lint: $(INSTALLED)       ## ruff
 	$(BIN)/ruff check .

@@ -33,12 +33,12 @@ class Modality(ABC):
     def grid(self, shape: tuple[int, ...]) -> Int64[Tensor, "n 3"]:
         """(time, row, column) of each code, relative to the segment's first code."""
 
-    def encode_many(self, contents: Sequence[Any]) -> list[tuple[Int64[Tensor, " n"], tuple[int, ...]]]:
+    def encode_many(self, contents: Sequence[Any]) -> list[tuple[Int64[Tensor, " _"], tuple[int, ...]]]:
         """`encode` of several contents; a modality with a network does them in one batch."""
         return [self.encode(content) for content in contents]
 
     def decode_many(
-        self, codes: Sequence[Int64[Tensor, " n"]], shapes: Sequence[tuple[int, ...]]
+        self, codes: Sequence[Int64[Tensor, " _"]], shapes: Sequence[tuple[int, ...]]
     ) -> list[Any]:
         """`decode` of several segments."""
         return [self.decode(c, shape) for c, shape in zip(codes, shapes, strict=True)]

@@ -40,7 +40,7 @@ class ImageModality(Modality):
 
     name = "image"
 
-    def __init__(self, tokenizer: ImageTokenizer, *, shape: tuple[int, int] | None, max_side: int = 64):
+    def __init__(self, tokenizer: ImageTokenizer, *, shape: Sequence[int] | None, max_side: int = 64):
         self.tokenizer = tokenizer.eval()
         self.shape = tuple(shape) if shape is not None else None
         self.max_side = max_side
@@ -98,7 +98,7 @@ class ImageModality(Modality):
     @torch.inference_mode()
     def encode_many(
         self, contents: Sequence[Image.Image]
-    ) -> list[tuple[Int64[Tensor, " n"], tuple[int, ...]]]:
+    ) -> list[tuple[Int64[Tensor, " _"], tuple[int, ...]]]:
         pixels = [to_pixels(self.fit(image)) for image in contents]
         codes: list = [None] * len(pixels)
         for rows in _same_size(pixels):
@@ -109,7 +109,7 @@ class ImageModality(Modality):
 
     @torch.inference_mode()
     def decode_many(
-        self, codes: Sequence[Int64[Tensor, " n"]], shapes: Sequence[tuple[int, ...]]
+        self, codes: Sequence[Int64[Tensor, " _"]], shapes: Sequence[tuple[int, ...]]
     ) -> list[Image.Image]:
         grids = [c.view(*shape) for c, shape in zip(codes, shapes, strict=True)]
         images: list = [None] * len(grids)

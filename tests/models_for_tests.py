@@ -1,0 +1,26 @@
+"""A tiny whole model with random weights, for tests of everything that takes a model folder."""
+
+import torch
+
+from tests.worlds import byte_text
+from unitok.bundle import UniTok
+from unitok.codec import Codec
+from unitok.modalities.image import ImageModality
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.transformer import Transformer, TransformerConfig
+
+
+def tiny_model(*, shape=(2, 3), max_side=4, max_length=200, **options) -> UniTok:
+    """Pictures of 8 x 12 pixels (or of any size where `shape` is None), 4 pixels a cell, 16 codes."""
+    torch.manual_seed(0)
+    tokenizer = ImageTokenizer(
+        ImageTokenizerConfig(factor=4, codebook_size=16, channels=8, encoder_depth=1, decoder_depth=1)
+    )
+    tokenizer.train()
+    tokenizer.encode(torch.rand(8, 3, 16, 16) * 2 - 1)  # places the codes by k-means
+    codec = Codec([byte_text(), ImageModality(tokenizer, shape=shape, max_side=max_side)])
+    sizes = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 48}
+    config = TransformerConfig(vocab_size=codec.vocabulary.size, max_length=max_length, **sizes)
+    model = Transformer(config)
+    torch.nn.init.normal_(model.unembedding.weight, std=0.5)
+    return UniTok(model, codec, **options)

@@ -1,0 +1,96 @@
+"""Imports go one way, heavy libraries stay in their rooms, and offsets are added in one file only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = [
+    ["unitok.document"],
+    ["unitok.models"],
+    ["unitok.modalities"],
+    ["unitok.vocabulary"],
+    ["unitok.cursor"],
+    ["unitok.codec"],
+    ["unitok.sampling"],
+    ["unitok.generate"],
+    ["unitok.card", "unitok.pictures", "unitok.terminal"],
+    ["unitok.bundle"],
+    ["unitok.data", "unitok.chat"],
+    ["unitok.evaluate"],
+    ["unitok.training"],
+]
+ALLOWED_IN_MODELS = {"torch", "vector_quantize_pytorch", "einops", "jaxtyping", "safetensors", "unitok"}
+
+
+def imports(path: Path) -> set[str]:
+    """Modules that a file imports, also inside functions; type-checking blocks are left out."""
+    tree = ast.parse(path.read_text())
+    skipped = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+        for node in ast.walk(block)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def layer(module: str) -> int:
+    fits = [
+        i
+        for i, names in enumerate(LAYERS)
+        if any(module == name or module.startswith(name + ".") for name in names)
+    ]
+    return fits[0] if fits else -1
+
+
+FILES = sorted((ROOT / "unitok").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_one_way(path):
+    own = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for module in imports(path):
+        if module.startswith("unitok.") and layer(own) >= 0:
+            assert layer(module) <= layer(own), f"{own} imports {module}"
+
+
+def test_every_module_has_a_room():
+    for path in FILES:
+        own = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        assert path.name == "__init__.py" or layer(own) >= 0, own
+
+
+def test_lightning_is_imported_by_training_and_data_modules_only():
+    for path in FILES:
+        if any(module.split(".")[0] == "lightning" for module in imports(path)):
+            room = path.relative_to(ROOT / "unitok")
+            assert room.parts[0] == "training" or str(room) == "data/modules.py", room
+
+
+def test_models_import_torch_and_the_quantizer_only():
+    for path in sorted((ROOT / "unitok/models").glob("*.py")):
+        foreign = {m.split(".")[0] for m in imports(path)} - ALLOWED_IN_MODELS - set(sys.stdlib_module_names)
+        assert not foreign, f"{path.name} imports {foreign}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_module_says_what_it_is(path):
+    text = path.read_text()
+    assert not text.strip() or ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
+
+
+def test_importing_the_package_takes_no_torch():
+    code = "import sys, unitok; assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
