@@ -1,6 +1,7 @@
 """LightningDataModules: sources -> batches for the trainer. Knows sources and order, no model."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,8 +12,15 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from unitok.codec import Codec
+from unitok.cursor import Positions
+from unitok.data.codecs import build_codec, train_text_tokenizer
+from unitok.data.documents import EncodedSource, PackedDocuments
 from unitok.data.order import Batches
 from unitok.data.sources import Source
+from unitok.data.store import TEXT_TOKENIZER, Store
+from unitok.data.tasks import Task
+from unitok.data.windows import Windows
 
 
 class Pictures(Dataset):
@@ -42,7 +50,9 @@ class Pictures(Dataset):
         return torch.from_numpy(np.array(image.convert("RGB")))
 
     def __getitem__(self, indices: list[int]) -> Float[Tensor, "b 3 h w"]:
-        pictures = self._held[indices] if self._held is not None else torch.stack([*map(self._bytes, indices)])
+        pictures = (
+            self._held[indices] if self._held is not None else torch.stack([*map(self._bytes, indices)])
+        )
         return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
@@ -83,11 +93,142 @@ class ImageData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         pictures = self._pictures["train"]
-        return loader(pictures, resumable(self.trainer, len(pictures), self.batch_size, self.seed), self.workers)
+        return loader(
+            pictures, resumable(self.trainer, len(pictures), self.batch_size, self.seed), self.workers
+        )
 
     def val_dataloader(self) -> DataLoader:
         pictures = self._pictures["val"]
         return loader(pictures, Batches(len(pictures), self.batch_size, seed=None), self.workers)
+
+
+class DocumentData(LightningDataModule):
+    """Packed documents for a transformer. Every batch is a pure function of (seed, number of the batch).
+
+    Args:
+        train: source of training documents, or the folder of their store.
+        val: the same for validation, which keeps the order of the documents and drops no condition.
+        image_tokenizer: folder of the trained image tokenizer.
+        text_tokenizer: a tokenizer.json. If absent, that of the training store; without a store, one is
+            trained on the training texts and kept in the run's folder.
+        text_size: codes of a text tokenizer that is trained here, at most.
+        image_shape: (rows, columns) in cells that images are brought to; if absent each keeps its size.
+        positions: "grid" or "sequential", see Cursor.
+        row_length: places of a row; longer documents are dropped.
+        batch_size: documents a batch, on each device; they are packed into as few rows as best fit finds.
+        task: "caption" learns text after image, "draw" image after text, "both" either, by a coin.
+        condition_dropout: probability that a document keeps its last segment only, which guidance needs.
+        seed: of order, task and dropout.
+        workers: processes that read; 0 reads in the training process.
+        codec: given by a program instead of the two tokenizers.
+    """
+
+    def __init__(
+        self,
+        train: Source | str,
+        val: Source | str,
+        *,
+        image_tokenizer: str | None = None,
+        text_tokenizer: str | None = None,
+        text_size: int = 1024,
+        image_shape: tuple[int, int] | None = None,
+        positions: Positions = "grid",
+        row_length: int = 512,
+        batch_size: int = 64,
+        task: Task = "both",
+        condition_dropout: float = 0.1,
+        seed: int = 0,
+        workers: int = 0,
+        codec: Codec | None = None,
+    ):
+        super().__init__()
+        self.train, self.val = train, val
+        self.image_tokenizer, self.text_tokenizer, self.text_size = image_tokenizer, text_tokenizer, text_size
+        self.image_shape, self.positions = image_shape, positions
+        self.row_length, self.batch_size, self.workers = row_length, batch_size, workers
+        self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
+        self._codec = codec
+        self._packed: dict[str, PackedDocuments] = {}
+
+    @property
+    def codec(self) -> Codec:
+        """Made at first use. Raises FileNotFoundError or ValueError where a tokenizer is missing or bad."""
+        if self._codec is None:
+            if self.image_tokenizer is None:
+                raise ValueError("no image_tokenizer is given: it is the folder of a trained image tokenizer")
+            text = self._text_tokenizer()
+            self._codec = build_codec(
+                self.image_tokenizer, text, positions=self.positions, image_shape=self.image_shape
+            )
+        return self._codec
+
+    def _text_tokenizer(self) -> Path:
+        """The tokenizer.json, trained first if there is none."""
+        if self.text_tokenizer is not None:
+            return Path(self.text_tokenizer)
+        if isinstance(self.train, str):
+            return Path(self.train) / TEXT_TOKENIZER
+        if self.trainer is None:
+            raise ValueError("no text_tokenizer is given, and no run has a folder that could keep a new one")
+        path = Path(self.trainer.default_root_dir) / TEXT_TOKENIZER
+        if not path.is_file():
+            train_text_tokenizer(self.train, path, size=self.text_size)
+        return path
+
+    def prepare_data(self) -> None:
+        if self._codec is None:
+            self._text_tokenizer()
+
+    def setup(self, stage: str) -> None:
+        for name, documents, task_dropout in (
+            ("train", self.train, self.condition_dropout),
+            ("val", self.val, 0.0),
+        ):
+            if name not in self._packed:
+                self._packed[name] = self._pack(documents, task_dropout)
+
+    def _pack(self, documents: Source | str, condition_dropout: float) -> PackedDocuments:
+        stored = isinstance(documents, str)
+        return PackedDocuments(
+            Store(documents, self.codec) if stored else EncodedSource(documents, self.codec),
+            self.codec,
+            row_length=self.row_length,
+            task=self.task,
+            condition_dropout=condition_dropout,
+            seed=self.seed,
+        )
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader("train", seed=self.seed, start=self._trained)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("val", seed=None, start=int)
+
+    def _loader(self, name: str, *, seed: int | None, start: Callable[[], int]) -> DataLoader:
+        packed, trainer = self._packed[name], self.trainer
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        windows = Windows(len(packed), self.batch_size, seed=seed, start=start, rank=rank, world=world)
+        return ExactLoader(
+            packed,
+            sampler=windows,
+            batch_size=None,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+        )
+
+    def _trained(self) -> int:
+        """Batches that this run was trained on, before and after it was resumed."""
+        return self.trainer.fit_loop.epoch_loop.batch_progress.total.processed if self.trainer else 0
+
+
+class ExactLoader(DataLoader):
+    """Begins each pass where the trainer's own count of batches says, so there is no state to keep."""
+
+    def state_dict(self) -> dict:
+        return {}
+
+    def load_state_dict(self, state: dict) -> None:
+        pass
 
 
 def loader(dataset: Dataset, batches: Iterable[list[int]], workers: int) -> DataLoader:

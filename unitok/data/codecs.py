@@ -1,0 +1,60 @@
+"""A codec from what lies on disk: an image tokenizer's folder and a tokenizer.json. Knows no batch."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from unitok.codec import Codec
+from unitok.cursor import Positions
+from unitok.data.sources import Source
+from unitok.modalities.image import ImageModality
+from unitok.modalities.text import TextModality, train_bpe
+from unitok.models.autoencoder import ImageTokenizer
+
+MOST_CAPTIONS = 10_000
+"""Documents from which a text tokenizer is trained; more change little and cost time."""
+
+
+def build_codec(
+    image_tokenizer: str | Path,
+    text_tokenizer: str | Path,
+    *,
+    positions: Positions = "grid",
+    image_shape: Sequence[int] | None = None,
+) -> Codec:
+    """The codec of text and images.
+
+    Args:
+        image_tokenizer: folder of a trained image tokenizer.
+        text_tokenizer: a tokenizer.json.
+        positions: "grid" or "sequential", see Cursor.
+        image_shape: (rows, columns) in cells that images are brought to; None lets each keep its size.
+
+    Raises:
+        FileNotFoundError: the folder or the file is missing.
+        ValueError: one of them is damaged or something else.
+    """
+    if image_shape is not None and (len(image_shape) != 2 or min(image_shape) < 1):
+        raise ValueError(f"image_shape is [rows, columns] in cells, not {list(image_shape)}")
+    if not Path(text_tokenizer).is_file():
+        raise FileNotFoundError(f"{text_tokenizer}: no text tokenizer here")
+    text = TextModality.from_file(text_tokenizer)
+    shape = None if image_shape is None else (image_shape[0], image_shape[1])
+    image = ImageModality(ImageTokenizer.from_pretrained(image_tokenizer), shape=shape)
+    return Codec([text, image], positions=positions)
+
+
+def train_text_tokenizer(source: Source, path: str | Path, *, size: int) -> None:
+    """Write a tokenizer.json of at most `size` codes, trained on a source's texts; complete or absent."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    TextModality(train_bpe(texts(source, most=MOST_CAPTIONS), size=size)).save(beside)
+    os.replace(beside, path)
+
+
+def texts(source: Source, *, most: int) -> Iterator[str]:
+    """Texts of at most `most` documents, evenly spread over the source."""
+    step = -(-len(source) // most)
+    for index in range(0, len(source), step):
+        yield from (segment.content for segment in source[index] if segment.modality == "text")

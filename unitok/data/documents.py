@@ -1,0 +1,133 @@
+"""Documents -> batches: reads, orders by task, lays out and packs. Knows no model and no trainer."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int64
+from torch.utils.data import Dataset
+
+from unitok.codec import Codec
+from unitok.data.encoding import encode_each
+from unitok.data.packing import Batch, pack
+from unitok.data.sources import Source
+from unitok.data.store import Store
+from unitok.data.tasks import Task, arrange, check_task
+from unitok.data.windows import Window
+from unitok.document import Codes, Tokens
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 64
+"""Documents of a source that may be too long before one fits."""
+
+
+class EncodedSource:
+    """A source as documents of codes, encoded whenever they are read; None for one that cannot be."""
+
+    def __init__(self, source: Source, codec: Codec):
+        self.source, self.codec = source, codec
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def fetch(self, indices: Sequence[int]) -> list[list[Codes] | None]:
+        """Codes of several documents, encoded together."""
+        return encode_each(self.source, self.codec, indices)
+
+
+class PackedDocuments(Dataset):
+    """Batches of documents, by window: a pure function of (seed, epoch, indices).
+
+    Documents longer than a row are dropped and reported: those of a store before any window is made, those
+    of a source when they are met.
+
+    Args:
+        documents: codes in canonical order.
+        codec: lays them out.
+        row_length: places of a row; a document takes one place less than it has ids.
+        task: the order of a document's segments, see `arrange`.
+        condition_dropout: probability that a document keeps its last segment only.
+        seed: of the draws.
+
+    Raises:
+        ValueError: no document fits a row.
+    """
+
+    def __init__(
+        self,
+        documents: Store | EncodedSource,
+        codec: Codec,
+        *,
+        row_length: int,
+        task: Task = "both",
+        condition_dropout: float = 0.0,
+        seed: int = 0,
+    ):
+        check_task(task, condition_dropout)
+        self.documents, self.codec, self.row_length = documents, codec, row_length
+        self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
+        self.read = self.dropped = 0
+        self.kept = np.arange(len(documents))
+        if isinstance(documents, Store):
+            self.kept = fitting(documents.lengths, row_length, name=str(documents.path))
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, window: Window) -> Batch:
+        indices = self.kept[window.indices].tolist()
+        documents = zip(indices, self.documents.fetch(indices), strict=True)
+        tokens = [
+            self._tokens(codes, window.epoch, index)
+            for index, codes in documents
+            if codes is not None and self._fits(index, codes)
+        ]
+        return pack(tokens, length=self.row_length, pad=self.codec.vocabulary.pad)
+
+    def _tokens(self, codes: list[Codes], epoch: int, index: int) -> Tokens:
+        return self.codec.join(
+            arrange(
+                codes,
+                task=self.task,
+                condition_dropout=self.condition_dropout,
+                seed=self.seed,
+                epoch=epoch,
+                index=index,
+            )
+        )
+
+    def _fits(self, index: int, codes: list[Codes]) -> bool:
+        places = self.codec.length(codes) - 1
+        self.read += 1
+        if places <= self.row_length:
+            return True
+        self.dropped += 1
+        if self.dropped == 1:
+            log.warning(
+                "document %d takes %d places, a row has %d: such documents are dropped",
+                *(index, places, self.row_length),
+            )
+        if self.dropped == self.read >= min(PATIENCE, len(self)):
+            raise ValueError(
+                f"none of the first {self.read} documents fits: number {index} takes {places} places, "
+                f"row_length is {self.row_length}"
+            )
+        return False
+
+
+def fitting(
+    lengths: Int64[np.ndarray, " documents"], row_length: int, *, name: str
+) -> Int64[np.ndarray, " kept"]:
+    """Indices of the documents, of so many ids each, that fit a row; the rest is counted in the log."""
+    places = lengths - 1
+    kept = np.flatnonzero(places <= row_length)
+    if not len(kept):
+        shortest = f"the shortest takes {places.min()}" if len(places) else "there is none"
+        raise ValueError(f"{name}: no document fits a row of {row_length} places; {shortest}")
+    if len(kept) < len(places):
+        log.warning(
+            "%s: %d of %d documents are dropped: they take more than the %d places of a row (at most %d)",
+            *(name, len(places) - len(kept), len(places), row_length, places.max()),
+        )
+    return kept

@@ -1,0 +1,106 @@
+"""One file of codes: how documents lie in arrays. Knows no codec, no index and no ids.
+
+A shard is a safetensors file that holds, for its D documents with S segments of C codes in all:
+
+    codes      int16 or int32 [C]      every segment's codes, one after another
+    offsets    int64 [S + 1]           where each segment's codes begin
+    segments   int32 [S, 2 + sides]    modality (its number), learn, then the shape; -1 is no side
+    documents  int64 [D + 1]           where each document's segments begin
+"""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int, Int64
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from unitok.document import Codes
+
+TYPES = {"I16": np.int16, "I32": np.int32, "I64": np.int64}
+
+
+class Shard(NamedTuple):
+    """The arrays of one file."""
+
+    codes: Int[np.ndarray, " c"]
+    offsets: Int64[np.ndarray, " s+1"]
+    segments: Int[np.ndarray, "s _"]
+    documents: Int64[np.ndarray, " d+1"]
+
+
+def to_shard(documents: Sequence[Sequence[Codes]], names: Sequence[str], *, wide: bool) -> Shard:
+    """The arrays of these documents; `wide` codes take four bytes each, others two."""
+    flat = [codes for document in documents for codes in document]
+    sides = max((len(codes.shape) for codes in flat), default=0)
+    rows = [(names.index(c.modality), c.learn, *c.shape, *[-1] * (sides - len(c.shape))) for c in flat]
+    values = [codes.codes.numpy() for codes in flat]
+    return Shard(
+        np.concatenate(values or [np.empty(0)]).astype(np.int32 if wide else np.int16),
+        np.array([0, *accumulate(map(len, values))], np.int64),
+        np.array(rows, np.int32).reshape(len(flat), 2 + sides),
+        np.array([0, *accumulate(map(len, documents))], np.int64),
+    )
+
+
+def write_shard(file: Path, shard: Shard, metadata: dict[str, str]) -> None:
+    """Write a file; it is complete or absent."""
+    replace_file(file, lambda beside: save_file(shard._asdict(), beside, metadata=metadata))
+
+
+def replace_file(file: Path, write: Callable[[Path], object]) -> None:
+    """Write a file beside its place, then rename: it is complete or absent."""
+    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        write(beside)
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(beside, file)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def document_of(shard: Shard, names: Sequence[str], index: int) -> list[Codes]:
+    """Codes of one document; `names` are the modalities by number."""
+    first, last = shard.documents[index : index + 2].tolist()
+    offsets = shard.offsets[first : last + 1].tolist()
+    codes = torch.from_numpy(shard.codes[offsets[0] : offsets[-1]].astype(np.int64))
+    segments = []
+    for (modality, learn, *shape), start, stop in zip(
+        shard.segments[first:last].tolist(), offsets, offsets[1:], strict=False
+    ):
+        shape = tuple(side for side in shape if side >= 0)
+        segments.append(
+            Codes(names[modality], codes[start - offsets[0] : stop - offsets[0]], shape, bool(learn))
+        )
+    return segments
+
+
+def map_shard(file: Path) -> Shard:
+    """The arrays of a shard, mapped rather than read."""
+    with file.open("rb") as opened:
+        size = int.from_bytes(opened.read(8), "little")
+        header = json.loads(opened.read(size))
+    data = np.memmap(file, np.uint8, "r").view(np.ndarray)[8 + size :]
+    fields = (header[name] for name in Shard._fields)
+    return Shard(
+        *(
+            data[slice(*field["data_offsets"])].view(TYPES[field["dtype"]]).reshape(field["shape"])
+            for field in fields
+        )
+    )
+
+
+def metadata_of(file: Path) -> dict[str, str]:
+    """What was written beside the arrays. Raises ValueError where the file is damaged."""
+    try:
+        with safe_open(file, "numpy") as opened:
+            return opened.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{file}: damaged or not safetensors ({error}); remove it") from error

@@ -1,0 +1,46 @@
+"""Tasks: in which order segments are learned, and when the condition is left out. Knows codes, no ids.
+
+Sources and stores hold the canonical order, text before image; a task is applied whenever a document is read.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from unitok.data.draws import uniform
+from unitok.document import Codes
+
+Task = Literal["caption", "draw", "both"]
+
+
+def check_task(task: str, condition_dropout: float) -> None:
+    """Raises ValueError where a task is unknown or a probability is none."""
+    if task not in get_args(Task):
+        raise ValueError(f"task is one of {', '.join(get_args(Task))}, not {task!r}")
+    if not 0 <= condition_dropout < 1:
+        raise ValueError(f"condition_dropout is a probability from 0 to below 1, not {condition_dropout}")
+
+
+def arrange(
+    codes: Sequence[Codes], *, task: Task, condition_dropout: float, seed: int, epoch: int, index: int
+) -> list[Codes]:
+    """A document as its task reads it in one epoch.
+
+    Args:
+        codes: its segments in canonical order, at most two of them: (text, image).
+        task: "draw" keeps the order (text, then image), "caption" turns it round, "both" tosses a coin.
+        condition_dropout: probability that only the last segment is left, which guidance needs.
+        seed, epoch, index: what the draws depend on; nothing else does.
+
+    Example:
+        >>> import torch
+        >>> text, image = (Codes(name, torch.tensor([1]), (1,)) for name in ("text", "image"))
+        >>> options = {"condition_dropout": 0.0, "seed": 0, "epoch": 0, "index": 0}
+        >>> [c.modality for c in arrange([text, image], task="caption", **options)]
+        ['image', 'text']
+    """
+    if len(codes) > 2:
+        raise ValueError(f"a task orders documents of two segments; document {index} has {len(codes)}")
+    turned = task == "caption" or (task == "both" and uniform(seed, epoch, index, "task") < 0.5)
+    ordered = list(codes)[::-1] if turned else list(codes)
+    dropped = condition_dropout > 0 and uniform(seed, epoch, index, "condition") < condition_dropout
+    return ordered[-1:] if dropped else ordered
