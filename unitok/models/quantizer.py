@@ -1,114 +1,117 @@
-"""Vector quantisation: each latent becomes its nearest code. Knows no picture.
+"""Vectors to the nearest codes of a learned codebook and back. Knows no pixels and no files.
 
-The objective is that of VQ-VAE (van den Oord et al., arXiv:1711.00937, eq. 3): ‖sg[z_e] - z_q‖² moves the codes,
-β‖z_e - sg[z_q]‖² the encoder, both as means over elements, and the decoder's gradient passes straight through to
-z_e. By default the first term is served by exponential moving averages of the latents of each code (appendix A.1)
-and only reported; `learnable=True` gives it to the optimizer.
+Wraps vector-quantize-pytorch, which owns the codebook, its k-means start, its moving averages and the revival of
+dead codes; the loss is computed here, so that both of its terms keep their own weight.
 """
 
 from typing import NamedTuple
 
 import torch
-from einops import rearrange
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 from vector_quantize_pytorch import VectorQuantize
 
-
-class QuantizerLoss(NamedTuple):
-    """The two quantisation terms and their weighted sum; `total` is what is minimised."""
-
-    codebook: Float[Tensor, ""]
-    commitment: Float[Tensor, ""]
-    total: Float[Tensor, ""]
+ROWS = 8192  # vectors scored at once, so that the scores of a large codebook stay small
 
 
 class Quantized(NamedTuple):
-    """Quantised latents (with the straight-through gradient while training), their codes, and the loss."""
+    """Quantised latents (straight-through in training), their codes, and the two quantisation terms' sum."""
 
     latents: Float[Tensor, "b d h w"]
     codes: Int64[Tensor, "b h w"]
-    loss: QuantizerLoss
+    loss: Float[Tensor, ""]
+
+
+def nearest(
+    vectors: Float32[Tensor, "n d"], codebook: Float32[Tensor, "k d"], *, rows: int = ROWS
+) -> Int64[Tensor, " n"]:
+    """The index of each vector's nearest code in the Euclidean sense.
+
+    argmin |z − e|² = argmax z·e − |e|²/2: one addmm a chunk of `rows` vectors, always in fp32 (bf16 scores pick
+    another code in some per cent of cases).
+    """
+    with torch.autocast(vectors.device.type, enabled=False):
+        offset = codebook.float().square().sum(dim=1).mul(-0.5)
+        turned = codebook.float().t()
+        chunks = [torch.addmm(offset, part.float(), turned).argmax(dim=1) for part in vectors.split(rows)]
+    return torch.cat(chunks)
 
 
 class Quantizer(nn.Module):
-    """A codebook of `size` vectors of `width` numbers.
+    """A codebook with ‖sg[z_e] − z_q‖² + β‖z_e − sg[z_q]‖² (van den Oord et al., arXiv:1711.00937, eq. 3).
+
+    Both terms are means over elements. With the moving-average codebook (the paper's appendix A.1, default) the first
+    is reported and has no gradient; with `learnable` it trains the codebook.
 
     Args:
+        dim: channels of a code.
         size: number of codes.
-        width: numbers of a code.
         beta: weight of the commitment term.
-        decay: of the moving averages; ignored where `learnable`.
-        dead_below: codes whose moving count falls below this many uses a batch are moved onto random latents.
-        learnable: the codes are parameters with a gradient instead of moving averages.
-        kmeans: place the codes by k-means on the first batch.
+        decay: of the codebook's moving average.
+        cosine: compare directions: vectors and codes have length 1.
+        learnable: train the codebook by its gradient.
+        revive_below: codes used less often than this in a batch (moving average) restart at a vector of the batch.
     """
 
     def __init__(
         self,
-        *,
+        dim: int,
         size: int,
-        width: int,
+        *,
         beta: float = 0.25,
         decay: float = 0.99,
-        dead_below: float = 0.1,
+        cosine: bool = False,
         learnable: bool = False,
-        kmeans: bool = True,
+        revive_below: float = 0.0,
     ):
         super().__init__()
-        self.size, self.beta, self.learnable = size, beta, learnable
+        self.dim, self.size, self.beta, self.cosine = dim, size, beta, cosine
         self.vq = VectorQuantize(
-            dim=width,
+            dim=dim,
             codebook_size=size,
             decay=decay,
-            threshold_ema_dead_code=dead_below,
-            kmeans_init=kmeans,
-            kmeans_iters=10,
+            kmeans_init=True,
+            use_cosine_sim=cosine,
             learnable_codebook=learnable,
             ema_update=not learnable,
+            threshold_ema_dead_code=revive_below,
             commitment_weight=0.0,
             rotation_trick=False,
         )
 
     @property
-    def codebook(self) -> Float[Tensor, "k d"]:
-        """The code vectors."""
-        return self.vq._codebook.embed[0]
+    def codebook(self) -> Float32[Tensor, "k d"]:
+        """The codes' vectors."""
+        return self.vq.codebook
 
     def forward(self, latents: Float[Tensor, "b d h w"]) -> Quantized:
-        """Quantise; while training this also updates the codebook (also under `no_grad`)."""
-        flat = rearrange(latents, "b d h w -> (b h w) d").float()
+        """Quantise; in training also update the codebook, which the latents must not poison: they are finite."""
+        with torch.autocast(latents.device.type, enabled=False):
+            z_e = latents.float()
+            z_e = F.normalize(z_e, dim=1) if self.cosine else z_e
+            z_q, codes = self._assign(z_e)
+            loss = F.mse_loss(z_q, z_e.detach()) + self.beta * F.mse_loss(z_e, z_q.detach())
+            return Quantized(z_e + (z_q - z_e).detach(), codes, loss)
+
+    def lookup(self, codes: Int64[Tensor, "b h w"]) -> Float32[Tensor, "b d h w"]:
+        """The vectors of codes 0..size-1; others are an error, since indexing would accept negative ones."""
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < self.size:
+            raise ValueError(
+                f"got codes {int(codes.min())}..{int(codes.max())}, expected 0..{self.size - 1} "
+                f"(a codebook of {self.size})"
+            )
+        return F.embedding(codes, self.codebook).permute(0, 3, 1, 2)
+
+    def stop_reviving(self) -> None:
+        """Let rare codes be, so that the codebook settles."""
+        self.vq._codebook.has_dead_code_replacement = False
+
+    def _assign(self, z_e: Float32[Tensor, "b d h w"]) -> tuple[Tensor, Int64[Tensor, "b h w"]]:
+        """Codes and their vectors before the codebook moves, with a gradient where it is learnable."""
+        rows = z_e.detach().permute(0, 2, 3, 1)
         if self.training:
-            codes = self.vq(flat)[1]
-        else:
-            codes = nearest(flat, self.codebook)
-        chosen = F.embedding(codes, self.codebook)
-        codebook = F.mse_loss(chosen, flat.detach()) if self.learnable else F.mse_loss(chosen, flat).detach()
-        commitment = F.mse_loss(flat, chosen.detach())
-        total = self.beta * commitment + (codebook if self.learnable else 0.0)
-        through = flat + (chosen - flat).detach() if self.training else chosen
-        size = {"b": latents.shape[0], "h": latents.shape[2]}
-        return Quantized(
-            rearrange(through, "(b h w) d -> b d h w", **size),
-            rearrange(codes, "(b h w) -> b h w", **size),
-            QuantizerLoss(codebook, commitment, total),
-        )
-
-    def lookup(self, codes: Int64[Tensor, "b h w"]) -> Float[Tensor, "b d h w"]:
-        """Code vectors of indices. Raises ValueError for an index outside 0..size-1."""
-        if codes.numel() and not (int(codes.min()) >= 0 and int(codes.max()) < self.size):
-            wrong = int(codes.min()) if int(codes.min()) < 0 else int(codes.max())
-            raise ValueError(f"code {wrong} is outside the codebook 0..{self.size - 1}")
-        return rearrange(F.embedding(codes, self.codebook), "b h w d -> b d h w")
-
-
-@torch.no_grad()
-def nearest(
-    latents: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"], *, rows: int = 8192
-) -> Int64[Tensor, " n"]:
-    """Index of the nearest code of each latent, in float32: arg max of z·c - ‖c‖²/2, by chunks of `rows`."""
-    codebook = codebook.float()
-    half_norms = -0.5 * codebook.square().sum(dim=1)
-    chunks = [torch.addmm(half_norms, part.float(), codebook.T).argmax(dim=1) for part in latents.split(rows)]
-    return torch.cat(chunks)
+            z_q, codes, _ = self.vq(rows.flatten(1, 2))
+            return z_q.view(rows.shape).permute(0, 3, 1, 2), codes.view(rows.shape[:3])
+        codes = nearest(rows.reshape(-1, self.dim), self.codebook.detach()).view(rows.shape[:3])
+        return self.lookup(codes), codes

@@ -1,12 +1,14 @@
 """Trains an image tokenizer: objective, optimizer and log. Knows no transformer."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.models.losses import Likelihood, negative_log_likelihood, psnr
+from unitok.models.losses import PixelLikelihood, psnr
 from unitok.training.schedule import Kind, learning_rate, progress
 
 
@@ -20,8 +22,10 @@ class TokenizerTraining(LightningModule):
         schedule: cosine, linear, wsd or constant.
         weight_decay: of AdamW.
         clip: largest gradient norm.
-        likelihood: gaussian (squared error) or laplace (absolute error).
+        likelihood: "normal" (squared error) or "laplace" (absolute error).
+        scale: of the likelihood, in pixel values (the whole range is 2); smaller weighs pixels more.
         foreground_weight: of pixels off the image's even ground; 1 for photographs.
+        settle: share of the run, at its end, without revival of rare codes.
         max_bad_batches: stop after this many non-finite batches in a row.
     """
 
@@ -34,31 +38,41 @@ class TokenizerTraining(LightningModule):
         schedule: Kind = "linear",
         weight_decay: float = 0.0,
         clip: float = 1.0,
-        likelihood: Likelihood = "gaussian",
+        likelihood: Literal["normal", "laplace"] = "normal",
+        scale: float = 0.5,
         foreground_weight: float = 1.0,
+        settle: float = 0.3,
         max_bad_batches: int = 20,
     ):
         super().__init__()
         self.sizes, self.lr, self.warmup_steps, self.schedule = model, lr, warmup_steps, schedule
         self.weight_decay, self.clip, self.max_bad_batches = weight_decay, clip, max_bad_batches
-        self.likelihood, self.foreground_weight = likelihood, foreground_weight
+        self.likelihood = PixelLikelihood(likelihood, scale=scale, foreground_weight=foreground_weight)
+        self.settle = settle
         self.tokenizer: ImageTokenizer | None = None
         self.bad_batches = 0
 
     def configure_model(self) -> None:
         """Built here, not in `__init__`, so that the codebook's collectives see the process group."""
         if self.tokenizer is None:
-            self.tokenizer = ImageTokenizer(self.sizes).to(memory_format=torch.channels_last)
+            self.tokenizer = ImageTokenizer(self.sizes)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
-            self.tokenizer.parameters(), lr=self.lr, betas=(0.9, 0.99), weight_decay=self.weight_decay, fused=True
+            self.tokenizer.parameters(),
+            lr=self.lr,
+            betas=(0.9, 0.99),
+            weight_decay=self.weight_decay,
+            fused=True,
         )
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> int | None:
         """Set the learning rate; skip a batch that is not finite before the quantizer sees it."""
+        share = progress(self.trainer)
+        if share > 1 - self.settle:
+            self.tokenizer.quantizer.stop_reviving()
         factor = learning_rate(
-            progress(self.trainer), step=self.global_step, warmup_steps=self.warmup_steps, kind=self.schedule
+            share, step=self.global_step, warmup_steps=self.warmup_steps, kind=self.schedule
         )
         for group in self.optimizers().param_groups:
             group["lr"] = self.lr * factor
@@ -72,25 +86,20 @@ class TokenizerTraining(LightningModule):
         return -1
 
     def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor:
-        images = batch.contiguous(memory_format=torch.channels_last)
-        again, quantized = self.tokenizer(images)
-        pixels = negative_log_likelihood(
-            images, again, kind=self.likelihood, foreground_weight=self.foreground_weight
-        )
-        loss = pixels + quantized.loss.total
+        quantized = self.tokenizer.quantizer(self.tokenizer.latents(batch))
+        pixels = self.likelihood(batch, self.tokenizer.render(quantized.latents))
+        loss = pixels + quantized.loss
         self.log("loss", loss.detach(), prog_bar=True)
         if self.global_step % 20 == 0:
-            self._log_training(pixels, quantized)
+            self.log("loss/pixels", pixels.detach())
+            self.log("loss/codes", quantized.loss.detach())
+            self.log("codebook/perplexity", perplexity(quantized.codes, self.sizes.codebook_size))
+            self.log("lr", self.optimizers().param_groups[0]["lr"])
         return loss
 
-    def _log_training(self, pixels: Tensor, quantized) -> None:
-        self.log("loss/pixels", pixels.detach())
-        self.log("loss/codebook", quantized.loss.codebook)
-        self.log("loss/commitment", quantized.loss.commitment.detach())
-        self.log("codebook/perplexity", perplexity(quantized.codes, self.sizes.codebook_size))
-        self.log("lr", self.optimizers().param_groups[0]["lr"])
-
-    def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
+    def configure_gradient_clipping(
+        self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
+    ) -> None:
         norm = torch.nn.utils.clip_grad_norm_(self.tokenizer.parameters(), self.clip)
         if self.global_step % 20 == 0:
             self.log("gradient_norm", norm)
@@ -102,8 +111,7 @@ class TokenizerTraining(LightningModule):
         codes = self.tokenizer.encode(batch).codes
         again = self.tokenizer.decode(codes)
         self._seen.update(codes.unique().tolist())
-        self.log("val/loss", negative_log_likelihood(
-            batch, again, kind=self.likelihood, foreground_weight=self.foreground_weight), prog_bar=True)  # fmt: skip
+        self.log("val/loss", self.likelihood(batch, again), prog_bar=True)
         self.log("val/psnr", psnr(batch, again), prog_bar=True)
 
     def on_validation_epoch_end(self) -> None:

@@ -1,0 +1,106 @@
+"""What a transformer can do so far, seen while it learns: drawings, captions, and how many are right.
+
+Knows the model by its public calls alone.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Timer
+
+from unitok.bundle import UniTok
+from unitok.evaluate.report import World, measure
+from unitok.evaluate.worlds import shapes_world
+from unitok.pictures import sheet
+
+
+class Samples(Callback):
+    """After each validation: drawings with their prompts and captions with their pictures, in TensorBoard and as PNG.
+
+    Args:
+        count: of each.
+    """
+
+    def __init__(self, count: int = 8):
+        self.count = count
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        pairs = trainer.datamodule.examples(self.count)
+        if not pairs:
+            return
+        with undisturbed(module) as model:
+            captions = [text for text, _ in pairs]
+            said = model.caption([image for _, image in pairs])
+            drawn = model.draw(captions)
+        self._show(trainer, "samples/drawn", sheet(drawn, captions))
+        self._show(trainer, "samples/captioned", sheet([image for _, image in pairs], said))
+        rows = "\n".join(f"| {true} | {text} |" for (true, _), text in zip(pairs, said, strict=True))
+        trainer.logger.experiment.add_text(
+            "samples/captions", f"| true | written |\n|---|---|\n{rows}", trainer.global_step
+        )
+
+    def _show(self, trainer: Trainer, tag: str, page) -> None:
+        trainer.logger.experiment.add_image(tag, np.asarray(page), trainer.global_step, dataformats="HWC")
+        page.save(Path(trainer.default_root_dir) / f"{tag.split('/')[1]}.png")
+
+
+class ShapesAccuracy(Callback):
+    """After each validation: the share of right captions and drawings of rendered scenes, seen and held out.
+
+    Logged as `accuracy/…` and appended to `accuracy.jsonl` with the seconds of training so far.
+
+    Args:
+        canvas: pixels a side of a scene.
+        scenes: judged of each kind.
+    """
+
+    def __init__(self, canvas: int = 48, scenes: int = 128):
+        self.scenes = scenes
+        self.worlds: dict[str, World] = {}
+        self.canvas = canvas
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        if not self.worlds:
+            self.worlds = {
+                prefix: shapes_world(canvas=self.canvas, count=self.scenes, held_out=bool(prefix))
+                for prefix in ("", "heldout_")
+            }
+        figures: dict = {"step": trainer.global_step, "seconds": _seconds(trainer)}
+        with undisturbed(module) as model:
+            for prefix, world in self.worlds.items():
+                figures |= measure(model, world, prefix=prefix, shown=1).figures
+        for name, value in figures.items():
+            if name.endswith("accuracy"):
+                trainer.logger.experiment.add_scalar(f"accuracy/{name}", value, trainer.global_step)
+        with (Path(trainer.default_root_dir) / "accuracy.jsonl").open("a") as file:
+            file.write(json.dumps(figures) + "\n")
+
+
+class undisturbed:
+    """The model of a training module for use, in evaluation mode; on leaving, training goes on as if nothing was."""
+
+    def __init__(self, module: LightningModule):
+        self.module = module
+
+    def __enter__(self) -> UniTok:
+        self.state, self.training = torch.get_rng_state(), self.module.training
+        self.module.eval()
+        return self.module.bundle()
+
+    def __exit__(self, *error) -> None:
+        self.module.train(self.training)
+        torch.set_rng_state(self.state)
+
+
+def _seconds(trainer: Trainer) -> float:
+    """Seconds of training so far, over all sessions of the run."""
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+    return round(timers[0].time_elapsed() if timers else time.monotonic(), 1)
