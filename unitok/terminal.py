@@ -1,9 +1,41 @@
 """What all command lines share: one clear line for an error that the user can mend. Knows no command."""
 
+import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line whose help tells the defaults and whose errors take one line."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=_Defaults, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
+
+
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Says nothing about a default of None."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
+class Setting(argparse.Action):
+    """Collects NAME=VALUE, the value as JSON where it is some; may be repeated."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        name, equals, value = values.partition("=")
+        if not (name and equals):
+            parser.error(f"argument {option_string}: {values!r} is not NAME=VALUE")
+        with suppress(json.JSONDecodeError):  # then it is an ordinary string
+            value = json.loads(value)
+        setattr(namespace, self.dest, (getattr(namespace, self.dest) or {}) | {name: value})
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from jaxtyping import Int, Int64
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from unitok.document import Codes
 
@@ -51,7 +51,8 @@ def to_shard(documents: Sequence[Sequence[Codes]], names: Sequence[str], *, wide
 
 def write_shard(file: Path, shard: Shard, metadata: dict[str, str]) -> None:
     """Write a file; it is complete or absent."""
-    replace_file(file, lambda beside: save_file(shard._asdict(), beside, metadata=metadata))
+    content = save(shard._asdict(), metadata=metadata)
+    replace_file(file, lambda beside: beside.write_bytes(content))
 
 
 def replace_file(file: Path, write: Callable[[Path], object]) -> None:

@@ -47,11 +47,17 @@ def judge(image: UInt8[np.ndarray, "height width 3"]) -> Found | None:
 
 def matches(image: UInt8[np.ndarray, "height width 3"], caption: str) -> bool:
     """Whether a picture shows what a caption such as "a red triangle" says, and nothing else."""
+    wanted = parse_caption(caption)
+    found = judge(image)
+    return found is not None and (found.colour, found.shape) == wanted
+
+
+def parse_caption(caption: str) -> tuple[str, str]:
+    """Colour and shape. Raises ValueError for anything but a caption such as "a red triangle"."""
     words = _CAPTION.fullmatch(caption)
     if words is None:
         raise ValueError(f"{caption!r} is not a caption of easy-VQA, such as 'a red triangle'")
-    found = judge(image)
-    return found is not None and (found.colour, found.shape) == words.groups()
+    return words[1], words[2]
 
 
 def background(image: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "3"]:

@@ -1,4 +1,4 @@
-"""Measures a whole model on a world whose truth is known, and shows it. Knows the model by its public calls alone."""
+"""Measures a whole model on captioned pictures, and shows it. Knows the model by its public calls alone."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -13,20 +13,29 @@ from rich.table import Table
 
 from unitok.bundle import UniTok
 from unitok.document import Segment
+from unitok.modalities.image import ImageModality
 from unitok.pictures import sheet
+
+SHOWN = 24  # pictures on a sheet
 
 
 class World(NamedTuple):
     """Pictures with a true caption each, and who judges them.
 
-    `drawing_right(picture, caption)` says whether a picture shows what the caption says; `caption_right(caption, i)`
-    whether a caption is true of picture `i`.
+    `caption_right(caption, i)` says whether a caption is true of picture `i`; `drawing_right(picture, caption)`
+    whether a picture shows what a caption says, and is None where nobody can tell.
     """
 
     pictures: Sequence[Image.Image]
     captions: Sequence[str]
-    drawing_right: Callable[[Image.Image, str], bool]
     caption_right: Callable[[str, int], bool]
+    drawing_right: Callable[[Image.Image, str], bool] | None = None
+
+    def judge(self, pictures: Sequence[Image.Image]) -> list[bool | None]:
+        """Whether each picture shows its caption; None where nobody can tell."""
+        if self.drawing_right is None:
+            return [None] * len(pictures)
+        return [self.drawing_right(image, text) for image, text in zip(pictures, self.captions, strict=True)]
 
 
 @dataclass
@@ -35,6 +44,10 @@ class Report:
 
     figures: dict[str, float | int | str] = field(default_factory=dict)
     sheets: dict[str, Image.Image] = field(default_factory=dict)
+
+    def __or__(self, other: "Report") -> "Report":
+        """Both together."""
+        return Report(self.figures | other.figures, self.sheets | other.sheets)
 
     def save(self, directory: Path) -> None:
         """Write report.json and a PNG per sheet."""
@@ -51,43 +64,72 @@ class Report:
         Console().print(table)
 
 
-def measure(model: UniTok, world: World, *, prefix: str = "", batch_size: int = 128, shown: int = 24) -> Report:
-    """Caption every picture and draw every caption with the model's defaults, and let the world judge."""
+def measure(model: UniTok, world: World, *, prefix: str = "", batch_size: int = 128) -> Report:
+    """Caption every picture and draw every caption with the model's defaults, and let the world judge.
+
+    Figures are shares of 0..1; `image_accuracy` is absent where nobody can tell.
+    """
     written = model.caption(world.pictures, batch_size=batch_size)
-    drawn = model.draw(world.captions, batch_size=batch_size)
     said = [world.caption_right(text, i) for i, text in enumerate(written)]
-    right = [world.drawing_right(image, text) for image, text in zip(drawn, world.captions, strict=True)]
-    report = Report({f"{prefix}caption_accuracy": _share(said), f"{prefix}image_accuracy": _share(right)})
-    report.sheets[f"{prefix}samples"] = sheet(drawn[:shown], world.captions[:shown], marks=right[:shown])
-    report.sheets[f"{prefix}captions"] = sheet(world.pictures[:shown], written[:shown], marks=said[:shown])
-    return report
+    drawn = model.draw(world.captions, batch_size=batch_size)
+    right = world.judge(drawn)
+    return Report(
+        {f"{prefix}caption_accuracy": _share(said)} | _accuracy(f"{prefix}image_accuracy", right),
+        {
+            f"{prefix}samples": _sheet_of_drawings(world, drawn[:SHOWN], right[:SHOWN]),
+            f"{prefix}captions": _sheet_of_captions(world, written[:SHOWN], said[:SHOWN]),
+        },
+    )
 
 
 def measure_tokenizer(model: UniTok, world: World, *, batch_size: int = 128) -> Report:
-    """Reconstruct every picture: PSNR, share of the codebook in use, and how often the judge still agrees."""
-    again, used, errors = [], set(), []
+    """Reconstruct every picture: PSNR in dB, share of the codebook in use, how often the judge still agrees."""
+    modality: ImageModality = model.codec.modalities["image"]
+    again, used = [], set()
     for start in range(0, len(world.pictures), batch_size):
         part = world.pictures[start : start + batch_size]
         codes = model.codec.encode_many([(Segment("image", picture),) for picture in part])
         again += [document[0].content for document in model.codec.decode_many(codes)]
         used.update(code for document in codes for code in document[0].codes.tolist())
-    for before, after in zip(world.pictures, again, strict=True):
-        fitted = model.codec.modalities["image"].fit(before)
-        difference = np.asarray(fitted, np.float32) - np.asarray(after, np.float32)
-        errors.append(10 * np.log10(255**2 / max(float(np.square(difference).mean()), 1e-3)))
-    right = [world.drawing_right(image, text) for image, text in zip(again, world.captions, strict=True)]
+    psnr = [_psnr(modality.fit(before), after) for before, after in zip(world.pictures, again, strict=True)]
+    pairs = list(zip(world.pictures, again, strict=True))[: SHOWN // 2]
     return Report(
-        {
-            "psnr": float(np.mean(errors)),
-            "codebook_usage": len(used) / model.codec.modalities["image"].codebook_size,
-            "reconstruction_accuracy": _share(right),
-        },
-        {"reconstructions": sheet(_interleaved(world.pictures, again, 12), ["picture", "again"] * 12)},
+        {"psnr": float(np.mean(psnr)), "codebook_usage": len(used) / modality.codebook_size}
+        | _accuracy("reconstruction_accuracy", world.judge(again)),
+        {"reconstructions": sheet([i for pair in pairs for i in pair], ["picture", "again"] * len(pairs))},
     )
 
 
-def _interleaved(before: Sequence[Image.Image], after: Sequence[Image.Image], count: int) -> list[Image.Image]:
-    return [image for pair in zip(before[:count], after[:count], strict=True) for image in pair]
+def _sheet_of_drawings(
+    world: World, drawn: Sequence[Image.Image], right: Sequence[bool | None]
+) -> Image.Image:
+    """Captions under the drawings; where nobody can tell, each drawing stands beside the true picture."""
+    if world.drawing_right is not None:
+        return sheet(drawn, world.captions[: len(drawn)], marks=right)
+    shown = list(zip(drawn, world.pictures, world.captions, strict=False))
+    return sheet(
+        [image for picture, true, _ in shown for image in (picture, true)],
+        [label for _, _, text in shown for label in (text, "(true picture)")],
+    )
+
+
+def _sheet_of_captions(world: World, written: Sequence[str], said: Sequence[bool]) -> Image.Image:
+    """What was written under the pictures; under a wrong one also the true caption."""
+    labels = [
+        text if right else f"{text} [true: {true}]"
+        for text, right, true in zip(written, said, world.captions, strict=False)
+    ]
+    return sheet(world.pictures[: len(labels)], labels, marks=said)
+
+
+def _psnr(before: Image.Image, after: Image.Image) -> float:
+    """Peak signal to noise in dB; at most 78, for equal pictures."""
+    difference = np.asarray(before, np.float32) - np.asarray(after, np.float32)
+    return float(10 * np.log10(255**2 / max(float(np.square(difference).mean()), 1e-3)))
+
+
+def _accuracy(name: str, right: Sequence[bool | None]) -> dict[str, float]:
+    return {} if None in right else {name: _share(right)}
 
 
 def _share(values: Sequence[bool]) -> float:

@@ -1,7 +1,7 @@
 """The image tokenizer: pixels to a grid of codebook indices and back. Knows no captions and no joint ids.
 
-A factor-f pixel-unshuffle brings the image to its code grid at once; all layers work there, where they are cheap, and a
-pixel-shuffle leads back.
+A factor-f pixel-unshuffle brings the image to its code grid at once; all layers work there, where they are
+cheap, and a pixel-shuffle leads back.
 """
 
 import hashlib
@@ -32,7 +32,8 @@ class ImageTokenizerConfig:
         code_dim: channels of a code.
         channels: channels of the encoder's and decoder's layers.
         encoder_depth: residual blocks before the codes.
-        encoder_context: whether the encoder sees neighbouring cells; without it equal cells get equal codes, which
+        encoder_context: whether the encoder sees neighbouring cells; without it equal cells get equal codes,
+            which
             are easier to predict.
         decoder_depth: residual blocks after the codes; each sees its neighbours.
         beta: weight of the commitment term.

@@ -17,8 +17,9 @@ def background_colour(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 1 
 class PixelLikelihood(nn.Module):
     """−log p(x | z_q) of pixels in [-1, 1] under a fixed scale, in nats, as a mean over elements.
 
-    `normal` is a Gaussian of standard deviation `scale`, `laplace` a Laplace distribution of scale `scale`. With
-    `foreground_weight` above 1, pixels off the background count that much more; the weights' mean stays 1.
+    `normal` is a Gaussian of standard deviation `scale`, `laplace` a Laplace distribution of scale `scale`.
+    With `foreground_weight` above 1, pixels off the background count that much more; the weights' mean stays
+    1.
 
     Args:
         kind: the distribution.
@@ -39,8 +40,8 @@ class PixelLikelihood(nn.Module):
         super().__init__()
         if kind not in ("normal", "laplace") or scale <= 0 or foreground_weight <= 0:
             raise ValueError(
-                f"got kind {kind!r}, scale {scale}, foreground_weight {foreground_weight}; expected normal or "
-                "laplace, and positive numbers"
+                f"got kind {kind!r}, scale {scale}, foreground_weight {foreground_weight}; "
+                "expected normal or laplace, and positive numbers"
             )
         self.kind, self.scale, self.foreground_weight = kind, scale, foreground_weight
         self.background, self.tolerance = background, tolerance

@@ -1,7 +1,7 @@
 """Vectors to the nearest codes of a learned codebook and back. Knows no pixels and no files.
 
-Wraps vector-quantize-pytorch, which owns the codebook, its k-means start, its moving averages and the revival of
-dead codes; the loss is computed here, so that both of its terms keep their own weight.
+Wraps vector-quantize-pytorch, which owns the codebook, its k-means start, its moving averages and the
+revival of dead codes; the loss is computed here, so that both of its terms keep their own weight.
 """
 
 from typing import NamedTuple
@@ -28,8 +28,8 @@ def nearest(
 ) -> Int64[Tensor, " n"]:
     """The index of each vector's nearest code in the Euclidean sense.
 
-    argmin |z − e|² = argmax z·e − |e|²/2: one addmm a chunk of `rows` vectors, always in fp32 (bf16 scores pick
-    another code in some per cent of cases).
+    argmin |z − e|² = argmax z·e − |e|²/2: one addmm a chunk of `rows` vectors, always in fp32 (bf16 scores
+    pick another code in some per cent of cases).
     """
     with torch.autocast(vectors.device.type, enabled=False):
         offset = codebook.float().square().sum(dim=1).mul(-0.5)
@@ -41,8 +41,8 @@ def nearest(
 class Quantizer(nn.Module):
     """A codebook with ‖sg[z_e] − z_q‖² + β‖z_e − sg[z_q]‖² (van den Oord et al., arXiv:1711.00937, eq. 3).
 
-    Both terms are means over elements. With the moving-average codebook (the paper's appendix A.1, default) the first
-    is reported and has no gradient; with `learnable` it trains the codebook.
+    Both terms are means over elements. With the moving-average codebook (the paper's appendix A.1, default)
+    the first is reported and has no gradient; with `learnable` it trains the codebook.
 
     Args:
         dim: channels of a code.
@@ -51,7 +51,8 @@ class Quantizer(nn.Module):
         decay: of the codebook's moving average.
         cosine: compare directions: vectors and codes have length 1.
         learnable: train the codebook by its gradient.
-        revive_below: codes used less often than this in a batch (moving average) restart at a vector of the batch.
+        revive_below: codes used less often than this in a batch (moving average) restart at a vector of the
+            batch.
     """
 
     def __init__(
@@ -86,7 +87,8 @@ class Quantizer(nn.Module):
         return self.vq.codebook
 
     def forward(self, latents: Float[Tensor, "b d h w"]) -> Quantized:
-        """Quantise; in training also update the codebook, which the latents must not poison: they are finite."""
+        """Quantise; in training also update the codebook, which the latents must not poison: they are
+        finite."""
         with torch.autocast(latents.device.type, enabled=False):
             z_e = latents.float()
             z_e = F.normalize(z_e, dim=1) if self.cosine else z_e

@@ -1,4 +1,5 @@
-"""What is seen while a run learns: pictures in TensorBoard and in the run's folder. Knows public calls only."""
+"""What is seen while a run learns: pictures in TensorBoard and in the run's folder. Knows public calls
+only."""
 
 from pathlib import Path
 
@@ -8,7 +9,8 @@ from torchvision.utils import make_grid, save_image
 
 
 class ReconstructionGrid(Callback):
-    """After each validation: input | reconstruction | difference of the first pictures, as `recon/grid` and a PNG.
+    """After each validation: input | reconstruction | difference of the first pictures, as `recon/grid` and
+    a PNG.
 
     Args:
         count: pictures shown.

@@ -1,6 +1,7 @@
 """The command line of training: Lightning's, with this project's defaults. Knows no model.
 
-`fit --config FILE` trains into `trainer.default_root_dir`; `--ckpt_path last` goes on where that folder stopped.
+`fit --config FILE` trains into `trainer.default_root_dir`; `--ckpt_path last` goes on where that folder
+stopped.
 """
 
 import warnings
@@ -18,12 +19,17 @@ from unitok.training.checkpoint import AtomicCheckpointIO, checkpoints
 
 
 class RunFolder(Trainer):
-    """A trainer that keeps everything of a run in `default_root_dir`: logs, checkpoints, config and exports."""
+    """A trainer that keeps everything of a run in `default_root_dir`: logs, checkpoints, config and
+    exports."""
 
     def __init__(self, *, monitor: str = "val/loss", export: str = "model", **options):
         folder = Path(options.pop("default_root_dir", None) or "runs/unnamed")
         folder.mkdir(parents=True, exist_ok=True)
-        callbacks = [*(options.pop("callbacks", None) or []), *checkpoints(folder, monitor=monitor), Export(export)]
+        callbacks = [
+            *(options.pop("callbacks", None) or []),
+            *checkpoints(folder, monitor=monitor),
+            Export(export),
+        ]
         if options.get("enable_progress_bar", True) is not False:
             callbacks.append(RichProgressBar(refresh_rate=10, leave=False))
         options["logger"] = TensorBoardLogger(folder, name="", version="logs", default_hp_metric=False)
@@ -75,6 +81,11 @@ def run(
 
 def _quiet() -> None:
     """Silence advice that is wrong for small CPU runs."""
-    for text in (".*does not have many workers.*", ".*Checkpoint directory.*", ".*isinstance.treespec.*", ".*srun.*"):
+    for text in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory.*",
+        ".*isinstance.treespec.*",
+        ".*srun.*",
+    ):
         warnings.filterwarnings("ignore", text)
     torch.set_float32_matmul_precision("high")

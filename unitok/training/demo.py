@@ -1,4 +1,5 @@
-"""The whole path on rendered scenes, stage by stage, and a report of what came out. Knows only command lines."""
+"""The whole path on rendered scenes, stage by stage, and a report of what came out. Knows only command
+lines."""
 
 import json
 import shutil
@@ -10,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 
 from unitok.bundle import UniTok
-from unitok.evaluate.report import Report, measure, measure_tokenizer
-from unitok.evaluate.worlds import shapes_world
+from unitok.evaluate.report import Report
+from unitok.evaluate.suites import shapes_report
 
 STAGES = "stages.json"
 
@@ -20,8 +21,8 @@ STAGES = "stages.json"
 class Demo:
     """Trains both parts by their configs and measures the model.
 
-    A stage whose product is there is not repeated, so that a second call shows the result at once and a stopped one
-    goes on.
+    A stage whose product is there is not repeated, so that a second call shows the result at once and a
+    stopped one goes on.
 
     Args:
         configs: folder with tokenizer.yaml, encode.yaml and transformer.yaml.
@@ -87,18 +88,3 @@ class Demo:
         report.figures = {"seconds": round(sum(seconds.values()), 1), **report.figures}
         report.figures |= {f"seconds_{name}": value for name, value in seconds.items()}
         report.save(self.out)
-
-
-def shapes_report(model: UniTok, *, canvas: int, scenes: int) -> Report:
-    """Reconstructions, captions and drawings of unseen scenes, judged; of seen and of held-out compositions."""
-    seen = shapes_world(canvas=canvas, count=scenes)
-    held_out = shapes_world(canvas=canvas, count=scenes, held_out=True)
-    report = Report()
-    for part in (
-        measure_tokenizer(model, seen),
-        measure(model, seen),
-        measure(model, held_out, prefix="heldout_"),
-    ):
-        report.figures |= part.figures
-        report.sheets |= part.sheets
-    return report

@@ -1,7 +1,9 @@
 """How far a run is, and the learning rate there. Knows steps and seconds, not models.
 
-A run ends after a number of steps or a wall-clock time, whichever comes first; schedules are functions of the share
-of that budget which is spent, so that a run of "ten minutes" decays to zero on a slow machine as on a fast one.
+A run ends after a number of steps or a wall-clock time, whichever comes first; schedules are functions of
+the share of that budget which is spent, so that a run of "ten minutes" decays to zero on a slow machine as
+on a fast
+one.
 """
 
 import math
@@ -30,12 +32,20 @@ def progress(trainer: Trainer) -> float:
             spent = timer.time_elapsed()
             shares.append(spent / max(spent + left, 1e-9))
     if not shares:
-        raise ValueError("a schedule needs an end: set trainer.max_steps, trainer.max_epochs or trainer.max_time")
+        raise ValueError(
+            "a schedule needs an end: set trainer.max_steps, trainer.max_epochs or trainer.max_time"
+        )
     return min(1.0, max(shares))
 
 
 def learning_rate(
-    share: float, *, step: int, warmup_steps: int, kind: Kind = "cosine", floor: float = 0.0, decay_share: float = 0.2
+    share: float,
+    *,
+    step: int,
+    warmup_steps: int,
+    kind: Kind = "cosine",
+    floor: float = 0.0,
+    decay_share: float = 0.2,
 ) -> float:
     """Factor on the peak learning rate.
 
@@ -43,7 +53,8 @@ def learning_rate(
         share: of the budget spent, 0..1.
         step: batches seen.
         warmup_steps: of linear rise from 0.
-        kind: "cosine" and "linear" fall from the start; "wsd" (warm-up, stable, decay) holds the peak and falls
+        kind: "cosine" and "linear" fall from the start; "wsd" (warm-up, stable, decay) holds the peak and
+            falls
             linearly over the last `decay_share`; "constant" holds it to the end.
         floor: the factor at the end.
         decay_share: of the budget, for "wsd".
