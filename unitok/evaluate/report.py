@@ -22,8 +22,8 @@ SHOWN = 24  # pictures on a sheet
 class World(NamedTuple):
     """Pictures with a true caption each, and who judges them.
 
-    `caption_right(caption, i)` says whether a caption is true of picture `i`; `drawing_right(picture, caption)`
-    whether a picture shows what a caption says, and is None where nobody can tell.
+    `caption_right(caption, i)` says whether a caption is true of picture `i`;
+    `drawing_right(picture, caption)` whether a picture shows what a caption says, None where nobody can tell.
     """
 
     pictures: Sequence[Image.Image]
@@ -83,7 +83,7 @@ def measure(model: UniTok, world: World, *, prefix: str = "", batch_size: int = 
 
 
 def measure_tokenizer(model: UniTok, world: World, *, batch_size: int = 128) -> Report:
-    """Reconstruct every picture: PSNR in dB, share of the codebook in use, how often the judge still agrees."""
+    """Reconstruct every picture: PSNR in dB, share of the codebook used, how often the judge still agrees."""
     modality: ImageModality = model.codec.modalities["image"]
     again, used = [], set()
     for start in range(0, len(world.pictures), batch_size):

@@ -1,0 +1,136 @@
+"""A tiny untrained model through every suite: the sheets are there, the figures are what they say."""
+
+import io
+import json
+import tarfile
+
+import pytest
+from PIL import Image
+
+from tests.models_for_tests import tiny_model
+from train.evaluate import main
+from unitok.bundle import UniTok
+from unitok.data.sources import WebDataset
+from unitok.evaluate.report import Report, World, measure, measure_tokenizer
+from unitok.evaluate.suites import run_suite
+from unitok.evaluate.worlds import easy_vqa_world, pairs_world, shapes_world
+
+SHEETS = {"samples", "captions", "reconstructions"}
+CAPTIONS = ["a red circle", "a blue triangle", "a green rectangle"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    with tarfile.open(folder / "val-000000.tar", "w") as archive:
+        for i, caption in enumerate(CAPTIONS):
+            picture = io.BytesIO()
+            Image.new("RGB", (12, 8), (80 * i, 10, 10)).save(picture, "PNG")
+            record = json.dumps({"subset": "combo" if i else "plain"}).encode()
+            for suffix, content in (("png", picture.getvalue()), ("txt", caption.encode()), ("json", record)):
+                info = tarfile.TarInfo(f"{i}.{suffix}")
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return folder
+
+
+class Oracle(UniTok):
+    """Answers as a perfect model would."""
+
+    def __init__(self, world, wrong=()):
+        self.world, self.wrong = world, set(wrong)
+
+    def caption(self, images, *, batch_size):
+        return ["?" if i in self.wrong else text for i, text in enumerate(self.world.captions)]
+
+    def draw(self, prompts, *, batch_size):
+        blank = Image.new("RGB", self.world.pictures[0].size, "white")
+        return [blank if i in self.wrong else picture for i, picture in enumerate(self.world.pictures)]
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_who_repeats_the_truth_is_right_and_who_does_not_is_not(held_out):
+    world = shapes_world(canvas=48, count=20, held_out=held_out)
+    report = measure(Oracle(world, wrong=[3, 4, 5]), world, prefix="x_")
+    assert report.figures == {"x_caption_accuracy": 0.85, "x_image_accuracy": 0.85}
+    assert set(report.sheets) == {"x_samples", "x_captions"}
+
+
+def test_shapes_of_an_untrained_model(tmp_path):
+    tiny_model(shape=(12, 12), max_length=400).save_pretrained(tmp_path / "m")
+    main(f"--model {tmp_path}/m --suite shapes --count 3 --out {tmp_path}/out".split())
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    shares = {"codebook_usage", "reconstruction_accuracy", "caption_accuracy", "image_accuracy"}
+    shares |= {"heldout_caption_accuracy", "heldout_image_accuracy"}
+    assert report.keys() == shares | {"pictures", "psnr"}
+    assert report["pictures"] == 3 and all(0 <= report[name] <= 1 for name in shares)
+    held_out = {"heldout_samples", "heldout_captions"}
+    assert {path.stem for path in (tmp_path / "out").glob("*.png")} == SHEETS | held_out
+
+
+def test_easy_vqa_counts_captions_to_the_letter_and_drawings_by_its_judge(model, shards):
+    report = run_suite(model, "easy_vqa", path=str(shards))
+    assert report.figures["pictures"] == 3 and report.figures["image_accuracy"] == 0
+    world = easy_vqa_world(WebDataset(str(shards), "val"))
+    assert world.caption_right(CAPTIONS[1], 1) and not world.caption_right(CAPTIONS[1], 2)
+
+
+def test_easy_vqa_refuses_other_captions(shards, tmp_path):
+    class Other(WebDataset):
+        def caption(self, index):
+            return "a cat"
+
+    with pytest.raises(ValueError, match="'a cat' is not a caption of easy-VQA"):
+        easy_vqa_world(Other(str(shards), "val"))
+
+
+def test_pairs_have_no_judge_of_drawings(model, shards):
+    report = run_suite(model, "pairs", path=str(shards), where={"subset": "combo"}, count=9)
+    assert report.figures["pictures"] == 2
+    assert not {"image_accuracy", "reconstruction_accuracy"} & report.figures.keys()
+    assert report.sheets.keys() == SHEETS
+    world = pairs_world(WebDataset(str(shards), "val"), count=1)
+    assert len(world.pictures) == 1 and world.judge(world.pictures) == [None]
+
+
+def test_a_reconstruction_is_compared_with_what_the_tokenizer_saw(model):
+    world = World([Image.new("RGB", (50, 90), "gray")], ["gray"], caption_right=lambda text, i: False)
+    figures = measure_tokenizer(model, world).figures
+    assert 0 < figures["psnr"] < 78 and figures["codebook_usage"] <= 6 / 16
+
+
+def test_reports_join_and_are_saved_whole(tmp_path):
+    both = Report({"a": 1, "b": 0.5}) | Report({"b": 0.25}, {"s": Image.new("RGB", (4, 4))})
+    both.save(tmp_path / "new/folder")
+    assert json.loads((tmp_path / "new/folder/report.json").read_text()) == {"a": 1, "b": 0.25}
+    assert (tmp_path / "new/folder/s.png").is_file()
+
+
+BAD = {
+    "no folder": (["--suite", "pairs"], "give it as --data.path"),
+    "absent folder": (["--suite", "pairs", "--data.path", "no/where"], "no/where"),
+    "absent split": (["--suite", "pairs", "--data.path", "SHARDS", "--split", "tets"], "tets-*.tar"),
+    "nothing left": (["--suite", "pairs", "--data.path", "SHARDS", "--where", "subset=x"], "'subset': 'x'"),
+    "no pair": (["--suite", "pairs", "--where", "subset"], "'subset' is not NAME=VALUE"),
+    "count": (["--suite", "pairs", "--data.path", "SHARDS", "--count", "0"], "count is 1 or more, not 0"),
+    "batch": (["--suite", "pairs", "--data.path", "SHARDS", "--batch-size", "0"], "batch_size is 1 or more"),
+    "suite": (["--suite", "shape"], "invalid choice: 'shape'"),
+    "model": (["--model", "no/model"], "no/model: no model here"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_what_is_wrong_is_said_in_one_line(model, shards, tmp_path, capsys, fault):
+    arguments, message = BAD[fault]
+    model.save_pretrained(tmp_path / "m")
+    arguments = [str(shards) if word == "SHARDS" else word for word in arguments]
+    with pytest.raises(SystemExit) as stop:
+        main(["--model", str(tmp_path / "m"), "--out", str(tmp_path / "out"), *arguments])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and message in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
