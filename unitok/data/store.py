@@ -91,8 +91,8 @@ class _Writer:
         self.names = list(codec.modalities)
         self.identity = {
             "format": str(FORMAT),
-            "modalities": json.dumps(_fingerprints(codec)),
-            "source": str(len(source)),
+            "tokenizers": json.dumps(_fingerprints(codec)),
+            "documents": str(len(source)),
             "shard_size": str(shard_size),
         }
         self.records: list[dict[str, Any]] = []
@@ -125,7 +125,7 @@ class _Writer:
         for name, value in self.identity.items():
             if found.get(name) != value:
                 raise ValueError(
-                    f"{file} was written with another {name} ({found.get(name)!s:.200}, now {value:.200}): "
+                    f"{file} was written with {name} {found.get(name)!s:.200}, this run has {value:.200}: "
                     "remove the folder or choose another"
                 )
         shard, dropped = map_shard(file), int(found["dropped"])

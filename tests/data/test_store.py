@@ -1,0 +1,186 @@
+"""A store gives back what was encoded, goes on where it stopped, and refuses what is not its own."""
+
+import json
+import os
+import pickle
+import random
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.worlds import GridModality, byte_text, random_codes, tiny_codec
+from unitok.codec import Codec
+from unitok.data.shards import document_of, map_shard, to_shard, write_shard
+from unitok.data.sources import Source
+from unitok.data.store import Store, write_store
+from unitok.document import Segment, same
+
+CODEC = tiny_codec()
+
+
+class Pictures(Source):
+    """Texts with grids of several sizes; `calls` counts what was read, `bad` indices raise."""
+
+    def __init__(self, count=10, *, bad=(), stop_at=None, salt=0):
+        self.count, self.bad, self.stop_at, self.salt, self.calls = count, bad, stop_at, salt, 0
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        self.calls += 1
+        if index == self.stop_at:
+            raise KeyboardInterrupt
+        if index in self.bad:
+            raise OSError(f"shard.tar:{index}.png: truncated")
+        rng = random.Random(f"{self.salt}/{index}")
+        grid = torch.tensor([[rng.randrange(7) for _ in range(1 + index % 4)] for _ in range(3)])
+        return Segment("text", f"picture {index}", learn=index % 3 > 0), Segment("image", grid)
+
+
+def write(path, source, codec=CODEC, **options):
+    return write_store(path, source, codec, batch_size=3, shard_size=4, progress=False, **options)
+
+
+def equal(a, b) -> bool:
+    return len(a) == len(b) and all(same(x, y) and x.learn == y.learn for x, y in zip(a, b, strict=True))
+
+
+def test_documents_come_back_in_canonical_order_with_their_lengths(tmp_path):
+    source = Pictures()
+    assert write(tmp_path, source) == (10, 0, 0)
+    store = Store(tmp_path, CODEC)
+    assert len(store) == 10
+    for i in random.Random(0).sample(range(10), 10):
+        codes = CODEC.encode(source[i])
+        assert equal(store[i], codes)
+        assert store.length(i) == len(CODEC.join(codes))
+    with pytest.raises(IndexError, match="10 of a store of 10"):
+        store[10]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32), count=st.integers(0, 8), wide=st.booleans())
+def test_any_documents_survive_a_shard(tmp_path_factory, seed, count, wide):
+    rng, file = random.Random(seed), tmp_path_factory.getbasetemp() / "any.safetensors"
+    documents = [random_codes(CODEC, rng) for _ in range(count)]
+    write_shard(file, to_shard(documents, ["text", "image"], wide=wide), {})
+    shard = map_shard(file)
+    assert shard.codes.itemsize == (4 if wide else 2)
+    assert all(equal(document_of(shard, ["text", "image"], i), d) for i, d in enumerate(documents))
+
+
+def test_large_codebooks_take_four_bytes_a_code(tmp_path):
+    codec = Codec([byte_text(), GridModality(codebook=70_000, shape=(1, 1))])
+
+    class Large(Pictures):
+        def __getitem__(self, index):
+            return (Segment("image", torch.tensor([[69_999 - index]])),)
+
+    write(tmp_path, Large(2), codec)
+    assert Store(tmp_path, codec)[1][0].codes.tolist() == [69_998]
+
+
+def test_a_stopped_run_goes_on_and_encodes_only_what_is_missing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, Pictures(stop_at=9))
+    with pytest.raises(ValueError, match="unfinished; run the same encoding again"):
+        Store(tmp_path, CODEC)
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
+    again = Pictures()
+    assert write(tmp_path, again) == (10, 2, 0)
+    assert again.calls == 2 + 2  # one look into each kept shard, and the last shard's two documents
+    assert all(equal(Store(tmp_path, CODEC)[i], CODEC.encode(again[i])) for i in range(10))
+
+
+def test_a_store_travels_to_other_processes_without_its_maps(tmp_path):
+    write(tmp_path, Pictures())
+    store = Store(tmp_path, CODEC)
+    assert equal(store[5], pickle.loads(pickle.dumps(store))[5])
+    assert len(pickle.dumps(store)) < 4000
+
+
+def test_faulty_documents_are_dropped_counted_and_named(tmp_path, caplog):
+    assert write(tmp_path, Pictures(bad=(0, 7))) == (8, 0, 2)
+    assert "document 7 is dropped: shard.tar:7.png: truncated" in caplog.text
+    assert json.loads((tmp_path / "index.json").read_text())["dropped"] == 2
+    assert write(tmp_path, Pictures(bad=(0, 7))) == (8, 3, 2)
+    assert equal(Store(tmp_path, CODEC)[0], CODEC.encode(Pictures()[1]))
+
+
+def test_a_document_that_its_modality_refuses_costs_only_itself(tmp_path, caplog):
+    class Foreign(Pictures):
+        def __getitem__(self, index):
+            return (Segment("text", "long" * (20_000 if index == 1 else 1)),)
+
+    assert write(tmp_path, Foreign(4)) == (3, 0, 1)
+    assert "document 1 is dropped: the text has 80000 characters" in caplog.text
+
+
+def test_a_source_of_faults_only_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="none of 3 documents could be encoded"):
+        write(tmp_path, Pictures(3, bad=range(3)))
+
+
+# ---- refusals
+
+
+def test_another_tokenizer_is_refused_with_both_fingerprints(tmp_path):
+    write(tmp_path, Pictures())
+    other = Codec([byte_text(), GridModality(codebook=8)])
+    with pytest.raises(
+        ValueError, match=r"another image tokenizer: .* image:7:None:4, .* image:8:None:4\. Enc"
+    ):
+        Store(tmp_path, other)
+    with pytest.raises(
+        ValueError, match=r"tokenizers .*image:7.*this run.*image:8.* remove the folder or choose another"
+    ):
+        write(tmp_path, Pictures(), other)
+    with pytest.raises(ValueError, match=r"another image tokenizer: .*missing"):
+        Store(tmp_path, Codec([byte_text()]))
+
+
+def test_more_modalities_and_other_positions_read_the_same_codes(tmp_path):
+    write(tmp_path, Pictures())
+    larger = tiny_codec(positions="sequential", more=[GridModality("depth", codebook=3)])
+    assert equal(Store(tmp_path, larger)[3], Store(tmp_path, CODEC)[3])
+
+
+def test_shards_of_other_documents_are_not_kept(tmp_path):
+    write(tmp_path, Pictures())
+    with pytest.raises(ValueError, match="number 0 of this source gets other codes"):
+        write(tmp_path, Pictures(salt=1))
+    with pytest.raises(ValueError, match="documents 10, this run has 11"):
+        write(tmp_path, Pictures(11))
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "index", "format", "no_folder"])
+def test_a_wrong_or_damaged_folder_is_named(tmp_path, damage):
+    write(tmp_path, Pictures())
+    file, index = tmp_path / "codes-00001.safetensors", tmp_path / "index.json"
+    if damage == "missing":
+        file.unlink()
+    elif damage == "short":
+        file.write_bytes(file.read_bytes()[:-5])
+    elif damage == "index":
+        index.write_text("{]")
+    elif damage == "format":
+        index.write_text(json.dumps({"format": 99, "modalities": {}}))
+    named = {
+        "missing": "codes-00001.safetensors: this shard of the store is missing",
+        "short": r"codes-00001.safetensors: \d+ bytes, the index says \d+",
+        "index": "index.json: not the index of a store of codes",
+        "format": "its format is 99, this program reads 1",
+        "no_folder": "no store of codes here",
+    }[damage]
+    with pytest.raises((ValueError, FileNotFoundError), match=named):
+        Store(tmp_path / "elsewhere" if damage == "no_folder" else tmp_path, CODEC)
+
+
+def test_a_damaged_shard_is_not_kept(tmp_path):
+    write(tmp_path, Pictures())
+    (tmp_path / "codes-00000.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match=r"codes-00000.safetensors: damaged or not safetensors .* remove it"):
+        write(tmp_path, Pictures())

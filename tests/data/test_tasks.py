@@ -1,0 +1,81 @@
+"""Order and dropout depend on (seed, epoch, index) alone, and have the shares that were asked for."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unitok.data.draws import permutation, uniform
+from unitok.data.tasks import arrange, check_task
+from unitok.document import Codes
+
+TEXT = Codes("text", torch.tensor([1, 2]), (2,))
+IMAGE = Codes("image", torch.tensor([3, 4, 5, 6]), (2, 2), learn=False)
+PAIR = [TEXT, IMAGE]
+
+
+def order(index, *, task="both", condition_dropout=0.0, seed=0, epoch=0, codes=PAIR):
+    options = {"task": task, "condition_dropout": condition_dropout, "seed": seed, "epoch": epoch}
+    return [c.modality for c in arrange(codes, index=index, **options)]
+
+
+def test_captions_come_after_the_picture_and_pictures_after_the_text():
+    assert order(0, task="draw") == ["text", "image"]
+    assert order(0, task="caption") == ["image", "text"]
+
+
+def test_both_orders_are_equally_frequent_and_change_with_seed_and_epoch():
+    shares = [
+        sum(order(i, seed=seed, epoch=epoch)[0] == "text" for i in range(4000)) / 4000
+        for seed in (0, 1)
+        for epoch in (0, 1)
+    ]
+    assert all(abs(share - 0.5) < 0.04 for share in shares)
+    orders = {tuple(order(i, seed=s, epoch=e)[0] for i in range(40)) for s in (0, 1) for e in (0, 1)}
+    assert len(orders) == 4
+
+
+@pytest.mark.parametrize("task", ["caption", "draw", "both"])
+def test_the_condition_is_dropped_as_often_as_asked_whatever_the_order(task):
+    kept = [order(i, task=task, condition_dropout=0.25) for i in range(4000)]
+    alone = [index for index, names in enumerate(kept) if len(names) == 1]
+    assert abs(len(alone) / 4000 - 0.25) < 0.03
+    assert all(kept[i] == order(i, task=task)[-1:] for i in alone)
+    last = [kept[i][0] == "image" for i in alone]
+    assert abs(sum(last) / len(last) - {"caption": 0, "draw": 1, "both": 0.5}[task]) < 0.07
+
+
+@given(st.integers(0, 2**31), st.integers(0, 1000), st.integers(0, 10**7))
+def test_a_draw_is_always_the_same_and_below_one(seed, epoch, index):
+    values = [uniform(seed, epoch, index, stream) for stream in ("task", "condition", "task")]
+    assert values[0] == values[2] != values[1]
+    assert all(0 <= value < 1 for value in values)
+
+
+def test_draws_are_pinned_so_that_old_runs_can_be_repeated():
+    assert uniform(0, 0, 0, "task") == pytest.approx(0.62840828111703, abs=1e-15)
+    assert permutation(8, seed=0, epoch=0).tolist() == [4, 0, 6, 3, 5, 2, 7, 1]
+
+
+@given(st.integers(0, 200), st.integers(-3, 2**40), st.integers(0, 5))
+def test_a_permutation_has_each_number_once(count, seed, epoch):
+    assert sorted(permutation(count, seed=seed, epoch=epoch).tolist()) == list(range(count))
+
+
+def test_arrange_keeps_codes_and_learn_and_leaves_its_input_alone():
+    codes = [TEXT, IMAGE]
+    image, text = arrange(codes, task="caption", condition_dropout=0.0, seed=0, epoch=0, index=0)
+    assert image is IMAGE and text is TEXT and codes == [TEXT, IMAGE]
+
+
+def test_single_segments_stay_and_longer_documents_are_refused():
+    assert order(0, codes=[TEXT], condition_dropout=0.9) == ["text"]
+    assert order(0, codes=[]) == []
+    with pytest.raises(ValueError, match="document 7 has 3"):
+        order(7, codes=[TEXT, IMAGE, TEXT])
+
+
+@pytest.mark.parametrize(("task", "dropout", "named"), [("sing", 0.0, "'sing'"), ("both", 1.0, "1.0")])
+def test_wrong_settings_are_refused(task, dropout, named):
+    with pytest.raises(ValueError, match=named):
+        check_task(task, dropout)
