@@ -3,13 +3,12 @@
 import argparse
 import json
 
-from unitok.terminal import command
+from unitok.terminal import Parser, command, printable
 
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Print a caption of each picture.",
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
+    parser = Parser(prog="caption.py", description="Print a caption of each picture.")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files (PNG, JPEG, WebP, …)")
     parser.add_argument("--model", default="runs/demo/model", metavar="DIR", help="model folder")
     parser.add_argument("--json", action="store_true", help="print a JSON list of {image, caption}")
@@ -26,19 +25,20 @@ def arguments() -> argparse.ArgumentParser:
 def main(args: list[str] | None = None) -> None:
     """Read the command line, print the captions."""
     options = arguments().parse_args(args)
-    from unitok import UniTok
     from unitok.data.images import load_image
 
-    images = [load_image(path) for path in options.images]
+    images = [load_image(path) for path in options.images]  # a bad one is told before torch is loaded
+    from unitok import UniTok
+
     model = UniTok.from_pretrained(options.model, device=options.device, dtype=options.dtype)
     captions = model.caption(images, max_new_tokens=options.max_new_tokens, batch_size=options.batch_size)
     pairs = [{"image": path, "caption": text} for path, text in zip(options.images, captions, strict=True)]
     if options.json:
         print(json.dumps(pairs, indent=2, ensure_ascii=False))
     elif len(pairs) == 1:
-        print(captions[0])
+        print(printable(captions[0]))
     else:
-        print("\n".join(f"{pair['image']}: {pair['caption']}" for pair in pairs))
+        print("\n".join(printable(f"{pair['image']}: {pair['caption']}") for pair in pairs))
 
 
 if __name__ == "__main__":

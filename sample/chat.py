@@ -2,14 +2,13 @@
 
 import argparse
 
-from unitok.terminal import command
+from unitok.terminal import Parser, command
 
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description="Type text, or /image PATH; the model answers with text and pictures.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = Parser(
+        prog="chat.py", description="Type text, or /image PATH; the model answers with text and pictures."
     )
     parser.add_argument("--model", default="runs/demo/model", metavar="DIR", help="model folder")
     parser.add_argument("--out", default="chat", metavar="DIR", help="folder of the model's pictures")

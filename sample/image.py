@@ -1,16 +1,14 @@
-"""Draw pictures: python sample/image.py --model runs/demo/model --prompt "a small red circle" --n 4 --out
-drawn"""
+"""Draw pictures: python sample/image.py --model runs/demo/model --prompt "a small red circle" --out drawn"""
 
 import argparse
 from pathlib import Path
 
-from unitok.terminal import command
+from unitok.terminal import Parser, command
 
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Draw a prompt; writes PNG files and a contact sheet.",
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
+    parser = Parser(prog="image.py", description="Draw a prompt; writes PNG files and a contact sheet.")
     parser.add_argument(
         "--prompt", action="append", required=True, help="what to draw; may be given several times"
     )
@@ -49,7 +47,7 @@ def main(args: list[str] | None = None) -> None:
         temperature=options.temperature,
         top_k=options.top_k,
         top_p=options.top_p,
-        size=options.size,
+        size=tuple(options.size) if options.size else None,
         batch_size=options.batch_size,
     )
     for path in save_drawings(images, options.prompt, Path(options.out)):

@@ -3,38 +3,52 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from PIL import Image
 from rich.console import Console
 
 from unitok.bundle import UniTok
 from unitok.data.images import load_image
 from unitok.document import Document, Segment
+from unitok.terminal import printable
 
 HELP = """Type text, then Enter; the model goes on with text or pictures as it likes.
 /image PATH  show it a picture      /draw  have it draw now      /say  have it write now
 /new  forget everything             /help  this text             /quit  leave"""
+MOST = 8  # segments of one answer
 
 
 class Chat:
     """Reads lines, appends them to a document, and lets the model continue it.
+
+    A line that fails leaves the document as it was. Once the model has ended the document, the next text or
+    picture begins a new one, while /draw and /say still go on with it.
 
     Args:
         model: who answers.
         out: folder of the pictures that it draws.
         seed: of the first answer; each answer adds one.
         read: gives the next line; raises EOFError at the end.
+        console: where answers are printed.
     """
 
     def __init__(
-        self, model: UniTok, *, out: str | Path = "chat", seed: int = 0, read: Callable[[str], str] = input
+        self,
+        model: UniTok,
+        *,
+        out: str | Path = "chat",
+        seed: int = 0,
+        read: Callable[[str], str] = input,
+        console: Console | None = None,
     ):
         self.model, self.out, self.seed, self.read = model, Path(out), seed, read
+        self.console = console or Console(highlight=False, emoji=False, soft_wrap=True)
         self.document: Document = ()
-        self.console = Console(highlight=False)
+        self.ended = False
         self.pictures = 0
 
     def run(self) -> None:
         """Until /quit or the end of the input."""
-        self.console.print(HELP, markup=False)
+        self._print(HELP)
         while True:
             try:
                 line = self.read("> ").strip()
@@ -45,41 +59,47 @@ class Chat:
             try:
                 self.obey(line)
             except (ValueError, OSError) as error:
-                self.console.print(f"error: {error}", style="red", markup=False)
+                self._print(f"error: {error}", style="red")
 
     def obey(self, line: str) -> None:
-        """Carry out one line."""
+        """Carry out one line. Raises ValueError or OSError where it cannot be."""
         word, _, rest = line.partition(" ")
         if word == "/image":
-            self.document += (Segment("image", load_image(rest.strip())),)
-            self.answer(None)
+            if not rest.strip():
+                raise ValueError("/image needs the path of a picture")
+            self._show(Segment("image", load_image(rest.strip())))
         elif word in ("/draw", "/say"):
-            self.answer("image" if word == "/draw" else "text")
+            self.answer(self.document, target="image" if word == "/draw" else "text")
         elif word == "/new":
             self.document = ()
         elif word.startswith("/"):
-            self.console.print(HELP, markup=False)
+            self._print(HELP)
         elif line:
-            self.document += (Segment("text", line),)
-            self.answer(None)
+            self._show(Segment("text", line))
 
-    def answer(self, target: str | None) -> None:
-        """Print and save what the model writes next."""
-        shown, answered = 0, False
-        for update in self.model.stream(self.document, target=target, seed=self.seed):
-            answered = True
+    def _show(self, segment: Segment) -> None:
+        before = () if self.ended else self.document
+        self.answer((*before, segment), target=None)
+
+    def answer(self, document: Document, *, target: str | None) -> None:
+        """Continue a document, and print and save what the model writes as it comes."""
+        shown, written = 0, []
+        for update in self.model.stream(document, target=target, seed=self.seed, max_segments=MOST):
             if update.modality == "text":
-                self.console.print(update.content[shown:], end="\n" if update.done else "", markup=False)
+                self._print(update.content[shown:], end="\n" if update.done else "")
                 shown = 0 if update.done else len(update.content)
             elif update.done:
-                self.console.print(f"[picture: {self._save(update.content)}]", markup=False)
+                self._print(f"[picture: {self._save(update.content)}]")
             if update.done:
-                self.document += (Segment(update.modality, update.content),)
+                written.append(Segment(update.modality, update.content))
+        self.document = (*document, *written)
+        self.ended = target is None and len(written) < MOST
         self.seed += 1
-        if not answered:
-            self.console.print("(the model has nothing to add; /new starts over)", markup=False)
+        if not written:
+            self._print("(the model has nothing to add)")
 
-    def _save(self, image) -> Path:
+    def _save(self, image: Image.Image) -> Path:
+        """Write a picture under the next free number."""
         self.out.mkdir(parents=True, exist_ok=True)
         while True:
             path = self.out / f"picture-{self.pictures:03d}.png"
@@ -87,3 +107,6 @@ class Chat:
             if not path.exists():
                 image.save(path)
                 return path
+
+    def _print(self, text: str, **options: str) -> None:
+        self.console.print(printable(text), markup=False, **options)

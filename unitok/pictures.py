@@ -55,8 +55,7 @@ def _enlarged(image: Image.Image, side: int) -> Image.Image:
 
 
 def save_drawings(images: Sequence[Image.Image], prompts: Sequence[str], directory: Path) -> list[Path]:
-    """Write the pictures of `draw` (prompt by prompt) as PNG files, and a contact sheet; returns the
-    paths."""
+    """Write what `draw` returned for prompts as PNG files, and a contact sheet; returns the paths."""
     directory.mkdir(parents=True, exist_ok=True)
     copies = len(images) // len(prompts)
     paths = []
@@ -66,5 +65,5 @@ def save_drawings(images: Sequence[Image.Image], prompts: Sequence[str], directo
         image.save(paths[-1])
     paths.append(directory / "sheet.png")
     labels = [prompts[i // copies] for i in range(len(images))]
-    sheet(images, labels, columns=copies if copies > 1 else 6).save(paths[-1])
+    sheet(images, labels, columns=min(copies, 8) if copies > 1 else 6).save(paths[-1])
     return paths

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
@@ -54,6 +55,11 @@ def plain_errors(program: str) -> Iterator[None]:
 def _fail(line: str, code: int) -> int:
     print(line, file=sys.stderr)
     return code
+
+
+def printable(text: str) -> str:
+    """`text` with control characters, which could steer a terminal, replaced by U+FFFD."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\ufffd" for c in text)
 
 
 def command(program: str) -> Callable[[Callable], Callable]:

@@ -1,0 +1,201 @@
+"""The command lines of sample/: what they write, and what they say when the input is wrong."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sample import caption, chat, image
+from tests.models_for_tests import tiny_model
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = {"caption": caption, "image": image, "chat": chat}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A model, and pictures good and bad."""
+    folder = tmp_path_factory.mktemp("world")
+    tiny_model().save_pretrained(folder / "model")
+    Image.new("RGB", (30, 20), "red").save(folder / "good.png")
+    Image.effect_noise((64, 64), 80).save(folder / "noise.png")
+    whole = (folder / "noise.png").read_bytes()
+    (folder / "torn.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.png").write_text("this is no picture")
+    (folder / "empty.png").touch()
+    (folder / "a folder.png").mkdir()
+    shutil.copytree(folder / "model", folder / "foreign")
+    config = json.loads((folder / "foreign/config.json").read_text())
+    config["vocabulary"] = [["text", 300], ["image", 64]]
+    (folder / "foreign/config.json").write_text(json.dumps(config))
+    shutil.copytree(folder / "model", folder / "torn model")
+    (folder / "torn model/model.safetensors").write_bytes(b"torn")
+    return folder
+
+
+def run(script, world, *arguments):
+    """Call a script's main in the folder `world`, with its model unless another is named."""
+    model = [] if "--model" in arguments else ["--model", str(world / "model")]
+    SCRIPTS[script].main([*model, *arguments])
+
+
+# ---- what they write
+
+
+def test_one_picture_gets_one_caption(world, capsys):
+    run("caption", world, str(world / "good.png"), "--max-new-tokens", "5")
+    assert capsys.readouterr().out.endswith("\n")
+
+
+def test_several_pictures_are_named(world, capsys):
+    paths = [str(world / name) for name in ("good.png", "noise.png")]
+    run("caption", world, *paths, "--max-new-tokens", "3")
+    out = capsys.readouterr().out
+    assert all(f"{path}: " in out for path in paths)
+
+
+def test_captions_as_json(world, capsys):
+    run("caption", world, str(world / "good.png"), "--json", "--max-new-tokens", "3")
+    (pair,) = json.loads(capsys.readouterr().out)
+    assert pair.keys() == {"image", "caption"} and pair["image"] == str(world / "good.png")
+
+
+def test_control_characters_of_a_caption_do_not_reach_the_terminal(world, capsys, monkeypatch):
+    monkeypatch.setattr("unitok.bundle.UniTok.caption", lambda *a, **b: ["\x1b[2Jred\x07"])
+    run("caption", world, str(world / "good.png"))
+    assert capsys.readouterr().out == "\ufffd[2Jred\ufffd\n"
+
+
+def test_pictures_of_each_prompt_and_a_sheet(world, tmp_path, capsys):
+    out = tmp_path / "new" / "folder"
+    run("image", world, "--prompt", "a cat", "--prompt", "../Ünï/", "--n", "2", "--out", str(out))
+    written = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    names = ["00-a-cat-0.png", "00-a-cat-1.png", "01-n-0.png", "01-n-1.png", "sheet.png"]
+    assert [path.name for path in written] == names and all(path.parent == out for path in written)
+    assert Image.open(written[0]).size == (12, 8)
+
+
+def test_the_same_seed_draws_the_same_picture(world, tmp_path):
+    for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run("image", world, "--prompt", "x", "--seed", str(seed), "--out", str(tmp_path / folder))
+    a, b, c = ((tmp_path / folder / "00-x-0.png").read_bytes() for folder in "abc")
+    assert a == b != c
+
+
+def test_all_settings_of_drawing_are_taken(world, tmp_path):
+    settings = "--temperature 0.7 --top-k 4 --top-p 0.9 --guidance-scale 2 --size 8 12 --batch-size 1"
+    run("image", world, "--prompt", "x", *settings.split(), "--out", str(tmp_path))
+    assert (tmp_path / "sheet.png").is_file()
+
+
+def test_a_conversation_through_a_pipe(world, tmp_path):
+    lines = f"hello\n/image {world / 'good.png'}\n/image missing.png\n/draw\n/quit\n"
+    done = script("chat", "--model", world / "model", "--out", tmp_path / "chat", stdin=lines)
+    assert done.returncode == 0 and not done.stderr and "error: missing.png: No such file" in done.stdout
+    assert "/image PATH" in done.stdout and (tmp_path / "chat/picture-000.png").is_file()
+
+
+# ---- as processes
+
+
+def script(name, *arguments, stdin="", cwd=ROOT):
+    command = [sys.executable, str(ROOT / f"sample/{name}.py"), *map(str, arguments)]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=cwd, env=one_thread)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_comes_at_once(name):
+    done = script(name, "--help")
+    assert done.returncode == 0 and "--model DIR" in done.stdout and "runs/demo/model" in done.stdout
+    assert "None" not in done.stdout
+    heavy = "{'torch', 'PIL', 'rich'}"
+    code = f"import sys, sample.{name} as s; s.arguments(); assert not {heavy} & {{*sys.modules}}"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_scripts_run_from_any_folder(world, tmp_path):
+    shutil.copytree(world / "model", tmp_path / "runs/demo/model")  # the default
+    done = script("caption", world / "good.png", "--max-new-tokens", "2", cwd=tmp_path)
+    assert done.returncode == 0 and not done.stderr
+
+
+def test_errors_of_a_process_are_one_line(world):
+    done = script("caption", world / "torn.png", cwd=world)
+    assert done.returncode == 2 and not done.stdout and "Traceback" not in done.stderr
+    assert done.stderr.startswith(f"caption.py: error: {world}/torn.png: ") and done.stderr.count("\n") == 1
+
+
+# ---- bad input
+
+LONG = "x" * 300
+BAD = {  # W is the folder of models and pictures
+    "caption no.png": "no.png: No such file",
+    "caption W/torn.png": "torn.png: ",
+    "caption W/text.png": "text.png: not a picture of a known format (PNG",
+    "caption W/empty.png": "empty.png: not a picture",
+    "caption 'W/a folder.png'": "a folder.png: Is a directory",
+    "caption W/good.png W/text.png": "text.png: ",
+    "caption": "required: IMAGE",
+    "caption W/good.png --max-new-tokens 0": "max_new_tokens is 1 or more, not 0",
+    "caption W/good.png --batch-size 0": "batch_size is 1 or more, not 0",
+    "caption W/good.png --model W": "no model here (config.json is missing)",
+    "image --prompt x --model no/where": "no/where: no model here",
+    "image --prompt x --model W/good.png": "good.png: no model here",
+    "image --prompt x --model W/foreign": "the vocabulary [('text', 300), ('image', 64)], but the folder's "
+    "tokenizers make [('text', 256), ('image', 16)]",
+    "image --prompt x --model 'W/torn model'": "model.safetensors: damaged",
+    "image --prompt x --model W/model/image_tokenizer": "model_type is None, not 'unitok'",
+    f"image --prompt {LONG}": "it has 304 ids, and with the image after it 311; this model holds 200",
+    f"image --prompt {LONG * 300}": "90000 characters; the limit is 65536 UTF-8 bytes",
+    "image": "required: --prompt",
+    "image --prompt x --n 0": "n is 1 or more, not 0",
+    "image --prompt x --n many": "--n: invalid int value: 'many'",
+    "image --prompt x --temperature -1": "temperature is 0 or more, not -1.0",
+    "image --prompt x --temperature nan": "temperature is 0 or more, not nan",
+    "image --prompt x --top-k 0": "top_k is 1 or more, not 0",
+    "image --prompt x --top-p 1.5": "top_p is above 0 and at most 1, not 1.5",
+    "image --prompt x --guidance-scale -2": "guidance_scale is 0 or more, not -2.0",
+    "image --prompt x --size 9 12": "size (9, 12) is not a multiple of 4 pixels",
+    "image --prompt x --size 16 12": "have (2, 3) cells, not (4, 3)",
+    "image --prompt x --out W/good.png": "good.png",
+    "chat --device toaster": "device 'toaster' is not available",
+    "chat --dtype float99": "unknown dtype 'float99'",
+    "chat --sede 1": "unrecognized arguments: --sede 1",
+}
+
+
+@pytest.mark.parametrize("line", BAD, ids=lambda line: line[:50])
+def test_what_is_wrong_is_said_in_one_line(world, tmp_path, capsys, monkeypatch, line):
+    name, *arguments = (word.replace("W", str(world)) for word in shlex.split(line))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        run(name, world, *arguments)
+    printed = capsys.readouterr()
+    assert stop.value.code == 2 and not printed.out
+    assert BAD[line] in printed.err and printed.err.count("\n") == 1
+    assert printed.err.startswith(f"{name}.py: error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_is_no_traceback(world, capsys, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unitok.bundle.UniTok.draw", interrupt)
+    with pytest.raises(SystemExit) as stop:
+        run("image", world, "--prompt", "x")
+    assert stop.value.code == 130 and capsys.readouterr().err == "image.py: interrupted\n"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_are_thin(name):
+    lines = Path(import_module(f"sample.{name}").__file__).read_text().splitlines()
+    assert len(lines) <= 70
