@@ -1,0 +1,175 @@
+"""From a command line to codes on disk to batches; and one clear line where that cannot be."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonargparse import ArgumentParser
+from PIL import Image
+
+from tests.data.test_documents import fit
+from train.encode import main
+from unitok.data.codecs import build_codec
+from unitok.data.modules import DocumentData
+from unitok.data.store import Store
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+
+ROOT = Path(__file__).parents[2]
+SHAPES = {"class_path": "unitok.data.shapes.ShapesSource", "init_args": {"canvas": 48, "count": 6}}
+
+
+@pytest.fixture(scope="module")
+def image_tokenizer(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tokenizer") / "image_tokenizer"
+    ImageTokenizer(ImageTokenizerConfig()).save_pretrained(folder)
+    return folder
+
+
+def encode(out, image_tokenizer, *more) -> Store:
+    fixed = [
+        "--image-tokenizer",
+        str(image_tokenizer),
+        "--out",
+        str(out),
+        "--quiet",
+        "--image-shape",
+        "6",
+        "6",
+    ]
+    main([*fixed, *more])
+    return Store(out, build_codec(image_tokenizer, out / "tokenizer.json", image_shape=(6, 6)))
+
+
+def test_shapes_become_codes_with_the_text_tokenizer_they_were_read_with(tmp_path, image_tokenizer, capsys):
+    options = ["--source", "shapes", "--set", "canvas=48", "--set", "count=6", "--set", "kind=one"]
+    store = encode(tmp_path / "codes", image_tokenizer, *options)
+    assert len(store) == 6 and [codes.modality for codes in store[0]] == ["text", "image"]
+    assert store[0][1].shape == (6, 6)
+    assert "6 documents" in capsys.readouterr().out
+    val = encode(tmp_path / "val", image_tokenizer, *options, "--split", "val",
+                 "--text-tokenizer", str(tmp_path / "codes/tokenizer.json"))  # fmt: skip
+    assert len(val) == 6
+    assert (tmp_path / "val/tokenizer.json").read_text() == (tmp_path / "codes/tokenizer.json").read_text()
+
+
+def test_a_config_gives_the_options_and_flags_override_it(tmp_path, image_tokenizer):
+    config = tmp_path / "encode.yaml"
+    config.write_text(yaml.safe_dump({"source": SHAPES, "out": str(tmp_path / "no"), "image_shape": [1, 1]}))
+    assert len(encode(tmp_path / "codes", image_tokenizer, "--config", str(config))) == 6
+    assert not (tmp_path / "no").exists()
+
+
+def test_help_is_there_at_once():
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "train/encode.py", "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "folder of a trained image tokenizer" in done.stdout
+    assert time.monotonic() - start < 2  # half a second on an idle machine
+
+
+WRONG = {
+    "no source": ({}, "--source is missing"),
+    "unknown source": (
+        {"source": "nope"},
+        "nope: neither 'shapes', a folder that exists, nor the class path",
+    ),
+    "no class": ({"source": "unitok.data.shapes.Nope"}, "no attribute 'Nope'"),
+    "no Source": ({"source": "json.JSONDecoder"}, "nor the class path of a Source"),
+    "wrong mapping": ({"source": {"class": "x"}}, "a source has class_path and init_args, not class"),
+    "wrong argument": (
+        {"source": {**SHAPES, "init_args": {"canvass": 48}}},
+        "unexpected keyword argument 'canvass'",
+    ),
+    "wrong value": ({"source": {**SHAPES, "init_args": {"canvas": 7}}}, "canvas 7"),
+    "wrong split": (
+        {"source": "shapes", "split": "dev"},
+        "the splits of shapes are train, val, test, not 'dev'",
+    ),
+    "typo": (
+        {"source": "shapes", "image_shap": [6, 6]},
+        "unknown option 'image_shap'; did you mean image_shape?",
+    ),
+    "wrong type": ({"source": "shapes", "image_shape": 6}, "image_shape is 2 whole numbers, not 6"),
+    "wrong number": ({"source": "shapes", "batch_size": "many"}, "batch_size is a whole number, not 'many'"),
+    "no tokenizer": ({"source": SHAPES, "image_tokenizer": "nowhere"}, "nowhere"),
+    "no text": ({"source": SHAPES, "text_tokenizer": "nowhere.json"}, "nowhere.json: no text tokenizer here"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_said_in_one_line(tmp_path, image_tokenizer, case, capsys):
+    options, named = WRONG[case]
+    config = tmp_path / "encode.yaml"
+    given = {"image_tokenizer": str(image_tokenizer), "out": str(tmp_path / "codes"), "progress": False}
+    config.write_text(yaml.safe_dump(given | options))
+    with pytest.raises(SystemExit) as stopped:
+        main(["--config", str(config)])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and named in said and said.count("\n") == 1
+
+
+def test_a_config_that_is_no_yaml_mapping_is_named(tmp_path, capsys):
+    for content in ("- a\n- b\n", "a: [", "\tx"):
+        (tmp_path / "encode.yaml").write_text(content)
+        with pytest.raises(SystemExit):
+            main(["--config", str(tmp_path / "encode.yaml")])
+        assert "encode.yaml: " in capsys.readouterr().err
+
+
+# ---- the data module from its config
+
+
+def data_of(config) -> DocumentData:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(DocumentData, "data")
+    return parser.instantiate_classes(parser.parse_object({"data": config})).data
+
+
+def test_a_config_trains_from_raw_pictures_and_keeps_the_text_tokenizer_in_the_run(tmp_path, image_tokenizer):
+    config = {"train": SHAPES, "val": SHAPES, "image_tokenizer": str(image_tokenizer), "image_shape": [6, 6],
+              "row_length": 128, "batch_size": 4}  # fmt: skip
+    recorder = fit(tmp_path, data_of(config), epochs=1)
+    assert len(recorder.seen) == 2
+    written = (tmp_path / "tokenizer.json").stat().st_mtime_ns
+    fit(tmp_path, data_of(config), epochs=1)
+    assert (tmp_path / "tokenizer.json").stat().st_mtime_ns == written
+
+
+def test_a_config_trains_from_a_store_with_the_text_tokenizer_beside_it(tmp_path, image_tokenizer):
+    encode(
+        tmp_path / "codes", image_tokenizer, "--source", "shapes", "--set", "canvas=48", "--set", "count=6"
+    )
+    config = {"train": str(tmp_path / "codes"), "val": SHAPES, "image_tokenizer": str(image_tokenizer),
+              "image_shape": [6, 6], "row_length": 128, "batch_size": 4}  # fmt: skip
+    data = data_of(config)
+    assert len(fit(tmp_path, data, epochs=1).seen) == 2
+    assert data.codec.modalities["image"].shape == (6, 6)
+
+
+@pytest.mark.parametrize(("missing", "named"), [("image_tokenizer", "no image_tokenizer is given"),
+                                                ("text_tokenizer", "no run has a folder")])  # fmt: skip
+def test_a_missing_tokenizer_is_named(image_tokenizer, missing, named):
+    config = {"train": SHAPES, "val": SHAPES, "image_tokenizer": str(image_tokenizer)} | {missing: None}
+    with pytest.raises(ValueError, match=named):
+        data_of(config).codec  # noqa: B018
+
+
+def test_a_folder_of_shards_is_a_source(tmp_path):
+    from io import BytesIO
+    from tarfile import TarInfo
+    from tarfile import open as open_tar
+
+    from unitok.training.encode import open_source
+
+    with open_tar(tmp_path / "train-000.tar", "w") as tar:
+        picture = BytesIO()
+        Image.new("RGB", (8, 8)).save(picture, "PNG")
+        for name, content in (("a.png", picture.getvalue()), ("a.txt", b"black")):
+            info = TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, BytesIO(content))
+    assert open_source(str(tmp_path))[0][0].content == "black"
