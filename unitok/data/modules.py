@@ -1,12 +1,12 @@
 """LightningDataModules: sources -> batches for the trainer. Knows sources and order, no model."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import LightningDataModule
 from PIL import Image, ImageOps
 from rich.progress import track
 from torch import Tensor
@@ -16,11 +16,12 @@ from unitok.codec import Codec
 from unitok.cursor import Positions
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.documents import EncodedSource, PackedDocuments
-from unitok.data.order import Batches
-from unitok.data.sources import Source
+from unitok.data.sources import Source, WebDataset
 from unitok.data.store import TEXT_TOKENIZER, Store
 from unitok.data.tasks import Task
-from unitok.data.windows import Windows
+from unitok.data.windows import Window, Windows
+
+Documents = Source | str
 
 
 class Pictures(Dataset):
@@ -49,7 +50,8 @@ class Pictures(Dataset):
             image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
         return torch.from_numpy(np.array(image.convert("RGB")))
 
-    def __getitem__(self, indices: list[int]) -> Float[Tensor, "b 3 h w"]:
+    def __getitem__(self, window: Window) -> Float[Tensor, "b 3 h w"]:
+        indices = window.indices
         pictures = (
             self._held[indices] if self._held is not None else torch.stack([*map(self._bytes, indices)])
         )
@@ -60,6 +62,7 @@ class ImageData(LightningDataModule):
     """Pictures for a tokenizer.
 
     Args:
+        path: folder of WebDataset shards train-*.tar and val-*.tar; in place of `train` and `val`.
         train: source of training pictures.
         val: source of validation pictures.
         size: (height, width) in pixels that every picture is brought to.
@@ -67,13 +70,13 @@ class ImageData(LightningDataModule):
         workers: processes that read; 0 reads in the training process.
         preload: hold all pictures in memory.
         seed: of the shuffling.
-        path: folder of the sources, where they have one (overrides theirs).
     """
 
     def __init__(
         self,
-        train: Source,
-        val: Source,
+        path: str | None = None,
+        train: Source | None = None,
+        val: Source | None = None,
         *,
         size: tuple[int, int] = (64, 64),
         batch_size: int = 64,
@@ -82,7 +85,8 @@ class ImageData(LightningDataModule):
         seed: int = 0,
     ):
         super().__init__()
-        self.train, self.val, self.size = train, val, tuple(size)
+        self.train, self.val = train_and_val(path, train, val)
+        self.size = tuple(size)
         self.batch_size, self.workers, self.preload, self.seed = batch_size, workers, preload, seed
         self._pictures: dict[str, Pictures] = {}
 
@@ -92,20 +96,17 @@ class ImageData(LightningDataModule):
                 self._pictures[name] = Pictures(source, size=self.size, preload=self.preload)
 
     def train_dataloader(self) -> DataLoader:
-        pictures = self._pictures["train"]
-        return loader(
-            pictures, resumable(self.trainer, len(pictures), self.batch_size, self.seed), self.workers
-        )
+        return exact_loader(self, self._pictures["train"], seed=self.seed, start=lambda: trained(self))
 
     def val_dataloader(self) -> DataLoader:
-        pictures = self._pictures["val"]
-        return loader(pictures, Batches(len(pictures), self.batch_size, seed=None), self.workers)
+        return exact_loader(self, self._pictures["val"], seed=None, start=int)
 
 
 class DocumentData(LightningDataModule):
     """Packed documents for a transformer. Every batch is a pure function of (seed, number of the batch).
 
     Args:
+        path: folder of WebDataset shards train-*.tar and val-*.tar; in place of `train` and `val`.
         train: source of training documents, or the folder of their store.
         val: the same for validation, which keeps the order of the documents and drops no condition.
         image_tokenizer: folder of the trained image tokenizer.
@@ -125,8 +126,9 @@ class DocumentData(LightningDataModule):
 
     def __init__(
         self,
-        train: Source | str,
-        val: Source | str,
+        path: str | None = None,
+        train: Source | str | None = None,
+        val: Source | str | None = None,
         *,
         image_tokenizer: str | None = None,
         text_tokenizer: str | None = None,
@@ -142,7 +144,7 @@ class DocumentData(LightningDataModule):
         codec: Codec | None = None,
     ):
         super().__init__()
-        self.train, self.val = train, val
+        self.train, self.val = train_and_val(path, train, val)
         self.image_tokenizer, self.text_tokenizer, self.text_size = image_tokenizer, text_tokenizer, text_size
         self.image_shape, self.positions = image_shape, positions
         self.row_length, self.batch_size, self.workers = row_length, batch_size, workers
@@ -199,26 +201,23 @@ class DocumentData(LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader:
-        return self._loader("train", seed=self.seed, start=self._trained)
+        return exact_loader(self, self._packed["train"], seed=self.seed, start=lambda: trained(self))
 
     def val_dataloader(self) -> DataLoader:
-        return self._loader("val", seed=None, start=int)
+        return exact_loader(self, self._packed["val"], seed=None, start=int)
 
-    def _loader(self, name: str, *, seed: int | None, start: Callable[[], int]) -> DataLoader:
-        packed, trainer = self._packed[name], self.trainer
-        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        windows = Windows(len(packed), self.batch_size, seed=seed, start=start, rank=rank, world=world)
-        return ExactLoader(
-            packed,
-            sampler=windows,
-            batch_size=None,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-        )
 
-    def _trained(self) -> int:
-        """Batches that this run was trained on, before and after it was resumed."""
-        return self.trainer.fit_loop.epoch_loop.batch_progress.total.processed if self.trainer else 0
+def train_and_val(
+    path: str | None, train: Documents | None, val: Documents | None
+) -> tuple[Documents, Documents]:
+    """The two sources of a data module: as given, and else the splits of a folder of shards.
+
+    Raises:
+        ValueError: neither is given, or a folder holds no shard of a split.
+    """
+    if path is None and (train is None or val is None):
+        raise ValueError("no data: give --data.path DIR (WebDataset shards), or both data.train and data.val")
+    return train or WebDataset(path, "train"), val or WebDataset(path, "val")
 
 
 class ExactLoader(DataLoader):
@@ -231,18 +230,21 @@ class ExactLoader(DataLoader):
         pass
 
 
-def loader(dataset: Dataset, batches: Iterable[list[int]], workers: int) -> DataLoader:
-    """A loader whose dataset makes whole batches."""
-    return DataLoader(
-        dataset, sampler=batches, batch_size=None, num_workers=workers, persistent_workers=workers > 0
+def exact_loader(
+    module: ImageData | DocumentData, dataset: Dataset, *, seed: int | None, start: Callable[[], int]
+) -> DataLoader:
+    """A loader whose dataset makes whole batches, each of one window of its documents."""
+    rank, world = (module.trainer.global_rank, module.trainer.world_size) if module.trainer else (0, 1)
+    windows = Windows(len(dataset), module.batch_size, seed=seed, start=start, rank=rank, world=world)
+    return ExactLoader(
+        dataset,
+        sampler=windows,
+        batch_size=None,
+        num_workers=module.workers,
+        persistent_workers=module.workers > 0,
     )
 
 
-def resumable(trainer: Trainer | None, count: int, batch_size: int, seed: int) -> Batches:
-    """Shuffled batches that start where the trainer stopped."""
-    if trainer is None:
-        return Batches(count, batch_size, seed=seed)
-    done = trainer.fit_loop.epoch_loop.batch_progress.current.completed if trainer.fit_loop.restarting else 0
-    return Batches(
-        count, batch_size, seed=seed, start=done, rank=trainer.global_rank, world=trainer.world_size
-    )
+def trained(module: LightningDataModule) -> int:
+    """Batches that this run was trained on, before and after it was resumed."""
+    return module.trainer.fit_loop.epoch_loop.batch_progress.total.processed if module.trainer else 0
