@@ -1,6 +1,6 @@
 """LightningDataModules: sources -> batches for the trainer. Knows sources and order, no model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from unitok.data.sources import Source, WebDataset
 from unitok.data.store import TEXT_TOKENIZER, Store
 from unitok.data.tasks import Task
 from unitok.data.windows import Window, Windows
+from unitok.document import Codes
 
 Documents = Source | str
 
@@ -189,6 +190,13 @@ class DocumentData(LightningDataModule):
             if name not in self._packed:
                 self._packed[name] = self._pack(documents, task_dropout)
 
+    def examples(self, count: int) -> list[tuple[str, Image.Image]]:
+        """Up to `count` validation documents as (text, picture), the picture as its codes show it."""
+        documents = self._packed["val"].documents
+        coded = documents.fetch(range(min(count, len(documents))))
+        pairs = [_example(self.codec, codes) for codes in coded if codes is not None]
+        return [pair for pair in pairs if pair is not None]
+
     def _pack(self, documents: Source | str, condition_dropout: float) -> PackedDocuments:
         stored = isinstance(documents, str)
         return PackedDocuments(
@@ -205,6 +213,12 @@ class DocumentData(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         return exact_loader(self, self._packed["val"], seed=None, start=int)
+
+
+def _example(codec: Codec, codes: Sequence[Codes]) -> tuple[str, Image.Image] | None:
+    """Text and picture of a document that has both."""
+    contents = {segment.modality: segment.content for segment in codec.decode(codes)}
+    return (contents["text"], contents["image"]) if contents.keys() >= {"text", "image"} else None
 
 
 def train_and_val(

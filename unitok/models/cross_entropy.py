@@ -52,7 +52,8 @@ def grouped_cross_entropy(
         z_loss: coefficient of logsumexp² (PaLM, arXiv:2204.02311, section 5), on the same logits.
     """
     hidden, targets = hidden.flatten(0, 1), targets.flatten()
-    total = weight = hidden.new_zeros((), dtype=torch.float32)
+    weight = hidden.new_zeros((), dtype=torch.float32)
+    total = 0 * hidden.sum().float()  # has a gradient also where nothing is learned
     cross_entropy: dict[str, Tensor] = {}
     count: dict[str, Tensor] = {}
     for _, modality, ids in groups:

@@ -6,7 +6,7 @@ rotary positions, no biases.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int64
@@ -19,11 +19,10 @@ from unitok.models.rotary import rotary_angles
 
 
 @dataclass(frozen=True)
-class TransformerConfig:
-    """Sizes of a transformer.
+class TransformerSizes:
+    """Sizes of a transformer that do not depend on its data.
 
     Args:
-        vocab_size: number of joint ids.
         width: channels of the residual stream.
         layers: number of blocks.
         heads: query heads.
@@ -37,7 +36,6 @@ class TransformerConfig:
         max_length: most tokens of a document.
     """
 
-    vocab_size: int
     width: int = 256
     layers: int = 4
     heads: int = 4
@@ -55,6 +53,13 @@ class TransformerConfig:
             raise ValueError(f"kv_heads={self.kv_heads} does not divide heads={self.heads}")
         if self.head_width % 2:
             raise ValueError(f"head_width={self.head_width} is odd; rotary positions need pairs")
+
+
+@dataclass(frozen=True)
+class TransformerConfig(TransformerSizes):
+    """All sizes of a transformer; `vocab_size` is the number of joint ids."""
+
+    vocab_size: int = field(kw_only=True)
 
 
 class FeedForward(nn.Module):

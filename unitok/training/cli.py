@@ -4,6 +4,7 @@
 stopped.
 """
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -80,12 +81,14 @@ def run(
 
 
 def _quiet() -> None:
-    """Silence advice that is wrong for small CPU runs."""
+    """Silence what a user cannot act on: the trainer's banners, and advice that is wrong for small CPU runs."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     for text in (
+        ".*LightningCLI's args parameter.*",
         ".*does not have many workers.*",
         ".*Checkpoint directory.*",
-        ".*isinstance.treespec.*",
-        ".*srun.*",
+        ".*Mismatch dtype between input and weight.*",
+        ".*CUDA_HOME.*",
     ):
         warnings.filterwarnings("ignore", text)
     torch.set_float32_matmul_precision("high")

@@ -1,28 +1,42 @@
-"""The whole path on rendered scenes, stage by stage, and a report of what came out. Knows only command
-lines."""
+"""The whole path on rendered scenes, stage by stage, and a report of what came out. Knows only configs."""
 
 import json
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
 from unitok.bundle import UniTok
+from unitok.data.modules import DocumentData, ImageData
 from unitok.evaluate.report import Report
 from unitok.evaluate.suites import shapes_report
+from unitok.training.cli import run
+from unitok.training.config import read_config
+from unitok.training.encode import encode
+from unitok.training.tokenizer import TokenizerTraining
+from unitok.training.transformer import TransformerTraining
 
 STAGES = "stages.json"
+
+
+class Stage(NamedTuple):
+    """The seconds that a stage has taken, and whether it is done."""
+
+    seconds: float
+    done: bool
 
 
 @dataclass
 class Demo:
     """Trains both parts by their configs and measures the model.
 
-    A stage whose product is there is not repeated, so that a second call shows the result at once and a
-    stopped one goes on.
+    A stage that is done is not repeated unless an earlier one was, so that a second call shows the result at
+    once and a stopped one goes on.
 
     Args:
         configs: folder with tokenizer.yaml, encode.yaml and transformer.yaml.
@@ -38,53 +52,77 @@ class Demo:
 
     def run(self) -> Report:
         """Carry out the stages that are missing; returns the report."""
-        self._stage("tokenizer", self.out / "tokenizer/image_tokenizer", self._train_tokenizer)
-        self._stage("encode", self.out / "codes/index.json", self._encode)
-        self._stage("transformer", self.out / "transformer/model", self._train_transformer)
-        self._stage("evaluate", self.out / "report.json", self._evaluate)
-        return Report(json.loads((self.out / "report.json").read_text()))
+        warnings.filterwarnings("ignore", ".*args parameter is intended.*")  # for this very use
+        stages = {
+            "tokenizer": ("tokenizer/image_tokenizer", self._train_tokenizer),
+            "encode": ("codes/index.json", self._encode),
+            "transformer": ("transformer/model", self._train_transformer),
+            "evaluate": ("report.json", self._evaluate),
+        }
+        earlier = False
+        for name, (product, work) in stages.items():
+            if earlier or not (self._stage(name).done and (self.out / product).exists()):
+                self._carry_out(name, self.out / product, work)
+                earlier = True
+        return self._report()
 
-    def _stage(self, name: str, product: Path, work: Callable[[], None]) -> None:
-        seconds = self._seconds()
-        if product.exists() and name in seconds:
-            return
-        Console().rule(f"{name}: {self.configs / name}.yaml" if name != "evaluate" else name)
-        start = time.monotonic()
-        work()
-        if not product.exists():
+    def _carry_out(self, name: str, product: Path, work: Callable[[], None]) -> None:
+        """One stage; its seconds also count where it is stopped and goes on later."""
+        config = self.configs / f"{name}.yaml"
+        Console().rule(f"{name}: {config}" if config.is_file() else name)
+        before, start = self._stage(name), time.monotonic()
+        spent, done = 0.0 if before.done else before.seconds, False
+        try:
+            work()
+            done = product.exists()
+        finally:
+            self._note(name, Stage(round(spent + time.monotonic() - start, 1), done))
+        if not done:
             raise ValueError(f"stage {name} ended without {product}; its config must write below {self.out}")
-        if name != "evaluate":
-            seconds[name] = round(time.monotonic() - start, 1)
-            (self.out / STAGES).write_text(json.dumps(seconds, indent=2) + "\n")
 
-    def _seconds(self) -> dict[str, float]:
+    def _stages(self) -> dict[str, Stage]:
         path = self.out / STAGES
-        return json.loads(path.read_text()) if path.is_file() else {}
+        stages = json.loads(path.read_text()) if path.is_file() else {}
+        return {name: Stage(**stage) for name, stage in stages.items()}
+
+    def _stage(self, name: str) -> Stage:
+        return self._stages().get(name, Stage(0.0, False))
+
+    def _note(self, name: str, stage: Stage) -> None:
+        stages = self._stages() | {name: stage}
+        self.out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({key: value._asdict() for key, value in stages.items()}, indent=2)
+        (self.out / STAGES).write_text(text + "\n")
 
     def _train_tokenizer(self) -> None:
-        from train.tokenizer import main
-
-        main(["fit", "--config", str(self.configs / "tokenizer.yaml"), *self._resume("tokenizer")])
+        args = self._fit("tokenizer")
+        run(TokenizerTraining, ImageData, args, program="train/tokenizer.py", export="image_tokenizer")
 
     def _encode(self) -> None:
-        from train.encode import main
-
-        main(["--config", str(self.configs / "encode.yaml")])
+        encode(**read_config(self.configs / "encode.yaml"))
 
     def _train_transformer(self) -> None:
-        from train.transformer import main
+        args = self._fit("transformer")
+        run(TransformerTraining, DocumentData, args, program="train/transformer.py", export="model")
 
-        main(["fit", "--config", str(self.configs / "transformer.yaml"), *self._resume("transformer")])
-
-    def _resume(self, name: str) -> list[str]:
-        return ["--ckpt_path", "last"] if (self.out / name / "last.ckpt").is_file() else []
+    def _fit(self, name: str) -> list[str]:
+        """The command line of a training stage; one that was stopped goes on."""
+        stopped = not self._stage(name).done and (self.out / name / "last.ckpt").is_file()
+        args = ["fit", "--config", str(self.configs / f"{name}.yaml")]
+        return [*args, "--ckpt_path", "last"] if stopped else args
 
     def _evaluate(self) -> None:
-        start = time.monotonic()
-        model_folder = self.out / "model"
-        shutil.copytree(self.out / "transformer/model", model_folder, dirs_exist_ok=True)
-        report = shapes_report(UniTok.from_pretrained(model_folder), canvas=self.canvas, scenes=self.scenes)
-        seconds = self._seconds() | {"evaluate": round(time.monotonic() - start, 1)}
-        report.figures = {"seconds": round(sum(seconds.values()), 1), **report.figures}
-        report.figures |= {f"seconds_{name}": value for name, value in seconds.items()}
+        model = self.out / "model"
+        shutil.rmtree(model, ignore_errors=True)
+        shutil.copytree(self.out / "transformer/model", model)
+        shapes_report(UniTok.from_pretrained(model), canvas=self.canvas, scenes=self.scenes).save(self.out)
+
+    def _report(self) -> Report:
+        """The figures, and the seconds of all stages together and of each."""
+        path = self.out / "report.json"
+        seconds = {name: stage.seconds for name, stage in self._stages().items()}
+        total = {"seconds": round(sum(seconds.values()), 1)}
+        figures = total | json.loads(path.read_text()) | total
+        report = Report(figures | {f"seconds_{name}": value for name, value in seconds.items()})
         report.save(self.out)
+        return report

@@ -1,0 +1,176 @@
+"""The image tokenizer: shapes, folders, codes that depend on their own cell alone, and what it refuses."""
+
+import json
+import re
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+
+TINY = ImageTokenizerConfig(
+    factor=4, codebook_size=16, code_dim=6, channels=12, encoder_depth=1, decoder_depth=1
+)
+
+
+def images(*shape: int) -> torch.Tensor:
+    return torch.rand(shape) * 2 - 1
+
+
+@pytest.fixture
+def tokenizer() -> ImageTokenizer:
+    tokenizer = ImageTokenizer(TINY).train()
+    tokenizer.encode(images(4, 3, 16, 16))  # the k-means start
+    return tokenizer.eval()
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (8, 20), (24, 12)])
+def test_any_multiple_of_the_factor_goes_there_and_back(tokenizer, height, width):
+    out = tokenizer.encode(images(2, 3, height, width))
+    assert out.codes.shape == (2, height // 4, width // 4) and out.codes.dtype == torch.long
+    assert out.latents.shape == (2, 6, height // 4, width // 4)
+    again = tokenizer.decode(out.codes)
+    assert again.shape == (2, 3, height, width) and again.abs().max() <= 1
+
+
+@pytest.mark.parametrize(("shape", "named"), [((1, 3, 10, 8), "10×8"), ((1, 3, 8, 2), "8×2"),
+                                              ((1, 1, 8, 8), "(1, 1, 8, 8)"), ((3, 8, 8), "(3, 8, 8)")])  # fmt: skip
+def test_other_sizes_are_refused_with_the_numbers(tokenizer, shape, named):
+    with pytest.raises(ValueError, match=re.escape(named)):
+        tokenizer.latents.__wrapped__(tokenizer, images(*shape)) if len(shape) != 4 or shape[1] != 3 else (
+            tokenizer.encode(images(*shape))
+        )
+
+
+def test_decoding_refuses_codes_outside_the_codebook(tokenizer):
+    with pytest.raises(ValueError, match=r"expected 0..15"):
+        tokenizer.decode(torch.full((1, 2, 2), 16))
+
+
+@pytest.mark.parametrize("context", [False, True])
+def test_without_context_a_code_depends_on_its_own_cell_alone(context):
+    from dataclasses import replace
+
+    tokenizer = ImageTokenizer(replace(TINY, encoder_context=context)).eval()
+    picture = images(1, 3, 24, 24)
+    changed = picture.clone()
+    changed[..., 8:12, 8:12] = images(3, 4, 4)
+    differ = (tokenizer.latents(picture) != tokenizer.latents(changed)).any(dim=1)[0]
+    assert differ[2, 2]
+    assert differ.sum() > 1 if context else differ.sum() == 1
+
+
+def test_encoding_is_the_same_under_autocast_and_in_any_batch(tokenizer):
+    pictures = images(8, 3, 32, 32)
+    codes = tokenizer.encode(pictures).codes
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(tokenizer.encode(pictures).codes, codes)
+    assert torch.equal(torch.cat([tokenizer.encode(p[None]).codes for p in pictures]), codes)
+
+
+def test_every_weight_gets_a_gradient():
+    tokenizer = ImageTokenizer(TINY).train()
+    pictures = images(4, 3, 16, 16)
+    out = tokenizer.encode(pictures)
+    ((tokenizer.render(out.latents) - pictures).square().mean() + out.loss).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in tokenizer.parameters())
+
+
+# ---- folders
+
+
+def test_a_folder_gives_the_same_tokenizer(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path / "new" / "folder")
+    again = ImageTokenizer.from_pretrained(tmp_path / "new" / "folder")
+    pictures = images(2, 3, 16, 16)
+    codes = tokenizer.encode(pictures).codes
+    assert again.config == TINY and not again.training
+    assert torch.equal(again.encode(pictures).codes, codes)
+    assert torch.equal(again.decode(codes), tokenizer.decode(codes))
+    assert sorted(path.name for path in (tmp_path / "new/folder").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+def test_the_fingerprint_changes_with_weights_and_configuration(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path)
+    again = ImageTokenizer.from_pretrained(tmp_path)
+    assert again.fingerprint() == tokenizer.fingerprint()
+    again.quantizer.codebook[0, 0] += 1
+    assert again.fingerprint() != tokenizer.fingerprint()
+    values = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(values | {"beta": 0.5}))
+    assert ImageTokenizer.from_pretrained(tmp_path).fingerprint() != tokenizer.fingerprint()
+
+
+def _without(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def _config(**changes):
+    def change(folder):
+        values = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(values | changes))
+
+    return change
+
+
+def _tensors(change):
+    def rewrite(folder):
+        tensors = load_file(folder / "model.safetensors")
+        change(tensors)
+        save_file(tensors, folder / "model.safetensors")
+
+    return rewrite
+
+
+BROKEN = {
+    "no config": (_without("config.json"), FileNotFoundError, "has no config.json"),
+    "no weights": (_without("model.safetensors"), FileNotFoundError, "has no model.safetensors"),
+    "config is no JSON": (lambda f: (f / "config.json").write_text("{"), ValueError, "is not JSON"),
+    "config of another kind": (_config(vocab_size=3), ValueError, "vocab_size"),
+    "other sizes": (_config(channels=16), ValueError, "decoder.0.bias has (12,), expected (16,)"),
+    "wrong sizes": (_config(factor=0), ValueError, "factor=0"),
+    "tensor missing": (
+        _tensors(lambda t: t.pop("encoder.1.bias")),
+        ValueError,
+        "encoder.1.bias has nothing, expected (12,)",
+    ),
+    "tensor too many": (
+        _tensors(lambda t: t.update(stray=torch.zeros(2))),
+        ValueError,
+        "stray has (2,), expected nothing",
+    ),
+    "damaged weights": (
+        lambda f: (f / "model.safetensors").write_bytes(b"x" * 50),
+        ValueError,
+        "model.safetensors is damaged",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_folder_is_named_with_what_is_wrong(tokenizer, tmp_path, case):
+    break_it, kind, named = BROKEN[case]
+    tokenizer.save_pretrained(tmp_path)
+    break_it(tmp_path)
+    with pytest.raises(kind, match=re.escape(named)) as caught:
+        ImageTokenizer.from_pretrained(tmp_path)
+    assert case == "wrong sizes" or str(tmp_path) in str(caught.value)
+
+
+def test_a_failed_save_leaves_the_old_folder_whole(tokenizer, tmp_path, monkeypatch):
+    tokenizer.save_pretrained(tmp_path)
+    before = tokenizer.fingerprint()
+    tokenizer.quantizer.codebook[0, 0] += 1
+
+    def full(descriptor):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        tokenizer.save_pretrained(tmp_path)
+    assert ImageTokenizer.from_pretrained(tmp_path).fingerprint() == before
+    assert len(list(tmp_path.iterdir())) == 2

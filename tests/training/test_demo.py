@@ -1,0 +1,122 @@
+"""The demo's stages: each once, again where an earlier one was, and on from where one stopped."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.commands import ROOT
+from unitok.training import demo
+from unitok.training.demo import Demo
+
+
+class Paths(Demo):
+    """A demo whose stages only touch their products."""
+
+    fails = None
+
+    def __init__(self, folder):
+        super().__init__(folder, folder)
+        self.did = []
+
+    def touch(self, name, product):
+        self.did.append(name)
+        if self.fails == name:
+            raise KeyboardInterrupt
+        path = self.out / product
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"psnr": 30.0}))
+
+    def _train_tokenizer(self):
+        self.touch("tokenizer", "tokenizer/image_tokenizer")
+
+    def _encode(self):
+        self.touch("encode", "codes/index.json")
+
+    def _train_transformer(self):
+        self.touch("transformer", "transformer/model")
+
+    def _evaluate(self):
+        self.touch("evaluate", "report.json")
+
+
+ALL = ["tokenizer", "encode", "transformer", "evaluate"]
+
+
+def test_a_second_call_repeats_nothing(tmp_path):
+    first, second = Paths(tmp_path), Paths(tmp_path)
+    report = first.run()
+    assert first.did == ALL and second.run() == report and second.did == []
+    assert list(report.figures)[:2] == ["seconds", "psnr"]
+    assert set(report.figures) == {"seconds", "psnr", *(f"seconds_{name}" for name in ALL)}
+    assert json.loads((tmp_path / "report.json").read_text()) == report.figures
+
+
+def test_what_follows_a_missing_product_is_made_again(tmp_path):
+    Paths(tmp_path).run()
+    (tmp_path / "codes/index.json").unlink()
+    again = Paths(tmp_path)
+    again.run()
+    assert again.did == ALL[1:]
+
+
+def test_a_stopped_stage_goes_on_and_its_seconds_count(tmp_path, monkeypatch):
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(demo.time, "monotonic", lambda: next(clock))
+    stopped = Paths(tmp_path)
+    stopped.fails = "transformer"
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run()
+    (tmp_path / "transformer").mkdir()
+    (tmp_path / "transformer/last.ckpt").touch()
+    again = Paths(tmp_path)
+    assert again._fit("transformer")[-2:] == ["--ckpt_path", "last"]
+    assert again._fit("tokenizer")[-2] == "--config"
+    figures = again.run().figures
+    assert again.did == ALL[2:]
+    assert figures["seconds_transformer"] == 20 and figures["seconds"] == 50
+    assert again._fit("transformer")[-2] == "--config"
+
+
+def test_a_config_that_writes_elsewhere_is_told(tmp_path):
+    class Elsewhere(Paths):
+        def _train_tokenizer(self):
+            pass
+
+    with pytest.raises(ValueError, match=r"stage tokenizer ended without .*must write below"):
+        Elsewhere(tmp_path).run()
+
+
+SMALL = {  # of the demo's configs: enough to run every line, too little to learn
+    "tokenizer": {"trainer": {"max_time": "00:00:00:20"}, "data": {"train": 300, "val": 64}},
+    "encode": {"settings": {"count": 600}},
+    "transformer": {"trainer": {"max_time": "00:00:00:20"}, "data": {}},
+}
+
+
+@pytest.mark.slow
+def test_the_whole_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("configs").mkdir()
+    for name, changes in SMALL.items():
+        config = yaml.safe_load((ROOT / f"configs/demo/{name}.yaml").read_text())
+        for room, values in changes.items():
+            for key, value in values.items():
+                if isinstance(config[room].get(key), dict) and "init_args" in config[room][key]:
+                    config[room][key]["init_args"]["count"] = value
+                else:
+                    config[room][key] = value
+        Path(f"configs/{name}.yaml").write_text(yaml.safe_dump(config))
+    from train.demo import main
+
+    main(["--configs", "configs", "--out", "runs/demo", "--scenes", "8"])
+    report = json.loads(Path("runs/demo/report.json").read_text())
+    names = {"psnr", "codebook_usage", "reconstruction_accuracy"} | {
+        f"{seen}{kind}_accuracy" for seen in ("", "heldout_") for kind in ("caption", "image")
+    }
+    assert names <= report.keys() and report["seconds"] > 40
+    made = {path.name for path in Path("runs/demo").iterdir()}
+    assert {"report.json", "samples.png", "captions.png", "reconstructions.png", "model"} <= made
+    main(["--configs", "configs", "--out", "runs/demo"])  # shows it again, at once
+    assert json.loads(Path("runs/demo/report.json").read_text()) == report

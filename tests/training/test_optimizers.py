@@ -1,0 +1,95 @@
+"""Muon's step is torch's, everything else is AdamW's, and both are one optimizer."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from tests.models.test_cross_entropy import tiny_transformer
+from unitok.training.optimizers import build_optimizer, orthogonalised
+
+SETTINGS = {"lr": 1e-3, "muon_lr": 2e-2, "weight_decay": 0.1, "betas": (0.9, 0.95)}
+
+
+def oracle(model):
+    matrices = [w for w in model.blocks.parameters() if w.ndim == 2]
+    others = [w for w in model.parameters() if all(w is not m for m in matrices)]
+    muon = torch.optim.Muon(matrices, lr=2e-2, weight_decay=0.1, momentum=0.95)
+    return [muon, torch.optim.AdamW(others, lr=1e-3, weight_decay=0.0, betas=(0.9, 0.95))]
+
+
+def give_gradients(model, seed):
+    torch.manual_seed(seed)
+    for weight in model.parameters():
+        weight.grad = torch.randn_like(weight)
+
+
+def differ(a, b) -> float:
+    return max((x - y).abs().max().item() for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_steps_are_those_of_torch():
+    ours = tiny_transformer()
+    theirs = copy.deepcopy(ours)
+    optimizer, parts = build_optimizer(ours, name="muon", **SETTINGS), oracle(theirs)
+    for seed in range(4):
+        for model in (ours, theirs):
+            give_gradients(model, seed)
+        optimizer.step()
+        for part in parts:
+            part.step()
+    assert differ(ours, theirs) <= 1e-4
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_a_saved_state_goes_on_alike(name, tmp_path):
+    model = tiny_transformer()
+    optimizer = build_optimizer(model, name=name, **SETTINGS)
+    for seed in range(2):
+        give_gradients(model, seed)
+        optimizer.step()
+    torch.save(optimizer.state_dict(), tmp_path / "state")
+    again = copy.deepcopy(model)
+    resumed = build_optimizer(again, name=name, **SETTINGS)
+    resumed.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    for which, how in ((model, optimizer), (again, resumed)):
+        give_gradients(which, 7)
+        how.step()
+    assert differ(model, again) == 0
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_a_weight_without_gradient_stays_and_every_other_one_moves(name):
+    model = tiny_transformer()
+    before = copy.deepcopy(model)
+    give_gradients(model, 0)
+    model.blocks[0].attention.qkv.weight.grad = None
+    build_optimizer(model, name=name, **SETTINGS).step()
+    still = [
+        n
+        for (n, a), b in zip(model.named_parameters(), before.parameters(), strict=True)
+        if torch.equal(a, b)
+    ]
+    assert still == ["blocks.0.attention.qkv.weight"]
+
+
+@pytest.mark.parametrize("shape", [(24, 8), (8, 24), (16, 16)])
+def test_an_orthogonalised_matrix_has_singular_values_near_one(shape):
+    values = torch.linalg.svdvals(orthogonalised(torch.randn(shape), steps=5).float())
+    assert values.max() < 1.3 and values.median() > 0.6
+
+
+def test_closure_is_called_with_gradients_on():
+    layer = nn.Module()
+    layer.blocks = nn.ModuleList([nn.Linear(3, 3, bias=False)])
+    optimizer = build_optimizer(layer, name="muon", **SETTINGS)
+
+    def closure():
+        loss = layer.blocks[0].weight.square().sum()
+        loss.backward()
+        return loss
+
+    before = layer.blocks[0].weight.square().sum().item()
+    assert optimizer.step(closure).item() == pytest.approx(before)
+    assert layer.blocks[0].weight.square().sum().item() != pytest.approx(before)

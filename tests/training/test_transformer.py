@@ -1,0 +1,143 @@
+"""Training through the real command line: it learns, goes on exactly, weighs exactly, and skips what is not finite."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from tests.models.test_cross_entropy import CODEC
+from train.transformer import main
+from unitok.bundle import UniTok
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.cross_entropy import grouped_cross_entropy
+from unitok.training.transformer import TransformerTraining
+
+CONFIG = Path(__file__).parents[2] / "configs/transformer/tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def image_tokenizer(tmp_path_factory) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tokenizer") / "image_tokenizer"
+    tokenizer = ImageTokenizer(ImageTokenizerConfig(codebook_size=32, channels=16)).train()
+    tokenizer.encode(torch.rand(8, 3, 48, 48) * 2 - 1)  # places the codes by k-means
+    tokenizer.eval().save_pretrained(folder)
+    return folder
+
+
+class Recorder(Callback):
+    """Keeps the loss and the gradient norm of every batch."""
+
+    def __init__(self):
+        self.rows: list[tuple[float, float]] = []
+
+    def on_train_batch_end(self, trainer, *rest):
+        self.rows.append(tuple(float(trainer.callback_metrics[n]) for n in ("loss", "gradient_norm")))
+
+
+@pytest.fixture
+def train(monkeypatch, image_tokenizer, tmp_path):
+    """Runs the tiny config into a folder; returns the command line's object and every batch's loss and norm."""
+
+    def fit(folder, *more, steps=6):
+        recorder = Recorder()
+        original = TransformerTraining.configure_callbacks
+        monkeypatch.setattr(TransformerTraining, "configure_callbacks", lambda self: [recorder])
+        cli = main([
+            "fit", "--config", str(CONFIG), "--threads", "1", "--trainer.max_steps", str(steps),
+            "--trainer.val_check_interval", "3", "--trainer.log_every_n_steps", "1",
+            "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path / folder),
+            "--data.image_tokenizer", str(image_tokenizer), *more,
+        ])  # fmt: skip
+        monkeypatch.setattr(TransformerTraining, "configure_callbacks", original)
+        return cli, recorder.rows
+
+    return fit
+
+
+def test_a_run_learns_and_ends_in_a_folder_that_draws_and_captions(train, tmp_path):
+    cli, rows = train("run", steps=20)
+    assert rows[-1][0] < rows[0][0] - 0.3
+    assert cli.trainer.global_step == len(rows) == 20
+    model = UniTok.from_pretrained(tmp_path / "run/model")
+    picture = model.draw("a small red circle")[0]
+    assert picture.size == (48, 48) and isinstance(model.caption(picture)[0], str)
+    logged = {name.split("/")[0] for name in cli.trainer.logged_metrics}
+    assert logged >= {"loss", "perplexity", "gradient_norm", "tokens_per_second", "lr", "val"}
+
+
+@pytest.mark.parametrize("more", [(), ("--model.optimizer", "adamw"), ("--trainer.precision", "bf16-mixed")])
+def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, tmp_path, more):
+    whole, rows = train("whole", "--model.schedule", "constant", *more)
+    _, first = train("parts", "--model.schedule", "constant", *more, steps=3)
+    parts, rest = train("parts", "--model.schedule", "constant", *more, "--ckpt_path", "last")
+    assert [*first, *rest] == rows
+    for a, b in zip(whole.model.model.parameters(), parts.model.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train):
+    train("rates", steps=3)
+    cli, _ = train("rates", "--ckpt_path", "last", "--model.lr", "0.5", "--model.schedule", "constant")
+    assert cli.trainer.optimizers[0].param_groups[1]["lr"] == 0.5
+
+
+def test_accumulated_batches_give_the_gradient_of_one_large_batch(train):
+    steady = ("--model.optimizer", "adamw", "--model.schedule", "constant", "--data.task", "draw",
+              "--data.condition_dropout", "0")  # fmt: skip
+    large, _ = train("large", *steady, "--data.batch_size", "16", steps=2)
+    small, _ = train("small", *steady, "--trainer.accumulate_grad_batches", "2", steps=2)
+    for a, b in zip(large.model.model.parameters(), small.model.model.parameters(), strict=True):
+        assert (a - b).abs().max() <= 1e-4
+
+
+def test_a_batch_without_a_finite_gradient_is_skipped_and_counted(train, monkeypatch):
+    original, calls = TransformerTraining.sums, []
+
+    def poisoned(self, batch):
+        sums = original(self, batch)
+        calls.append(self.trainer.training)
+        return sums._replace(total=sums.total * float("nan")) if calls.count(True) == 2 else sums
+
+    monkeypatch.setattr(TransformerTraining, "sums", poisoned)
+    cli, rows = train("poisoned", steps=4)
+    assert cli.model.skipped == 1 and len(rows) == 4
+    assert all(torch.isfinite(weight).all() for weight in cli.model.model.parameters())
+
+
+def test_a_run_whose_gradients_are_never_finite_stops_with_one_line(train, monkeypatch, capsys):
+    original = TransformerTraining.sums
+    monkeypatch.setattr(TransformerTraining, "sums", lambda self, batch: original(self, batch)._replace(
+        total=original(self, batch).total * float("inf")))  # fmt: skip
+    with pytest.raises(SystemExit) as stop:
+        train("hopeless", "--model.max_bad_batches", "3")
+    assert stop.value.code != 0 and "3 batches in a row" in capsys.readouterr().err
+
+
+def test_compiled_blocks_give_the_same_losses(train):
+    pytest.importorskip("torch._inductor")
+    _, plain = train("plain", steps=3)
+    cli, compiled = train("compiled", "--model.compile", "true", steps=3)
+    assert torch.allclose(torch.tensor(plain), torch.tensor(compiled), rtol=1e-3)
+    assert cli.model.bundle().draw("a small red circle")[0].size == (48, 48)
+
+
+def test_where_nothing_compiles_training_goes_on_with_one_line(train, monkeypatch, caplog):
+    def broken(*_, **__):
+        raise RuntimeError("no C++ compiler found\nmore")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    _, rows = train("uncompiled", "--model.compile", "true", steps=3)
+    assert len(rows) == 3
+    assert [r.message for r in caplog.records if "torch.compile" in r.message] == [
+        "torch.compile does not work here, training goes on without it: no C++ compiler found"
+    ]
+
+
+def test_a_batch_in_which_nothing_is_learned_has_a_gradient_of_zero():
+    hidden = torch.randn(2, 5, 24, requires_grad=True)
+    targets = torch.full((2, 5), -100)
+    sums = grouped_cross_entropy(lambda h, ids: h, hidden, targets, CODEC.groups)
+    sums.total.backward()
+    assert hidden.grad.abs().max() == 0 and sums.mean == 0
