@@ -19,7 +19,7 @@ demo: $(INSTALLED)       ## train both parts on rendered scenes (about 15 minute
 	$(BIN)/python train/demo.py --configs configs/demo --out runs/demo
 
 demo-hour: $(INSTALLED)  ## the same with an hour
-	$(BIN)/python train/demo.py --configs configs/demo-hour --out runs/demo-hour
+	$(BIN)/python train/demo.py --configs configs/demo configs/demo-hour --out runs/demo-hour
 
 lint: $(INSTALLED)       ## ruff
 	$(BIN)/ruff check .

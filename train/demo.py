@@ -13,7 +13,12 @@ def arguments() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
-        "--configs", type=Path, default=Path("configs/demo"), metavar="DIR", help="the three configs"
+        "--configs",
+        type=Path,
+        nargs="+",
+        default=[Path("configs/demo")],
+        metavar="DIR",
+        help="folders of tokenizer.yaml, encode.yaml, transformer.yaml; a later one overrides",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="where all of it goes"

@@ -138,7 +138,7 @@ class UniTok:
         if verify:
             verify_sums(directory)
         config = _read_config(directory / CONFIG)
-        place, shape = pick_device(device), config["image"]["shape"]
+        place = pick_device(device)
         image_tokenizer = ImageTokenizer.from_pretrained(directory / IMAGE).to(place)
         codec = Codec(
             [

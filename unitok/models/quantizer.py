@@ -67,6 +67,8 @@ class Quantizer(nn.Module):
         revive_below: float = 0.0,
     ):
         super().__init__()
+        if cosine and learnable:
+            raise ValueError("a codebook is either cosine or learnable: the library behind it has no both")
         self.dim, self.size, self.beta, self.cosine = dim, size, beta, cosine
         self.vq = VectorQuantize(
             dim=dim,

@@ -81,7 +81,8 @@ def run(
 
 
 def _quiet() -> None:
-    """Silence what a user cannot act on: the trainer's banners, and advice that is wrong for small CPU runs."""
+    """Silence what a user cannot act on: the trainer's banners, and advice that is wrong for small CPU
+    runs."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     for text in (
         ".*LightningCLI's args parameter.*",

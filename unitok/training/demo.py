@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -39,13 +39,13 @@ class Demo:
     once and a stopped one goes on.
 
     Args:
-        configs: folder with tokenizer.yaml, encode.yaml and transformer.yaml.
+        configs: folders with tokenizer.yaml, encode.yaml and transformer.yaml; what a later one says counts.
         out: folder of everything that is made; the configs must name the same one.
         canvas: pixels a side of a scene.
         scenes: judged of each kind.
     """
 
-    configs: Path
+    configs: Sequence[Path]
     out: Path
     canvas: int = 48
     scenes: int = 500
@@ -68,8 +68,7 @@ class Demo:
 
     def _carry_out(self, name: str, product: Path, work: Callable[[], None]) -> None:
         """One stage; its seconds also count where it is stopped and goes on later."""
-        config = self.configs / f"{name}.yaml"
-        Console().rule(f"{name}: {config}" if config.is_file() else name)
+        Console().rule(" + ".join([name, *map(str, self._configs(name))]))
         before, start = self._stage(name), time.monotonic()
         spent, done = 0.0 if before.done else before.seconds, False
         try:
@@ -79,6 +78,10 @@ class Demo:
             self._note(name, Stage(round(spent + time.monotonic() - start, 1), done))
         if not done:
             raise ValueError(f"stage {name} ended without {product}; its config must write below {self.out}")
+
+    def _configs(self, name: str) -> list[Path]:
+        """The files of a stage, one a folder that has it."""
+        return [path for path in (folder / f"{name}.yaml" for folder in self.configs) if path.is_file()]
 
     def _stages(self) -> dict[str, Stage]:
         path = self.out / STAGES
@@ -99,7 +102,10 @@ class Demo:
         run(TokenizerTraining, ImageData, args, program="train/tokenizer.py", export="image_tokenizer")
 
     def _encode(self) -> None:
-        encode(**read_config(self.configs / "encode.yaml"))
+        options: dict = {}
+        for config in self._configs("encode"):
+            options |= read_config(config)
+        encode(**options)
 
     def _train_transformer(self) -> None:
         args = self._fit("transformer")
@@ -108,7 +114,7 @@ class Demo:
     def _fit(self, name: str) -> list[str]:
         """The command line of a training stage; one that was stopped goes on."""
         stopped = not self._stage(name).done and (self.out / name / "last.ckpt").is_file()
-        args = ["fit", "--config", str(self.configs / f"{name}.yaml")]
+        args = ["fit", *(word for config in self._configs(name) for word in ("--config", str(config)))]
         return [*args, "--ckpt_path", "last"] if stopped else args
 
     def _evaluate(self) -> None:
