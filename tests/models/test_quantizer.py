@@ -21,8 +21,7 @@ def brute_force(z_e, codebook):
     return distances.argmin(-1)
 
 
-@pytest.mark.parametrize("cosine", [False, True])
-@pytest.mark.parametrize("learnable", [False, True])
+@pytest.mark.parametrize(("cosine", "learnable"), [(False, False), (False, True), (True, False)])
 @pytest.mark.parametrize("beta", [0.25, 1.5])
 def test_loss_and_gradients_follow_the_formula(beta, learnable, cosine):
     quantizer = started(beta=beta, learnable=learnable, cosine=cosine)
@@ -115,3 +114,8 @@ def test_codes_outside_the_codebook_are_refused_with_the_numbers(bad):
     codes[0, 1, 1] = bad
     with pytest.raises(ValueError, match=rf"{bad}.*expected 0..15"):
         Quantizer(8, 16).lookup(codes)
+
+
+def test_a_kind_of_codebook_that_the_library_lacks_is_refused():
+    with pytest.raises(ValueError, match="either cosine or learnable"):
+        Quantizer(8, 16, cosine=True, learnable=True)
