@@ -8,10 +8,24 @@ import yaml
 from tests.commands import ROOT, check
 
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
-pytestmark = [
-    pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT))),
-    pytest.mark.filterwarnings("ignore:.*args parameter is intended"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:.*args parameter is intended")
+each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def test_what_is_wrong_is_noticed(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    right = "python train/tokenizer.py fit --config configs/tokenizer/tiny.yaml --model.lr 0.1"
+    check(right)
+    for old, new in (
+        ("tiny", "absent"),
+        ("model.lr", "model.lrr"),
+        ("0.1", "much"),
+        ("tokenizer.py", "no.py"),
+    ):
+        with pytest.raises(AssertionError):
+            check(right.replace(old, new))
+    with pytest.raises(AssertionError):
+        check("python sample/caption.py --modle x")
 
 
 def header(path: Path) -> str:
@@ -23,15 +37,20 @@ def header(path: Path) -> str:
     return first.removeprefix("# ")
 
 
-def test_the_header_runs_this_file(path):
-    assert f"--config {path.relative_to(ROOT)}" in header(path)
+@each_config
+def test_the_header_runs_this_file_or_its_folder(path):
+    assert {str(path.relative_to(ROOT)), str(path.parent.relative_to(ROOT))} & set(header(path).split())
 
 
-def test_every_value_is_taken(path, monkeypatch, tmp_path):
+@each_config
+def test_every_value_is_taken(path, monkeypatch):
     monkeypatch.chdir(ROOT)
     check(header(path))
+    if path.stem == "encode":
+        check(f"python train/encode.py --config {path.relative_to(ROOT)}")
 
 
+@each_config
 def test_runs_stay_in_one_folder(path):
     values = yaml.safe_load(path.read_text())
     trainer, out = values.get("trainer") or {}, values.get("out", "runs/")

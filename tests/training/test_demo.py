@@ -17,7 +17,7 @@ class Paths(Demo):
     fails = None
 
     def __init__(self, folder):
-        super().__init__(folder, folder)
+        super().__init__([folder], folder)
         self.did = []
 
     def touch(self, name, product):
@@ -88,10 +88,11 @@ def test_a_config_that_writes_elsewhere_is_told(tmp_path):
         Elsewhere(tmp_path).run()
 
 
+SHORT = {"max_time": "00:00:00:20", "val_check_interval": 5}
 SMALL = {  # of the demo's configs: enough to run every line, too little to learn
-    "tokenizer": {"trainer": {"max_time": "00:00:00:20"}, "data": {"train": 300, "val": 64}},
+    "tokenizer": {"trainer": SHORT, "data": {"train": 300, "val": 64}},
     "encode": {"settings": {"count": 600}},
-    "transformer": {"trainer": {"max_time": "00:00:00:20"}, "data": {}},
+    "transformer": {"trainer": SHORT},
 }
 
 
