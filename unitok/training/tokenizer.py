@@ -50,7 +50,7 @@ class TokenizerTraining(LightningModule):
         self.likelihood = PixelLikelihood(likelihood, scale=scale, foreground_weight=foreground_weight)
         self.settle = settle
         self.tokenizer: ImageTokenizer | None = None
-        self.bad_batches = 0
+        self.bad_batches = self.skipped = 0
 
     def configure_model(self) -> None:
         """Built here, not in `__init__`, so that the codebook's collectives see the process group."""
@@ -66,8 +66,8 @@ class TokenizerTraining(LightningModule):
             fused=True,
         )
 
-    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> int | None:
-        """Set the learning rate; skip a batch that is not finite before the quantizer sees it."""
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+        """Set the learning rate, from the config alone: a checkpoint's is not kept."""
         share = progress(self.trainer)
         if share > 1 - self.settle:
             self.tokenizer.quantizer.stop_reviving()
@@ -76,33 +76,56 @@ class TokenizerTraining(LightningModule):
         )
         for group in self.optimizers().param_groups:
             group["lr"] = self.lr * factor
-        if torch.isfinite(batch).all():
-            self.bad_batches = 0
-            return None
-        self.bad_batches += 1
-        self.print(f"batch {batch_idx}: not finite, skipped ({self.bad_batches} in a row)")
-        if self.bad_batches >= self.max_bad_batches:
-            raise ValueError(f"{self.bad_batches} batches in a row hold values that are not finite")
-        return -1
 
-    def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor:
-        quantized = self.tokenizer.quantizer(self.tokenizer.latents(batch))
+    def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor | None:
+        """The objective of a batch; None, before the codebook sees it, where its latents are not finite."""
+        latents = self.tokenizer.latents(batch)
+        if not self._everywhere(torch.isfinite(latents).all()):
+            return self._skip("values")
+        quantized = self.tokenizer.quantizer(latents)
         pixels = self.likelihood(batch, self.tokenizer.render(quantized.latents))
         loss = pixels + quantized.loss
         self.log("loss", loss.detach(), prog_bar=True)
-        if self.global_step % 20 == 0:
+        if self._logs:
             self.log("loss/pixels", pixels.detach())
             self.log("loss/codes", quantized.loss.detach())
             self.log("codebook/perplexity", perplexity(quantized.codes, self.sizes.codebook_size))
             self.log("lr", self.optimizers().param_groups[0]["lr"])
+            self.log("skipped_batches", float(self.skipped))
         return loss
 
     def configure_gradient_clipping(
         self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
     ) -> None:
+        """Clip the gradients; drop those that are not finite."""
         norm = torch.nn.utils.clip_grad_norm_(self.tokenizer.parameters(), self.clip)
-        if self.global_step % 20 == 0:
+        if torch.isfinite(norm):
+            self.bad_batches = 0
+        elif any(parameter.grad is not None for parameter in self.tokenizer.parameters()):
+            optimizer.zero_grad()
+            self._skip("gradients")
+        if self._logs:
             self.log("gradient_norm", norm)
+
+    def _skip(self, what: str) -> None:
+        self.bad_batches += 1
+        self.skipped += 1
+        self.print(
+            f"step {self.global_step}: {what} not finite, skipped ({self.bad_batches} batches in a row)"
+        )
+        if self.bad_batches >= self.max_bad_batches:
+            raise ValueError(
+                f"{self.bad_batches} batches in a row gave {what} that are not finite; "
+                "the last checkpoint is good"
+            )
+
+    def _everywhere(self, flag: Tensor) -> bool:
+        """Whether a flag holds on all ranks, which then skip a batch together."""
+        return self.trainer.strategy.reduce_boolean_decision(bool(flag), all=True)
+
+    @property
+    def _logs(self) -> bool:
+        return self.global_step % self.trainer.log_every_n_steps == 0
 
     def on_validation_epoch_start(self) -> None:
         self._seen: set[int] = set()

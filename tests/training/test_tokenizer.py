@@ -1,0 +1,172 @@
+"""Tokenizer training by the real command line: it learns, goes on exactly, skips what is not finite."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch import Callback
+from PIL import Image
+
+from train.tokenizer import main
+from unitok.data.modules import Pictures
+from unitok.models.autoencoder import ImageTokenizer
+from unitok.training.checkpoint import AtomicCheckpointIO
+from unitok.training.tokenizer import TokenizerTraining, perplexity
+
+pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
+CONFIG = Path(__file__).parents[2] / "configs/tokenizer/tiny.yaml"
+
+
+class Recorder(Callback):
+    """Keeps the loss of every batch, and none where it was skipped."""
+
+    def __init__(self):
+        self.losses: list[float | None] = []
+
+    def on_train_batch_end(self, trainer, module, outputs, *rest):
+        self.losses.append(outputs["loss"].item() if outputs else None)
+
+
+@pytest.fixture
+def train(monkeypatch, tmp_path):
+    """Runs the tiny config into a folder; returns its CLI and every batch's loss."""
+
+    def fit(folder, *more, steps=6):
+        recorder = Recorder()
+        monkeypatch.setattr(TokenizerTraining, "configure_callbacks", lambda self: [recorder])
+        cli = main([
+            "fit", "--config", str(CONFIG), "--threads", "1", "--trainer.max_steps", str(steps),
+            "--trainer.val_check_interval", "3", "--trainer.log_every_n_steps", "1",
+            "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path / folder),
+            "--data.train.init_args.count", "72", "--data.val.init_args.count", "16", *more,
+        ])  # fmt: skip
+        return cli, recorder.losses
+
+    return fit
+
+
+def poison(monkeypatch, *numbers: int) -> None:
+    """Make every batch of these numbers, counted from 0, hold one value that is not finite."""
+    original, calls = Pictures.__getitem__, []
+
+    def poisoned(self, window):
+        pictures = original(self, window)
+        if len(self) == 72:  # the training pictures
+            if len(calls) in numbers:
+                pictures[0, 0, 0, 0] = float("nan")
+            calls.append(window)
+        return pictures
+
+    monkeypatch.setattr(Pictures, "__getitem__", poisoned)
+
+
+def test_a_run_learns_and_leaves_everything_in_its_folder(train, tmp_path):
+    cli, losses = train("run", steps=20)
+    assert sum(losses[-3:]) < sum(losses[:3])
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"image_tokenizer", "last.ckpt", "best.ckpt", "logs", "reconstructions.png"}
+    assert Image.open(tmp_path / "run/reconstructions.png").size[0] > 8 * 48
+    tokenizer = ImageTokenizer.from_pretrained(tmp_path / "run/image_tokenizer")
+    assert tokenizer.fingerprint() == cli.model.tokenizer.fingerprint()
+    wanted = {"loss", "loss/pixels", "loss/codes", "codebook/perplexity", "codebook/usage", "val/loss",
+              "val/psnr", "lr", "gradient_norm"}  # fmt: skip
+    assert wanted <= set(cli.trainer.logged_metrics)
+
+
+@pytest.mark.parametrize("more", [(), ("--data.workers", "1"), ("--trainer.precision", "bf16-mixed")])
+def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, more):
+    steady = ("--model.schedule", "constant", "--model.settle", "0", "--model.model.revive_below", "0", *more)
+    whole, losses = train("whole", *steady)
+    _, first = train("parts", *steady, steps=3)
+    parts, rest = train("parts", *steady, "--ckpt_path", "last")
+    assert [*first, *rest] == losses
+    assert whole.model.tokenizer.fingerprint() == parts.model.tokenizer.fingerprint()
+
+
+def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train):
+    train("rates", steps=3)
+    cli, _ = train("rates", "--ckpt_path", "last", "--model.lr", "0.5", "--model.schedule", "constant")
+    assert cli.trainer.optimizers[0].param_groups[0]["lr"] == 0.5
+
+
+def test_one_bad_batch_is_skipped_and_leaves_the_codebook_finite(train, monkeypatch):
+    poison(monkeypatch, 2)
+    cli, losses = train("poisoned", steps=6)
+    assert losses[2] is None and losses.count(None) == 1 and cli.model.skipped == 1
+    assert cli.trainer.current_epoch <= 2, "a bad batch must not end the epoch"
+    assert all(torch.isfinite(tensor).all() for tensor in cli.model.tokenizer.state_dict().values())
+
+
+def test_bad_batches_in_a_row_stop_the_run_with_one_line(train, monkeypatch, capsys):
+    poison(monkeypatch, *range(100))
+    with pytest.raises(SystemExit) as stop:
+        train("hopeless", "--model.max_bad_batches", "3")
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and "3 batches in a row" in said
+
+
+def test_a_run_may_end_by_the_clock(train):
+    cli, losses = train("clock", "--trainer.max_time", "00:00:00:02", "--model.warmup_steps", "1", steps=-1)
+    assert len(losses) > 3
+    assert cli.trainer.optimizers[0].param_groups[0]["lr"] < 0.5 * cli.model.lr
+
+
+# ---- what users mistype
+
+
+WRONG = {
+    "typo": ({"model": {"lrr": 1}}, "lrr"),
+    "typo in the sizes": ({"model": {"model": {"chanels": 8}}}, "chanels"),
+    "wrong type": ({"model": {"lr": "fast"}}, "fast"),
+    "wrong size": ({"data": {"size": [50, 48]}}, "50×48"),
+    "wrong sizes": ({"model": {"model": {"factor": 0}}}, "factor=0"),
+    "no shards": ({"data": {"path": "nowhere", "train": None, "val": None}}, "nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_said_in_one_line(tmp_path, case, capfd):
+    changes, named = WRONG[case]
+    config = tmp_path / "wrong.yaml"
+    config.write_text(yaml.safe_dump(changes))
+    with pytest.raises(SystemExit) as stop:
+        main([
+            "fit", "--config", str(CONFIG), "--config", str(config), "--threads", "1",
+            "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path / "run"),
+        ])  # fmt: skip
+    said = capfd.readouterr().err
+    assert stop.value.code not in (0, None)
+    assert named in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("content", [None, b"damaged"])
+def test_a_missing_or_damaged_checkpoint_is_named(train, tmp_path, content, capsys):
+    path = tmp_path / "given.ckpt"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(SystemExit) as stop:
+        train("run", "--ckpt_path", str(path))
+    assert stop.value.code == 2 and "given.ckpt" in capsys.readouterr().err
+
+
+# ---- parts
+
+
+def test_a_failed_save_leaves_the_old_checkpoint_whole(tmp_path, monkeypatch):
+    checkpoints, path = AtomicCheckpointIO(), tmp_path / "last.ckpt"
+    checkpoints.save_checkpoint({"step": 1}, path)
+
+    def full(descriptor):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        checkpoints.save_checkpoint({"step": 2}, path)
+    assert checkpoints.load_checkpoint(path) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_perplexity_is_the_number_of_codes_in_even_use():
+    assert perplexity(torch.tensor([[3, 3], [3, 3]]), 8) == pytest.approx(1)
+    assert perplexity(torch.arange(8).repeat(3), 8) == pytest.approx(8)
