@@ -41,11 +41,10 @@ class Setting(argparse.Action):
 
 @contextmanager
 def plain_errors(program: str) -> Iterator[None]:
-    """Turn errors about files and values into one line on stderr and exit code 2, and Ctrl-C into exit code
-    130."""
+    """Turn errors about files and values into one line on stderr and exit code 2, Ctrl-C into exit code 130."""
     try:
         yield
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, argparse.ArgumentError) as error:
         message = " ".join(str(error).split())
         sys.exit(_fail(f"{program}: error: {message}", 2))
     except KeyboardInterrupt:

@@ -3,7 +3,6 @@
 import json
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +51,6 @@ class Demo:
 
     def run(self) -> Report:
         """Carry out the stages that are missing; returns the report."""
-        warnings.filterwarnings("ignore", ".*args parameter is intended.*")  # for this very use
         stages = {
             "tokenizer": ("tokenizer/image_tokenizer", self._train_tokenizer),
             "encode": ("codes/index.json", self._encode),
