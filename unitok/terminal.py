@@ -41,7 +41,7 @@ class Setting(argparse.Action):
 
 @contextmanager
 def plain_errors(program: str) -> Iterator[None]:
-    """Turn errors about files and values into one line on stderr and exit code 2, Ctrl-C into exit code 130."""
+    """Turn errors about files and values into one line on stderr and exit code 2, Ctrl-C into code 130."""
     try:
         yield
     except (ValueError, OSError, argparse.ArgumentError) as error:

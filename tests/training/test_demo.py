@@ -92,7 +92,7 @@ SHORT = {"max_time": "00:00:00:20", "val_check_interval": 5}
 SMALL = {  # of the demo's configs: enough to run every line, too little to learn
     "tokenizer": {"trainer": SHORT, "data": {"train": 300, "val": 64}},
     "encode": {"settings": {"count": 600}},
-    "transformer": {"trainer": SHORT},
+    "transformer": {"trainer": SHORT, "model": {"compile": False}},
 }
 
 
