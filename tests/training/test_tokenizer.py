@@ -85,8 +85,9 @@ def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, more):
 
 
 def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train):
-    train("rates", steps=3)
-    cli, _ = train("rates", "--ckpt_path", "last", "--model.lr", "0.5", "--model.schedule", "constant")
+    steady = ("--model.schedule", "constant", "--model.warmup_steps", "1")
+    train("rates", *steady, steps=3)
+    cli, _ = train("rates", *steady, "--ckpt_path", "last", "--model.lr", "0.5")
     assert cli.trainer.optimizers[0].param_groups[0]["lr"] == 0.5
 
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 
@@ -74,6 +74,10 @@ class Modality(ABC):
     def shape_of(self, header: Sequence[int]) -> tuple[int, ...]:
         """Shape that a complete header states."""
         raise ValueError(f"segments of {self.name!r} are open-ended: no header states their shape")
+
+    def features(self) -> Float[Tensor, "n d"] | None:
+        """A vector per cell code, near for codes of like content; None where nothing is known of them."""
+        return None
 
     @abstractmethod
     def fingerprint(self) -> str:

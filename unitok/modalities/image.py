@@ -126,6 +126,9 @@ class ImageModality(Modality):
         cells = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).view(-1, 2)
         return torch.cat((torch.zeros(rows * columns, 1, dtype=torch.long), cells), dim=1)
 
+    def features(self) -> Float[Tensor, "n d"]:
+        return self.tokenizer.quantizer.codebook.detach().float().cpu()
+
     @property
     def device(self) -> torch.device:
         """Where the tokenizer's weights are."""

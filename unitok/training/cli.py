@@ -44,6 +44,9 @@ class UniTokCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 takes all cores")
 
+    def _parse_ckpt_path(self) -> None:
+        """A checkpoint gives weights and counters; the settings are those of the config and the flags."""
+
     def before_fit(self) -> None:
         config = self.config[self.subcommand]
         if config.threads:

@@ -98,10 +98,12 @@ class TokenizerTraining(LightningModule):
         self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
     ) -> None:
         """Clip the gradients; drop those that are not finite."""
+        if all(parameter.grad is None for parameter in self.tokenizer.parameters()):
+            return  # the batch was skipped
         norm = torch.nn.utils.clip_grad_norm_(self.tokenizer.parameters(), self.clip)
         if torch.isfinite(norm):
             self.bad_batches = 0
-        elif any(parameter.grad is not None for parameter in self.tokenizer.parameters()):
+        else:
             optimizer.zero_grad()
             self._skip("gradients")
         if self._logs:

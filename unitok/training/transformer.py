@@ -17,6 +17,7 @@ from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.sampling import Sampling
 from unitok.training.compilation import compile_blocks
+from unitok.training.initialise import start_from_features
 from unitok.training.optimizers import Name, build_optimizer
 from unitok.training.schedule import Kind, learning_rate, progress
 
@@ -39,6 +40,8 @@ class TransformerTraining(LightningModule):
         text_weight: of text tokens in the loss.
         image_weight: of image tokens in the loss.
         z_loss: coefficient of logsumexp² of the logits.
+        code_scale: size of the codes' embeddings at the start, where they are laid out by the codes'
+            features.
         compile: compile the blocks by torch.compile; where that does not work, one line says so.
         max_bad_batches: stop after this many batches in a row without a finite gradient.
         sampling: settings, per modality, that the exported model uses when a call names none.
@@ -60,6 +63,7 @@ class TransformerTraining(LightningModule):
         text_weight: float = 1.0,
         image_weight: float = 1.0,
         z_loss: float = 1e-4,
+        code_scale: float = 0.3,
         compile: bool = False,
         max_bad_batches: int = 20,
         sampling: dict[str, Sampling] | None = None,
@@ -70,6 +74,7 @@ class TransformerTraining(LightningModule):
         self.rates = {"lr": lr, "muon_lr": muon_lr}
         self.warmup_steps, self.weight_decay, self.betas, self.clip = warmup_steps, weight_decay, betas, clip
         self.weights = {"text": text_weight, "image": image_weight}
+        self.code_scale = code_scale
         self.z_loss, self.compile_model, self.max_bad_batches = z_loss, compile, max_bad_batches
         self.sampling, self.example_prompts = sampling, list(example_prompts)
         self.model: Transformer | None = None
@@ -89,6 +94,7 @@ class TransformerTraining(LightningModule):
         self.model = Transformer(
             TransformerConfig(vocab_size=self.codec.vocabulary.size, **asdict(self.sizes))
         )
+        start_from_features(self.model, self.codec, scale=self.code_scale)
         if self.compile_model:
             compile_blocks(self.model.blocks, device=self.device)
 
