@@ -46,6 +46,13 @@ def test_long_labels_wrap_and_make_room():
     assert sheet([picture()], ["word " * 40]).height > sheet([picture()], ["word"]).height + 50
 
 
+def test_labels_stay_under_their_picture():
+    page = np.asarray(sheet([picture()] * 2, ["W" * 60 + " " + "word " * 99, ""], side=64))
+    inked = (page < 200).all(axis=2).any(axis=0)
+    assert inked[GAP:].any() and not inked[GAP + 64 + 1 :].any()
+    assert page.shape[0] < 64 + 8 * 13 + 3 * GAP
+
+
 def test_odd_labels_and_no_pictures_are_drawn_too():
     sheet([picture()] * 3, ["", "日本語 🦊", "\x00\n"])
     assert sheet([], []).height > 0

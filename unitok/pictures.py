@@ -1,13 +1,12 @@
 """Sheets of pictures with words under them, for people to look at. Knows no model."""
 
 import re
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-GAP, LINE, INK, PAPER = 8, 13, (40, 40, 40), (255, 255, 255)
+GAP, LINE, MOST_LINES, INK, PAPER = 8, 13, 6, (40, 40, 40), (255, 255, 255)
 RIGHT, WRONG = (30, 140, 60), (190, 40, 40)
 
 
@@ -23,7 +22,7 @@ def sheet(
 
     Args:
         images: pictures of any size; small ones are enlarged without smoothing.
-        labels: one a picture; wrapped.
+        labels: one a picture; wrapped, and cut after six lines.
         columns: pictures a row.
         side: pixels of a picture's longer side on the sheet.
         marks: True prints the label in green, False in red, None in black.
@@ -32,7 +31,7 @@ def sheet(
         raise ValueError(f"{len(images)} pictures and {len(labels)} labels")
     marks = marks or [None] * len(images)
     font = ImageFont.load_default(size=LINE - 2)
-    wrapped = [textwrap.wrap(label, width=max(8, side // 6)) or [""] for label in labels]
+    wrapped = [_wrapped(label, font, side) for label in labels]
     columns = max(1, min(columns, len(images)))
     lines = max((len(words) for words in wrapped), default=1)
     cell_width, cell_height = side + GAP, side + GAP + lines * LINE
@@ -46,6 +45,24 @@ def sheet(
         for n, line in enumerate(words):
             draw.text((x, y + side + 1 + n * LINE), line, fill=ink, font=font)
     return page
+
+
+def _wrapped(label: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """A label as lines of at most `width` pixels; words that are wider are broken."""
+    lines = [""]
+    for word in label.split():
+        for piece in _pieces(word, font, width):
+            longer = f"{lines[-1]} {piece}".lstrip()
+            lines[-1:] = [longer] if font.getlength(longer) <= width else [lines[-1], piece]
+    return lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], "…"]
+
+
+def _pieces(word: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    pieces = [""]
+    for letter in word:
+        longer = pieces[-1] + letter
+        pieces[-1:] = [longer] if font.getlength(longer) <= width else [pieces[-1], letter]
+    return pieces
 
 
 def _enlarged(image: Image.Image, side: int) -> Image.Image:
