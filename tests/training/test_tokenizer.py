@@ -74,7 +74,8 @@ def test_a_run_learns_and_leaves_everything_in_its_folder(train, tmp_path):
     assert wanted <= set(cli.trainer.logged_metrics)
 
 
-@pytest.mark.parametrize("more", [(), ("--data.workers", "1"), ("--trainer.precision", "bf16-mixed")])
+@pytest.mark.parametrize("more", [(), ("--data.workers", "1"), ("--trainer.precision", "bf16-mixed"),
+                                  ("--model.optimizer", "adamw")])  # fmt: skip
 def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, more):
     steady = ("--model.schedule", "constant", "--model.settle", "0", "--model.model.revive_below", "0", *more)
     whole, losses = train("whole", *steady)
@@ -88,7 +89,7 @@ def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train):
     steady = ("--model.schedule", "constant", "--model.warmup_steps", "1")
     train("rates", *steady, steps=3)
     cli, _ = train("rates", *steady, "--ckpt_path", "last", "--model.lr", "0.5")
-    assert cli.trainer.optimizers[0].param_groups[0]["lr"] == 0.5
+    assert cli.trainer.optimizers[0].param_groups[-1]["lr"] == 0.5
 
 
 def test_one_bad_batch_is_skipped_and_leaves_the_codebook_finite(train, monkeypatch):
@@ -110,7 +111,7 @@ def test_bad_batches_in_a_row_stop_the_run_with_one_line(train, monkeypatch, cap
 def test_a_run_may_end_by_the_clock(train):
     cli, losses = train("clock", "--trainer.max_time", "00:00:00:02", "--model.warmup_steps", "1", steps=-1)
     assert len(losses) > 3
-    assert cli.trainer.optimizers[0].param_groups[0]["lr"] < 0.5 * cli.model.lr
+    assert cli.trainer.optimizers[0].param_groups[-1]["lr"] < 0.5 * cli.model.rates["lr"]
 
 
 # ---- what users mistype

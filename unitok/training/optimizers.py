@@ -21,7 +21,7 @@ class MuonAdamW(Optimizer):
     One optimizer, so that a trainer's count of steps is that of batches, and clipping sees all gradients.
 
     Args:
-        matrices: weights [rows, columns] that map activations to activations.
+        matrices: weights [outputs, inputs, ...] that map activations to activations.
         others: embeddings, heads, norms.
         lr: of AdamW.
         muon_lr: of Muon.
@@ -75,9 +75,10 @@ class MuonAdamW(Optimizer):
             state["momentum"] = torch.zeros_like(weight)
         state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
         ahead = weight.grad.lerp(state["momentum"], group["momentum"])
-        rows, columns = weight.shape
+        matrix = ahead.flatten(1)  # of a convolution: [outputs, inputs · kernel]
+        rows, columns = matrix.shape
         weight.mul_(1 - group["lr"] * group["weight_decay"])
-        update = orthogonalised(ahead, steps=group["steps"]).to(weight.dtype)
+        update = orthogonalised(matrix, steps=group["steps"]).to(weight.dtype).view(weight.shape)
         weight.add_(update, alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
 
     def _adam(self, weights: list[Tensor], group: dict[str, Any]) -> None:

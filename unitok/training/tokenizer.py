@@ -6,9 +6,11 @@ import torch
 from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.optim import AdamW
 
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.losses import PixelLikelihood, psnr
+from unitok.training.optimizers import MuonAdamW, Name
 from unitok.training.schedule import Kind, learning_rate, progress
 
 
@@ -18,9 +20,11 @@ class TokenizerTraining(LightningModule):
     Args:
         model: sizes of the tokenizer.
         lr: peak learning rate of AdamW.
+        muon_lr: peak learning rate of Muon, for the convolutions from channels to channels.
+        optimizer: "muon" (with AdamW on all other weights) or "adamw" alone.
         warmup_steps: batches of linear rise.
         schedule: cosine, linear, wsd or constant.
-        weight_decay: of AdamW.
+        weight_decay: of those convolutions with Muon, of all weights with AdamW alone.
         clip: largest gradient norm.
         likelihood: "normal" (squared error) or "laplace" (absolute error).
         scale: of the likelihood, in pixel values (the whole range is 2); smaller weighs pixels more.
@@ -33,7 +37,9 @@ class TokenizerTraining(LightningModule):
         self,
         model: ImageTokenizerConfig,
         *,
-        lr: float = 1e-3,
+        lr: float = 3e-3,
+        muon_lr: float = 0.02,
+        optimizer: Name = "muon",
         warmup_steps: int = 50,
         schedule: Kind = "linear",
         weight_decay: float = 0.0,
@@ -45,7 +51,13 @@ class TokenizerTraining(LightningModule):
         max_bad_batches: int = 20,
     ):
         super().__init__()
-        self.sizes, self.lr, self.warmup_steps, self.schedule = model, lr, warmup_steps, schedule
+        self.sizes, self.optimizer_name, self.warmup_steps, self.schedule = (
+            model,
+            optimizer,
+            warmup_steps,
+            schedule,
+        )
+        self.rates = {"lr": lr, "muon_lr": muon_lr}
         self.weight_decay, self.clip, self.max_bad_batches = weight_decay, clip, max_bad_batches
         self.likelihood = PixelLikelihood(likelihood, scale=scale, foreground_weight=foreground_weight)
         self.settle = settle
@@ -58,13 +70,15 @@ class TokenizerTraining(LightningModule):
             self.tokenizer = ImageTokenizer(self.sizes)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            self.tokenizer.parameters(),
-            lr=self.lr,
-            betas=(0.9, 0.99),
-            weight_decay=self.weight_decay,
-            fused=True,
-        )
+        """Muon sees each convolution as the matrix [outputs, inputs · kernel]."""
+        weights, betas = list(self.tokenizer.parameters()), (0.9, 0.99)
+        if self.optimizer_name == "adamw":
+            return AdamW(
+                weights, lr=self.rates["lr"], betas=betas, weight_decay=self.weight_decay, fused=True
+            )
+        inner = [w for w in weights if w.ndim == 4 and min(w.shape[:2]) >= self.sizes.channels]
+        others = [w for w in weights if all(w is not other for other in inner)]
+        return MuonAdamW(inner, others, betas=betas, weight_decay=self.weight_decay, **self.rates)
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         """Set the learning rate, from the config alone: a checkpoint's is not kept."""
@@ -75,7 +89,7 @@ class TokenizerTraining(LightningModule):
             share, step=self.global_step, warmup_steps=self.warmup_steps, kind=self.schedule
         )
         for group in self.optimizers().param_groups:
-            group["lr"] = self.lr * factor
+            group["lr"] = factor * self.rates["muon_lr" if group.get("muon") else "lr"]
 
     def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor | None:
         """The objective of a batch; None, before the codebook sees it, where its latents are not finite."""
@@ -90,7 +104,7 @@ class TokenizerTraining(LightningModule):
             self.log("loss/pixels", pixels.detach())
             self.log("loss/codes", quantized.loss.detach())
             self.log("codebook/perplexity", perplexity(quantized.codes, self.sizes.codebook_size))
-            self.log("lr", self.optimizers().param_groups[0]["lr"])
+            self.log("lr", self.optimizers().param_groups[-1]["lr"])
             self.log("skipped_batches", float(self.skipped))
         return loss
 
