@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.commands import ROOT
+from train import demo as train_demo
 from unitok.training import demo
 from unitok.training.demo import Demo
 
@@ -19,6 +20,8 @@ class Paths(Demo):
     def __init__(self, folder):
         super().__init__([folder], folder)
         self.did = []
+        for name in ALL[:3]:
+            (folder / f"{name}.yaml").touch()
 
     def touch(self, name, product):
         self.did.append(name)
@@ -88,6 +91,16 @@ def test_a_config_that_writes_elsewhere_is_told(tmp_path):
         Elsewhere(tmp_path).run()
 
 
+def test_a_folder_without_configs_is_told_before_anything_is_made(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        train_demo.main(["--configs", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert (
+        stop.value.code == 2
+        and capsys.readouterr().err == f"demo.py: error: no tokenizer.yaml in {tmp_path}\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 SHORT = {"max_time": "00:00:00:20", "val_check_interval": 5}
 SMALL = {  # of the demo's configs: enough to run every line, too little to learn
     "tokenizer": {"trainer": SHORT, "data": {"train": 300, "val": 64}},
@@ -109,9 +122,7 @@ def test_the_whole_path(tmp_path, monkeypatch):
                 else:
                     config[room][key] = value
         Path(f"configs/{name}.yaml").write_text(yaml.safe_dump(config))
-    from train.demo import main
-
-    main(["--configs", "configs", "--out", "runs/demo", "--scenes", "8"])
+    train_demo.main(["--configs", "configs", "--out", "runs/demo", "--scenes", "8"])
     report = json.loads(Path("runs/demo/report.json").read_text())
     names = {"psnr", "codebook_usage", "reconstruction_accuracy"} | {
         f"{seen}{kind}_accuracy" for seen in ("", "heldout_") for kind in ("caption", "image")
@@ -119,5 +130,5 @@ def test_the_whole_path(tmp_path, monkeypatch):
     assert names <= report.keys() and report["seconds"] > 40
     made = {path.name for path in Path("runs/demo").iterdir()}
     assert {"report.json", "samples.png", "captions.png", "reconstructions.png", "model"} <= made
-    main(["--configs", "configs", "--out", "runs/demo"])  # shows it again, at once
+    train_demo.main(["--configs", "configs", "--out", "runs/demo"])  # shows it again, at once
     assert json.loads(Path("runs/demo/report.json").read_text()) == report

@@ -50,7 +50,14 @@ class Demo:
     scenes: int = 500
 
     def run(self) -> Report:
-        """Carry out the stages that are missing; returns the report."""
+        """Carry out the stages that are missing; returns the report.
+
+        Raises:
+            FileNotFoundError: no folder has the config of a stage.
+        """
+        for name in ("tokenizer", "encode", "transformer"):
+            if not self._configs(name):
+                raise FileNotFoundError(f"no {name}.yaml in {', '.join(map(str, self.configs))}")
         stages = {
             "tokenizer": ("tokenizer/image_tokenizer", self._train_tokenizer),
             "encode": ("codes/index.json", self._encode),
