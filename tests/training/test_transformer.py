@@ -34,7 +34,7 @@ class Recorder(Callback):
         self.rows: list[tuple[float, float]] = []
 
     def on_train_batch_end(self, trainer, *rest):
-        self.rows.append(tuple(float(trainer.callback_metrics[n]) for n in ("loss", "gradient_norm")))
+        self.rows.append(tuple(float(trainer.callback_metrics.get(n, "nan")) for n in ("loss", "gradient_norm")))
 
 
 @pytest.fixture

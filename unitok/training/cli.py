@@ -39,7 +39,7 @@ class RunFolder(Trainer):
 
 
 class UniTokCLI(LightningCLI):
-    """Adds the run folder, `--data.path`, and `--ckpt_path last`."""
+    """Adds `--threads`."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 takes all cores")
@@ -87,12 +87,13 @@ def _quiet() -> None:
     """Silence what a user cannot act on: the trainer's banners, and advice that is wrong for small CPU
     runs."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     for text in (
         ".*LightningCLI's args parameter.*",
         ".*does not have many workers.*",
         ".*Checkpoint directory.*",
         ".*Mismatch dtype between input and weight.*",
-        ".*CUDA_HOME.*",
+        ".*LeafSpec.*",
     ):
         warnings.filterwarnings("ignore", text)
     torch.set_float32_matmul_precision("high")
