@@ -34,7 +34,9 @@ class Recorder(Callback):
         self.rows: list[tuple[float, float]] = []
 
     def on_train_batch_end(self, trainer, *rest):
-        self.rows.append(tuple(float(trainer.callback_metrics.get(n, "nan")) for n in ("loss", "gradient_norm")))
+        self.rows.append(
+            tuple(float(trainer.callback_metrics.get(n, "nan")) for n in ("loss", "gradient_norm"))
+        )
 
 
 @pytest.fixture
@@ -115,6 +117,7 @@ def test_a_run_whose_gradients_are_never_finite_stops_with_one_line(train, monke
     assert stop.value.code != 0 and "3 batches in a row" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_compiled_blocks_give_the_same_losses(train):
     pytest.importorskip("torch._inductor")
     _, plain = train("plain", steps=3)
