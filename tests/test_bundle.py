@@ -32,8 +32,8 @@ def picture(color="red", size=(30, 20)):
 def test_a_folder_comes_back_as_it_was(folder, model):
     before, after = tiny_model().model.state_dict(), model.model.state_dict()
     assert before.keys() == after.keys() and all(torch.equal(before[k], after[k]) for k in before)
-    names = {"config.json", "model.safetensors", "tokenizer.json", "image_tokenizer", "README.md", "sha256.json"}
-    assert {path.name for path in folder.iterdir()} == names
+    names = {"config.json", "model.safetensors", "tokenizer.json", "README.md", "sha256.json"}
+    assert {path.name for path in folder.iterdir()} == names | {"image_tokenizer"}
     assert "pipeline_tag: any-to-any" in (folder / "README.md").read_text()
     assert tiny_model().draw("a", seed=4)[0].tobytes() == model.draw("a", seed=4)[0].tobytes()
 
@@ -91,7 +91,7 @@ def test_pictures_go_to_codes_and_back(model):
 def test_a_model_of_any_size_draws_the_size_asked_for():
     model = tiny_model(shape=None)
     assert model.draw("a", size=(16, 8))[0].size == (8, 16)
-    assert len({image.size for image in model.draw("a", n=20)}) > 3
+    assert len({image.size for image in model.draw("a", n=20)}) > 2
     with pytest.raises(ValueError, match=r"1 to 4 cells"):
         model.draw("a", size=(40, 8))
     with pytest.raises(ValueError, match=r"multiple of 4"):
@@ -119,6 +119,12 @@ BROKEN = {
     "torn weights": (lambda m: _cut(m / "model.safetensors"), ValueError, "model.safetensors: damaged"),
     "no config": (lambda m: (m / "config.json").write_text("{"), ValueError, "config.json: not readable"),
     "foreign": (lambda m: (m / "config.json").write_text('{"model_type": "gpt2"}'), ValueError, "gpt2"),
+    "a key less": (lambda m: _edit(m, sampling=None), ValueError, "config.json: .*sampling"),
+    "a key more": (
+        lambda m: _edit(m, transformer={"vocab_size": 9, "widht": 3}),
+        ValueError,
+        "config.json: .*widht",
+    ),
     "newer": (lambda m: _edit(m, format=99), ValueError, "format 99"),
     "no text": (lambda m: (m / "tokenizer.json").write_text("no"), ValueError, "tokenizer.json"),
     "no images": (lambda m: shutil.rmtree(m / "image_tokenizer"), FileNotFoundError, "image_tokenizer"),
@@ -152,7 +158,7 @@ def test_a_changed_file_is_found_by_its_checksum(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "m")
     with (tmp_path / "m/tokenizer.json").open("a") as file:
         file.write(" ")
-    with pytest.raises(ValueError, match="tokenizer.json: missing or changed"):
+    with pytest.raises(ValueError, match=r"tokenizer.json: missing or changed"):
         UniTok.from_pretrained(tmp_path / "m", verify=True)
 
 

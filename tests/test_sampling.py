@@ -10,7 +10,10 @@ from unitok.sampling import Sampling, filtered, gumbel, pick, row_key
 integers = st.integers(-(2**63), 2**63 - 1)
 
 
-@given(integers, st.integers(0, 10_000), st.lists(st.integers(0, 200_000), min_size=2, max_size=20, unique=True))
+id_lists = st.lists(st.integers(0, 200_000), min_size=2, max_size=20, unique=True)
+
+
+@given(integers, st.integers(0, 10_000), id_lists)
 def test_noise_of_an_id_depends_on_neither_row_nor_neighbours(key, counter, ids):
     keys, counters = torch.tensor([0, key]), torch.tensor([5, counter])
     together = gumbel(keys, counters, torch.tensor(ids))[1]

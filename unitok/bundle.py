@@ -138,6 +138,7 @@ class UniTok:
         if verify:
             verify_sums(directory)
         config = _read_config(directory / CONFIG)
+        sizes, sampling = _settings(directory / CONFIG, config)
         place = pick_device(device)
         image_tokenizer = ImageTokenizer.from_pretrained(directory / IMAGE).to(place)
         codec = Codec(
@@ -155,9 +156,8 @@ class UniTok:
                 f"{directory}: the transformer was trained with the vocabulary {saved}, but the folder's "
                 f"tokenizers make {codec.vocabulary.describe()}"
             )
-        model = _load_transformer(directory / WEIGHTS, TransformerConfig(**config["transformer"]))
+        model = _load_transformer(directory / WEIGHTS, sizes)
         model = model.to(device=place, dtype=pick_dtype(dtype, place))
-        sampling = {name: Sampling(**values) for name, values in config["sampling"].items()}
         return cls(model, codec, sampling=sampling, example_prompts=config["example_prompts"])
 
     @property
@@ -388,6 +388,19 @@ def _read_config(path: Path) -> dict:
     if config.get("format") != FORMAT:
         raise ValueError(f"{path}: format {config.get('format')}; this version reads format {FORMAT}")
     return config
+
+
+def _settings(path: Path, config: dict) -> tuple[TransformerConfig, dict[str, Sampling]]:
+    """Sizes and default sampling of a config; raises ValueError naming what is missing or unknown."""
+    keys = ("transformer", "vocabulary", "positions", "image", "sampling", "example_prompts")
+    missing = [key for key in keys if config.get(key) is None]
+    if missing:
+        raise ValueError(f"{path}: {', '.join(missing)} is missing")
+    try:
+        sampling = {name: Sampling(**values) for name, values in config["sampling"].items()}
+        return TransformerConfig(**config["transformer"]), sampling
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _load_transformer(path: Path, config: TransformerConfig) -> Transformer:

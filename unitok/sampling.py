@@ -2,6 +2,7 @@
 document."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import torch
@@ -32,13 +33,13 @@ class Sampling:
     max_new_tokens: int = 256
 
     def __post_init__(self):
-        if not self.temperature >= 0:
+        if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature is 0 or more, not {self.temperature}")
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k is 1 or more, not {self.top_k}")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is above 0 and at most 1, not {self.top_p}")
-        if not self.guidance_scale >= 0:
+        if not 0 <= self.guidance_scale < math.inf:
             raise ValueError(f"guidance_scale is 0 or more, not {self.guidance_scale}")
         if self.max_new_tokens < 1:
             raise ValueError(f"max_new_tokens is 1 or more, not {self.max_new_tokens}")

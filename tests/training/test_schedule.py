@@ -66,4 +66,3 @@ def test_the_rate_at_known_places():
     assert learning_rate(0.95, step=9, warmup_steps=0, kind="wsd") == pytest.approx(0.25)
     for kind in ("cosine", "linear", "wsd"):
         assert math.isclose(learning_rate(1.0, step=9, warmup_steps=0, kind=kind, floor=0.1), 0.1)
-

@@ -79,7 +79,7 @@ def run(
             save_config_callback=SaveConfigCallback,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
-            parser_kwargs={"prog": program},
+            parser_kwargs={"prog": program, "exit_on_error": False},
         )
 
 

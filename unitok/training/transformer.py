@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import torch
+from jaxtyping import Int64
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.distributed import ReduceOp, all_reduce
@@ -42,6 +43,10 @@ class TransformerTraining(LightningModule):
         z_loss: coefficient of logsumexp² of the logits.
         code_scale: size of the codes' embeddings at the start, where they are laid out by the codes'
             features.
+        hide_text: share of the text's input ids that a batch hides from the model (never its targets), so
+            that it
+            does not lean on one word for the next.
+        hide_image: the same share for image codes.
         compile: compile the blocks by torch.compile; where that does not work, one line says so.
         max_bad_batches: stop after this many batches in a row without a finite gradient.
         sampling: settings, per modality, that the exported model uses when a call names none.
@@ -64,6 +69,8 @@ class TransformerTraining(LightningModule):
         image_weight: float = 1.0,
         z_loss: float = 1e-4,
         code_scale: float = 0.3,
+        hide_text: float = 0.0,
+        hide_image: float = 0.0,
         compile: bool = False,
         max_bad_batches: int = 20,
         sampling: dict[str, Sampling] | None = None,
@@ -74,7 +81,7 @@ class TransformerTraining(LightningModule):
         self.rates = {"lr": lr, "muon_lr": muon_lr}
         self.warmup_steps, self.weight_decay, self.betas, self.clip = warmup_steps, weight_decay, betas, clip
         self.weights = {"text": text_weight, "image": image_weight}
-        self.code_scale = code_scale
+        self.code_scale, self.hidden_shares = code_scale, {"text": hide_text, "image": hide_image}
         self.z_loss, self.compile_model, self.max_bad_batches = z_loss, compile, max_bad_batches
         self.sampling, self.example_prompts = sampling, list(example_prompts)
         self.model: Transformer | None = None
@@ -119,12 +126,22 @@ class TransformerTraining(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Σ of the batch; the gradients are divided once the weight of the whole global batch is known."""
-        sums = self.sums(batch)
+        sums = self.sums(batch._replace(ids=self._partly_hidden(batch.ids)))
         self.weight = self.weight + sums.weight.detach()
         self.tokens = self.tokens + (batch.document >= 0).sum()
         if self._logs:
             self._log_sums(sums)
         return sums.total * (self.trainer.accumulate_grad_batches * self.trainer.world_size)
+
+    def _partly_hidden(self, ids: Int64[Tensor, "b t"]) -> Int64[Tensor, "b t"]:
+        """Input ids with some codes replaced by padding; which ones depends on the step alone."""
+        words, generator = self.codec.vocabulary, torch.Generator().manual_seed(self.global_step)
+        for name, share in self.hidden_shares.items():
+            if share > 0:
+                codes = words.codes(name)
+                drawn = torch.rand(ids.shape, generator=generator).to(ids.device) < share
+                ids = torch.where(drawn & (ids >= codes.start) & (ids < codes.stop), words.pad, ids)
+        return ids
 
     def sums(self, batch: Batch) -> LossSums:
         """The loss of a batch, as sums."""
