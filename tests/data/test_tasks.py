@@ -1,5 +1,7 @@
 """Order and dropout depend on (seed, epoch, index) alone, and have the shares that were asked for."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -79,3 +81,12 @@ def test_single_segments_stay_and_longer_documents_are_refused():
 def test_wrong_settings_are_refused(task, dropout, named):
     with pytest.raises(ValueError, match=named):
         check_task(task, dropout)
+
+
+def test_what_is_not_learned_unprompted_is_never_first_and_learned_nor_alone():
+    options = {"task": "both", "condition_dropout": 0.4, "unprompted": ["image"], "seed": 0, "epoch": 0}
+    kinds, learned = set(), replace(IMAGE, learn=True)
+    for i in range(500):
+        kinds.add(tuple((c.modality, c.learn) for c in arrange([TEXT, learned], index=i, **options)))
+    drawn = (("text", False), ("image", True))
+    assert kinds == {drawn, (("image", True), ("text", True)), (("image", True),)}

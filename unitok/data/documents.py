@@ -12,7 +12,7 @@ from unitok.data.encoding import encode_each
 from unitok.data.packing import Batch, pack
 from unitok.data.sources import Source
 from unitok.data.store import Store
-from unitok.data.tasks import Task, arrange, check_task
+from unitok.data.tasks import UNPROMPTED, Task, arrange, check_task
 from unitok.data.windows import Window
 from unitok.document import Codes, Tokens
 
@@ -48,6 +48,7 @@ class PackedDocuments(Dataset):
         row_length: places of a row; a document takes one place less than it has ids.
         task: the order of a document's segments, see `arrange`.
         condition_dropout: probability that a document keeps its last segment only.
+        unprompted: modalities that are also learned without a prompt, see `arrange`.
         seed: of the draws.
 
     Raises:
@@ -62,11 +63,13 @@ class PackedDocuments(Dataset):
         row_length: int,
         task: Task = "both",
         condition_dropout: float = 0.0,
+        unprompted: Sequence[str] = UNPROMPTED,
         seed: int = 0,
     ):
         check_task(task, condition_dropout)
         self.documents, self.codec, self.row_length = documents, codec, row_length
         self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
+        self.unprompted = tuple(unprompted)
         self.read = self.dropped = 0
         self.kept = np.arange(len(documents))
         if isinstance(documents, Store):
@@ -91,6 +94,7 @@ class PackedDocuments(Dataset):
                 codes,
                 task=self.task,
                 condition_dropout=self.condition_dropout,
+                unprompted=self.unprompted,
                 seed=self.seed,
                 epoch=epoch,
                 index=index,

@@ -19,7 +19,7 @@ from unitok.data.documents import EncodedSource, PackedDocuments
 from unitok.data.draws import uniform
 from unitok.data.sources import Source, WebDataset
 from unitok.data.store import TEXT_TOKENIZER, Store
-from unitok.data.tasks import Task
+from unitok.data.tasks import UNPROMPTED, Task
 from unitok.data.windows import Window, Windows
 from unitok.document import Codes
 
@@ -158,6 +158,9 @@ class DocumentData(LightningDataModule):
         batch_size: documents a batch, on each device; they are packed into as few rows as best fit finds.
         task: "caption" learns text after image, "draw" image after text, "both" either, by a coin.
         condition_dropout: probability that a document keeps its last segment only, which guidance needs.
+        unprompted: modalities that are also learned without a prompt: as a document's first segment, and
+            alone
+            by `condition_dropout`.
         seed: of order, task and dropout.
         workers: processes that read; 0 reads in the training process.
         codec: given by a program instead of the two tokenizers.
@@ -178,6 +181,7 @@ class DocumentData(LightningDataModule):
         batch_size: int = 64,
         task: Task = "both",
         condition_dropout: float = 0.1,
+        unprompted: list[str] = list(UNPROMPTED),  # noqa: B006
         seed: int = 0,
         workers: int = 0,
         codec: Codec | None = None,
@@ -188,6 +192,7 @@ class DocumentData(LightningDataModule):
         self.image_shape, self.positions = image_shape, positions
         self.row_length, self.batch_size, self.workers = row_length, batch_size, workers
         self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
+        self.unprompted = list(unprompted)
         self._codec = codec
         self._packed: dict[str, PackedDocuments] = {}
 
@@ -243,6 +248,7 @@ class DocumentData(LightningDataModule):
             row_length=self.row_length,
             task=self.task,
             condition_dropout=condition_dropout,
+            unprompted=self.unprompted,
             seed=self.seed,
         )
 

@@ -4,12 +4,14 @@ Sources and stores hold the canonical order, text before image; a task is applie
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 from unitok.data.draws import uniform
 from unitok.document import Codes
 
 Task = Literal["caption", "draw", "both"]
+UNPROMPTED = ("text", "image")
 
 
 def check_task(task: str, condition_dropout: float) -> None:
@@ -21,7 +23,14 @@ def check_task(task: str, condition_dropout: float) -> None:
 
 
 def arrange(
-    codes: Sequence[Codes], *, task: Task, condition_dropout: float, seed: int, epoch: int, index: int
+    codes: Sequence[Codes],
+    *,
+    task: Task,
+    condition_dropout: float,
+    unprompted: Sequence[str] = UNPROMPTED,
+    seed: int,
+    epoch: int,
+    index: int,
 ) -> list[Codes]:
     """A document as its task reads it in one epoch.
 
@@ -29,6 +38,10 @@ def arrange(
         codes: its segments in canonical order, at most two of them: (text, image).
         task: "draw" keeps the order (text, then image), "caption" turns it round, "both" tosses a coin.
         condition_dropout: probability that only the last segment is left, which guidance needs.
+        unprompted: modalities that are also learned without a prompt: as a document's first segment, and
+            alone
+            by `condition_dropout`. A model that never learns captions by themselves has no habit of pairing
+            words to unlearn when a picture shows a pair that it has not seen.
         seed, epoch, index: what the draws depend on; nothing else does.
 
     Example:
@@ -42,5 +55,13 @@ def arrange(
         raise ValueError(f"a task orders documents of two segments; document {index} has {len(codes)}")
     turned = task == "caption" or (task == "both" and uniform(seed, epoch, index, "task") < 0.5)
     ordered = list(codes)[::-1] if turned else list(codes)
-    dropped = condition_dropout > 0 and uniform(seed, epoch, index, "condition") < condition_dropout
-    return ordered[-1:] if dropped else ordered
+    if len(ordered) < 2:
+        return ordered
+    first, last = ordered
+    if (
+        last.modality in unprompted
+        and condition_dropout > 0
+        and uniform(seed, epoch, index, "condition") < condition_dropout
+    ):
+        return [last]
+    return [first if first.modality in unprompted else replace(first, learn=False), last]

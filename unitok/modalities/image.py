@@ -11,6 +11,9 @@ from torch import Tensor
 from unitok.modalities.base import Modality
 from unitok.models.autoencoder import ImageTokenizer
 
+FAINT = 0.04
+"""Contrast, in pixel values of -1..1, below which a cell counts as even."""
+
 
 def to_pixels(image: Image.Image) -> Float[Tensor, "3 h w"]:
     """RGB values in [-1, 1] of a PIL image."""
@@ -126,8 +129,18 @@ class ImageModality(Modality):
         cells = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).view(-1, 2)
         return torch.cat((torch.zeros(rows * columns, 1, dtype=torch.long), cells), dim=1)
 
+    @torch.inference_mode()
     def features(self) -> Float[Tensor, "n d"]:
-        return self.tokenizer.quantizer.codebook.detach().float().cpu()
+        """How each code looks, twice: its colours, and its pattern of light and dark whatever the colours
+        are."""
+        size, factor = self.codebook_size, self.tokenizer.config.factor
+        codes = torch.arange(size, device=self.device)[:, None, None].expand(-1, 3, 3)
+        middle = slice(factor, 2 * factor)
+        cells = self.tokenizer.decode(codes).float().cpu()[:, :, middle, middle]
+        light = cells.mean(dim=1).flatten(1)
+        light = light - light.mean(dim=1, keepdim=True)
+        pattern = light / (light.norm(dim=1, keepdim=True) + FAINT * factor)
+        return torch.cat((_scaled(cells.flatten(1)), _scaled(pattern)), dim=1)
 
     @property
     def device(self) -> torch.device:
@@ -136,6 +149,12 @@ class ImageModality(Modality):
 
     def fingerprint(self) -> str:
         return f"{self.tokenizer.fingerprint()}:{self.shape or self.max_side}"
+
+
+def _scaled(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Centred, and of unit length on average."""
+    centred = features - features.mean(dim=0)
+    return centred / centred.square().sum(dim=1).mean().sqrt().clamp(min=1e-6)
 
 
 def _same_size(tensors: Sequence[Tensor]) -> list[list[int]]:
