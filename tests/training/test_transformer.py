@@ -1,5 +1,6 @@
 """Training through the real command line: it learns, goes on exactly, and skips what is not finite."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,13 @@ import torch
 from lightning.pytorch import Callback
 
 from tests.models.test_cross_entropy import CODEC
+from tests.worlds import random_codes
 from train.transformer import main
 from unitok.bundle import UniTok
+from unitok.data.packing import pack
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.cross_entropy import grouped_cross_entropy
-from unitok.training.transformer import TransformerTraining
+from unitok.training.transformer import TransformerTraining, after_first_segment
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
 CONFIG = Path(__file__).parents[2] / "configs/transformer/tiny.yaml"
@@ -144,3 +147,26 @@ def test_a_batch_in_which_nothing_is_learned_has_a_gradient_of_zero():
     sums = grouped_cross_entropy(lambda h, ids: h, hidden, targets, CODEC.groups)
     sums.total.backward()
     assert hidden.grad.abs().max() == 0 and sums.mean == 0
+
+
+def test_what_may_be_hidden_comes_after_a_documents_first_segment():
+    words = CODEC.vocabulary
+    rng = random.Random(1)
+    batch = pack([CODEC.join(random_codes(CODEC, rng)) for _ in range(30)], length=96, pad=words.pad)
+    ends = {words.end(name) for name in words.modalities}
+    later = after_first_segment(batch.ids, words)
+    for row in range(len(batch.ids)):
+        for number in range(int(batch.document[row].max()) + 1):
+            places = (batch.document[row] == number).nonzero()[:, 0].tolist()
+            closed = [i for i in places if batch.ids[row, i].item() in ends]
+            assert [i for i in places if later[row, i]] == [i for i in places if closed and i >= closed[0]]
+
+
+def test_a_run_with_hidden_inputs_is_resumed_exactly(train):
+    hide = ("--model.hide_text", "0.3", "--model.hide_image", "0.1", "--model.schedule", "constant")
+    _, rows = train("hidden", *hide)
+    _, first = train("hidden_parts", *hide, steps=3)
+    _, rest = train("hidden_parts", *hide, "--ckpt_path", "last")
+    assert [*first, *rest] == rows
+    _, bare = train("bare", "--model.schedule", "constant", steps=3)
+    assert bare != first

@@ -49,6 +49,9 @@ class UniTokCLI(LightningCLI):
 
     def before_fit(self) -> None:
         config = self.config[self.subcommand]
+        last = Path(self.trainer.default_root_dir) / "last.ckpt"
+        if config.ckpt_path == "last" and not last.is_file():
+            raise ValueError(f"{last} is not there to go on from; without --ckpt_path last a new run begins")
         if config.threads:
             torch.set_num_threads(config.threads)
 

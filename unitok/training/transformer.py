@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.distributed import ReduceOp, all_reduce
@@ -21,6 +21,7 @@ from unitok.training.compilation import compile_blocks
 from unitok.training.initialise import start_from_features
 from unitok.training.optimizers import Name, build_optimizer
 from unitok.training.schedule import Kind, learning_rate, progress
+from unitok.vocabulary import Vocabulary
 
 
 class TransformerTraining(LightningModule):
@@ -43,9 +44,9 @@ class TransformerTraining(LightningModule):
         z_loss: coefficient of logsumexp² of the logits.
         code_scale: size of the codes' embeddings at the start, where they are laid out by the codes'
             features.
-        hide_text: share of the text's input ids that a batch hides from the model (never its targets), so
-            that it
-            does not lean on one word for the next.
+        hide_text: share of the input ids that a batch hides from the model (never its targets) in a text that
+            follows another segment, so that it leans on that rather than on one word for the next. A
+            document's first segment stays whole: a prompt with holes asks for other pictures.
         hide_image: the same share for image codes.
         compile: compile the blocks by torch.compile; where that does not work, one line says so.
         max_bad_batches: stop after this many batches in a row without a finite gradient.
@@ -134,13 +135,16 @@ class TransformerTraining(LightningModule):
         return sums.total * (self.trainer.accumulate_grad_batches * self.trainer.world_size)
 
     def _partly_hidden(self, ids: Int64[Tensor, "b t"]) -> Int64[Tensor, "b t"]:
-        """Input ids with some codes replaced by padding; which ones depends on the step alone."""
-        words, generator = self.codec.vocabulary, torch.Generator().manual_seed(self.global_step)
+        """Input ids with some codes replaced by padding, chosen by the number of the batch."""
+        if not any(self.hidden_shares.values()):
+            return ids
+        words, number = self.codec.vocabulary, self.trainer.fit_loop.epoch_loop.total_batch_idx
+        generator = torch.Generator().manual_seed(number)
+        later = after_first_segment(ids, words)
         for name, share in self.hidden_shares.items():
-            if share > 0:
-                codes = words.codes(name)
-                drawn = torch.rand(ids.shape, generator=generator).to(ids.device) < share
-                ids = torch.where(drawn & (ids >= codes.start) & (ids < codes.stop), words.pad, ids)
+            codes = words.codes(name)
+            drawn = torch.rand(ids.shape, generator=generator).to(ids.device) < share
+            ids = torch.where(later & drawn & (ids >= codes.start) & (ids < codes.stop), words.pad, ids)
         return ids
 
     def sums(self, batch: Batch) -> LossSums:
@@ -242,3 +246,11 @@ class TransformerTraining(LightningModule):
     def export(self, directory: str) -> None:
         """Write the model's folder."""
         self.bundle().save_pretrained(directory)
+
+
+def after_first_segment(ids: Int64[Tensor, "b t"], words: Vocabulary) -> Bool[Tensor, "b t"]:
+    """Where a place comes after the end of its own document's first segment, in rows of packed documents."""
+    ends = torch.tensor([words.end(name) for name in words.modalities], device=ids.device)
+    ended = torch.isin(ids, ends).cumsum(dim=1)
+    before = torch.where(ids == words.document_begin, ended, 0).cummax(dim=1).values
+    return ended > before
