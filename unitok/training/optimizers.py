@@ -63,23 +63,27 @@ class MuonAdamW(Optimizer):
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if group["muon"]:
-                for weight in weights:
-                    self._muon(weight, group)
+                for alike in _by_shape(weights):
+                    self._muon(alike, group)
             elif weights:
                 self._adam(weights, group)
         return loss
 
-    def _muon(self, weight: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[weight]
-        if not state:
-            state["momentum"] = torch.zeros_like(weight)
-        state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
-        ahead = weight.grad.lerp(state["momentum"], group["momentum"])
-        matrix = ahead.flatten(1)  # of a convolution: [outputs, inputs · kernel]
-        rows, columns = matrix.shape
-        weight.mul_(1 - group["lr"] * group["weight_decay"])
-        update = orthogonalised(matrix, steps=group["steps"]).to(weight.dtype).view(weight.shape)
-        weight.add_(update, alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
+    def _muon(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        """One step of weights of one shape."""
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+        gradients = [weight.grad for weight in weights]
+        momenta = [self.state[weight]["momentum"] for weight in weights]
+        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+        ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
+        matrices = torch.stack([step.flatten(1) for step in ahead])  # of a convolution: [outputs, inputs · kernel]
+        rows, columns = matrices.shape[1:]
+        updates = orthogonalised(matrices, steps=group["steps"]).to(weights[0].dtype)
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        size = -group["lr"] * max(1, rows / columns) ** 0.5
+        torch._foreach_add_(weights, [update.view(weights[0].shape) for update in updates], alpha=size)
 
     def _adam(self, weights: list[Tensor], group: dict[str, Any]) -> None:
         for weight in weights:
@@ -108,15 +112,23 @@ class MuonAdamW(Optimizer):
         )
 
 
-def orthogonalised(matrix: Float[Tensor, "r c"], *, steps: int) -> Float[Tensor, "r c"]:
-    """About the nearest semi-orthogonal matrix: singular values near 1, in bfloat16."""
+def _by_shape(weights: list[Tensor]) -> list[list[Tensor]]:
+    """Weights that one batched product can serve: on small matrices that halves Muon's time."""
+    alike: dict[tuple, list[Tensor]] = {}
+    for weight in weights:
+        alike.setdefault((weight.shape, weight.dtype, weight.device), []).append(weight)
+    return list(alike.values())
+
+
+def orthogonalised(matrices: Float[Tensor, "n r c"], *, steps: int) -> Float[Tensor, "n r c"]:
+    """About the nearest semi-orthogonal matrix to each: singular values near 1, in bfloat16."""
     a, b, c = NEWTON_SCHULZ
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.mT if tall else matrix).bfloat16()
-    x = x / (x.norm() + 1e-7)
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = (matrices.mT if tall else matrices).bfloat16()
+    x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
 
 
