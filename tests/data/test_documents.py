@@ -228,3 +228,29 @@ def test_batches_are_the_same_whoever_asks(seed, size):
     again = packed(Numbered(), condition_dropout=0.1, seed=seed)
     windows = Windows(22, size, seed=seed)
     assert equal(list(data.train_dataloader()), [again[windows.window(n)] for n in range(len(windows))])
+
+
+# ---- codes of a source
+
+
+class Counting(Numbered):
+    """Counts how often each document is read."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.reads: list[int] = []
+
+    def __getitem__(self, index):
+        self.reads.append(index)
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize(("remembered", "reads"), [(100, [3, 1, 7]), (2, [3, 1, 7, 7]), (0, [3, 1, 7, 7, 3])])
+def test_codes_of_a_source_are_computed_once_as_far_as_memory_goes(remembered, reads):
+    source = Counting(bad=(1,))
+    encoded = EncodedSource(source, CODEC, remembered=remembered)
+    first, second = encoded.fetch([3, 1, 3, 7]), encoded.fetch([7, 3])
+    assert source.reads == reads
+    assert first[1] is None
+    shown = [codes[1].codes[0].item() for codes in (first[0], first[2], first[3], *second)]
+    assert shown == [3, 3, 7, 7, 3]

@@ -23,17 +23,27 @@ PATIENCE = 64
 
 
 class EncodedSource:
-    """A source as documents of codes, encoded whenever they are read; None for one that cannot be."""
+    """A source as documents of codes, encoded when they are first read; None for one that cannot be.
 
-    def __init__(self, source: Source, codec: Codec):
-        self.source, self.codec = source, codec
+    Args:
+        source: documents.
+        codec: encodes them.
+        remembered: documents whose codes are held in memory (some kB each), so that later epochs only read.
+    """
+
+    def __init__(self, source: Source, codec: Codec, *, remembered: int = 100_000):
+        self.source, self.codec, self.remembered = source, codec, remembered
+        self._codes: dict[int, list[Codes] | None] = {}
 
     def __len__(self) -> int:
         return len(self.source)
 
     def fetch(self, indices: Sequence[int]) -> list[list[Codes] | None]:
         """Codes of several documents, encoded together."""
-        return encode_each(self.source, self.codec, indices)
+        new = [index for index in dict.fromkeys(indices) if index not in self._codes]
+        found = dict(zip(new, encode_each(self.source, self.codec, new), strict=True)) if new else {}
+        self._codes |= dict(list(found.items())[: max(0, self.remembered - len(self._codes))])
+        return [found[index] if index in found else self._codes[index] for index in indices]
 
 
 class PackedDocuments(Dataset):
