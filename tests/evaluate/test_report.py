@@ -48,7 +48,8 @@ class Oracle(UniTok):
     def caption(self, images, *, batch_size):
         return ["?" if i in self.wrong else text for i, text in enumerate(self.world.captions)]
 
-    def draw(self, prompts, *, batch_size):
+    def draw(self, prompts, *, seed, batch_size):
+        assert len(set(seed)) == len(prompts), "equal captions would be drawn alike"
         blank = Image.new("RGB", self.world.pictures[0].size, "white")
         return [blank if i in self.wrong else picture for i, picture in enumerate(self.world.pictures)]
 

@@ -67,11 +67,12 @@ class Report:
 def measure(model: UniTok, world: World, *, prefix: str = "", batch_size: int = 128) -> Report:
     """Caption every picture and draw every caption with the model's defaults, and let the world judge.
 
-    Figures are shares of 0..1; `image_accuracy` is absent where nobody can tell.
+    Figures are shares of 0..1; `image_accuracy` is absent where nobody can tell. Every caption is drawn with
+    a seed of its own, so that one that stands under many pictures is drawn in many ways.
     """
     written = model.caption(world.pictures, batch_size=batch_size)
     said = [world.caption_right(text, i) for i, text in enumerate(written)]
-    drawn = model.draw(world.captions, batch_size=batch_size)
+    drawn = model.draw(world.captions, seed=range(len(world.captions)), batch_size=batch_size)
     right = world.judge(drawn)
     return Report(
         {f"{prefix}caption_accuracy": _share(said)} | _accuracy(f"{prefix}image_accuracy", right),

@@ -78,7 +78,7 @@ class MuonAdamW(Optimizer):
         momenta = [self.state[weight]["momentum"] for weight in weights]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
-        matrices = torch.stack([step.flatten(1) for step in ahead])  # of a convolution: [outputs, inputs · kernel]
+        matrices = torch.stack([step.flatten(1) for step in ahead])  # each [outputs, inputs · kernel]
         rows, columns = matrices.shape[1:]
         updates = orthogonalised(matrices, steps=group["steps"]).to(weights[0].dtype)
         torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])

@@ -38,7 +38,7 @@ class Samples(Callback):
         with undisturbed(module) as model:
             captions = [text for text, _ in pairs]
             said = model.caption([image for _, image in pairs])
-            drawn = model.draw(captions)
+            drawn = model.draw(captions, seed=range(len(captions)))
         self._show(trainer, "samples/drawn", sheet(drawn, captions))
         self._show(trainer, "samples/captioned", sheet([image for _, image in pairs], said))
         rows = "\n".join(f"| {true} | {text} |" for (true, _), text in zip(pairs, said, strict=True))
