@@ -7,14 +7,21 @@ from unitok.bundle import UniTok
 from unitok.codec import Codec
 from unitok.modalities.image import ImageModality
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.patch import Patch
+from unitok.models.quantizer import QuantizerConfig
 from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.vector import EMACodebook
+
+SIXTEEN = EMACodebook(16)
 
 
-def tiny_model(*, shape=(2, 3), max_side=4, max_length=200, **options) -> UniTok:
+def tiny_model(
+    *, shape=(2, 3), max_side=4, max_length=200, quantizer: QuantizerConfig = SIXTEEN, **options
+) -> UniTok:
     """Pictures of 8 x 12 pixels (or of any size where `shape` is None), 4 pixels a cell, 16 codes."""
     torch.manual_seed(0)
     tokenizer = ImageTokenizer(
-        ImageTokenizerConfig(factor=4, codebook_size=16, channels=8, encoder_depth=1, decoder_depth=1)
+        ImageTokenizerConfig(Patch(factor=4, channels=8, encoder_depth=1, decoder_depth=1), quantizer)
     )
     tokenizer.train()
     tokenizer.encode(torch.rand(8, 3, 16, 16) * 2 - 1)  # places the codes by k-means

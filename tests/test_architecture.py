@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["unitok.document"],
     ["unitok.models"],
+    ["unitok.interop"],
     ["unitok.modalities"],
     ["unitok.vocabulary"],
     ["unitok.cursor"],

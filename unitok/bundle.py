@@ -306,11 +306,12 @@ class UniTok:
         if len(header) < modality.header_length:
             return None
         rows, columns = modality.shape_of(header)
-        if not len(cells) or len(cells) % columns:
+        depth = len(modality.cell_ranges)
+        if not len(cells) or len(cells) % (columns * depth):
             return None
-        unseen = cells[-1:].expand(rows * columns - len(cells))
+        unseen = cells[-depth:].repeat(rows * columns - len(cells) // depth)
         preview = modality.decode(torch.cat((cells, unseen)), (rows, columns))
-        height = preview.height * len(cells) // (rows * columns)
+        height = preview.height * len(cells) // (rows * columns * depth)
         grey = Image.new("RGB", (preview.width, preview.height - height), (128, 128, 128))
         preview.paste(grey, (0, height))
         return Update(event.modality, preview, done=False)
@@ -318,11 +319,12 @@ class UniTok:
     def encode_image(self, image: Image.Image) -> Int64[Tensor, "h w"]:
         """The grid of codes of a picture, resized to the model's size."""
         (codes,) = self.codec.encode((Segment("image", image),))
-        return codes.codes.view(*codes.shape)
+        return codes.codes.view(codes.shape[0], -1)
 
     def decode_image(self, codes: Int64[Tensor, "h w"]) -> Image.Image:
         """The picture of a grid of codes. Raises ValueError where a code is not in the codebook."""
-        return self.codec.decode([Codes("image", codes.flatten(), tuple(codes.shape))])[0].content
+        shape = codes.shape[0], codes.shape[1] // len(self.codec.modalities["image"].cell_ranges)
+        return self.codec.decode([Codes("image", codes.flatten(), shape)])[0].content
 
     def _sampling(self, settings: Mapping[str, float | None]) -> dict[str, Sampling]:
         given = {name: value for name, value in settings.items() if value is not None}
@@ -336,10 +338,10 @@ class UniTok:
         if size is None:
             return None
         image: ImageModality = self.codec.modalities["image"]
-        factor = image.tokenizer.config.factor
-        if any(side % factor or side < factor for side in size):
-            raise ValueError(f"size {tuple(size)} is not a multiple of {factor} pixels")
-        shape = (size[0] // factor, size[1] // factor)
+        cell = image.tokenizer.cell
+        if any(side % cell or side < cell for side in size):
+            raise ValueError(f"size {tuple(size)} is not a multiple of {cell} pixels")
+        shape = (size[0] // cell, size[1] // cell)
         image.header(shape)  # refuses what the model cannot draw
         return {"image": shape}
 

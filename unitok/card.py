@@ -40,14 +40,14 @@ Files: `config.json`, `model.safetensors` (the transformer), `tokenizer.json` (t
 def model_card(model: "UniTok") -> str:
     """The README.md of a model folder, in the Hub's format."""
     image = model.codec.modalities["image"]
-    factor = image.tokenizer.config.factor
+    cell = image.tokenizer.cell
     if image.shape:
         rows, columns = image.shape
         picture = (
-            f"{columns * factor} x {rows * factor} pixels, {rows} x {columns} codes of {image.codebook_size}"
+            f"{columns * cell} x {rows * cell} pixels, {rows} x {columns} codes of {image.codebook_size}"
         )
     else:
-        picture = f"any size up to {image.max_side * factor} pixels a side, codes of {image.codebook_size}"
+        picture = f"any size up to {image.max_side * cell} pixels a side, codes of {image.codebook_size}"
     return _CARD.format(
         parameters=f"{model.model.parameter_count:,}",
         vocabulary=model.codec.vocabulary.size,

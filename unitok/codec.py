@@ -46,7 +46,8 @@ class Codec:
             if modality.open_ended:
                 groups.append(Group(name, name, self.vocabulary.block(name)))
             else:
-                groups.append(Group(name, name, self.vocabulary.to_range(name, modality.cells)))
+                ids = [self.vocabulary.to_range(name, codes) for codes in modality.cell_ranges]
+                groups += [Group(name, name, part) for part in ids]
             if modality.header_length:
                 groups.append(
                     Group(f"{name}_size", name, self.vocabulary.to_range(name, modality.header_codes()))

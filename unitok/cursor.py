@@ -68,7 +68,8 @@ class Cursor:
         if len(self._header) < modality.header_length:
             return self._legal_header(modality)
         if self._count < self._cells:
-            return self.vocabulary.to_range(self.open, modality.cells)
+            ranges = modality.cell_ranges
+            return self.vocabulary.to_range(self.open, ranges[self._count % len(ranges)])
         return (self.vocabulary.end(self.open),)
 
     def _legal_header(self, modality: Modality) -> Legal:

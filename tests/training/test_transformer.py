@@ -14,6 +14,8 @@ from unitok.bundle import UniTok
 from unitok.data.packing import pack
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.cross_entropy import grouped_cross_entropy
+from unitok.models.patch import Patch
+from unitok.models.vector import EMACodebook
 from unitok.training.transformer import TransformerTraining, after_first_segment
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
@@ -24,7 +26,7 @@ CONFIG = Path(__file__).parents[2] / "configs/transformer/tiny.yaml"
 def image_tokenizer(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("tokenizer") / "image_tokenizer"
-    tokenizer = ImageTokenizer(ImageTokenizerConfig(codebook_size=32, channels=16)).train()
+    tokenizer = ImageTokenizer(ImageTokenizerConfig(Patch(channels=16), EMACodebook(32))).train()
     tokenizer.encode(torch.rand(8, 3, 48, 48) * 2 - 1)  # places the codes by k-means
     tokenizer.eval().save_pretrained(folder)
     return folder

@@ -66,4 +66,4 @@ def shapes_report(model: UniTok, *, canvas: int, scenes: int = SCENES, batch_siz
 def _canvas(model: UniTok) -> int:
     """Pixels a side of the scenes: the model's own, or 64 where it draws any size."""
     image = model.codec.modalities["image"]
-    return image.shape[0] * image.tokenizer.config.factor if image.shape else 64
+    return image.shape[0] * image.tokenizer.cell if image.shape else 64

@@ -49,6 +49,11 @@ class Modality(ABC):
         return range(self.size)
 
     @property
+    def cell_ranges(self) -> tuple[range, ...]:
+        """What may fill the grid's places in turn: more than one where a cell has several codes."""
+        return (self.cells,)
+
+    @property
     def open_ended(self) -> bool:
         """Whether a segment lasts until `end` instead of a number of cells that its shape states."""
         return False

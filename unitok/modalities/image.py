@@ -32,12 +32,11 @@ class ImageModality(Modality):
 
     With `shape` every image is resized and centre-cropped to that many cells. Without it an image keeps its
     own size (rounded to whole cells, at most `max_side` a side) and two header codes, rows and columns,
-    precede its
-    codes.
+    precede its codes.
 
     Args:
         tokenizer: pixels <-> codebook indices.
-        shape: (rows, columns) in cells of `tokenizer.factor` pixels; None for any size.
+        shape: (rows, columns) in cells of `tokenizer.cell` pixels; None for any size.
         max_side: most cells a side where `shape` is None.
     """
 
@@ -47,12 +46,18 @@ class ImageModality(Modality):
         self.tokenizer = tokenizer.eval()
         self.shape = tuple(shape) if shape is not None else None
         self.max_side = max_side
-        self.codebook_size = tokenizer.config.codebook_size
+        self.codebook_size = tokenizer.codebook_size
         self.size = self.codebook_size + (0 if shape else max_side)
 
     @property
     def cells(self) -> range:
         return range(self.codebook_size)
+
+    @property
+    def cell_ranges(self) -> tuple[range, ...]:
+        """One range a depth of a residual tokenizer, whose codes of a cell follow each other."""
+        size = self.codebook_size // self.tokenizer.depth
+        return tuple(range(d * size, (d + 1) * size) for d in range(self.tokenizer.depth))
 
     @property
     def header_length(self) -> int:
@@ -84,11 +89,11 @@ class ImageModality(Modality):
         """The image at a size that the tokenizer takes: resized and centre-cropped."""
         if not isinstance(image, Image.Image):
             raise ValueError(f"an image segment holds a PIL image, not {type(image).__name__}")
-        factor = self.tokenizer.config.factor
+        cell = self.tokenizer.cell
         rows, columns = self.shape or (
-            min(self.max_side, max(1, round(side / factor))) for side in (image.height, image.width)
+            min(self.max_side, max(1, round(side / cell))) for side in (image.height, image.width)
         )
-        size = (columns * factor, rows * factor)
+        size = (columns * cell, rows * cell)
         image = image.convert("RGB")
         return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)
 
@@ -107,14 +112,14 @@ class ImageModality(Modality):
         for rows in _same_size(pixels):
             grids = self.tokenizer.encode(torch.stack([pixels[i] for i in rows]).to(self.device)).codes.cpu()
             for i, grid in zip(rows, grids, strict=True):
-                codes[i] = (grid.flatten(), tuple(grid.shape))
+                codes[i] = (grid.flatten(), (grid.shape[0], grid.shape[1] // self.tokenizer.depth))
         return codes
 
     @torch.inference_mode()
     def decode_many(
         self, codes: Sequence[Int64[Tensor, " _"]], shapes: Sequence[tuple[int, ...]]
     ) -> list[Image.Image]:
-        grids = [c.view(*shape) for c, shape in zip(codes, shapes, strict=True)]
+        grids = [c.view(shape[0], -1) for c, shape in zip(codes, shapes, strict=True)]
         images: list = [None] * len(grids)
         for rows in _same_size(grids):
             pixels = (
@@ -126,20 +131,23 @@ class ImageModality(Modality):
 
     def grid(self, shape: tuple[int, ...]) -> Int64[Tensor, "n 3"]:
         rows, columns = shape
-        cells = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).view(-1, 2)
-        return torch.cat((torch.zeros(rows * columns, 1, dtype=torch.long), cells), dim=1)
+        cells = torch.cartesian_prod(
+            torch.zeros(1, dtype=torch.long), torch.arange(rows), torch.arange(columns)
+        )
+        return cells.repeat_interleave(self.tokenizer.depth, dim=0)
 
     @torch.inference_mode()
-    def features(self) -> Float[Tensor, "n d"]:
-        """How each code looks, twice: its colours, and its pattern of light and dark whatever the colours
-        are."""
-        size, factor = self.codebook_size, self.tokenizer.config.factor
+    def features(self) -> Float[Tensor, "n d"] | None:
+        """How each code looks, twice: its colours, and its light and dark whatever the colours are."""
+        size, cell = self.codebook_size, self.tokenizer.cell
+        if self.tokenizer.depth > 1:
+            return None  # a code alone is no look
         codes = torch.arange(size, device=self.device)[:, None, None].expand(-1, 3, 3)
-        middle = slice(factor, 2 * factor)
+        middle = slice(cell, 2 * cell)
         cells = self.tokenizer.decode(codes).float().cpu()[:, :, middle, middle]
         light = cells.mean(dim=1).flatten(1)
         light = light - light.mean(dim=1, keepdim=True)
-        pattern = light / (light.norm(dim=1, keepdim=True) + FAINT * factor)
+        pattern = light / (light.norm(dim=1, keepdim=True) + FAINT * cell)
         return torch.cat((_scaled(cells.flatten(1)), _scaled(pattern)), dim=1)
 
     @property

@@ -1,89 +1,104 @@
-"""The image tokenizer: pixels to a grid of codebook indices and back. Knows no captions and no joint ids.
+"""The image tokenizer: pixels to a grid of codebook indices and back. Knows no captions and no joint ids."""
 
-A factor-f pixel-unshuffle brings the image to its code grid at once; all layers work there, where they are
-cheap, and a pixel-shuffle leads back.
-"""
-
+import copy
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from unitok.models.quantizer import Quantized, Quantizer
+from unitok.models.architecture import Architecture
+from unitok.models.emu3 import Emu3
+from unitok.models.implicit import FSQLevels, LFQSigns
+from unitok.models.patch import Patch
+from unitok.models.quantizer import Quantized, QuantizerConfig
+from unitok.models.vector import (
+    EMACodebook,
+    JanusCodebook,
+    LearnedCodebook,
+    ResidualCodebooks,
+    SimVQCodebook,
+)
+from unitok.models.vit import ViT
+from unitok.models.vqgan import VQGAN
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+KINDS = {
+    kind.__name__: kind
+    for kind in (
+        *(Patch, VQGAN, ViT, Emu3),
+        *(EMACodebook, LearnedCodebook, SimVQCodebook, ResidualCodebooks, FSQLevels, LFQSigns, JanusCodebook),
+    )
+}
+"""What a folder's config.json may name; nothing else is looked up, so that no file can run code."""
 
 
 @dataclass(frozen=True)
 class ImageTokenizerConfig:
-    """Sizes of an image tokenizer.
+    """What an image tokenizer is made of.
 
     Args:
-        factor: pixels a side of one code's cell.
-        codebook_size: number of codes.
-        code_dim: channels of a code.
-        channels: channels of the encoder's and decoder's layers.
-        encoder_depth: residual blocks before the codes.
-        encoder_context: whether the encoder sees neighbouring cells; without it equal cells get equal codes,
-            which
-            are easier to predict.
-        decoder_depth: residual blocks after the codes; each sees its neighbours.
-        beta: weight of the commitment term.
-        decay: of the codebook's moving average.
-        cosine: compare directions of codes instead of distances.
-        learnable: train the codebook by its gradient instead of moving averages.
-        revive_below: uses in a batch (moving average) below which a code restarts.
+        architecture: encoder and decoder: Patch, VQGAN, ViT, or Emu3 for its checkpoints.
+        quantizer: codes: EMACodebook, LearnedCodebook, SimVQCodebook, ResidualCodebooks, FSQLevels, LFQSigns,
+            or JanusCodebook for its checkpoints.
     """
 
-    factor: int = 8
-    codebook_size: int = 1024
-    code_dim: int = 16
-    channels: int = 128
-    encoder_depth: int = 2
-    encoder_context: bool = False
-    decoder_depth: int = 4
-    beta: float = 0.25
-    decay: float = 0.99
-    cosine: bool = False
-    learnable: bool = False
-    revive_below: float = 0.05
+    architecture: Architecture = Patch()  # noqa: RUF009
+    quantizer: QuantizerConfig = EMACodebook()  # noqa: RUF009
 
-    def __post_init__(self):
-        wrong = [
-            f"{name}={getattr(self, name)}"
-            for name in ("factor", "codebook_size", "code_dim", "channels")
-            if getattr(self, name) < 1
-        ]
-        if wrong:
-            raise ValueError(f"got {', '.join(wrong)}; expected whole numbers of at least 1")
+    def to_json(self) -> dict[str, Any]:
+        """As config.json has it."""
+        return {field.name: _to_json(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, values: Any) -> "ImageTokenizerConfig":
+        """Raises ValueError for anything that `to_json` does not write."""
+        if not isinstance(values, dict) or set(values) != {"architecture", "quantizer"}:
+            raise ValueError(f"expected architecture and quantizer, not {_names(values)}")
+        parts = {name: _from_json(value) for name, value in values.items()}
+        for name, kind in (("architecture", Architecture), ("quantizer", QuantizerConfig)):
+            if not isinstance(parts[name], kind):
+                raise ValueError(f"{type(parts[name]).__name__} is no {kind.__name__}")
+        return cls(**parts)
 
 
-class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of each cell, so that no cell learns of another by its statistics."""
+def _to_json(part: Any) -> dict[str, Any]:
+    values = {field.name: getattr(part, field.name) for field in fields(part)}
+    return {"kind": type(part).__name__} | {
+        name: _to_json(value) if type(value).__name__ in KINDS else value for name, value in values.items()
+    }
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+def _from_json(values: Any) -> Any:
+    """The part that a mapping with a `kind` describes, with the kind's own fields, no more and no less."""
+    if not isinstance(values, Mapping) or values.get("kind") not in KINDS:
+        raise ValueError(f"kind is one of {', '.join(KINDS)}, not {_names(values)}")
+    kind = KINDS[values["kind"]]
+    odd = set(values) ^ {"kind", *(field.name for field in fields(kind))}
+    if odd:
+        raise ValueError(f"{kind.__name__}: missing or unknown {sorted(odd)}")
+    arguments = {
+        name: _from_json(value)
+        if isinstance(value, Mapping)
+        else tuple(value)
+        if isinstance(value, list)
+        else value
+        for name, value in values.items()
+        if name != "kind"
+    }
+    return kind(**arguments)
 
 
-class Residual(nn.Module):
-    """x + mix(silu(spread(silu(norm(x))))): a `kernel` × `kernel` convolution, then a 1 × 1."""
-
-    def __init__(self, channels: int, kernel: int):
-        super().__init__()
-        self.norm = ChannelNorm(channels)
-        self.spread = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
-        self.mix = nn.Conv2d(channels, channels, 1)
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        return x + self.mix(F.silu(self.spread(F.silu(self.norm(x)))))
+def _names(values: Any) -> str:
+    return str(values.get("kind", sorted(values))) if isinstance(values, Mapping) else type(values).__name__
 
 
 class ImageTokenizer(nn.Module):
@@ -92,57 +107,74 @@ class ImageTokenizer(nn.Module):
     def __init__(self, config: ImageTokenizerConfig):
         super().__init__()
         self.config = config
-        pixels, channels = 3 * config.factor**2, config.channels
-        kernel = 3 if config.encoder_context else 1
-        self.encoder = nn.Sequential(
-            nn.PixelUnshuffle(config.factor),
-            nn.Conv2d(pixels, channels, kernel, padding=kernel // 2),
-            *(Residual(channels, kernel) for _ in range(config.encoder_depth)),
-            ChannelNorm(channels),
-            nn.SiLU(),
-            nn.Conv2d(channels, config.code_dim, 1),
-        )
-        self.quantizer = Quantizer(
-            config.code_dim,
-            config.codebook_size,
-            beta=config.beta,
-            decay=config.decay,
-            cosine=config.cosine,
-            learnable=config.learnable,
-            revive_below=config.revive_below,
-        )
-        self.decoder = nn.Sequential(
-            nn.Conv2d(config.code_dim, channels, 3, padding=1),
-            *(Residual(channels, 3) for _ in range(config.decoder_depth)),
-            ChannelNorm(channels),
-            nn.SiLU(),
-            nn.Conv2d(channels, pixels, 1),
-            nn.PixelShuffle(config.factor),
-        )
-        self.to(memory_format=torch.channels_last)
+        self.quantizer = config.quantizer.build()
+        self.encoder = config.architecture.encoder(self.quantizer.dim)
+        self.decoder = config.architecture.decoder(self.quantizer.dim)
+        for weight in self.parameters():
+            if weight.ndim == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+
+    @property
+    def cell(self) -> int:
+        """Pixels a side of one code's cell."""
+        return self.config.architecture.cell
+
+    @property
+    def codebook_size(self) -> int:
+        """Number of codes, those of all depths together."""
+        return self.quantizer.size
+
+    @property
+    def depth(self) -> int:
+        """Codes a cell; more than one with a residual quantizer."""
+        return self.quantizer.depth
 
     def latents(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b d h w"]:
-        """Images in [-1, 1] as vectors before quantisation; H and W are multiples of the factor."""
+        """Images in [-1, 1] as vectors before quantisation; H and W are multiples of the cell."""
         self._check_images(images)
-        return self.encoder(images.contiguous(memory_format=torch.channels_last))
+        return self.encoder(images.to(self.dtype).contiguous(memory_format=torch.channels_last))
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Quantized:
-        """Images in [-1, 1] as codes; always in fp32, as bf16 would change about 1 % of them."""
+        """Images in [-1, 1] as codes, in the precision of the weights whatever the surroundings have."""
         with torch.autocast(images.device.type, enabled=False):
-            return self.quantizer(self.latents(images.float()))
+            return self.quantizer(self.latents(images))
 
-    def decode(self, codes: Int64[Tensor, "b h w"]) -> Float[Tensor, "b 3 H W"]:
-        """Codes 0..codebook_size-1 as images in [-1, 1] of factor · (h, w) pixels."""
+    def lowered(self, dtype: torch.dtype) -> "ImageTokenizer":
+        """A copy whose networks compute in `dtype`; in bf16 a per cent or two of the codes change.
+
+        Its fingerprint is another one, so that codes of both are never mixed.
+        """
+        copied = copy.deepcopy(self)
+        copied.encoder.to(dtype)
+        copied.decoder.to(dtype)
+        return copied
+
+    def decode(self, codes: Int64[Tensor, "b h n"]) -> Float[Tensor, "b 3 H W"]:
+        """Codes 0..codebook_size-1 as images in [-1, 1] of cell · (h, w) pixels."""
         return self.render(self.quantizer.lookup(codes)).clamp(-1, 1)
 
     def render(self, latents: Float[Tensor, "b d h w"]) -> Float[Tensor, "b 3 H W"]:
         """Quantised vectors as the means of the pixels, not clamped."""
-        weight = self.decoder[0].weight
-        return self.decoder(latents.to(weight.dtype).contiguous(memory_format=torch.channels_last))
+        return self.decoder(latents.to(self.dtype).contiguous(memory_format=torch.channels_last))
+
+    @property
+    def last_weight(self) -> Tensor:
+        """Of the decoder's last layer, where the terms of an objective are weighed against each other."""
+        return [weight for weight in self.decoder.parameters() if weight.ndim > 1][-1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.decoder.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return next(self.decoder.parameters()).dtype
 
     def fingerprint(self) -> str:
         """sha256 of configuration and weights: codes of two tokenizers mix only where it is equal."""
-        digest = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(self.config.to_json(), sort_keys=True).encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
@@ -154,7 +186,7 @@ class ImageTokenizer(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         _replace(folder / WEIGHTS_FILE, save(tensors))
-        _replace(folder / CONFIG_FILE, (json.dumps(asdict(self.config), indent=2) + "\n").encode())
+        _replace(folder / CONFIG_FILE, (json.dumps(self.config.to_json(), indent=2) + "\n").encode())
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "ImageTokenizer":
@@ -168,11 +200,11 @@ class ImageTokenizer(nn.Module):
         return tokenizer.eval()
 
     def _check_images(self, images: Tensor) -> None:
-        shape, factor = tuple(images.shape), self.config.factor
+        shape, cell = tuple(images.shape), self.cell
         if len(shape) != 4 or shape[1] != 3:
             raise ValueError(f"got images of shape {shape}, expected [batch, 3, height, width]")
-        if not all(side and side % factor == 0 for side in shape[2:]):
-            raise ValueError(f"got images of {shape[2]}×{shape[3]} pixels, expected multiples of {factor}")
+        if not all(side and side % cell == 0 for side in shape[2:]):
+            raise ValueError(f"got images of {shape[2]}×{shape[3]} pixels, expected multiples of {cell}")
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -193,11 +225,10 @@ def _read_config(path: Path) -> ImageTokenizerConfig:
         values = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
-    known = {field.name for field in fields(ImageTokenizerConfig)}
-    if not isinstance(values, dict) or set(values) != known:
-        odd = sorted(set(values) ^ known) if isinstance(values, dict) else type(values).__name__
-        raise ValueError(f"{path} is no image tokenizer's configuration: missing or unknown {odd}")
-    return ImageTokenizerConfig(**values)
+    try:
+        return ImageTokenizerConfig.from_json(values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is no image tokenizer's configuration: {error}") from error
 
 
 def _read_weights(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
