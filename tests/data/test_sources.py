@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from unitok.data.sources import Source, WebDataset
+from unitok.data.sources import PictureFolder, Source, Together, WebDataset
+from unitok.document import Segment
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 
@@ -170,3 +173,48 @@ def test_published_sets_are_read(name, split, where, count):
     assert len(source) == count and not source.dropped
     text, image = source[count - 1]
     assert text.content == source.metadata(count - 1)["caption"] and image.content.size == (64, 64)
+
+
+# ---- several sources, and folders of pictures
+
+
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))
+def test_together_is_one_source_after_the_other(sizes):
+    sources = [Repeated(f"{number}", size) for number, size in enumerate(sizes)]
+    together = Together(sources)
+    whole = [source[i][0].content for source in sources for i in range(len(source))]
+    assert [together[i][0].content for i in range(len(together))] == whole
+    with pytest.raises(IndexError, match=f"index {len(whole)} of {len(whole)} documents"):
+        together[len(whole)]
+
+
+class Repeated(Source):
+    """`size` documents that say whose they are, and which."""
+
+    def __init__(self, name: str, size: int):
+        self.name, self.size = name, size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int):
+        assert 0 <= index < self.size
+        return (Segment("text", f"{self.name}.{index}"),)
+
+
+def test_a_folder_of_pictures_is_read_by_name_and_below(tmp_path):
+    (tmp_path / "below").mkdir()
+    for name, size in (("b.PNG", (3, 4)), ("below/a.jpg", (5, 6)), ("notes.txt", None)):
+        if size:
+            Image.new("RGB", size).save(tmp_path / name)
+        else:
+            (tmp_path / name).write_text("no picture")
+    folder = PictureFolder(str(tmp_path))
+    assert [folder[i][0].content.size for i in range(len(folder))] == [(3, 4), (5, 6)]
+
+
+@pytest.mark.parametrize("path", ["absent", "."])
+def test_a_folder_without_pictures_is_named(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=rf"the folder {path} has no pictures"):
+        PictureFolder(path)

@@ -1,5 +1,6 @@
 """Tokenizer training by the real command line: it learns, goes on exactly, skips what is not finite."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,15 @@ def test_a_run_learns_and_leaves_everything_in_its_folder(train, tmp_path):
 @pytest.mark.parametrize("more", [(), ("--data.workers", "1"), ("--trainer.precision", "bf16-mixed"),
                                   ("--model.optimizer", "adamw")])  # fmt: skip
 def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, more):
-    steady = ("--model.schedule", "constant", "--model.settle", "0", "--model.model.revive_below", "0", *more)
+    steady = (
+        "--model.schedule",
+        "constant",
+        "--model.settle",
+        "0",
+        "--model.model.quantizer.revive_below",
+        "0",
+        *more,
+    )
     whole, losses = train("whole", *steady)
     _, first = train("parts", *steady, steps=3)
     parts, rest = train("parts", *steady, "--ckpt_path", "last")
@@ -114,15 +123,113 @@ def test_a_run_may_end_by_the_clock(train):
     assert cli.trainer.optimizers[0].param_groups[-1]["lr"] < 0.5 * cli.model.rates["lr"]
 
 
+# ---- an adversary, further terms, averaged weights
+
+ADVERSARY = (
+    "--model.adversary.counts_from", "3", "--model.adversary.channels", "8", "--model.adversary.lecam", "0.1",
+    "--model.adversary.r1", "1.0", "--model.ema_decay", "0.5",
+    "--model.terms", "[{class_path: MultiScaleGradients}, {class_path: SSIM}]",
+)  # fmt: skip
+
+
+def test_an_adversary_learns_first_and_counts_later(train, tmp_path):
+    pairs = ("--model.accumulate", "2", "--trainer.val_check_interval", "2")
+    cli, losses = train("gan", *ADVERSARY, *pairs, steps=6)
+    assert len(losses) == 10, "two epochs of two pairs and a single batch"
+    assert all(torch.isfinite(torch.tensor(losses)))
+    assert cli.trainer.global_step == 6, "the discriminator's steps are not counted"
+    wanted = {
+        "loss/adversary",
+        "loss/gradients",
+        "loss/ssim",
+        "adversary/loss",
+        "adversary/accuracy",
+        "val/ssim",
+    }
+    assert wanted <= set(cli.trainer.logged_metrics)
+    exported = ImageTokenizer.from_pretrained(tmp_path / "gan/image_tokenizer")
+    assert (
+        exported.fingerprint() == cli.model.averaged.module.fingerprint() != cli.model.tokenizer.fingerprint()
+    )
+
+
+def test_an_adversary_resumes_exactly(train):
+    steady = (
+        "--model.schedule",
+        "constant",
+        "--model.settle",
+        "0",
+        "--model.model.quantizer.revive_below",
+        "0",
+    )
+    whole, losses = train("whole", *steady, *ADVERSARY)
+    _, first = train("parts", *steady, *ADVERSARY, steps=3)
+    parts, rest = train("parts", *steady, *ADVERSARY, "--ckpt_path", "last")
+    assert [*first, *rest] == losses
+    for part in ("tokenizer", "averaged", "adversary"):
+        ours, theirs = (getattr(run.model, part).state_dict() for run in (whole, parts))
+        assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items()), part
+
+
+def test_accumulated_batches_are_one_step(train):
+    """Without a codebook that moves between them, two halves of a batch are the batch."""
+    kind = (
+        "--model.model.quantizer",
+        "FSQLevels",
+        "--model.foreground_weight",
+        "1",
+        "--trainer.val_check_interval",
+    )
+    whole, _ = train("whole", *kind, "1", "--data.batch_size", "72", steps=1)
+    halves, losses = train(
+        "halves", *kind, "2", "--data.batch_size", "36", "--model.accumulate", "2", steps=1
+    )
+    assert len(losses) == 2 and halves.trainer.global_step == whole.trainer.global_step == 1
+    norms = [float(run.trainer.logged_metrics["gradient_norm"]) for run in (whole, halves)]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-3)
+
+
+def test_test_measures_the_trained_tokenizer(train, tmp_path, capsys):
+    train("run", steps=6)
+    Image.effect_noise((70, 33), 80).save(tmp_path / "a.png")
+    Image.effect_noise((40, 60), 80).save(tmp_path / "b.jpg")
+    main([
+        "test", "--config", str(CONFIG), "--ckpt_path", str(tmp_path / "run/last.ckpt"), "--threads", "1",
+        "--trainer.default_root_dir", str(tmp_path / "run"), "--trainer.enable_progress_bar", "false",
+        "--data.test", "unitok.data.sources.PictureFolder", "--data.test.path", str(tmp_path),
+    ])  # fmt: skip
+    figures = json.loads((tmp_path / "run/test.json").read_text())
+    assert {
+        "psnr",
+        "ssim",
+        "frechet_random_features",
+        "codebook_usage",
+        "perplexity",
+        "images_per_second",
+    } < set(figures)
+    assert Image.open(tmp_path / "run/reconstructions/00.png").width > 3 * 32
+
+
 # ---- what users mistype
 
 
+PATCH = {"class_path": "Patch"}
 WRONG = {
     "typo": ({"model": {"lrr": 1}}, "lrr"),
-    "typo in the sizes": ({"model": {"model": {"chanels": 8}}}, "chanels"),
+    "typo in the sizes": (
+        {"model": {"model": {"architecture": PATCH | {"init_args": {"chanels": 8}}}}},
+        "chanels",
+    ),
     "wrong type": ({"model": {"lr": "fast"}}, "fast"),
     "wrong size": ({"data": {"size": [50, 48]}}, "50×48"),
-    "wrong sizes": ({"model": {"model": {"factor": 0}}}, "factor=0"),
+    "wrong sizes": ({"model": {"model": {"architecture": PATCH | {"init_args": {"factor": 0}}}}}, "factor=0"),
+    "adversary that never learned": ({"model": {"adversary": {"counts_from": 0}}}, "never learned"),
+    "accumulation by the trainer": ({"trainer": {"accumulate_grad_batches": 2}}, "accumulate_grad_batches=2"),
+    "checkpoints between two halves of a step": ({"model": {"accumulate": 7}}, "val_check_interval=20"),
+    "no LPIPS weights": (
+        {"model": {"terms": [{"class_path": "LPIPS", "init_args": {"files": ["absent.pth"]}}]}},
+        "absent.pth",
+    ),
     "no shards": ({"data": {"path": "nowhere", "train": None, "val": None}}, "nowhere"),
 }
 

@@ -31,24 +31,28 @@ class Pictures(Dataset):
 
     Args:
         source: documents; one picture is taken from each.
-        size: (height, width) in pixels.
+        size: (height, width) in pixels; None keeps each picture's own, cut to multiples of `multiple`; a
+            batch then holds one picture.
         preload: hold all pictures in memory as bytes (64 x 64 pixels take 12 kB each).
         crop: pixels a side of a random window that is cut out; None keeps the whole picture.
         seed: of the windows.
+        multiple: see `size`.
     """
 
     def __init__(
         self,
         source: Source,
         *,
-        size: tuple[int, int],
+        size: tuple[int, int] | None,
         preload: bool,
         crop: int | None = None,
         seed: int = 0,
+        multiple: int = 16,
     ):
         if crop is not None and not 1 <= crop <= min(size):
             raise ValueError(f"crop={crop} does not fit into pictures of {size[0]} x {size[1]} pixels")
         self.source, self.size, self.crop, self.seed = source, size, crop, seed
+        self.multiple = multiple
         self._held: Tensor | None = None
         if preload:
             pictures = track(range(len(source)), description="reading pictures", transient=True)
@@ -59,8 +63,15 @@ class Pictures(Dataset):
 
     def _bytes(self, index: int) -> UInt8[Tensor, "h w 3"]:
         image = next(segment.content for segment in self.source[index] if segment.modality == "image")
-        height, width = self.size
-        if image.size != (width, height):
+        height, width = self.size or (side // self.multiple * self.multiple for side in image.size[::-1])
+        if not height or not width:
+            raise ValueError(
+                f"picture {index} has {image.size[0]} x {image.size[1]} pixels, fewer than {self.multiple}"
+            )
+        if self.size is None:
+            left, top = (image.width - width) // 2, (image.height - height) // 2
+            image = image.crop((left, top, left + width, top + height))
+        elif image.size != (width, height):
             image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
         return torch.from_numpy(np.array(image.convert("RGB")))
 
@@ -79,8 +90,7 @@ class Pictures(Dataset):
 def busiest_crops(
     pictures: UInt8[Tensor, "b H W 3"], side: int, *, generator: torch.Generator, tries: int = 4
 ) -> UInt8[Tensor, "b h h 3"]:
-    """Of `tries` random windows of each picture the one that varies most: few are cut out of an empty
-    ground."""
+    """Of `tries` random windows of each picture the one that varies most: few show empty ground."""
     count, height, width, _ = pictures.shape
     rows = torch.randint(height - side + 1, (count, tries, 1), generator=generator) + torch.arange(side)
     columns = torch.randint(width - side + 1, (count, tries, 1), generator=generator) + torch.arange(side)
@@ -97,13 +107,13 @@ class ImageData(LightningDataModule):
         path: folder of WebDataset shards train-*.tar and val-*.tar; in place of `train` and `val`.
         train: source of training pictures.
         val: source of validation pictures.
-        size: (height, width) in pixels that every picture is brought to.
+        test: source of test pictures, each of its own size cut to multiples of 16; if absent those of `val`.
+        size: (height, width) in pixels that every picture of training and validation is brought to.
         batch_size: pictures a batch.
         workers: processes that read; 0 reads in the training process.
         preload: hold all pictures in memory.
         crop: train on random windows of this many pixels a side, chosen where something is; a tokenizer
-            without
-            borders in its codes learns the same from less. None trains on whole pictures.
+            without borders in its codes learns the same from less. None trains on whole pictures.
         seed: of the shuffling and the windows.
     """
 
@@ -113,6 +123,7 @@ class ImageData(LightningDataModule):
         train: Source | None = None,
         val: Source | None = None,
         *,
+        test: Source | None = None,
         size: tuple[int, int] = (64, 64),
         batch_size: int = 64,
         workers: int = 0,
@@ -123,13 +134,16 @@ class ImageData(LightningDataModule):
         super().__init__()
         self.crop = crop
         self.train, self.val = train_and_val(path, train, val)
+        self.test = test
         self.size = tuple(size)
         self.batch_size, self.workers, self.preload, self.seed = batch_size, workers, preload, seed
         self._pictures: dict[str, Pictures] = {}
 
     def setup(self, stage: str) -> None:
-        for name, source, crop in (("train", self.train, self.crop), ("val", self.val, None)):
+        wanted = {"fit": ("train", "val"), "test": () if self.test else ("val",)}.get(stage, ("val",))
+        for name in wanted:
             if name not in self._pictures:
+                source, crop = (self.train, self.crop) if name == "train" else (self.val, None)
                 self._pictures[name] = Pictures(
                     source, size=self.size, preload=self.preload, crop=crop, seed=self.seed
                 )
@@ -139,6 +153,24 @@ class ImageData(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         return exact_loader(self, self._pictures["val"], seed=None, start=int)
+
+    def test_dataloader(self) -> DataLoader:
+        if self.test is None:
+            return self.val_dataloader()
+        return DataLoader(OneByOne(Pictures(self.test, size=None, preload=False)), batch_size=None)
+
+
+class OneByOne(Dataset):
+    """Batches of one picture each, which may have any size."""
+
+    def __init__(self, pictures: Pictures):
+        self.pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> Float[Tensor, "1 3 h w"]:
+        return self.pictures[Window(0, [index])]
 
 
 class DocumentData(LightningDataModule):
@@ -159,8 +191,7 @@ class DocumentData(LightningDataModule):
         task: "caption" learns text after image, "draw" image after text, "both" either, by a coin.
         condition_dropout: probability that a document keeps its last segment only, which guidance needs.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
-            alone
-            by `condition_dropout`.
+            alone by `condition_dropout`.
         seed: of order, task and dropout.
         workers: processes that read; 0 reads in the training process.
         codec: given by a program instead of the two tokenizers.

@@ -5,7 +5,9 @@ import logging
 import posixpath
 import tarfile
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections import Counter
+from itertools import accumulate
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +30,48 @@ class Source(ABC):
 
     @abstractmethod
     def __getitem__(self, index: int) -> Document: ...
+
+
+class Together(Source):
+    """Several sources, one after the other."""
+
+    def __init__(self, sources: list[Source]):
+        if not sources:
+            raise ValueError("Together needs one source or more")
+        self.sources = list(sources)
+        self.ends = list(accumulate(len(source) for source in self.sources))
+
+    def __len__(self) -> int:
+        return self.ends[-1]
+
+    def __getitem__(self, index: int) -> Document:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index {index} of {len(self)} documents")
+        number = bisect_right(self.ends, index)
+        return self.sources[number][index - (self.ends[number - 1] if number else 0)]
+
+
+class PictureFolder(Source):
+    """The pictures in a folder and those below it, by name, without captions.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        FileNotFoundError: it holds no .png, .jpg, .jpeg or .webp.
+    """
+
+    def __init__(self, path: str):
+        files = Path(path).rglob("*") if Path(path).is_dir() else []
+        self.files = sorted(file for file in files if file.suffix.lower() in WebDataset.PICTURES)
+        if not self.files:
+            raise FileNotFoundError(f"the folder {path} has no pictures ({', '.join(WebDataset.PICTURES)})")
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Document:
+        return (Segment("image", load_image(self.files[index])),)
 
 
 class Member(NamedTuple):

@@ -1,16 +1,18 @@
-"""What is seen while a run learns: pictures in TensorBoard and in the run's folder. Knows public calls
-only."""
+"""What is seen while a run learns: pictures in TensorBoard and the run's folder. Knows public calls only."""
 
+from itertools import islice
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 
 class ReconstructionGrid(Callback):
-    """After each validation: input | reconstruction | difference of the first pictures, as `recon/grid` and
-    a PNG.
+    """Input | reconstruction | difference of the first pictures: after each validation as `recon/grid` and
+    reconstructions.png, after a test as a PNG per picture in reconstructions/.
 
     Args:
         count: pictures shown.
@@ -24,11 +26,26 @@ class ReconstructionGrid(Callback):
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         images = next(iter(trainer.val_dataloaders))[: self.count].to(module.device)
-        again = module.tokenizer.decode(module.tokenizer.encode(images).codes).clamp(-1, 1)
-        rows = torch.cat((images, again, (images - again).abs() * 2 - 1))
-        grid = make_grid((rows + 1) / 2, nrow=len(images))
+        grid = make_grid(_rows(module, images), nrow=len(images))
         trainer.logger.experiment.add_image("recon/grid", grid, trainer.global_step)
         save_image(grid, Path(trainer.default_root_dir) / "reconstructions.png")
+
+    @torch.no_grad()
+    def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        folder = Path(trainer.default_root_dir) / "reconstructions"
+        folder.mkdir(exist_ok=True)
+        pictures = (image[None] for batch in trainer.test_dataloaders for image in batch)
+        for number, image in enumerate(islice(pictures, self.count)):
+            grid = make_grid(_rows(module, image.to(module.device)), nrow=3)
+            save_image(grid, folder / f"{number:02d}.png")
+
+
+def _rows(module: LightningModule, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+    """Images, their reconstructions, and the differences, in 0..1."""
+    again = module.result.decode(module.result.encode(images).codes)
+    return torch.cat((images / 2 + 0.5, again / 2 + 0.5, (images - again).abs()))
 
 
 class Export(Callback):

@@ -6,9 +6,12 @@ stopped.
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -66,7 +69,7 @@ def run(
 ) -> UniTokCLI:
     """Parse a command line and carry it out; user errors become one line and exit code 2."""
     _quiet()
-    with plain_errors(program):
+    with plain_errors(program), _as_value_error(MisconfigurationException):
         return UniTokCLI(
             model,
             data,
@@ -84,6 +87,15 @@ def run(
             seed_everything_default=0,
             parser_kwargs={"prog": program, "exit_on_error": False},
         )
+
+
+@contextmanager
+def _as_value_error(kind: type[Exception]) -> Iterator[None]:
+    """What the trainer calls a wrong configuration is a wrong value here."""
+    try:
+        yield
+    except kind as error:
+        raise ValueError(str(error)) from error
 
 
 def _quiet() -> None:

@@ -1,34 +1,53 @@
-"""Trains an image tokenizer: objective, optimizer and log. Knows no transformer."""
+"""Trains an image tokenizer: objective, optimizers and log. Knows no transformer."""
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.distributed import all_reduce
 from torch.optim import AdamW
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from unitok.evaluate.reconstruction import ReconstructionMetrics
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.losses import PixelLikelihood, psnr
+from unitok.models.terms import SSIM, Term
+from unitok.training.adversary import Adversary, AdversaryConfig
 from unitok.training.optimizers import MuonAdamW, Name
 from unitok.training.schedule import Kind, learning_rate, progress
+
+WIDE = 32
+"""Inputs and outputs from which a matrix is Muon's: narrow ones lead to colours and codes."""
 
 
 class TokenizerTraining(LightningModule):
     """VQ-VAE training: -log p(x|z_q) + ‖sg[z_e] - z_q‖² + β‖z_e - sg[z_q]‖² (arXiv:1711.00937, eq. 3).
 
+    With an adversary it is a VQGAN's. Optimisation is manual, so that both sides take their own steps; the
+    trainer counts those of the tokenizer.
+
     Args:
-        model: sizes of the tokenizer.
+        model: architecture and quantizer.
         lr: peak learning rate of AdamW.
-        muon_lr: peak learning rate of Muon, for the convolutions from channels to channels.
+        muon_lr: peak learning rate of Muon, for the wide matrices and convolutions.
         optimizer: "muon" (with AdamW on all other weights) or "adamw" alone.
-        warmup_steps: batches of linear rise.
+        warmup_steps: steps of linear rise.
         schedule: cosine, linear, wsd or constant.
-        weight_decay: of those convolutions with Muon, of all weights with AdamW alone.
+        weight_decay: of Muon's weights, of all weights with AdamW alone.
         clip: largest gradient norm.
+        accumulate: batches whose gradients make one step.
         likelihood: "normal" (squared error) or "laplace" (absolute error).
         scale: of the likelihood, in pixel values (the whole range is 2); smaller weighs pixels more.
         foreground_weight: of pixels off the image's even ground; 1 for photographs.
+        terms: further terms of the objective: SSIM, MultiScaleGradients, LPIPS.
+        adversary: a discriminator to please as well; absent for none.
+        ema_decay: of an average of the weights that is measured and exported in their place; 0 for none.
+        inception: file of Inception's weights for FID in `test`; without one a surrogate is measured.
         settle: share of the run, at its end, without revival of rare codes.
         max_bad_batches: stop after this many non-finite batches in a row.
     """
@@ -44,41 +63,73 @@ class TokenizerTraining(LightningModule):
         schedule: Kind = "linear",
         weight_decay: float = 0.0,
         clip: float = 1.0,
+        accumulate: int = 1,
         likelihood: Literal["normal", "laplace"] = "normal",
         scale: float = 0.5,
         foreground_weight: float = 1.0,
+        terms: Sequence[Term] = (),
+        adversary: AdversaryConfig | None = None,
+        ema_decay: float = 0.0,
+        inception: str | None = None,
         settle: float = 0.3,
         max_bad_batches: int = 20,
     ):
         super().__init__()
-        self.sizes, self.optimizer_name, self.warmup_steps, self.schedule = (
-            model,
-            optimizer,
-            warmup_steps,
-            schedule,
-        )
+        self.automatic_optimization = False
+        self.config, self.optimizer_name, self.adversary_config = model, optimizer, adversary
         self.rates = {"lr": lr, "muon_lr": muon_lr}
-        self.weight_decay, self.clip, self.max_bad_batches = weight_decay, clip, max_bad_batches
+        self.warmup_steps, self.schedule, self.weight_decay = warmup_steps, schedule, weight_decay
+        self.clip, self.accumulate, self.max_bad_batches = clip, accumulate, max_bad_batches
         self.likelihood = PixelLikelihood(likelihood, scale=scale, foreground_weight=foreground_weight)
-        self.settle = settle
+        self.terms = torch.nn.ModuleList(terms)
+        self.ema_decay, self.inception, self.settle = ema_decay, inception, settle
+        self.ssim = SSIM()
         self.tokenizer: ImageTokenizer | None = None
+        self.adversary: Adversary | None = None
+        self.averaged: AveragedModel | None = None
         self.bad_batches = self.skipped = 0
+
+    # -- what is trained
 
     def configure_model(self) -> None:
         """Built here, not in `__init__`, so that the codebook's collectives see the process group."""
-        if self.tokenizer is None:
-            self.tokenizer = ImageTokenizer(self.sizes)
+        if self.tokenizer is not None:
+            return
+        self.tokenizer = ImageTokenizer(self.config)
+        if self.adversary_config is not None:
+            self.adversary = Adversary(self.adversary_config)
+            names = [f"adversary.{name}" for name, _ in self.adversary.named_parameters()]
+            self._ddp_params_and_buffers_to_ignore = names  # it steps by itself, and averages its gradients
+        if self.ema_decay:
+            self.averaged = AveragedModel(self.tokenizer, multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))
+            self.averaged.requires_grad_(False)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    @property
+    def result(self) -> ImageTokenizer:
+        """The tokenizer that is measured and exported."""
+        return self.tokenizer if self.averaged is None else self.averaged.module
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Muon sees each convolution as the matrix [outputs, inputs · kernel]."""
         weights, betas = list(self.tokenizer.parameters()), (0.9, 0.99)
         if self.optimizer_name == "adamw":
-            return AdamW(
-                weights, lr=self.rates["lr"], betas=betas, weight_decay=self.weight_decay, fused=True
+            own = AdamW(weights, lr=self.rates["lr"], betas=betas, weight_decay=self.weight_decay, fused=True)
+        else:
+            wide = [w for w in weights if w.ndim in (2, 4) and min(w.shape[:2]) >= WIDE]
+            others = [w for w in weights if all(w is not other for other in wide)]
+            own = MuonAdamW(wide, others, betas=betas, weight_decay=self.weight_decay, **self.rates)
+        return [own] if self.adversary is None else [own, self.adversary.optimizer()]
+
+    # -- one step
+
+    def on_fit_start(self) -> None:
+        """Raises ValueError where a checkpoint would fall between the batches of one step."""
+        interval = self.trainer.val_check_interval
+        if isinstance(interval, int) and interval % self.accumulate:
+            raise ValueError(
+                f"trainer.val_check_interval={interval} is no multiple of model.accumulate={self.accumulate}"
+                ": a checkpoint would lose half a step"
             )
-        inner = [w for w in weights if w.ndim == 4 and min(w.shape[:2]) >= self.sizes.channels]
-        others = [w for w in weights if all(w is not other for other in inner)]
-        return MuonAdamW(inner, others, betas=betas, weight_decay=self.weight_decay, **self.rates)
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         """Set the learning rate, from the config alone: a checkpoint's is not kept."""
@@ -88,7 +139,7 @@ class TokenizerTraining(LightningModule):
         factor = learning_rate(
             share, step=self.global_step, warmup_steps=self.warmup_steps, kind=self.schedule
         )
-        for group in self.optimizers().param_groups:
+        for group in self._optimizers()[0].param_groups:
             group["lr"] = factor * self.rates["muon_lr" if group.get("muon") else "lr"]
 
     def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor | None:
@@ -97,31 +148,60 @@ class TokenizerTraining(LightningModule):
         if not self._everywhere(torch.isfinite(latents).all()):
             return self._skip("values")
         quantized = self.tokenizer.quantizer(latents)
-        pixels = self.likelihood(batch, self.tokenizer.render(quantized.latents))
-        loss = pixels + quantized.loss
+        again = self.tokenizer.render(quantized.latents)
+        parts = {"pixels": self.likelihood(batch, again)}
+        parts |= {term.name: term.weight * term(batch, again) for term in self.terms}
+        if self._adversary_since("counts_from"):
+            rest = sum(parts.values())
+            parts["adversary"] = self.adversary.term(again, rest, self.tokenizer.last_weight)
+        loss = sum(parts.values()) + quantized.loss
         self.log("loss", loss.detach(), prog_bar=True)
         if self._logs:
-            self.log("loss/pixels", pixels.detach())
-            self.log("loss/codes", quantized.loss.detach())
-            self.log("codebook/perplexity", perplexity(quantized.codes, self.sizes.codebook_size))
-            self.log("lr", self.optimizers().param_groups[-1]["lr"])
+            for name, part in (parts | {"codes": quantized.loss}).items():
+                self.log(f"loss/{name}", part.detach())
+            self.log("codebook/perplexity", perplexity(quantized.codes, self.tokenizer.codebook_size))
+            self.log("lr", self._optimizers()[0].param_groups[-1]["lr"])
             self.log("skipped_batches", float(self.skipped))
-        return loss
+        self.manual_backward(loss / self.accumulate)
+        if self._adversary_since("learns_from"):
+            self._train_adversary(batch, again)
+        if (batch_idx + 1) % self.accumulate == 0 or self.trainer.is_last_batch:
+            self._step()
+        return loss.detach()
 
-    def configure_gradient_clipping(
-        self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
-    ) -> None:
-        """Clip the gradients; drop those that are not finite."""
-        if all(parameter.grad is None for parameter in self.tokenizer.parameters()):
-            return  # the batch was skipped
+    def _step(self) -> None:
+        """Clip the gradients and take a step; drop gradients that are not finite."""
+        optimizer = self._optimizers()[0]
         norm = torch.nn.utils.clip_grad_norm_(self.tokenizer.parameters(), self.clip)
         if torch.isfinite(norm):
             self.bad_batches = 0
         else:
             optimizer.zero_grad()
             self._skip("gradients")
+        optimizer.step()  # without gradients it changes nothing, and is counted
+        optimizer.zero_grad()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.tokenizer)
         if self._logs:
             self.log("gradient_norm", norm)
+
+    def _train_adversary(self, images: Tensor, again: Tensor) -> None:
+        """A step of the discriminator by its bare optimizer, which the trainer does not count."""
+        optimizer = self._optimizers()[1].optimizer
+        result = self.adversary.learn(
+            images, again, optimizer, backward=self.manual_backward, average=self._average, clip=self.clip
+        )
+        if self._logs:
+            self.log("adversary/loss", result.loss)
+            self.log("adversary/accuracy", result.accuracy)
+
+    def _adversary_since(self, moment: Literal["learns_from", "counts_from"]) -> bool:
+        return self.adversary is not None and self.global_step >= getattr(self.adversary_config, moment)
+
+    def _optimizers(self) -> list:
+        """The tokenizer's, then the discriminator's if there is one."""
+        given = self.optimizers()
+        return given if isinstance(given, list) else [given]
 
     def _skip(self, what: str) -> None:
         self.bad_batches += 1
@@ -139,26 +219,53 @@ class TokenizerTraining(LightningModule):
         """Whether a flag holds on all ranks, which then skip a batch together."""
         return self.trainer.strategy.reduce_boolean_decision(bool(flag), all=True)
 
+    def _average(self, gradients: list[Tensor]) -> None:
+        """Make gradients those of all ranks."""
+        if self.trainer.world_size > 1:
+            for gradient in gradients:
+                all_reduce(gradient.div_(self.trainer.world_size))
+
     @property
     def _logs(self) -> bool:
         return self.global_step % self.trainer.log_every_n_steps == 0
+
+    # -- validation
 
     def on_validation_epoch_start(self) -> None:
         self._seen: set[int] = set()
 
     def validation_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> None:
-        codes = self.tokenizer.encode(batch).codes
-        again = self.tokenizer.decode(codes)
+        codes = self.result.encode(batch).codes
+        again = self.result.decode(codes)
         self._seen.update(codes.unique().tolist())
         self.log("val/loss", self.likelihood(batch, again), prog_bar=True)
         self.log("val/psnr", psnr(batch, again), prog_bar=True)
+        if min(batch.shape[2:]) >= self.ssim.SIDE:
+            self.log("val/ssim", 1 - self.ssim(batch, again))
 
     def on_validation_epoch_end(self) -> None:
-        self.log("codebook/usage", len(self._seen) / self.sizes.codebook_size, prog_bar=True)
+        self.log("codebook/usage", len(self._seen) / self.tokenizer.codebook_size, prog_bar=True)
+
+    # -- test
+
+    def on_test_start(self) -> None:
+        self.metrics = ReconstructionMetrics(self.result, inception=self.inception)
+
+    def test_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> None:
+        self.metrics.update(batch)
+
+    def on_test_epoch_end(self) -> None:
+        figures = self.metrics.figures()
+        self.log_dict({f"test/{name}": value for name, value in figures.items()})
+        if self.trainer.is_global_zero:
+            path = Path(self.trainer.default_root_dir) / "test.json"
+            path.write_text(json.dumps(figures, indent=2) + "\n")
+
+    # -- the result
 
     def export(self, directory: str) -> None:
         """Write the tokenizer's folder."""
-        self.tokenizer.save_pretrained(directory)
+        self.result.save_pretrained(directory)
 
 
 def perplexity(codes: Tensor, size: int) -> Float[Tensor, ""]:

@@ -1,0 +1,42 @@
+"""Two processes end with one tokenizer: the same codebook, to the bit, with k-means start and revival on."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+ADVERSARY = (
+    "--model.adversary.counts_from",
+    "5",
+    "--model.adversary.channels",
+    "8",
+    "--model.adversary.lecam",
+    "0.1",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("steps", "more"), [(50, ()), (12, ADVERSARY)], ids=["plain", "adversary"])
+def test_both_ranks_hold_the_same_weights_and_codes(tmp_path, steps, more):
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        str(ROOT / "tests/training/rank.py"), str(tmp_path), "--config", "configs/tokenizer/tiny.yaml",
+        "--trainer.max_steps", str(steps), "--trainer.val_check_interval", "1.0",
+        "--data.train.init_args.count", "320", "--data.val.init_args.count", "16",
+        "--model.model.quantizer.init_args.revive_below", "1.0", *more,
+    ]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-3000:]
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert first.pop("steps") == second.pop("steps") == steps
+    for part, tensors in first.items():
+        for name, tensor in tensors.items():
+            assert tensor.isfinite().all(), name
+            if not name.startswith("mean_"):  # running means of a rank's own scores
+                assert torch.equal(tensor, second[part][name]), f"{part}.{name}"
+    assert (first["tokenizer"]["quantizer.vq._codebook.embed"].std() > 0).all()

@@ -1,0 +1,76 @@
+"""How well a tokenizer gives pictures back: PSNR, SSIM, Fréchet distance, use of the codebook, speed."""
+
+import time
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from unitok.evaluate.features import frechet_distance
+from unitok.models.autoencoder import ImageTokenizer
+from unitok.models.losses import psnr
+
+
+class ReconstructionMetrics:
+    """Takes batches of pictures through a tokenizer and sums up.
+
+    Args:
+        tokenizer: who encodes and decodes.
+        inception: see `frechet_distance`.
+    """
+
+    def __init__(self, tokenizer: ImageTokenizer, *, inception: str | None = None):
+        self.tokenizer = tokenizer
+        self.distance_name, self.distance = frechet_distance(inception)
+        self.distance.to(tokenizer.device)
+        self.uses = torch.zeros(tokenizer.codebook_size, dtype=torch.long)
+        self.sums = {"psnr": 0.0, "ssim": 0.0}
+        self.pictures, self.seconds = 0, 0.0
+
+    @torch.no_grad()
+    def update(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """Take in a batch; returns the reconstructions."""
+        started = time.perf_counter()
+        codes = self.tokenizer.encode(images).codes
+        again = self.tokenizer.decode(codes).float()
+        _finish(images.device)
+        self.seconds += time.perf_counter() - started
+        self._count(codes)
+        similarity = structural_similarity_index_measure(
+            again, images, data_range=(-1.0, 1.0), reduction="none"
+        )
+        self.sums["psnr"] += float(psnr(images, again)) * len(images)
+        self.sums["ssim"] += float(similarity.sum())
+        self.pictures += len(images)
+        self.distance.update(_bytes(images), real=True)
+        self.distance.update(_bytes(again), real=False)
+        return again
+
+    def _count(self, codes: Int64[Tensor, "b h n"]) -> None:
+        self.uses += torch.bincount(codes.flatten().cpu(), minlength=len(self.uses))
+
+    def figures(self) -> dict[str, float]:
+        """PSNR in dB, SSIM, Fréchet distance (of two pictures or more), use of the codes, images a second."""
+        if not self.pictures:
+            raise ValueError("no picture was measured")
+        share = self.uses.double() / self.uses.sum()
+        figures = {name: total / self.pictures for name, total in self.sums.items()}
+        if self.pictures > 1:
+            figures[self.distance_name] = float(self.distance.compute())
+        return figures | {
+            "codebook_usage": float((self.uses > 0).double().mean()),
+            "perplexity": float((-(share * share.clamp(min=1e-12).log()).sum()).exp()),
+            "pictures": float(self.pictures),
+            "images_per_second": self.pictures / self.seconds,
+        }
+
+
+def _bytes(images: Float[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b 3 h w"]:
+    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def _finish(device: torch.device) -> None:
+    """A GPU answers before it is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
