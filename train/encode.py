@@ -3,29 +3,13 @@
 Training then reads the codes (`data.train: runs/codes/train`) instead of the pictures.
 """
 
-import argparse
-import json
-from contextlib import suppress
-
-from unitok.terminal import command
+from unitok.terminal import Parser, Setting, command
 from unitok.training.config import parse_with_config
 
 
-class Setting(argparse.Action):
-    """Collects NAME=VALUE, the value as JSON where it is some."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        name, equals, value = values.partition("=")
-        if not equals:
-            parser.error(f"argument {option_string}: {values!r} is not NAME=VALUE")
-        with suppress(json.JSONDecodeError):  # else it is a string
-            value = json.loads(value)
-        setattr(namespace, self.dest, {**getattr(namespace, self.dest), name: value})
-
-
-def arguments() -> argparse.ArgumentParser:
+def arguments() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="train/encode.py",
         description="Write a data set's codes into a folder of shards. A stopped run goes on where it was.",
     )
@@ -40,20 +24,20 @@ def arguments() -> argparse.ArgumentParser:
     add(
         "--split",
         default="train",
-        help="of shapes: train, val, test; of a folder: its SPLIT-*.tar (%(default)s)",
+        help="of shapes: train, val, test; of a folder: its SPLIT-*.tar",
     )
-    add("--set", dest="settings", action=Setting, metavar="NAME=VALUE", default={},
+    add("--set", dest="settings", action=Setting, metavar="NAME=VALUE",
         help="argument of the source, such as canvas=48; may be repeated")  # fmt: skip
     add("--image-tokenizer", metavar="DIR", help="folder of a trained image tokenizer")
     add("--text-tokenizer", metavar="FILE", help="a tokenizer.json; if absent one is trained on the texts")
-    add("--text-size", type=int, default=1024, help="most codes of one trained here (%(default)s)")
+    add("--text-size", type=int, default=1024, help="most codes of one trained here")
     add("--image-shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"),
         help="cells that pictures are brought to; if absent each keeps its size")  # fmt: skip
     add("--out", metavar="DIR", help="folder of the codes, made if missing")
-    add("--batch-size", type=int, default=64, help="documents encoded at once (%(default)s)")
-    add("--shard-size", type=int, default=16_384, help="documents a file (%(default)s)")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (%(default)s)")
-    add("--threads", type=int, default=0, help="CPU threads; 0 takes all cores (%(default)s)")
+    add("--batch-size", type=int, default=64, help="documents encoded at once")
+    add("--shard-size", type=int, default=16_384, help="documents a file")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
+    add("--threads", type=int, default=0, help="CPU threads; 0 takes all cores")
     add("--quiet", dest="progress", action="store_false", help="show no bar")
     return parser
 

@@ -1,0 +1,36 @@
+"""Open another project's image tokenizer: python train/convert.py --format taming --from FILE --out DIR
+
+The folder then serves in every config (`data.image_tokenizer: DIR`).
+"""
+
+from unitok.interop.formats import FORMATS
+from unitok.terminal import Parser, command
+
+
+def arguments() -> Parser:
+    """The command line."""
+    kinds = "; ".join(f"{name}: {text}" for name, text in FORMATS.items())
+    parser = Parser(prog="train/convert.py", description=f"Write an image tokenizer's folder. {kinds}.")
+    parser.add_argument("--format", required=True, choices=FORMATS, help="whose file or folder it is")
+    parser.add_argument("--from", dest="path", required=True, metavar="PATH", help="file or folder to read")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write, made if missing")
+    return parser
+
+
+@command("train/convert.py")
+def main(args: list[str] | None = None) -> None:
+    """Read the command line, write the folder, print what it holds."""
+    options = arguments().parse_args(args)
+    from unitok.interop.formats import read
+
+    tokenizer = read(options.path, options.format)
+    tokenizer.save_pretrained(options.out)
+    weights = sum(parameter.numel() for parameter in tokenizer.parameters())
+    print(
+        f"{options.out}: {tokenizer.codebook_size} codes of {tokenizer.quantizer.dim} channels, "
+        f"{tokenizer.cell} pixels a side each, {weights / 1e6:.1f}M weights"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""The formats of image tokenizers that can be read, by name. Each is imported when it is asked for."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unitok.models.autoencoder import ImageTokenizer
+
+FORMATS = {
+    "taming": "VQGAN of taming-transformers, and Chameleon's vqgan.ckpt (a .ckpt file)",
+    "llamagen": "VQ of LlamaGen (a .pt file)",
+    "chameleon": "transformers folder of Chameleon (codes only: it holds no decoder)",
+    "emu3": "transformers folder of Emu3",
+    "janus": "transformers folder of Janus",
+}
+
+
+def read(path: str | Path, kind: str) -> "ImageTokenizer":
+    """The image tokenizer of a file or folder of another project.
+
+    Raises:
+        ValueError: the format is unknown, or the file is another's, partial or damaged.
+        FileNotFoundError: it is not there.
+    """
+    if kind not in FORMATS:
+        raise ValueError(f"format is one of {', '.join(FORMATS)}, not {kind!r}")
+    return import_module(f"unitok.interop.{kind}").read(path)

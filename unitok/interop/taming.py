@@ -1,0 +1,21 @@
+"""taming-transformers' VQGAN checkpoints (.ckpt), and Chameleon's vqgan.ckpt, which is one."""
+
+from pathlib import Path
+
+from unitok.interop.files import read_checkpoint
+from unitok.interop.vqgan import CODEBOOK, architecture_of, build
+from unitok.models.autoencoder import ImageTokenizer
+from unitok.models.vector import EMACodebook
+
+TRAINING_ONLY = ("loss.", "model_ema.")  # discriminator, LPIPS, averaged weights
+
+
+def read(path: str | Path) -> ImageTokenizer:
+    """The image tokenizer of a checkpoint. Raises FileNotFoundError or ValueError."""
+    tensors = {
+        name: tensor for name, tensor in read_checkpoint(path).items() if not name.startswith(TRAINING_ONLY)
+    }
+    architecture = architecture_of(tensors, source=path)
+    if CODEBOOK not in tensors:
+        raise ValueError(f"{path} has no tensor {CODEBOOK}: only VQGANs with a plain codebook can be read")
+    return build(tensors, architecture, EMACodebook(*tensors[CODEBOOK].shape), source=path)
