@@ -1,0 +1,93 @@
+"""Quantizers side by side, with the same network, data, steps and bits a picture.
+
+python benchmarks/quantizers.py [--data DIR ...] [--steps 1000] [--json FILE]
+
+Each is trained by train/tokenizer.py's own code. DIR are folders of WebDataset shards; without one, scenes of
+three objects are rendered.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+
+import torch
+from compare import Row, finish
+
+from unitok.data.modules import ImageData
+from unitok.data.shapes import VALIDATION_SEED, ShapesSource
+from unitok.data.sources import Source, Together, WebDataset
+from unitok.evaluate.reconstruction import ReconstructionMetrics
+from unitok.models.autoencoder import ImageTokenizerConfig
+from unitok.models.implicit import FSQLevels, LFQSigns
+from unitok.models.patch import Patch
+from unitok.models.quantizer import QuantizerConfig
+from unitok.models.vector import EMACodebook, ResidualCodebooks, SimVQCodebook
+from unitok.training.cli import RunFolder
+from unitok.training.tokenizer import TokenizerTraining
+
+KINDS: dict[str, QuantizerConfig] = {
+    "EMA VQ": EMACodebook(1024, 16, decay=0.98, revive_below=0.1),
+    "l2 VQ": EMACodebook(1024, 8, decay=0.98, revive_below=0.1, cosine=True),
+    "FSQ 8 5 5 5": FSQLevels((8, 5, 5, 5)),
+    "LFQ": LFQSigns(10),
+    "SimVQ": SimVQCodebook(1024, 16),
+    "residual 2 x 32": ResidualCodebooks(EMACodebook(32, 16, decay=0.98, revive_below=0.1), depth=2),
+}
+"""All of ten bits a cell (FSQ: 9.97)."""
+
+
+def sources(folders: Sequence[str]) -> tuple[Source, Source]:
+    """Training and validation pictures."""
+    if folders:
+        return tuple(
+            Together([WebDataset(folder, split) for folder in folders]) for split in ("train", "val")
+        )
+    return (
+        ShapesSource(canvas=64, kind="three", count=4000),
+        ShapesSource(canvas=64, kind="three", count=256, first_seed=VALIDATION_SEED),
+    )
+
+
+def measure(name: str, data: ImageData, *, steps: int) -> list[Row]:
+    """Train one kind and measure what comes back."""
+    torch.manual_seed(0)
+    module = TokenizerTraining(
+        ImageTokenizerConfig(Patch(factor=8, channels=128, encoder_context=True), KINDS[name]), lr=2e-3
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = RunFolder(
+            default_root_dir=folder, export="image_tokenizer", max_steps=steps, max_epochs=-1,
+            accelerator="cpu", precision="bf16-mixed", limit_val_batches=0, enable_progress_bar=False,
+            enable_model_summary=False, use_distributed_sampler=False,
+        )  # fmt: skip
+        started = time.perf_counter()
+        trainer.fit(module, data)
+        seconds = time.perf_counter() - started
+    metrics = ReconstructionMetrics(module.result.eval())
+    data.setup("validate")
+    for batch in data.val_dataloader():
+        metrics.update(batch)
+    figures = metrics.figures()
+    units = {"psnr": "dB", "ssim": "", "codebook_usage": "", "perplexity": ""}
+    figures, units = figures | {"steps a second": steps / seconds}, units | {"steps a second": "1/s"}
+    return [Row(f"{name}: {key}", figures[key], unit, None, None, True) for key, unit in units.items()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", nargs="*", default=[], metavar="DIR", help="folders of shards")
+    parser.add_argument("--steps", type=int, default=1000, help="of training, each (default 1000)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
+    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    train, val = sources(options.data)
+    data = ImageData(train=train, val=val, size=(64, 64), batch_size=32)
+    finish([row for name in KINDS for row in measure(name, data, steps=options.steps)], options.json)
+
+
+if __name__ == "__main__":
+    main()
