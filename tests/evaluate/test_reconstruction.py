@@ -75,3 +75,10 @@ def test_absent_weights_are_named(tokenizer):
 def test_nothing_measured_is_an_error(tokenizer):
     with pytest.raises(ValueError, match="no picture was measured"):
         ReconstructionMetrics(tokenizer).figures()
+
+
+def test_tiles_of_single_cells_change_no_code(tokenizer):
+    images = pictures(2)
+    whole, tiled = ReconstructionMetrics(tokenizer), ReconstructionMetrics(tokenizer, tile=9)
+    assert tiled.update(images).shape == whole.update(images).shape
+    assert torch.equal(tiled.uses, whole.uses)

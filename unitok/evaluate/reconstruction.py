@@ -10,6 +10,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from unitok.evaluate.features import frechet_distance
 from unitok.models.autoencoder import ImageTokenizer
 from unitok.models.losses import psnr
+from unitok.models.tiles import decode_tiled, encode_tiled
 
 
 class ReconstructionMetrics:
@@ -18,10 +19,11 @@ class ReconstructionMetrics:
     Args:
         tokenizer: who encodes and decodes.
         inception: see `frechet_distance`.
+        tile: cells a side of the tiles in which pictures are taken; 0 takes them whole.
     """
 
-    def __init__(self, tokenizer: ImageTokenizer, *, inception: str | None = None):
-        self.tokenizer = tokenizer
+    def __init__(self, tokenizer: ImageTokenizer, *, inception: str | None = None, tile: int = 0):
+        self.tokenizer, self.tile = tokenizer, tile
         self.distance_name, self.distance = frechet_distance(inception)
         self.distance.to(tokenizer.device)
         self.uses = torch.zeros(tokenizer.codebook_size, dtype=torch.long)
@@ -32,8 +34,7 @@ class ReconstructionMetrics:
     def update(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         """Take in a batch; returns the reconstructions."""
         started = time.perf_counter()
-        codes = self.tokenizer.encode(images).codes
-        again = self.tokenizer.decode(codes).float()
+        codes, again = self._there_and_back(images)
         _finish(images.device)
         self.seconds += time.perf_counter() - started
         self._count(codes)
@@ -46,6 +47,13 @@ class ReconstructionMetrics:
         self.distance.update(_bytes(images), real=True)
         self.distance.update(_bytes(again), real=False)
         return again
+
+    def _there_and_back(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, Tensor]:
+        if self.tile:
+            codes = encode_tiled(self.tokenizer, images, tile=self.tile)
+            return codes, decode_tiled(self.tokenizer, codes, tile=self.tile)
+        codes = self.tokenizer.encode(images).codes
+        return codes, self.tokenizer.decode(codes).float()
 
     def _count(self, codes: Int64[Tensor, "b h n"]) -> None:
         self.uses += torch.bincount(codes.flatten().cpu(), minlength=len(self.uses))

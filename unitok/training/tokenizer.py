@@ -48,6 +48,7 @@ class TokenizerTraining(LightningModule):
         adversary: a discriminator to please as well; absent for none.
         ema_decay: of an average of the weights that is measured and exported in their place; 0 for none.
         inception: file of Inception's weights for FID in `test`; without one a surrogate is measured.
+        tile: cells a side of the tiles in which `test` takes large pictures; 0 takes them whole.
         settle: share of the run, at its end, without revival of rare codes.
         max_bad_batches: stop after this many non-finite batches in a row.
     """
@@ -71,6 +72,7 @@ class TokenizerTraining(LightningModule):
         adversary: AdversaryConfig | None = None,
         ema_decay: float = 0.0,
         inception: str | None = None,
+        tile: int = 0,
         settle: float = 0.3,
         max_bad_batches: int = 20,
     ):
@@ -82,7 +84,8 @@ class TokenizerTraining(LightningModule):
         self.clip, self.accumulate, self.max_bad_batches = clip, accumulate, max_bad_batches
         self.likelihood = PixelLikelihood(likelihood, scale=scale, foreground_weight=foreground_weight)
         self.terms = torch.nn.ModuleList(terms)
-        self.ema_decay, self.inception, self.settle = ema_decay, inception, settle
+        self.ema_decay, self.settle = ema_decay, settle
+        self.measured = {"inception": inception, "tile": tile}
         self.ssim = SSIM()
         self.tokenizer: ImageTokenizer | None = None
         self.adversary: Adversary | None = None
@@ -249,7 +252,7 @@ class TokenizerTraining(LightningModule):
     # -- test
 
     def on_test_start(self) -> None:
-        self.metrics = ReconstructionMetrics(self.result, inception=self.inception)
+        self.metrics = ReconstructionMetrics(self.result, **self.measured)
 
     def test_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> None:
         self.metrics.update(batch)
