@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from unitok.codec import Codec
 from unitok.cursor import Positions
+from unitok.data.augment import Augment, Augmented
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.documents import EncodedSource, PackedDocuments
 from unitok.data.draws import uniform
@@ -192,6 +193,7 @@ class DocumentData(LightningDataModule):
         condition_dropout: probability that a document keeps its last segment only, which guidance needs.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`.
+        augment: more training documents by mirrored and shifted pictures; None for none, and with a store.
         seed: of order, task and dropout.
         workers: processes that read; 0 reads in the training process.
         codec: given by a program instead of the two tokenizers.
@@ -213,6 +215,7 @@ class DocumentData(LightningDataModule):
         task: Task = "both",
         condition_dropout: float = 0.1,
         unprompted: list[str] = list(UNPROMPTED),  # noqa: B006
+        augment: Augment | None = None,
         seed: int = 0,
         workers: int = 0,
         codec: Codec | None = None,
@@ -223,7 +226,9 @@ class DocumentData(LightningDataModule):
         self.image_shape, self.positions = image_shape, positions
         self.row_length, self.batch_size, self.workers = row_length, batch_size, workers
         self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
-        self.unprompted = list(unprompted)
+        self.unprompted, self.augment = list(unprompted), augment
+        if augment is not None and isinstance(self.train, str):
+            raise ValueError(f"augment changes pictures, but {self.train} is a store of codes")
         self._codec = codec
         self._packed: dict[str, PackedDocuments] = {}
 
@@ -262,6 +267,8 @@ class DocumentData(LightningDataModule):
             ("val", self.val, 0.0),
         ):
             if name not in self._packed:
+                if name == "train" and self.augment is not None:
+                    documents = Augmented(documents, self.augment)
                 self._packed[name] = self._pack(documents, task_dropout)
 
     def examples(self, count: int) -> list[tuple[str, Image.Image]]:
