@@ -35,7 +35,7 @@ class Augment:
 
 
 class Augmented(Source):
-    """`copies` passes over a source, all but the first with changed pictures: a pure function of the index."""
+    """`copies` passes over a source, all but the first with changed pictures; a function of the index."""
 
     def __init__(self, source: Source, augment: Augment):
         self.source, self.augment = source, augment
