@@ -65,12 +65,14 @@ def train(monkeypatch, image_tokenizer, tmp_path):
 
 
 def test_a_run_learns_and_ends_in_a_folder_that_draws_and_captions(train, tmp_path):
-    cli, rows = train("run", steps=20)
+    samples = "[{class_path: unitok.training.samples.Samples, init_args: {count: 2}}]"
+    cli, rows = train("run", "--trainer.callbacks", samples, "--trainer.val_check_interval", "10", steps=20)
     assert rows[-1][0] < rows[0][0] - 0.3
     assert cli.trainer.global_step == len(rows) == 20
     model = UniTok.from_pretrained(tmp_path / "run/model")
     picture = model.draw("a small red circle")[0]
     assert picture.size == (48, 48) and isinstance(model.caption(picture)[0], str)
+    assert {"drawn.png", "captioned.png"} <= {path.name for path in (tmp_path / "run").iterdir()}
     logged = {name.split("/")[0] for name in cli.trainer.logged_metrics}
     assert logged >= {"loss", "perplexity", "gradient_norm", "tokens_per_second", "lr", "val"}
 

@@ -77,7 +77,7 @@ class ShapesAccuracy(Callback):
         figures: dict = {"step": trainer.global_step, "seconds": _seconds(trainer)}
         with undisturbed(module) as model:
             for prefix, world in self.worlds.items():
-                figures |= measure(model, world, prefix=prefix, shown=1).figures
+                figures |= measure(model, world, prefix=prefix).figures
         for name, value in figures.items():
             if name.endswith("accuracy"):
                 trainer.logger.experiment.add_scalar(f"accuracy/{name}", value, trainer.global_step)
