@@ -1,6 +1,8 @@
 """Checkpoints that are complete or absent, and the names they go by. Knows no model."""
 
+import logging
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,15 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+log = logging.getLogger(__name__)
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, flushes to disk, then renames: a crash or a full disk costs no earlier
-    checkpoint."""
+    """Writes beside the target, flushes to disk, then renames: no crash or full disk costs what was there.
+
+    The one before stays as previous.ckpt and is read where last.ckpt turns out unreadable.
+    """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -24,6 +31,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
+            if path.name == LAST and path.is_file():
+                os.replace(_second_name(path), path.with_name(PREVIOUS))
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
@@ -37,9 +46,23 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except FileNotFoundError:
             raise
         except Exception as error:  # torch raises many kinds on a damaged file
-            raise ValueError(
-                f"{path}: damaged, or not a checkpoint ({str(error).splitlines()[0]})"
-            ) from error
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            previous = Path(path).with_name(PREVIOUS)
+            if Path(path).name != LAST or not previous.is_file():
+                raise ValueError(f"{path}: damaged, or not a checkpoint ({reason})") from error
+            log.warning("%s is damaged (%s): going on from %s", path, reason, previous.name)
+            return self.load_checkpoint(previous, map_location)
+
+
+def _second_name(path: Path) -> Path:
+    """Another name for the same file, so that it is never without one."""
+    other = path.with_name(f".{path.name}.{os.getpid()}.link")
+    other.unlink(missing_ok=True)
+    try:
+        os.link(path, other)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, other)
+    return other
 
 
 def checkpoints(directory: Path, *, monitor: str) -> list[ModelCheckpoint]:

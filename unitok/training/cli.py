@@ -1,16 +1,20 @@
 """The command line of training: Lightning's, with this project's defaults. Knows no model.
 
 `fit --config FILE` trains into `trainer.default_root_dir`; `--ckpt_path last` goes on where that folder
-stopped.
+stopped, `--ckpt_path auto` does so if there is anything to go on from.
 """
 
+import json
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
+import yaml
+from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
@@ -19,7 +23,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from unitok.terminal import plain_errors
 from unitok.training.callbacks import Export
-from unitok.training.checkpoint import AtomicCheckpointIO, checkpoints
+from unitok.training.checkpoint import LAST, AtomicCheckpointIO, checkpoints
+from unitok.training.interruption import Interrupted, SaveWhenInterrupted
 
 
 class RunFolder(Trainer):
@@ -33,6 +38,7 @@ class RunFolder(Trainer):
             *(options.pop("callbacks", None) or []),
             *checkpoints(folder, monitor=monitor),
             Export(export),
+            SaveWhenInterrupted(folder),
         ]
         if options.get("enable_progress_bar", True) is not False:
             callbacks.append(RichProgressBar(refresh_rate=10, leave=False))
@@ -51,12 +57,35 @@ class UniTokCLI(LightningCLI):
         """A checkpoint gives weights and counters; the settings are those of the config and the flags."""
 
     def before_fit(self) -> None:
-        config = self.config[self.subcommand]
-        last = Path(self.trainer.default_root_dir) / "last.ckpt"
-        if config.ckpt_path == "last" and not last.is_file():
-            raise ValueError(f"{last} is not there to go on from; without --ckpt_path last a new run begins")
+        config, folder = self.config[self.subcommand], Path(self.trainer.default_root_dir)
+        if config.ckpt_path == "last" and not (folder / LAST).is_file():
+            raise ValueError(
+                f"{folder / LAST} is not there to go on from; --ckpt_path auto begins a new run where none is"
+            )
+        if config.ckpt_path == "auto":
+            self.config_init[self.subcommand].ckpt_path = "last" if (folder / LAST).is_file() else None
+        if self.config_init[self.subcommand].ckpt_path:
+            _print_changes(folder / "logs/config.yaml", config)
         if config.threads:
             torch.set_num_threads(config.threads)
+
+
+def _print_changes(path: Path, config: Namespace) -> None:
+    """Say which settings differ from those that the run was begun with: the new ones count."""
+    if not path.is_file():
+        return
+    before, now = _flat(yaml.safe_load(path.read_text()) or {}), _flat(config.as_dict())
+    for name in sorted(before.keys() & now.keys() - {"ckpt_path", "config"}):
+        if before[name] != now[name]:
+            print(f"{name}: {before[name]} -> {now[name]}")
+
+
+def _flat(values: Any, name: str = "") -> dict[str, Any]:
+    """Nested settings by dotted names, as YAML would write them."""
+    if not isinstance(values, dict) or not values:
+        return {name: json.loads(json.dumps(values, default=str))}
+    inner = [_flat(value, f"{name}.{key}" if name else str(key)) for key, value in values.items()]
+    return {key: value for part in inner for key, value in part.items()}
 
 
 def run(
@@ -69,7 +98,7 @@ def run(
 ) -> UniTokCLI:
     """Parse a command line and carry it out; user errors become one line and exit code 2."""
     _quiet()
-    with plain_errors(program), _as_value_error(MisconfigurationException):
+    with plain_errors(program), _as_value_error(MisconfigurationException), _interruptions():
         return UniTokCLI(
             model,
             data,
@@ -87,6 +116,16 @@ def run(
             seed_everything_default=0,
             parser_kwargs={"prog": program, "exit_on_error": False},
         )
+
+
+@contextmanager
+def _interruptions() -> Iterator[None]:
+    """A run that a signal ended has that signal's exit code."""
+    try:
+        yield
+    except Interrupted as stop:
+        print(stop)
+        raise SystemExit(stop.code) from stop
 
 
 @contextmanager

@@ -1,0 +1,125 @@
+"""A run that is told to stop saves, exits with the signal's code, and goes on as if it had never stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from train.tokenizer import main
+from unitok.training.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO
+from unitok.training.tokenizer import TokenizerTraining
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "configs/tokenizer/tiny.yaml"
+STEADY = (
+    "--model.schedule", "constant", "--model.settle", "0", "--model.model.quantizer.revive_below", "0",
+    "--data.train.init_args.count", "72", "--data.val.init_args.count", "40", "--trainer.max_steps", "6",
+    "--trainer.val_check_interval", "2", "--trainer.limit_val_batches", "3",
+)  # fmt: skip
+
+
+class Signal(Callback):
+    """Sends itself a signal at the end of a training batch, or of a batch of a validation."""
+
+    def __init__(self, number: int, *, step: int, validating: bool):
+        self.number, self.step, self.validating = number, step, validating
+
+    def on_train_batch_start(self, trainer, *rest):
+        if not self.validating and trainer.global_step == self.step:
+            os.kill(os.getpid(), self.number)
+
+    def on_validation_batch_start(self, trainer, module, batch, batch_idx, *rest):
+        if self.validating and trainer.global_step == self.step and batch_idx == 1:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.fixture
+def train(monkeypatch, tmp_path):
+    """Runs the tiny config into a folder; returns the tokenizer's fingerprint."""
+
+    def fit(folder, *more, callbacks=()):
+        monkeypatch.setattr(TokenizerTraining, "configure_callbacks", lambda self: list(callbacks))
+        cli = main([
+            "fit", "--config", str(CONFIG), "--threads", "1", "--trainer.enable_progress_bar", "false",
+            "--trainer.default_root_dir", str(tmp_path / folder), *STEADY, *more,
+        ])  # fmt: skip
+        return cli.model.tokenizer.fingerprint()
+
+    return fit
+
+
+@pytest.mark.filterwarnings("ignore:LightningCLI's args")
+@pytest.mark.parametrize("validating", [False, True], ids=["training", "validation"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_the_run_goes_on_exactly(train, tmp_path, capsys, number, code, validating):
+    whole = train("whole")
+    with pytest.raises(SystemExit) as stopped:
+        train("parts", callbacks=[Signal(number, step=2, validating=validating)])
+    assert stopped.value.code == code
+    assert f"{signal.Signals(number).name}: saved; --ckpt_path last goes on" in capsys.readouterr().out
+    saved = torch.load(tmp_path / "parts" / LAST, weights_only=True)
+    assert saved["global_step"] == 3 - validating
+    assert train("parts", "--ckpt_path", "auto") == whole
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "the handlers are given back"
+
+
+@pytest.mark.filterwarnings("ignore:LightningCLI's args")
+def test_auto_begins_a_run_where_none_is_and_names_what_changed(train, capsys):
+    first = train("run", "--ckpt_path", "auto", "--trainer.max_steps", "2")
+    assert "->" not in capsys.readouterr().out
+    assert train("run", "--ckpt_path", "auto", "--model.lr", "0.001") != first
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if "->" in line] == [
+        "model.lr: 0.004 -> 0.001",
+        "trainer.max_steps: 2 -> 6",
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:LightningCLI's args")
+def test_the_previous_checkpoint_is_read_where_the_last_is_damaged(train, tmp_path, caplog):
+    whole = train("whole")
+    train("run")
+    last, previous = tmp_path / "run" / LAST, tmp_path / "run" / PREVIOUS
+    steps = [torch.load(path, weights_only=True)["global_step"] for path in (previous, last)]
+    assert steps == sorted(steps) and steps[0] < steps[1]
+    last.write_bytes(last.read_bytes()[:1000])
+    assert train("run", "--ckpt_path", "last") == whole
+    assert "going on from previous.ckpt" in caplog.text
+
+
+def test_other_damaged_checkpoints_are_errors(tmp_path):
+    checkpoints = AtomicCheckpointIO()
+    for step in (1, 2):
+        checkpoints.save_checkpoint({"step": step}, tmp_path / LAST)
+    (tmp_path / "best.ckpt").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"best\.ckpt: damaged"):
+        checkpoints.load_checkpoint(tmp_path / "best.ckpt")
+    assert checkpoints.load_checkpoint(tmp_path / PREVIOUS) == {"step": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.ckpt", LAST, PREVIOUS]
+
+
+@pytest.mark.slow
+def test_a_killed_process_loses_nothing_that_was_saved(tmp_path):
+    """kill -9 at any moment: the checkpoint that is there loads, and the run goes on from it."""
+    command = [
+        sys.executable, "train/tokenizer.py", "fit", "--config", str(CONFIG), "--threads", "1", "--ckpt_path",
+        "auto",
+        "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path), *STEADY,
+        "--trainer.max_steps", "400",
+    ]  # fmt: skip
+    steps = []
+    for seconds in (9, 11, 13):
+        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
+        if (tmp_path / LAST).is_file():
+            steps.append(torch.load(tmp_path / LAST, weights_only=True)["global_step"])
+    assert steps and steps == sorted(steps), json.dumps(steps)
