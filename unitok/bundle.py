@@ -82,8 +82,7 @@ class UniTok:
     # -- one folder
 
     def save_pretrained(self, directory: str | Path) -> None:
-        """Write config.json, model.safetensors, tokenizer.json, image_tokenizer/, README.md and a sha256 per
-        file.
+        """Write config.json, model.safetensors, tokenizer.json, image_tokenizer/, README.md, sha256.json.
 
         The folder is complete or absent: it is written beside its place and then renamed.
         """
@@ -406,8 +405,7 @@ def _settings(path: Path, config: dict) -> tuple[TransformerConfig, dict[str, Sa
 
 
 def _load_transformer(path: Path, config: TransformerConfig) -> Transformer:
-    """A transformer with the weights of a file; refuses the first one that is missing, foreign or of another
-    shape."""
+    """A transformer with the weights of a file; refuses the first that is missing, foreign or misshapen."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: the transformer's weights are missing")
     try:

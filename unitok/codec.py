@@ -171,8 +171,7 @@ class Codec:
         return modality.header_length + len(modality.grid(shape)) + 1
 
     def split(self, ids: Int64[Tensor, " t"]) -> list[Codes]:
-        """Segments of a document's ids; the inverse of `join`. Raises ValueError where the ids are no
-        document."""
+        """Segments of a document's ids; the inverse of `join`. Raises ValueError for other ids."""
         words, values = self.vocabulary, ids.tolist()
         if len(values) < 2 or values[0] != words.document_begin or values[-1] != words.document_end:
             raise ValueError(

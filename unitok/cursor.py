@@ -1,5 +1,4 @@
-"""Walks a growing document: which ids are legal next, and at which position. Knows no content and no
-model."""
+"""Walks a growing document: which ids are legal next, and at which position. Knows no content."""
 
 from collections.abc import Mapping
 from typing import Literal

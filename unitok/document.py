@@ -28,8 +28,7 @@ Document = tuple[Segment, ...]
 
 @dataclass(frozen=True)
 class Codes:
-    """A segment as local codes 0..size-1 of its modality; `shape` is (N,) for text and (rows, columns) for
-    images."""
+    """A segment as local codes 0..size-1 of its modality; `shape` is (N,) or, for images, (rows, columns)."""
 
     modality: str
     codes: Int64[Tensor, " n"]

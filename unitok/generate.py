@@ -25,8 +25,7 @@ DEFAULT = Sampling()
 
 @dataclass
 class Row:
-    """One segment being written: its cursors (prompted, and free of the prompt where guided) and its new
-    ids."""
+    """One segment being written: its cursors (prompted; free of the prompt where guided) and its new ids."""
 
     index: int
     key: int
@@ -67,8 +66,7 @@ def fill(
     keys: Sequence[int],
     shapes: Shapes | None = None,
 ) -> Iterator[list[Row]]:
-    """Write one segment of modality `target` after each prompt; yields the rows that got an id, after every
-    step.
+    """Write one segment of modality `target` after each prompt; yields, after every step, rows with a new id.
 
     Raises:
         ValueError: a prompt leaves no room for the segment within the model's `max_length`.
@@ -234,8 +232,7 @@ def next_segments(
 
 @dataclass(frozen=True)
 class Event:
-    """Progress of one document: the codes of its newest segment so far, and the whole segment once it is
-    complete."""
+    """Progress of one document: the codes of its newest segment so far, and the segment once it is complete."""
 
     row: int
     modality: str
@@ -316,8 +313,7 @@ def stream(
     batch_size: int = 32,
     max_segments: int = 8,
 ) -> Iterator[Event]:
-    """Continue every prompt by one segment of modality `target`, or, without one, until the model ends the
-    document.
+    """Continue every prompt by one segment of modality `target`, or without one until the model ends it.
 
     Args:
         prompts: the segments that are known, one list a document.

@@ -21,8 +21,7 @@ class Sampling:
         top_k: draw among the k most likely ids only; None for all.
         top_p: draw among the fewest ids that hold this share of the probability only; None for all.
         guidance_scale: 1 is none; s moves the logits to `free + s · (prompted - free)`, where `free` has no
-            prompt
-            (classifier-free guidance, arXiv:2207.12598, for logits as in arXiv:2203.13131).
+            prompt (classifier-free guidance, arXiv:2207.12598, for logits as in arXiv:2203.13131).
         max_new_tokens: longest text, in ids.
     """
 
@@ -51,8 +50,7 @@ class Sampling:
 
 
 def row_key(seed: int, prompt: Int64[Tensor, " t"], copy: int) -> int:
-    """A signed 64-bit key of a row's noise: from the seed, the prompt's ids, and which of its n copies it
-    is."""
+    """A signed 64-bit key of a row's noise: from the seed, the prompt's ids, and which of n copies it is."""
     digest = hashlib.sha256(f"{seed}/{copy}/{prompt.tolist()}".encode()).digest()
     return int.from_bytes(digest[:8], "little", signed=True)
 

@@ -19,8 +19,7 @@ IGNORED = -100
 
 
 class Batch(NamedTuple):
-    """Rows of packed documents. `document` numbers them within a row, -1 is padding; targets of -100 have no
-    loss."""
+    """Rows of packed documents, numbered within a row by `document` (-1 pads); targets of -100 have no loss."""
 
     ids: Int64[Tensor, "b t"]
     positions: Int64[Tensor, "b t 3"]

@@ -39,9 +39,8 @@ def arrange(
         task: "draw" keeps the order (text, then image), "caption" turns it round, "both" tosses a coin.
         condition_dropout: probability that only the last segment is left, which guidance needs.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
-            alone
-            by `condition_dropout`. A model that never learns captions by themselves has no habit of pairing
-            words to unlearn when a picture shows a pair that it has not seen.
+            alone by `condition_dropout`. A model that never learns captions by themselves has no habit of
+            pairing words to unlearn when a picture shows a pair that it has not seen.
         seed, epoch, index: what the draws depend on; nothing else does.
 
     Example:

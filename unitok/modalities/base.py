@@ -22,8 +22,7 @@ class Modality(ABC):
 
     @abstractmethod
     def encode(self, content: Any) -> tuple[Int64[Tensor, " n"], tuple[int, ...]]:
-        """Codes of a segment's content and their shape, without header. Raises ValueError on foreign
-        content."""
+        """Codes of a segment's content and their shape, without header. ValueError for foreign content."""
 
     @abstractmethod
     def decode(self, codes: Int64[Tensor, " n"], shape: tuple[int, ...]) -> Any:

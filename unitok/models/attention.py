@@ -55,8 +55,7 @@ def attend_plainly(
 
 
 class Attention(nn.Module):
-    """Softmax attention of `heads` queries over `kv_heads` keys; queries, keys and values share one
-    projection."""
+    """Softmax attention of `heads` queries over `kv_heads` keys; one projection makes all of them."""
 
     def __init__(
         self,

@@ -55,8 +55,7 @@ class Cache:
     def write(
         self, layer: int, keys: Float[Tensor, "b h t w"], values: Float[Tensor, "b h t w"]
     ) -> tuple[Float[Tensor, "b h s w"], Float[Tensor, "b h s w"]]:
-        """Store a layer's new keys and values in the reserved slots; returns all that the rows hold so
-        far."""
+        """Store a layer's new keys and values in the reserved slots; returns all that the rows hold."""
         rows = torch.arange(keys.shape[0], device=keys.device)[:, None]
         self.keys[layer][rows, self.slots] = keys.transpose(1, 2).to(self.keys.dtype)
         self.values[layer][rows, self.slots] = values.transpose(1, 2).to(self.values.dtype)

@@ -28,8 +28,7 @@ from unitok.training.interruption import Interrupted, SaveWhenInterrupted
 
 
 class RunFolder(Trainer):
-    """A trainer that keeps everything of a run in `default_root_dir`: logs, checkpoints, config and
-    exports."""
+    """A trainer that keeps all of a run in `default_root_dir`: logs, checkpoints, config and exports."""
 
     def __init__(self, *, monitor: str = "val/loss", export: str = "model", **options):
         folder = Path(options.pop("default_root_dir", None) or "runs/unnamed")
@@ -138,8 +137,7 @@ def _as_value_error(kind: type[Exception]) -> Iterator[None]:
 
 
 def _quiet() -> None:
-    """Silence what a user cannot act on: the trainer's banners, and advice that is wrong for small CPU
-    runs."""
+    """Silence what a user cannot act on: the trainer's banners, and advice that is wrong for small runs."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     for text in (

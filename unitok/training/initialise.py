@@ -10,8 +10,7 @@ from unitok.models.transformer import Transformer
 
 @torch.no_grad()
 def start_from_features(model: Transformer, codec: Codec, *, scale: float) -> None:
-    """Let the embeddings of codes with like features start alike, so that what is learned of one holds for
-    the other.
+    """Let the embeddings of like codes start alike, so that what is learned of one holds for the other.
 
     Compositions that were never seen are then made of parts that are nearly known. The rows stay free.
 

@@ -19,8 +19,7 @@ from unitok.pictures import sheet
 
 
 class Samples(Callback):
-    """After each validation: drawings with their prompts and captions with their pictures, in TensorBoard
-    and as PNG.
+    """After each validation: drawings with their prompts, captions with their pictures, in TensorBoard and PNG.
 
     Args:
         count: of each.
@@ -86,8 +85,7 @@ class ShapesAccuracy(Callback):
 
 
 class undisturbed:
-    """The model of a training module for use, in evaluation mode; on leaving, training goes on as if nothing
-    was."""
+    """The model of a training module for use; on leaving, training goes on as if nothing was."""
 
     def __init__(self, module: LightningModule):
         self.module = module

@@ -1,9 +1,7 @@
 """How far a run is, and the learning rate there. Knows steps and seconds, not models.
 
-A run ends after a number of steps or a wall-clock time, whichever comes first; schedules are functions of
-the share of that budget which is spent, so that a run of "ten minutes" decays to zero on a slow machine as
-on a fast
-one.
+A run ends after a number of steps or a wall-clock time, whichever comes first; schedules are functions of the
+share of that budget which is spent, so that a run of "ten minutes" decays to zero on any machine.
 """
 
 import math
@@ -54,8 +52,7 @@ def learning_rate(
         step: batches seen.
         warmup_steps: of linear rise from 0.
         kind: "cosine" and "linear" fall from the start; "wsd" (warm-up, stable, decay) holds the peak and
-            falls
-            linearly over the last `decay_share`; "constant" holds it to the end.
+            falls linearly over the last `decay_share`; "constant" holds it to the end.
         floor: the factor at the end.
         decay_share: of the budget, for "wsd".
 
