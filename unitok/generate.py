@@ -232,7 +232,7 @@ def next_segments(
 
 @dataclass(frozen=True)
 class Event:
-    """Progress of one document: the codes of its newest segment so far, and the segment once it is complete."""
+    """Progress of one document: the codes of its newest segment so far, the segment once it is complete."""
 
     row: int
     modality: str

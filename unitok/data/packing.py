@@ -19,7 +19,7 @@ IGNORED = -100
 
 
 class Batch(NamedTuple):
-    """Rows of packed documents, numbered within a row by `document` (-1 pads); targets of -100 have no loss."""
+    """Rows of packed documents, numbered in a row by `document` (-1 pads); targets of -100 have no loss."""
 
     ids: Int64[Tensor, "b t"]
     positions: Int64[Tensor, "b t 3"]

@@ -19,7 +19,7 @@ from unitok.pictures import sheet
 
 
 class Samples(Callback):
-    """After each validation: drawings with their prompts, captions with their pictures, in TensorBoard and PNG.
+    """After each validation: drawings with prompts and captions with pictures, in TensorBoard and as PNG.
 
     Args:
         count: of each.
