@@ -16,7 +16,13 @@ SIXTEEN = EMACodebook(16)
 
 
 def tiny_model(
-    *, shape=(2, 3), max_side=4, max_length=200, quantizer: QuantizerConfig = SIXTEEN, **options
+    *,
+    shape=(2, 3),
+    max_side=4,
+    max_length=200,
+    quantizer: QuantizerConfig = SIXTEEN,
+    positions="grid",
+    **options,
 ) -> UniTok:
     """Pictures of 8 x 12 pixels (or of any size where `shape` is None), 4 pixels a cell, 16 codes."""
     torch.manual_seed(0)
@@ -25,7 +31,9 @@ def tiny_model(
     )
     tokenizer.train()
     tokenizer.encode(torch.rand(8, 3, 16, 16) * 2 - 1)  # places the codes by k-means
-    codec = Codec([byte_text(), ImageModality(tokenizer, shape=shape, max_side=max_side)])
+    codec = Codec(
+        [byte_text(), ImageModality(tokenizer, shape=shape, max_side=max_side)], positions=positions
+    )
     sizes = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 48}
     config = TransformerConfig(vocab_size=codec.vocabulary.size, max_length=max_length, **sizes)
     model = Transformer(config)

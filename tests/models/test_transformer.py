@@ -5,6 +5,7 @@ import torch
 
 from tests.models.test_cross_entropy import CODEC, random_batch, tiny_transformer
 from unitok.data.packing import pack
+from unitok.interop.qwen3 import from_transformers
 from unitok.models.attention import attend, attend_plainly, document_mask
 from unitok.models.transformer import Transformer, TransformerConfig
 
@@ -41,23 +42,7 @@ def oracle(*, qk_norm: bool, tie: bool):
 def copy_weights(theirs, *, qk_norm: bool, tie: bool) -> Transformer:
     """Our transformer with their weights."""
     ours = Transformer(TransformerConfig(**SIZES, qk_norm=qk_norm, tie_embeddings=tie))
-    state = {"embedding.weight": theirs.model.embed_tokens.weight, "norm.weight": theirs.model.norm.weight,
-             "unembedding.weight": theirs.lm_head.weight}  # fmt: skip
-    for i, block in enumerate(theirs.model.layers):
-        attention, mlp = block.self_attn, block.mlp
-        projections = (attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight)
-        state[f"blocks.{i}.attention.qkv.weight"] = torch.cat(projections)
-        state[f"blocks.{i}.attention.out.weight"] = attention.o_proj.weight
-        if qk_norm:
-            state[f"blocks.{i}.attention.query_norm.weight"] = attention.q_norm.weight
-            state[f"blocks.{i}.attention.key_norm.weight"] = attention.k_norm.weight
-        state[f"blocks.{i}.attention_norm.weight"] = block.input_layernorm.weight
-        state[f"blocks.{i}.feed_forward_norm.weight"] = block.post_attention_layernorm.weight
-        state[f"blocks.{i}.feed_forward.gate_up.weight"] = torch.cat(
-            (mlp.gate_proj.weight, mlp.up_proj.weight)
-        )
-        state[f"blocks.{i}.feed_forward.down.weight"] = mlp.down_proj.weight
-    ours.load_state_dict(state)
+    ours.load_state_dict(from_transformers(theirs.state_dict()))
     return ours
 
 

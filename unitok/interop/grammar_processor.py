@@ -1,0 +1,74 @@
+"""Keeps a model that was exported from unitok to well-formed documents, in transformers and without unitok.
+
+from grammar_processor import Grammar
+model.generate(ids, logits_processor=[Grammar.from_pretrained(folder)])
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import LogitsProcessor
+
+
+class Grammar(LogitsProcessor):
+    """Leaves each row only the ids that may come next: an image always has exactly its codes.
+
+    Args:
+        grammar: the content of grammar.json.
+        target: name of a modality; a document ends once a segment of it does. None lets the model go on.
+    """
+
+    def __init__(self, grammar: dict, target: str | None = None):
+        self.pad, self.begin, self.end = (grammar[name] for name in ("pad", "document_begin", "document_end"))
+        self.modalities, self.target = grammar["modalities"], target
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, target: str | None = None) -> "Grammar":
+        """The grammar of an exported folder."""
+        return cls(json.loads((Path(folder) / "grammar.json").read_text()), target)
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """Scores [rows, vocabulary] with all other ids at -inf."""
+        masked = torch.full_like(scores, -torch.inf)
+        for row, ids in enumerate(input_ids.tolist()):
+            for start, stop in self.legal(ids):
+                masked[row, start:stop] = scores[row, start:stop]
+        return masked
+
+    def legal(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Ranges of the ids that may follow; padding after a document that is done."""
+        ids = [i for i in ids if i != self.pad]
+        if not ids or ids[-1] == self.end:
+            return [(self.pad, self.pad + 1)] if ids else [(self.begin, self.begin + 1)]
+        place, closed = 1, None
+        while place < len(ids):
+            closed = self._opened_by(ids[place])
+            modality = self.modalities[closed]
+            inside = ids[place + 1 :]
+            if modality["end"] not in inside:
+                return self._inside(modality, inside)
+            place += inside.index(modality["end"]) + 2
+        done = [(self.end, self.end + 1)]
+        if closed is not None and closed == self.target:
+            return done
+        return [(m["begin"], m["begin"] + 1) for m in self.modalities.values()] + done
+
+    def _opened_by(self, token: int) -> str:
+        for name, modality in self.modalities.items():
+            if modality["begin"] == token:
+                return name
+        raise ValueError(f"id {token} begins no segment")
+
+    def _inside(self, modality: dict, inside: Sequence[int]) -> list[tuple[int, int]]:
+        """What may follow in a segment that is not closed."""
+        end = (modality["end"], modality["end"] + 1)
+        if modality["open_ended"]:
+            return [tuple(modality["codes"]), end]
+        header, ranges = modality["header"], modality["cell_ranges"]
+        if header and len(inside) < 2:
+            return [tuple(header)]
+        rows, columns = (i - header[0] + 1 for i in inside[:2]) if header else modality["shape"]
+        count = len(inside) - (2 if header else 0)
+        return [tuple(ranges[count % len(ranges)])] if count < rows * columns * len(ranges) else [end]

@@ -1,0 +1,126 @@
+"""Our transformer's weights and sizes by the names of transformers' Qwen3 and Llama, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from unitok.interop.files import Tensors
+from unitok.models.transformer import TransformerConfig
+
+WHOLE = {
+    "embedding.weight": "model.embed_tokens.weight",
+    "norm.weight": "model.norm.weight",
+    "unembedding.weight": "lm_head.weight",
+}
+OF_BLOCKS = {
+    "attention_norm.weight": "input_layernorm.weight",
+    "attention.out.weight": "self_attn.o_proj.weight",
+    "attention.query_norm.weight": "self_attn.q_norm.weight",
+    "attention.key_norm.weight": "self_attn.k_norm.weight",
+    "feed_forward_norm.weight": "post_attention_layernorm.weight",
+    "feed_forward.down.weight": "mlp.down_proj.weight",
+}
+QUERIES, KEYS, VALUES = (f"self_attn.{part}_proj.weight" for part in "qkv")
+GATE, UP = "mlp.gate_proj.weight", "mlp.up_proj.weight"
+
+
+def to_transformers(tensors: Tensors, config: TransformerConfig) -> Tensors:
+    """Our weights by transformers' names; fused projections are split."""
+    theirs = {name: tensors[ours] for ours, name in WHOLE.items() if ours in tensors}
+    if config.tie_embeddings:
+        theirs.pop(WHOLE["unembedding.weight"], None)
+    rows = [config.heads * config.head_width, *[config.kv_heads * config.head_width] * 2]
+    for layer in range(config.layers):
+        ours, name = f"blocks.{layer}.", f"model.layers.{layer}."
+        theirs |= {name + b: tensors[ours + a] for a, b in OF_BLOCKS.items() if ours + a in tensors}
+        parts = tensors[ours + "attention.qkv.weight"].split(rows)
+        theirs |= {
+            name + part: w.contiguous() for part, w in zip((QUERIES, KEYS, VALUES), parts, strict=True)
+        }
+        gate, up = tensors[ours + "feed_forward.gate_up.weight"].chunk(2)
+        theirs |= {name + GATE: gate.contiguous(), name + UP: up.contiguous()}
+    return theirs
+
+
+def from_transformers(tensors: Tensors) -> Tensors:
+    """Weights of a Qwen3 or Llama model by our names; a tied head is the embedding's matrix.
+
+    Raises:
+        ValueError: a tensor of a layer is missing.
+    """
+    ours = {name: tensors[theirs] for name, theirs in WHOLE.items() if theirs in tensors}
+    ours.setdefault("unembedding.weight", tensors["model.embed_tokens.weight"])
+    layer = 0
+    while f"model.layers.{layer}.input_layernorm.weight" in tensors:
+        name, theirs = f"blocks.{layer}.", f"model.layers.{layer}."
+        ours |= {name + a: tensors[theirs + b] for a, b in OF_BLOCKS.items() if theirs + b in tensors}
+        ours[name + "attention.qkv.weight"] = _joined(tensors, theirs, (QUERIES, KEYS, VALUES))
+        ours[name + "feed_forward.gate_up.weight"] = _joined(tensors, theirs, (GATE, UP))
+        layer += 1
+    return ours
+
+
+def _joined(tensors: Tensors, prefix: str, names: tuple[str, ...]) -> torch.Tensor:
+    missing = [prefix + name for name in names if prefix + name not in tensors]
+    if missing:
+        raise ValueError(f"no tensor {missing[0]}")
+    return torch.cat([tensors[prefix + name] for name in names])
+
+
+def config_of(config: TransformerConfig, **ids: int) -> dict[str, Any]:
+    """config.json of a Qwen3ForCausalLM, of a LlamaForCausalLM without QK-norm; `ids` are eos_token_id, …"""
+    kind = "qwen3" if config.qk_norm else "llama"
+    return {
+        "architectures": ["Qwen3ForCausalLM" if config.qk_norm else "LlamaForCausalLM"],
+        "model_type": kind,
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.width,
+        "intermediate_size": config.hidden,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "num_key_value_heads": config.kv_heads,
+        "head_dim": config.head_width,
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "max_position_embeddings": config.max_length,
+        "rms_norm_eps": config.norm_eps,
+        "rope_theta": config.rope_base,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},
+        "tie_word_embeddings": config.tie_embeddings,
+        "use_cache": True,
+        **ids,
+    }
+
+
+def sizes_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of TransformerSizes in a config.json of the two families.
+
+    Raises:
+        ValueError: it is another family's, or has scaled rotary positions or biases.
+    """
+    kind, rope = (
+        config.get("model_type"),
+        dict(config.get("rope_parameters") or config.get("rope_scaling") or {}),
+    )
+    if kind not in ("qwen3", "llama"):
+        raise ValueError(f"model_type is qwen3 or llama, not {kind!r}")
+    scaled = rope.get("rope_type", "default") != "default"
+    if scaled or config.get("attention_bias") or config.get("mlp_bias"):
+        raise ValueError(
+            f"scaled rotary positions and biases cannot be read: {rope=}, {config.get('attention_bias')=}"
+        )
+    heads = config["num_attention_heads"]
+    return {
+        "width": config["hidden_size"],
+        "layers": config["num_hidden_layers"],
+        "heads": heads,
+        "kv_heads": config.get("num_key_value_heads", heads),
+        "head_width": config.get("head_dim") or config["hidden_size"] // heads,
+        "hidden": config["intermediate_size"],
+        "rope_base": float(rope.get("rope_theta", config.get("rope_theta", 10_000.0))),
+        "norm_eps": config.get("rms_norm_eps", 1e-6),
+        "qk_norm": kind == "qwen3",
+        "tie_embeddings": bool(config.get("tie_word_embeddings")),
+        "max_length": config.get("max_position_embeddings", 2048),
+    }

@@ -1,0 +1,85 @@
+"""A trained model as a folder that transformers, vLLM and their like open. Knows no training."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from unitok.bundle import UniTok
+from unitok.codec import Codec
+from unitok.interop.qwen3 import config_of, to_transformers
+
+PROCESSOR = "grammar_processor.py"
+
+
+def export(model: UniTok, folder: str | Path) -> None:
+    """Write weights and configuration, the text's tokenizer.json, grammar.json and a LogitsProcessor for it.
+
+    Raises:
+        ValueError: positions are a grid, which other engines do not have.
+        FileExistsError: the folder is there and not empty.
+    """
+    codec, folder = model.codec, Path(folder)
+    if codec.positions != "sequential":
+        raise ValueError(
+            f"this model has {codec.positions} positions (time, row, column), which no other engine has; "
+            "train one with data.positions: sequential to export it"
+        )
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is there and not empty")
+    beside = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    words, config = codec.vocabulary, model.model.config
+    ids = {
+        "bos_token_id": words.document_begin,
+        "eos_token_id": words.document_end,
+        "pad_token_id": words.pad,
+    }
+    tensors = {name: tensor.detach().cpu() for name, tensor in model.model.state_dict().items()}
+    save_file(to_transformers(tensors, config), beside / "model.safetensors", metadata={"format": "pt"})
+    _write(
+        beside / "config.json", config_of(config, **ids) | {"dtype": str(model.model.norm.weight.dtype)[6:]}
+    )
+    _write(beside / "generation_config.json", ids)
+    _write(beside / "grammar.json", grammar_of(codec))
+    codec.modalities["text"].save(beside / "tokenizer.json")
+    shutil.copyfile(Path(__file__).with_name(PROCESSOR), beside / PROCESSOR)
+    if folder.exists():
+        folder.rmdir()
+    beside.rename(folder)
+
+
+def grammar_of(codec: Codec) -> dict[str, Any]:
+    """The Cursor's grammar as plain numbers; ranges are [first, one past the last]."""
+    words = codec.vocabulary
+    return {
+        "pad": words.pad,
+        "document_begin": words.document_begin,
+        "document_end": words.document_end,
+        "modalities": {name: _modality(codec, name) for name in codec.modalities},
+    }
+
+
+def _modality(codec: Codec, name: str) -> dict[str, Any]:
+    modality, words = codec.modalities[name], codec.vocabulary
+
+    def ids(codes: range) -> list[int]:
+        found = words.to_range(name, codes)
+        return [found.start, found.stop]
+
+    return {
+        "begin": words.begin(name),
+        "end": words.end(name),
+        "open_ended": modality.open_ended,
+        "codes": ids(range(modality.size)),
+        "cell_ranges": [ids(codes) for codes in modality.cell_ranges],
+        "header": ids(modality.header_codes()) if modality.header_length else [],
+        "shape": None if modality.open_ended or modality.header_length else list(modality.largest_shape),
+    }
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2) + "\n")
