@@ -25,6 +25,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="pixels, where the model allows"
     )
+    parser.add_argument(
+        "--best-of", type=int, default=1, help="draw so many for each picture, keep the best by log p(prompt)"
+    )
     parser.add_argument("--batch-size", type=int, default=32, help="pictures drawn at once")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
     parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
@@ -48,6 +51,7 @@ def main(args: list[str] | None = None) -> None:
         top_k=options.top_k,
         top_p=options.top_p,
         size=tuple(options.size) if options.size else None,
+        best_of=options.best_of,
         batch_size=options.batch_size,
     )
     for path in save_drawings(images, options.prompt, Path(options.out)):

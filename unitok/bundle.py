@@ -18,10 +18,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from unitok import ranking
 from unitok.card import model_card
 from unitok.codec import Codec
 from unitok.document import Codes, Document, Segment
 from unitok.generate import Event, generate, stream
+from unitok.likelihood import Score, scores
 from unitok.modalities.image import ImageModality
 from unitok.modalities.text import TextModality
 from unitok.models.autoencoder import ImageTokenizer
@@ -177,6 +179,7 @@ class UniTok:
         top_p: float | None = None,
         seed: int | Sequence[int] = 0,
         size: tuple[int, int] | None = None,
+        best_of: int = 1,
         batch_size: int = 32,
     ) -> list[Image.Image]:
         """Pictures of the prompts: one flat list, prompt by prompt, `n` of each.
@@ -188,27 +191,34 @@ class UniTok:
             seed: one for all prompts, or one each. The same seed and prompt give the same picture in any
                 batch.
             size: (height, width) in pixels, for models that draw several sizes; None lets the model choose.
+            best_of: drawings made for each one that is returned: that from which the prompt is likeliest.
             batch_size: pictures drawn at once.
         """
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
-        if n < 1:
-            raise ValueError(f"n is 1 or more, not {n}")
+        for name, count in (("n", n), ("best_of", best_of)):
+            if count < 1:
+                raise ValueError(f"{name} is 1 or more, not {count}")
+        copies = n * best_of
         seeds = [seed] * len(prompts) if isinstance(seed, int) else list(seed)
         if len(seeds) != len(prompts):
             raise ValueError(f"{len(prompts)} prompts need one seed or {len(prompts)}, not {len(seeds)}")
         documents = self.generate(
-            [(Segment("text", prompt),) for prompt in prompts for _ in range(n)],
+            [(Segment("text", prompt),) for prompt in prompts for _ in range(copies)],
             target="image",
             guidance_scale=guidance_scale,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
-            seed=[s for s in seeds for _ in range(n)],
-            copies=list(range(n)) * len(prompts),
+            seed=[s for s in seeds for _ in range(copies)],
+            copies=list(range(copies)) * len(prompts),
             size=size,
             batch_size=batch_size,
         )
-        return [document[-1].content for document in documents]
+        drawn = [document[-1].content for document in documents]
+        if best_of == 1:
+            return drawn
+        asked = [prompt for prompt in prompts for _ in range(n)]
+        return ranking.best_of(self, drawn, asked, copies=best_of, batch_size=batch_size)
 
     def caption(
         self,
@@ -228,6 +238,30 @@ class UniTok:
             batch_size=batch_size,
         )
         return [document[-1].content for document in documents]
+
+    def score(self, documents: Sequence[Document], *, of: int = -1, batch_size: int = 32) -> list[Score]:
+        """log p(segment | the rest before it) of each document, in nats, and the number of its ids.
+
+        Args:
+            documents: of one segment or more.
+            of: which segment; it is moved behind the others.
+            batch_size: documents at once.
+        """
+        known = self.codec.encode_many(documents)
+        return scores(self.model, self.codec, known, of=of, batch_size=batch_size)
+
+    def classify(
+        self, images: Image.Image | Sequence[Image.Image], labels: Sequence[str], **settings
+    ) -> list[dict[str, float]]:
+        """Each label's probability among the labels, for each picture; `settings` as of ranking.classify."""
+        images = [images] if isinstance(images, Image.Image) else list(images)
+        return ranking.classify(self, images, labels, **settings)
+
+    def rank(
+        self, images: Sequence[Image.Image], text: str, *, batch_size: int = 32
+    ) -> list[tuple[int, float]]:
+        """Numbers of the pictures with log p(text | picture), the likeliest first."""
+        return ranking.rank(self, images, text, batch_size=batch_size)
 
     def generate(
         self,

@@ -1,0 +1,117 @@
+"""The same tokenizer with and without an adversary: are all losses finite, is the game even, is it sharper?
+
+python benchmarks/adversarial.py [--data DIR ...] [--steps 400] [--out FILE.png] [--json FILE]
+
+DIR are folders of WebDataset shards; without one, scenes of three objects are rendered. The picture shows
+input, without and with in a row each.
+"""
+
+import argparse
+import tempfile
+
+import torch
+from compare import Row, finish
+from jaxtyping import Float
+from lightning.pytorch import Callback
+from quantizers import sources
+from torch import Tensor
+from torchvision.utils import make_grid, save_image
+
+from unitok.data.modules import ImageData
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.terms import MultiScaleGradients
+from unitok.models.vector import EMACodebook
+from unitok.models.vqgan import VQGAN
+from unitok.training.adversary import AdversaryConfig
+from unitok.training.cli import RunFolder
+from unitok.training.tokenizer import TokenizerTraining
+
+SHOWN = 8
+
+
+class Curves(Callback):
+    """Keeps the loss of every batch and the discriminator's accuracy."""
+
+    def __init__(self):
+        self.losses: list[float] = []
+        self.accuracy: list[float] = []
+
+    def on_train_batch_end(self, trainer, module, outputs, *rest):
+        self.losses.append(float(outputs["loss"]) if outputs else float("nan"))
+        if "adversary/accuracy" in trainer.logged_metrics:
+            self.accuracy.append(float(trainer.logged_metrics["adversary/accuracy"]))
+
+
+def trained(
+    data: ImageData, *, steps: int, adversary: AdversaryConfig | None
+) -> tuple[ImageTokenizer, Curves]:
+    """A small VQGAN after some steps, always from the same start."""
+    torch.manual_seed(0)
+    sizes = VQGAN(channels=32, multipliers=(1, 2, 2, 4), blocks=1, attention_levels=(), z_channels=64)
+    module = TokenizerTraining(
+        ImageTokenizerConfig(sizes, EMACodebook(512, 16, decay=0.95, revive_below=0.1)),
+        optimizer="adamw", lr=1e-3, schedule="constant", terms=[MultiScaleGradients(0.3)],
+        adversary=adversary,
+    )  # fmt: skip
+    curves = Curves()
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = RunFolder(
+            default_root_dir=folder, export="image_tokenizer", max_steps=steps, max_epochs=-1,
+            accelerator="cpu", precision="bf16-mixed", limit_val_batches=0, enable_progress_bar=False,
+            enable_model_summary=False, use_distributed_sampler=False, log_every_n_steps=1,
+            callbacks=[curves],
+        )  # fmt: skip
+        trainer.fit(module, data)
+    return module.result.eval(), curves
+
+
+def sharpness(images: Float[Tensor, "b 3 h w"]) -> float:
+    """Mean size of the differences between neighbouring pixels."""
+    return float(images.diff(dim=2).abs().mean() + images.diff(dim=3).abs().mean())
+
+
+def measure(data: ImageData, *, steps: int, out: str) -> list[Row]:
+    """Train both, compare, write the picture."""
+    game = AdversaryConfig(weight=0.5, learns_from=steps // 4, counts_from=steps // 3, channels=32, lr=5e-4)
+    plain, _ = trained(data, steps=steps, adversary=None)
+    sharp, curves = trained(data, steps=steps, adversary=game)
+    data.setup("validate")
+    images = next(iter(data.val_dataloader()))[:SHOWN]
+    with torch.no_grad():
+        rows = [images, *(t.decode(t.encode(images).codes) for t in (plain, sharp))]
+    save_image(make_grid(torch.cat(rows) / 2 + 0.5, nrow=SHOWN), out)
+    even = sum(0.55 <= a <= 0.95 for a in curves.accuracy) / max(1, len(curves.accuracy))
+    finite = sum(map(torch.isfinite, map(torch.tensor, curves.losses)))
+    ratio = sharpness(rows[2]) / sharpness(rows[1])
+    return [
+        Row(
+            "finite losses",
+            float(finite),
+            "batches",
+            None,
+            float(len(curves.losses)),
+            finite == len(curves.losses),
+        ),
+        Row("accuracy within .55 and .95", even, "of the steps", None, 0.5, even > 0.5),
+        Row("sharpness with / without", sharpness(rows[2]), "", ratio, 1.0, ratio > 1, f"see {out}"),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", nargs="*", default=[], metavar="DIR", help="folders of shards")
+    parser.add_argument("--steps", type=int, default=400, help="of training, each (default 400)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
+    parser.add_argument("--out", default="adversarial.png", help="picture to write (default adversarial.png)")
+    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    train, val = sources(options.data)
+    data = ImageData(train=train, val=val, size=(64, 64), batch_size=16)
+    finish(measure(data, steps=options.steps, out=options.out), options.json)
+
+
+if __name__ == "__main__":
+    main()

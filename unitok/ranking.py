@@ -1,0 +1,69 @@
+"""Choices by likelihood: which label, which picture, which drawing. Knows a model's public calls alone."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from unitok.document import Segment
+
+if TYPE_CHECKING:
+    from unitok.bundle import UniTok
+
+TEMPLATES = ("{}",)
+
+
+def classify(
+    model: "UniTok",
+    images: Sequence[Image.Image],
+    labels: Sequence[str],
+    *,
+    templates: Sequence[str] = TEMPLATES,
+    per_id: bool = False,
+    batch_size: int = 32,
+) -> list[dict[str, float]]:
+    """Each label's probability among the labels, for each picture: softmax of log p(label | picture).
+
+    Args:
+        model: who judges.
+        images: pictures.
+        labels: as the model would write them, two or more.
+        templates: texts with {} for the label; their log-likelihoods are averaged (prompt ensemble).
+        per_id: of each text's mean per id, so that long labels have no handicap.
+        batch_size: texts judged at once.
+    """
+    if len(set(labels)) < 2 or len(set(labels)) != len(labels):
+        raise ValueError(f"labels are two or more different texts, not {list(labels)}")
+    wrong = [template for template in templates if "{}" not in template]
+    if wrong or not templates:
+        raise ValueError(f"a template has {{}} for the label, not {wrong}")
+    texts = [template.replace("{}", label) for label in labels for template in templates]
+    pairs = [(Segment("image", image), Segment("text", text)) for image in images for text in texts]
+    found = model.score(pairs, batch_size=batch_size)
+    values = np.array([score.per_id if per_id else score.log_probability for score in found])
+    means = values.reshape(len(images), len(labels), len(templates)).mean(axis=2)
+    shares = np.exp(means - means.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    return [dict(zip(labels, row.tolist(), strict=True)) for row in shares]
+
+
+def rank(
+    model: "UniTok", images: Sequence[Image.Image], text: str, *, batch_size: int = 32
+) -> list[tuple[int, float]]:
+    """Numbers of the pictures with log p(text | picture), the likeliest first."""
+    pairs = [(Segment("image", image), Segment("text", text)) for image in images]
+    found = [score.log_probability for score in model.score(pairs, batch_size=batch_size)]
+    return sorted(enumerate(found), key=lambda pair: -pair[1])
+
+
+def best_of(
+    model: "UniTok", drawn: Sequence[Image.Image], prompts: Sequence[str], *, copies: int, batch_size: int
+) -> list[Image.Image]:
+    """Of every `copies` drawings of a prompt the one from which the prompt is likeliest."""
+    pairs = [
+        (Segment("image", image), Segment("text", prompts[i // copies])) for i, image in enumerate(drawn)
+    ]
+    found = [score.log_probability for score in model.score(pairs, batch_size=batch_size)]
+    chosen = np.array(found).reshape(-1, copies).argmax(axis=1)
+    return [drawn[row * copies + int(copy)] for row, copy in enumerate(chosen)]
