@@ -16,11 +16,11 @@ SIZES = dict(
 )
 
 
-def oracle(*, qk_norm: bool, tie: bool):
+def oracle(*, qk_norm: bool, tie: bool, vocab_size: int = 61):
     """A tiny random transformers model of our sizes."""
     name = "Qwen3" if qk_norm else "Llama"
     config = getattr(transformers, f"{name}Config")(
-        vocab_size=61,
+        vocab_size=vocab_size,
         hidden_size=48,
         intermediate_size=80,
         num_hidden_layers=3,

@@ -8,10 +8,12 @@ import torch
 from lightning.pytorch import Callback
 
 from tests.models.test_cross_entropy import CODEC
+from tests.models.test_transformer import oracle
 from tests.worlds import random_codes
 from train.transformer import main
 from unitok.bundle import UniTok
 from unitok.data.packing import pack
+from unitok.modalities.text import train_bpe
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.patch import Patch
@@ -122,6 +124,50 @@ def test_a_run_whose_gradients_are_never_finite_stops_with_one_line(train, monke
     with pytest.raises(SystemExit) as stop:
         train("hopeless", "--model.max_bad_batches", "3")
     assert stop.value.code != 0 and "3 batches in a row" in capsys.readouterr().err
+
+
+def test_recomputed_blocks_change_no_loss(train):
+    _, plain = train("plain", steps=3)
+    _, again = train("again", "--model.recompute", "true", steps=3)
+    assert again == plain
+
+
+def test_averaged_weights_are_exported_and_resumed_exactly(train, tmp_path):
+    steady = ("--model.ema_decay", "0.7", "--model.schedule", "constant")
+    whole, _ = train("whole", *steady)
+    train("parts", *steady, steps=3)
+    parts, _ = train("parts", *steady, "--ckpt_path", "last")
+    exported = UniTok.from_pretrained(tmp_path / "whole/model").model.state_dict()
+    for name, tensor in whole.model.averaged.module.state_dict().items():
+        assert torch.equal(tensor, parts.model.averaged.module.state_dict()[name])
+        assert torch.equal(tensor, exported[name])
+    assert not torch.equal(whole.model.model.norm.weight, whole.model.averaged.module.norm.weight)
+
+
+def test_a_language_model_is_grafted_and_held_while_asked(train, tmp_path):
+    pytest.importorskip("transformers")
+    theirs = oracle(qk_norm=True, tie=False, vocab_size=300)
+    theirs.save_pretrained(tmp_path / "lm")
+    train_bpe(["a small red circle"] * 3, size=270).save(str(tmp_path / "lm/tokenizer.json"))
+    graft = (
+        "--model.init_from", str(tmp_path / "lm"), "--data.text_tokenizer", str(tmp_path / "lm/tokenizer.json"),
+        "--model.freeze_steps", "2", "--model.schedule", "constant", "--trainer.val_check_interval", "2",
+    )  # fmt: skip
+    held, _ = train("held", *graft, steps=2)
+    known, model = held.model.codec.modalities["text"].size, held.model.model
+    assert torch.equal(model.embedding.weight[:known], theirs.model.embed_tokens.weight[:known])
+    assert torch.equal(model.blocks[0].feed_forward.down.weight, theirs.model.layers[0].mlp.down_proj.weight)
+    assert model.embedding.weight[known:].std(dim=0).max() > 0
+    freed, _ = train("freed", *graft, steps=4)
+    assert not torch.equal(
+        freed.model.model.blocks[0].feed_forward.down.weight, theirs.model.layers[0].mlp.down_proj.weight
+    )
+
+
+def test_the_share_of_the_machines_peak_is_logged(train):
+    cli, _ = train("run", "--model.peak_tflops", "0.5", steps=2)
+    logged = cli.trainer.logged_metrics
+    assert logged["mfu"] == pytest.approx(float(logged["tflops"]) / 0.5)
 
 
 @pytest.mark.slow

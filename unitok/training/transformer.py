@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int64
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.distributed import ReduceOp, all_reduce
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unitok.bundle import UniTok
 from unitok.codec import Codec
@@ -18,8 +19,14 @@ from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.sampling import Sampling
 from unitok.training.compilation import compile_blocks
-from unitok.training.initialise import start_from_features
+from unitok.training.initialise import (
+    NewHead,
+    language_model_sizes,
+    start_from_features,
+    start_from_language_model,
+)
 from unitok.training.optimizers import Name, build_optimizer
+from unitok.training.recomputation import recompute_blocks
 from unitok.training.schedule import Kind, learning_rate, progress
 from unitok.vocabulary import Vocabulary
 
@@ -48,7 +55,14 @@ class TransformerTraining(LightningModule):
             follows another segment, so that it leans on that rather than on one word for the next. A
             document's first segment stays whole: a prompt with holes asks for other pictures.
         hide_image: the same share for image codes.
+        init_from: transformers folder of a Qwen3 or Llama model to start from; its sizes replace those of
+            `model` but for max_length, and data.text_tokenizer must be its tokenizer.json.
+        new_head: where the head's rows of new ids start then: "mean" of the old ones, or "zero".
+        freeze_steps: steps in which only the rows of new ids are trained.
+        ema_decay: of an average of the weights that is validated and exported in their place; 0 for none.
+        recompute: compute blocks again for their gradients, for less memory.
         compile: compile the blocks by torch.compile; where that does not work, one line says so.
+        peak_tflops: of the machine, for the log's share of it that is used (mfu); 0 leaves it out.
         max_bad_batches: stop after this many batches in a row without a finite gradient.
         sampling: settings, per modality, that the exported model uses when a call names none.
         example_prompts: prompts that the exported model knows.
@@ -72,7 +86,13 @@ class TransformerTraining(LightningModule):
         code_scale: float = 0.3,
         hide_text: float = 0.0,
         hide_image: float = 0.0,
+        init_from: str | None = None,
+        new_head: NewHead = "mean",
+        freeze_steps: int = 0,
+        ema_decay: float = 0.0,
+        recompute: bool = False,
         compile: bool = False,
+        peak_tflops: float = 0.0,
         max_bad_batches: int = 20,
         sampling: dict[str, Sampling] | None = None,
         example_prompts: Sequence[str] = (),
@@ -84,6 +104,10 @@ class TransformerTraining(LightningModule):
         self.weights = {"text": text_weight, "image": image_weight}
         self.code_scale, self.hidden_shares = code_scale, {"text": hide_text, "image": hide_image}
         self.z_loss, self.compile_model, self.max_bad_batches = z_loss, compile, max_bad_batches
+        self.init_from, self.new_head, self.freeze_steps = init_from, new_head, freeze_steps
+        self.ema_decay, self.recompute, self.peak_tflops = ema_decay, recompute, peak_tflops
+        self.averaged: AveragedModel | None = None
+        self.averaged_steps = 0
         self.sampling, self.example_prompts = sampling, list(example_prompts)
         self.model: Transformer | None = None
         self.bad_batches = self.skipped = 0
@@ -99,12 +123,25 @@ class TransformerTraining(LightningModule):
     def configure_model(self) -> None:
         if self.model is not None:
             return
-        self.model = Transformer(
-            TransformerConfig(vocab_size=self.codec.vocabulary.size, **asdict(self.sizes))
-        )
-        start_from_features(self.model, self.codec, scale=self.code_scale)
+        sizes, scale = self.sizes, self.code_scale
+        if self.init_from is not None:
+            sizes = language_model_sizes(self.init_from, max_length=sizes.max_length)
+        self.model = Transformer(TransformerConfig(vocab_size=self.codec.vocabulary.size, **asdict(sizes)))
+        if self.init_from is not None:
+            scale = start_from_language_model(self.model, self.codec, self.init_from, new_head=self.new_head)
+        start_from_features(self.model, self.codec, scale=scale)
+        if self.ema_decay:  # before the blocks' forward is replaced, which a copy would share
+            self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))
+            self.averaged.requires_grad_(False)
         if self.compile_model:
             compile_blocks(self.model.blocks, device=self.device)
+        if self.recompute:
+            recompute_blocks(self.model.blocks)
+
+    @property
+    def result(self) -> Transformer:
+        """The transformer that is validated and exported."""
+        return self.model if self.averaged is None else self.averaged.module
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return build_optimizer(
@@ -149,9 +186,10 @@ class TransformerTraining(LightningModule):
 
     def sums(self, batch: Batch) -> LossSums:
         """The loss of a batch, as sums."""
-        hidden = self.model(batch.ids, batch.positions, document=batch.document)
+        model = self.model if self.training else self.result
+        hidden = model(batch.ids, batch.positions, document=batch.document)
         return grouped_cross_entropy(
-            self.model.head,
+            model.head,
             hidden,
             batch.targets,
             self.codec.groups,
@@ -164,6 +202,8 @@ class TransformerTraining(LightningModule):
     ) -> None:
         """Divide the gradients by the global batch's weight and clip them; drop those that are not finite."""
         weight, self.weight = self._over_ranks(torch.as_tensor(self.weight)), 0.0
+        if self.global_step < self.freeze_steps:
+            self._hold_old_rows()
         gradients = [w.grad for w in self.model.parameters() if w.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients) / weight
         if torch.isfinite(norm):
@@ -173,6 +213,20 @@ class TransformerTraining(LightningModule):
             self._skip(norm)
         if self._logs:
             self.log("gradient_norm", norm)
+
+    def _hold_old_rows(self) -> None:
+        """Leave a gradient to the rows of new ids alone."""
+        known = self.codec.modalities["text"].size
+        for name, parameter in self.model.named_parameters():
+            if name in ("embedding.weight", "unembedding.weight"):
+                parameter.grad[:known] = 0
+            else:
+                parameter.grad = None
+
+    def on_train_batch_end(self, *rest) -> None:
+        if self.averaged is not None and self.global_step != self.averaged_steps:
+            self.averaged.update_parameters(self.model)
+        self.averaged_steps = self.global_step
 
     def _skip(self, norm: Tensor) -> None:
         for parameter in self.model.parameters():
@@ -201,7 +255,12 @@ class TransformerTraining(LightningModule):
             self.log(f"loss/{name}", mean, prog_bar=name != "structure")
             self.log(f"perplexity/{name}", mean.exp())
         now = time.perf_counter()
-        self.log("tokens_per_second", float(self.tokens) / (now - self.clock), prog_bar=True)
+        speed = float(self.tokens) / (now - self.clock)
+        tflops = 6e-12 * speed * sum(weight.numel() for weight in self.model.blocks.parameters())
+        self.log("tokens_per_second", speed, prog_bar=True)
+        self.log("tflops", tflops)
+        if self.peak_tflops:
+            self.log("mfu", tflops / self.peak_tflops)
         self.log("lr", self.optimizers().param_groups[-1]["lr"])
         self.log("skipped_batches", float(self.skipped))
         self.clock, self.tokens = now, 0
@@ -241,7 +300,7 @@ class TransformerTraining(LightningModule):
 
     def bundle(self) -> UniTok:
         """The model with its codec, for use while it is trained."""
-        return UniTok(self.model, self.codec, sampling=self.sampling, example_prompts=self.example_prompts)
+        return UniTok(self.result, self.codec, sampling=self.sampling, example_prompts=self.example_prompts)
 
     def export(self, directory: str) -> None:
         """Write the model's folder."""
