@@ -150,7 +150,8 @@ def test_a_language_model_is_grafted_and_held_while_asked(train, tmp_path):
     theirs.save_pretrained(tmp_path / "lm")
     train_bpe(["a small red circle"] * 3, size=270).save(str(tmp_path / "lm/tokenizer.json"))
     graft = (
-        "--model.init_from", str(tmp_path / "lm"), "--data.text_tokenizer", str(tmp_path / "lm/tokenizer.json"),
+        "--model.init_from", str(tmp_path / "lm"),
+        "--data.text_tokenizer", str(tmp_path / "lm/tokenizer.json"),
         "--model.freeze_steps", "2", "--model.schedule", "constant", "--trainer.val_check_interval", "2",
     )  # fmt: skip
     held, _ = train("held", *graft, steps=2)
