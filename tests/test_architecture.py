@@ -17,7 +17,7 @@ LAYERS = [
     ["unitok.codec"],
     ["unitok.sampling"],
     ["unitok.generate", "unitok.likelihood"],
-    ["unitok.card", "unitok.pictures", "unitok.ranking", "unitok.terminal"],
+    ["unitok.card", "unitok.pictures", "unitok.ranking", "unitok.editing", "unitok.terminal"],
     ["unitok.bundle"],
     ["unitok.interop"],
     ["unitok.data", "unitok.chat"],

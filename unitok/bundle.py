@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from unitok import ranking
+from unitok import editing, ranking
 from unitok.card import model_card
 from unitok.codec import Codec
 from unitok.document import Codes, Document, Segment
@@ -194,7 +194,7 @@ class UniTok:
             best_of: drawings made for each one that is returned: that from which the prompt is likeliest.
             batch_size: pictures drawn at once.
         """
-        prompts = [prompts] if isinstance(prompts, str) else list(prompts)
+        prompts = _several(prompts)
         for name, count in (("n", n), ("best_of", best_of)):
             if count < 1:
                 raise ValueError(f"{name} is 1 or more, not {count}")
@@ -220,6 +220,22 @@ class UniTok:
         asked = [prompt for prompt in prompts for _ in range(n)]
         return ranking.best_of(self, drawn, asked, copies=best_of, batch_size=batch_size)
 
+    def inpaint(
+        self,
+        images: Image.Image | Sequence[Image.Image],
+        masks: Image.Image | Sequence[Image.Image],
+        prompts: str | Sequence[str],
+        **settings,
+    ) -> list[Image.Image]:
+        """Pictures redrawn where their masks are white; `settings` as of editing.inpaint."""
+        return editing.inpaint(self, _several(images), _several(masks), _several(prompts), **settings)
+
+    def vary(
+        self, images: Image.Image | Sequence[Image.Image], prompts: str | Sequence[str], **settings
+    ) -> list[Image.Image]:
+        """Variations of pictures; a share `keep` of the cells stays; `settings` as of editing.vary."""
+        return editing.vary(self, _several(images), _several(prompts), **settings)
+
     def caption(
         self,
         images: Image.Image | Sequence[Image.Image],
@@ -228,7 +244,7 @@ class UniTok:
         batch_size: int = 32,
     ) -> list[str]:
         """The most likely caption of each picture, id by id; pictures are resized to the model's size."""
-        images = [images] if isinstance(images, Image.Image) else list(images)
+        images = _several(images)
         documents = self.generate(
             [(Segment("image", image),) for image in images],
             target="text",
@@ -254,7 +270,7 @@ class UniTok:
         self, images: Image.Image | Sequence[Image.Image], labels: Sequence[str], **settings
     ) -> list[dict[str, float]]:
         """Each label's probability among the labels, for each picture; `settings` as of ranking.classify."""
-        images = [images] if isinstance(images, Image.Image) else list(images)
+        images = _several(images)
         return ranking.classify(self, images, labels, **settings)
 
     def rank(
@@ -289,7 +305,7 @@ class UniTok:
             self.codec,
             known,
             target=target,
-            sampling=self._sampling(settings),
+            sampling=self.settings_of(settings),
             seed=seed,
             copies=copies,
             shapes=self._shapes(size),
@@ -316,7 +332,7 @@ class UniTok:
             self.codec,
             [self.codec.encode(document)],
             target=target,
-            sampling=self._sampling(settings),
+            sampling=self.settings_of(settings),
             seed=seed,
             shapes=self._shapes(size),
             max_segments=max_segments,
@@ -359,7 +375,8 @@ class UniTok:
         shape = codes.shape[0], codes.shape[1] // len(self.codec.modalities["image"].cell_ranges)
         return self.codec.decode([Codes("image", codes.flatten(), shape)])[0].content
 
-    def _sampling(self, settings: Mapping[str, float | None]) -> dict[str, Sampling]:
+    def settings_of(self, settings: Mapping[str, float | None]) -> dict[str, Sampling]:
+        """Sampling by modality: the model's own defaults but for these fields; None keeps the default."""
         given = {name: value for name, value in settings.items() if value is not None}
         unknown = set(given) - set(Sampling.__dataclass_fields__)
         if unknown:
@@ -377,6 +394,11 @@ class UniTok:
         shape = (size[0] // cell, size[1] // cell)
         image.header(shape)  # refuses what the model cannot draw
         return {"image": shape}
+
+
+def _several(values):
+    """A list of one, or of what is given."""
+    return [values] if isinstance(values, str | Image.Image) else list(values)
 
 
 def pick_device(device: str) -> torch.device:

@@ -33,6 +33,7 @@ class Row:
     cursors: list[Cursor]
     counter: int
     limit: int
+    fixed: Sequence[int] = ()
     ids: list[int] = field(default_factory=list)
 
     @property
@@ -41,7 +42,10 @@ class Row:
         return self.cursors[0].open is None
 
     def legal(self, end: int) -> Legal:
-        """Ids that may come next; only `end` once an open-ended segment has `limit` ids."""
+        """Ids that may come next; the fixed one of this place, or `end` once a text has `limit` ids."""
+        place = len(self.ids)
+        if place < len(self.fixed) and self.fixed[place] >= 0:
+            return (self.fixed[place],)
         legal = self.cursors[0].legal
         return (end,) if len(self.ids) >= self.limit and end in legal else legal
 
@@ -65,6 +69,7 @@ def fill(
     sampling: Sampling,
     keys: Sequence[int],
     shapes: Shapes | None = None,
+    fixed: Sequence[Sequence[int]] | None = None,
 ) -> Iterator[list[Row]]:
     """Write one segment of modality `target` after each prompt; yields, after every step, rows with a new id.
 
@@ -83,6 +88,7 @@ def fill(
             cursors=[_walked(codec, tokens, shapes) for tokens in starts],
             counter=len(starts[0]),
             limit=min(sampling.max_new_tokens, model.config.max_length - len(starts[0]) - 1),
+            fixed=fixed[i] if fixed else (),
         )
         for i, (key, *starts) in enumerate(zip(keys, *branches, strict=True))
     ]
@@ -197,6 +203,14 @@ def _sample(
     ).tolist()
 
 
+def _fixed_ids(codec: Codec, codes: Codes) -> list[int]:
+    """Ids of a segment whose codes are partly known: its header's, and -1 where a code is free."""
+    words, name = codec.vocabulary, codes.modality
+    header = torch.tensor(codec.modalities[name].header(codes.shape), dtype=torch.long)
+    known = words.to_ids(name, codes.codes.clamp(min=0)).masked_fill(codes.codes < 0, -1)
+    return [*words.to_ids(name, header).tolist(), *known.tolist()]
+
+
 def _codes(codec: Codec, row: Row) -> Codes:
     """The finished segment of a row."""
     words = codec.vocabulary
@@ -248,6 +262,7 @@ class _Writer:
     codec: Codec
     sampling: Mapping[str, Sampling]
     shapes: Shapes | None
+    fixed: Sequence[Codes] | None = None
 
     def write(
         self,
@@ -291,6 +306,7 @@ class _Writer:
             keys=[keys[i] for i in places],
             sampling=self.sampling[name],
             shapes=self.shapes,
+            fixed=[_fixed_ids(self.codec, self.fixed[i]) for i in places] if self.fixed else None,
         )
         for row in (row for step in steps for row in step):
             place = places[row.index]
@@ -310,6 +326,7 @@ def stream(
     seed: Sequence[int] | int = 0,
     copies: Sequence[int] | None = None,
     shapes: Shapes | None = None,
+    fixed: Sequence[Codes] | None = None,
     batch_size: int = 32,
     max_segments: int = 8,
 ) -> Iterator[Event]:
@@ -322,6 +339,7 @@ def stream(
         seed: one for all prompts, or one each.
         copies: which copy of its prompt each row is (0, 1, …), so that equal prompts get different noise.
         shapes: forced (rows, columns) of modalities that have a choice.
+        fixed: what is known of each new segment of `target`: its codes, -1 where the model writes them.
         batch_size: rows decoded at once.
 
     Raises:
@@ -338,7 +356,11 @@ def stream(
         raise ValueError(f"unknown target {target!r}; this model writes {', '.join(codec.modalities)}")
     if batch_size < 1:
         raise ValueError(f"batch_size is 1 or more, not {batch_size}")
-    writer = _Writer(model, codec, per_modality, shapes)
+    if fixed is not None and (len(fixed) != len(prompts) or {codes.modality for codes in fixed} != {target}):
+        raise ValueError(
+            f"{len(prompts)} prompts need as many partly known segments of their target {target!r}"
+        )
+    writer = _Writer(model, codec, per_modality, shapes, fixed)
     noise = dict(enumerate(zip(seeds, copies, strict=True)))
     for start in range(0, len(prompts), batch_size):
         documents = {i: list(prompts[i]) for i in range(start, min(start + batch_size, len(prompts)))}

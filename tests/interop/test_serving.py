@@ -84,7 +84,7 @@ def test_greedy_continuations_are_the_same(pair, target):
 def written_by(model: UniTok, known, *, target, **settings):
     """Documents of codes that our own loop writes."""
     return generate(
-        model.model, model.codec, known, target=target, sampling=model._sampling(settings), seed=0
+        model.model, model.codec, known, target=target, sampling=model.settings_of(settings), seed=0
     )
 
 

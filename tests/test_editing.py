@@ -1,0 +1,133 @@
+"""Known codes stay as they are, the hole is drawn anew, and the rest of the pixels is the picture's own."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sample import edit
+from tests.models_for_tests import tiny_model
+from unitok.document import Segment
+from unitok.editing import free_cells
+from unitok.generate import generate
+from unitok.likelihood import scores
+from unitok.models.vector import EMACodebook, ResidualCodebooks
+
+MODELS = {
+    "one size": {"shape": (2, 3)},
+    "any size": {"shape": None},
+    "residual": {"shape": (2, 3), "quantizer": ResidualCodebooks(EMACodebook(16), depth=2)},
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request):
+    return tiny_model(**MODELS[request.param])
+
+
+def picture(seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (8, 12, 3), np.uint8))
+
+
+def hole(*cells: tuple[int, int]) -> Image.Image:
+    """A mask with one white pixel in each of these cells of 4 x 4 pixels."""
+    mask = Image.new("L", (12, 8))
+    for row, column in cells:
+        mask.putpixel((column * 4 + 1, row * 4 + 2), 255)
+    return mask
+
+
+def test_a_cell_is_free_where_one_of_its_pixels_is_white():
+    assert free_cells(hole((0, 1), (1, 2)), 4).tolist() == [[False, True, False], [False, False, True]]
+
+
+def test_known_codes_stay_and_free_ones_change(model, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        "unitok.editing.generate", lambda *a, **k: written.extend(generate(*a, **k)) or written
+    )
+    model.inpaint(
+        [picture()] * 2, [hole((0, 1)), hole((1, 0), (1, 1))], ["a", "b"], n=8, seed=1, temperature=4.0
+    )
+    depth = model.codec.modalities["image"].tokenizer.depth
+    before = model.codec.encode((Segment("image", picture()),))[0].codes.view(6, depth)
+    drawn = torch.stack([codes[-1].codes.view(6, depth) for codes in written]).view(2, 8, 6, depth)
+    for i, free in enumerate(([1], [3, 4])):
+        kept = [cell for cell in range(6) if cell not in free]
+        assert (drawn[i][:, kept] == before[kept]).all()
+        assert (drawn[i][:, free] != before[free]).any()
+        assert len(drawn[i][:, free].flatten(1).unique(dim=0)) > 1, "the copies differ"
+
+
+def test_pixels_outside_the_mask_are_the_pictures_own(model):
+    mask = hole((0, 1))
+    (drawn,) = model.inpaint(picture(), mask, "a")
+    outside = np.asarray(mask) == 0
+    assert (np.asarray(drawn)[outside] == np.asarray(picture())[outside]).all()
+    (codes,) = model.inpaint(picture(), mask, "a", paste=False)
+    assert (np.asarray(codes)[outside] != np.asarray(picture())[outside]).any()
+
+
+def test_the_result_does_not_depend_on_the_batch(model):
+    images, masks, prompts = [picture(1), picture(2)], [hole((0, 0)), hole((1, 1))], ["a", "b"]
+    whole = model.inpaint(images, masks, prompts, n=2, seed=5, temperature=1.0)
+    single = [
+        drawn
+        for i in range(2)
+        for drawn in model.inpaint(
+            images[i], masks[i], prompts[i], n=2, seed=5, temperature=1.0, batch_size=1
+        )
+    ]
+    assert [image.tobytes() for image in whole] == [image.tobytes() for image in single]
+
+
+def test_the_best_of_several_is_the_likeliest_with_what_stays(model, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        "unitok.editing.generate", lambda *a, **k: written.extend(generate(*a, **k)) or written
+    )
+    (best,) = model.inpaint(picture(), hole((0, 0)), "a", best_of=6, temperature=1.0, paste=False)
+    found = [score.log_probability for score in scores(model.model, model.codec, written)]
+    likeliest = model.codec.decode(written[int(np.argmax(found))])[-1].content
+    assert best.tobytes() == likeliest.tobytes()
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(0.0, 0), (0.5, None), (0.99, 5)])
+def test_a_variation_keeps_about_its_share_and_changes_a_cell_at_least(model, keep, kept, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "unitok.editing.generate", lambda *a, **k: seen.extend(k["fixed"]) or generate(*a, **k)
+    )
+    model.vary(picture(), "a", keep=keep, n=1, seed=3)
+    depth = model.codec.modalities["image"].tokenizer.depth
+    number = int((seen[0].codes >= 0).sum()) // depth
+    assert number == kept if kept is not None else 0 < number < 6
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda m: m.inpaint(picture(), hole(), "a"), "black everywhere"),
+        (lambda m: m.inpaint(picture(), Image.new("L", (5, 5), 255), "a"), "the mask has \\(5, 5\\) pixels"),
+        (lambda m: m.inpaint([picture()], [hole((0, 0))], ["a", "b"]), "not as many"),
+        (lambda m: m.inpaint(picture(), hole((0, 0)), "a", n=0), "n is 1 or more"),
+        (lambda m: m.vary(picture(), "a", keep=1.0), "keep is a share"),
+        (lambda m: m.inpaint(picture(), hole((0, 0)), "a", colour=3), "unknown setting colour"),
+    ],
+)
+def test_what_cannot_be_edited_is_named(model, call, named):
+    with pytest.raises(ValueError, match=named):
+        call(model)
+
+
+def test_the_script_writes_pictures(tmp_path, capsys):
+    tiny_model().save_pretrained(tmp_path / "model")
+    picture().save(tmp_path / "a.png")
+    hole((0, 0)).save(tmp_path / "hole.png")
+    given = ["--image", str(tmp_path / "a.png"), "--model", str(tmp_path / "model"), "--prompt", "a"]
+    edit.main([*given, "--mask", str(tmp_path / "hole.png"), "--n", "2", "--out", str(tmp_path / "out")])
+    edit.main([*given, "--keep", "0.5", "--out", str(tmp_path / "varied")])
+    assert len(list((tmp_path / "out").glob("*.png"))) == 3
+    with pytest.raises(SystemExit):
+        edit.main(given)
+    assert "either --mask FILE or --keep SHARE" in capsys.readouterr().err
