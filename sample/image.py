@@ -17,6 +17,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--n", type=int, default=1, help="pictures of each prompt")
     parser.add_argument("--seed", type=int, default=0, help="the same seed and prompt give the same picture")
     parser.add_argument("--guidance-scale", type=float, help="1 is none; the model's default if absent")
+    parser.add_argument("--negative", help="what guidance leads away from")
     parser.add_argument("--temperature", type=float, help="0 is greedy; the model's default if absent")
     parser.add_argument("--top-k", type=int, help="draw among the k likeliest codes only")
     parser.add_argument(
@@ -52,6 +53,7 @@ def main(args: list[str] | None = None) -> None:
         top_p=options.top_p,
         size=tuple(options.size) if options.size else None,
         best_of=options.best_of,
+        negative=options.negative,
         batch_size=options.batch_size,
     )
     for path in save_drawings(images, options.prompt, Path(options.out)):

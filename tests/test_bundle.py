@@ -166,3 +166,24 @@ def test_a_changed_file_is_found_by_its_checksum(folder, tmp_path):
 def test_devices_and_dtypes_that_are_not_there_are_named(folder, options):
     with pytest.raises(ValueError, match=next(iter(options.values()))):
         UniTok.from_pretrained(folder, **options)
+
+
+def test_guidance_away_from_the_prompt_itself_is_no_guidance():
+    model = tiny_model()
+    plain = model.draw(["a dog", "b"], n=2, seed=3, guidance_scale=1.0)
+    same = model.draw(["a dog", "b"], n=2, seed=3, guidance_scale=7.0, negative=["a dog", "b"])
+    assert [image.tobytes() for image in same] == [image.tobytes() for image in plain]
+
+
+def test_a_negative_prompt_leads_elsewhere_in_any_batch():
+    model = tiny_model()
+    prompts, settings = ["a dog", "b", "cc"], {"seed": 3, "guidance_scale": 4.0}
+    free = model.draw(prompts, **settings)
+    away = model.draw(prompts, **settings, negative="a much longer text than those of the prompts")
+    single = [
+        model.draw(p, **settings, negative="a much longer text than those of the prompts")[0] for p in prompts
+    ]
+    assert [image.tobytes() for image in away] == [image.tobytes() for image in single]
+    assert [image.tobytes() for image in away] != [image.tobytes() for image in free]
+    with pytest.raises(ValueError, match="3 prompts need one negative or 3, not 2"):
+        model.draw(prompts, negative=["a", "b"])

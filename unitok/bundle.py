@@ -180,6 +180,7 @@ class UniTok:
         seed: int | Sequence[int] = 0,
         size: tuple[int, int] | None = None,
         best_of: int = 1,
+        negative: str | Sequence[str] | None = None,
         batch_size: int = 32,
     ) -> list[Image.Image]:
         """Pictures of the prompts: one flat list, prompt by prompt, `n` of each.
@@ -192,6 +193,7 @@ class UniTok:
                 batch.
             size: (height, width) in pixels, for models that draw several sizes; None lets the model choose.
             best_of: drawings made for each one that is returned: that from which the prompt is likeliest.
+            negative: what guidance leads away from, one for all prompts or one each; None for nothing.
             batch_size: pictures drawn at once.
         """
         prompts = _several(prompts)
@@ -211,6 +213,7 @@ class UniTok:
             top_p=top_p,
             seed=[s for s in seeds for _ in range(copies)],
             copies=list(range(copies)) * len(prompts),
+            negatives=self._negatives(negative, prompts, copies),
             size=size,
             batch_size=batch_size,
         )
@@ -219,6 +222,17 @@ class UniTok:
             return drawn
         asked = [prompt for prompt in prompts for _ in range(n)]
         return ranking.best_of(self, drawn, asked, copies=best_of, batch_size=batch_size)
+
+    def _negatives(
+        self, negative: str | Sequence[str] | None, prompts: Sequence[str], copies: int
+    ) -> list[Document] | None:
+        """A document for each copy of each prompt."""
+        if negative is None:
+            return None
+        texts = [negative] * len(prompts) if isinstance(negative, str) else list(negative)
+        if len(texts) != len(prompts):
+            raise ValueError(f"{len(prompts)} prompts need one negative or {len(prompts)}, not {len(texts)}")
+        return [(Segment("text", text),) for text in texts for _ in range(copies)]
 
     def inpaint(
         self,
@@ -286,6 +300,7 @@ class UniTok:
         target: str | None = None,
         seed: int | Sequence[int] = 0,
         copies: Sequence[int] | None = None,
+        negatives: Sequence[Document] | None = None,
         size: tuple[int, int] | None = None,
         batch_size: int = 32,
         max_segments: int = 8,
@@ -297,6 +312,7 @@ class UniTok:
             documents: what is known.
             target: "text", "image", or None: the model chooses, for at most `max_segments` segments.
             seed, copies, size, batch_size: see `draw`; equal documents draw differently by their copy number.
+            negatives: what guidance leads away from, one a document; None for nothing.
             settings: fields of Sampling; what is None or absent is the model's own default.
         """
         known = self.codec.encode_many(documents)
@@ -308,6 +324,7 @@ class UniTok:
             sampling=self.settings_of(settings),
             seed=seed,
             copies=copies,
+            negatives=None if negatives is None else self.codec.encode_many(negatives),
             shapes=self._shapes(size),
             batch_size=batch_size,
             max_segments=max_segments,

@@ -70,6 +70,7 @@ def fill(
     keys: Sequence[int],
     shapes: Shapes | None = None,
     fixed: Sequence[Sequence[int]] | None = None,
+    negatives: Sequence[Sequence[Codes]] | None = None,
 ) -> Iterator[list[Row]]:
     """Write one segment of modality `target` after each prompt; yields, after every step, rows with a new id.
 
@@ -78,8 +79,9 @@ def fill(
     """
     branches = [[codec.join(prompt, open=target) for prompt in prompts]]
     if sampling.guided:
-        branches.append([codec.join([], open=target)] * len(prompts))
-    capacity = _capacity(model, codec, branches[0], target=target, sampling=sampling, shapes=shapes)
+        branches.append([codec.join(free, open=target) for free in negatives or [[]] * len(prompts)])
+    everything = [tokens for branch in branches for tokens in branch]
+    capacity = _capacity(model, codec, everything, target=target, sampling=sampling, shapes=shapes)
     rows = [
         Row(
             i,
@@ -87,12 +89,12 @@ def fill(
             target,
             cursors=[_walked(codec, tokens, shapes) for tokens in starts],
             counter=len(starts[0]),
-            limit=min(sampling.max_new_tokens, model.config.max_length - len(starts[0]) - 1),
+            limit=min(sampling.max_new_tokens, model.config.max_length - max(map(len, starts)) - 1),
             fixed=fixed[i] if fixed else (),
         )
         for i, (key, *starts) in enumerate(zip(keys, *branches, strict=True))
     ]
-    hidden, cache = _prefill(model, [tokens for branch in branches for tokens in branch], capacity)
+    hidden, cache = _prefill(model, everything, capacity)
     end = codec.vocabulary.end(target)
     while rows:
         chosen = _choose(model, hidden, rows, sampling=sampling, end=end)
@@ -263,6 +265,7 @@ class _Writer:
     sampling: Mapping[str, Sampling]
     shapes: Shapes | None
     fixed: Sequence[Codes] | None = None
+    negatives: Sequence[Sequence[Codes]] | None = None
 
     def write(
         self,
@@ -307,6 +310,7 @@ class _Writer:
             sampling=self.sampling[name],
             shapes=self.shapes,
             fixed=[_fixed_ids(self.codec, self.fixed[i]) for i in places] if self.fixed else None,
+            negatives=[self.negatives[i] for i in places] if self.negatives else None,
         )
         for row in (row for step in steps for row in step):
             place = places[row.index]
@@ -327,6 +331,7 @@ def stream(
     copies: Sequence[int] | None = None,
     shapes: Shapes | None = None,
     fixed: Sequence[Codes] | None = None,
+    negatives: Sequence[Sequence[Codes]] | None = None,
     batch_size: int = 32,
     max_segments: int = 8,
 ) -> Iterator[Event]:
@@ -340,6 +345,7 @@ def stream(
         copies: which copy of its prompt each row is (0, 1, …), so that equal prompts get different noise.
         shapes: forced (rows, columns) of modalities that have a choice.
         fixed: what is known of each new segment of `target`: its codes, -1 where the model writes them.
+        negatives: what guidance leads away from, one list a document, in place of the empty prompt.
         batch_size: rows decoded at once.
 
     Raises:
@@ -360,7 +366,9 @@ def stream(
         raise ValueError(
             f"{len(prompts)} prompts need as many partly known segments of their target {target!r}"
         )
-    writer = _Writer(model, codec, per_modality, shapes, fixed)
+    if negatives is not None and len(negatives) != len(prompts):
+        raise ValueError(f"{len(prompts)} prompts need as many negative ones, not {len(negatives)}")
+    writer = _Writer(model, codec, per_modality, shapes, fixed, negatives)
     noise = dict(enumerate(zip(seeds, copies, strict=True)))
     for start in range(0, len(prompts), batch_size):
         documents = {i: list(prompts[i]) for i in range(start, min(start + batch_size, len(prompts)))}
