@@ -66,7 +66,9 @@ def test_a_run_learns_and_leaves_everything_in_its_folder(train, tmp_path):
     cli, losses = train("run", steps=20)
     assert sum(losses[-3:]) < sum(losses[:3])
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"image_tokenizer", "last.ckpt", "best.ckpt", "logs", "reconstructions.png"}
+    assert names == {
+        "image_tokenizer", "last.ckpt", "previous.ckpt", "best.ckpt", "logs", "reconstructions.png"
+    }  # fmt: skip
     assert Image.open(tmp_path / "run/reconstructions.png").size[0] > 8 * 48
     tokenizer = ImageTokenizer.from_pretrained(tmp_path / "run/image_tokenizer")
     assert tokenizer.fingerprint() == cli.model.tokenizer.fingerprint()
