@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from unitok.document import Codes, Segment
 from unitok.generate import generate
-from unitok.likelihood import scores
+from unitok.likelihood import likeliest, scores
 from unitok.modalities.image import ImageModality
 
 if TYPE_CHECKING:
@@ -143,8 +143,7 @@ def _redraw(
     )
     if best_of > 1:
         found = scores(model.model, codec, documents, batch_size=batch_size)
-        values = np.array([score.log_probability for score in found]).reshape(-1, best_of)
-        documents = [documents[row * best_of + int(i)] for row, i in enumerate(values.argmax(axis=1))]
+        documents = [documents[i] for i in likeliest(found, copies=best_of)]
     return [document[0].content for document in codec.decode_many([codes[-1:] for codes in documents])]
 
 

@@ -56,6 +56,12 @@ def scores(
     return found
 
 
+def likeliest(found: Sequence[Score], *, copies: int) -> list[int]:
+    """Of every `copies` scores in turn, the place of the highest."""
+    starts = range(0, len(found), copies)
+    return [max(range(i, i + copies), key=lambda j: found[j].log_probability) for i in starts]
+
+
 def _batches(documents: Sequence, size: int) -> Iterator[Sequence]:
     if size < 1:
         raise ValueError(f"batch_size is 1 or more, not {size}")

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from unitok.document import Segment
+from unitok.likelihood import likeliest
 
 if TYPE_CHECKING:
     from unitok.bundle import UniTok
@@ -64,6 +65,4 @@ def best_of(
     pairs = [
         (Segment("image", image), Segment("text", prompts[i // copies])) for i, image in enumerate(drawn)
     ]
-    found = [score.log_probability for score in model.score(pairs, batch_size=batch_size)]
-    chosen = np.array(found).reshape(-1, copies).argmax(axis=1)
-    return [drawn[row * copies + int(copy)] for row, copy in enumerate(chosen)]
+    return [drawn[i] for i in likeliest(model.score(pairs, batch_size=batch_size), copies=copies)]

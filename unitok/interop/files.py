@@ -56,13 +56,17 @@ def _only_tensors(content: Any, path: Path) -> Tensors:
     return tensors
 
 
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """Configuration of a transformers folder, without its tensors."""
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} is no model folder: it has no config.json")
+    return _read_json(path)
+
+
 def read_folder(folder: str | Path) -> tuple[dict[str, Any], Tensors]:
     """Configuration and tensors of a transformers folder, in one file or several."""
-    folder = Path(folder)
-    for name in ("config.json",):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} is no model folder: it has no {name}")
-    config = _read_json(folder / "config.json")
+    config, folder = read_config(folder), Path(folder)
     if (folder / INDEX).is_file():
         shards = sorted(set(_read_json(folder / INDEX).get("weight_map", {}).values()))
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from unitok.interop.files import Tensors
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig, check_tensors
 from unitok.models.quantizer import QuantizerConfig
 from unitok.models.vqgan import VQGAN
 
@@ -84,28 +84,15 @@ def fill(
     given |= {name: tensor for name, tensor in tensors.items() if name.endswith(COUNTS)}
     state = tokenizer.quantizer.state_of(codebook.float())
     given |= {f"quantizer.{name}": tensor for name, tensor in state.items()}
-    expected = tokenizer.state_dict()
-    for name in sorted(expected.keys() | given.keys()):
-        came = tuple(given[name].shape) if name in given else "nothing"
-        wanted = tuple(expected[name].shape) if name in expected else "nothing"
-        if came != wanted:
-            raise ValueError(f"{source}: tensor {name} has {came}, expected {wanted}")
+    check_tensors(given, tokenizer.state_dict(), source=source)
     tokenizer.load_state_dict(given)
     return tokenizer.eval()
-
-
-def swapped(tensors: Tensors, pattern: str, order: list[int]) -> Tensors:
-    """The tensors with the numbers of one list of modules replaced: number i becomes order[i]."""
-    changed = {}
-    for name, tensor in tensors.items():
-        match = re.match(pattern, name)
-        if match:
-            name = f"{name[: match.start(1)]}{order[int(match[1])]}{name[match.end(1) :]}"
-        changed[name] = tensor
-    return changed
 
 
 def backwards(tensors: Tensors) -> Tensors:
     """Decoder levels that are numbered from the coarsest, numbered from the finest."""
     last = max((int(level) for level in _found(r"decoder\.up\.(\d+)\.", tensors)), default=0)
-    return swapped(tensors, r"decoder\.up\.(\d+)\.", list(range(last, -1, -1)))
+    return {
+        re.sub(r"^(decoder\.up\.)(\d+)", lambda m: f"{m[1]}{last - int(m[2])}", name): tensor
+        for name, tensor in tensors.items()
+    }

@@ -237,9 +237,16 @@ def _read_weights(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
         tensors = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
+    check_tensors(tensors, expected, source=path)
+    return tensors
+
+
+def check_tensors(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, source: str | Path
+) -> None:
+    """Raises ValueError with the first name, in order, that is missing, too many, or of another shape."""
     for name in sorted(expected.keys() | tensors.keys()):
         came = tuple(tensors[name].shape) if name in tensors else "nothing"
         wanted = tuple(expected[name].shape) if name in expected else "nothing"
         if came != wanted:
-            raise ValueError(f"{path}: tensor {name} has {came}, expected {wanted}")
-    return tensors
+            raise ValueError(f"{source}: tensor {name} has {came}, expected {wanted}")

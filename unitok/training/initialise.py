@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from unitok.codec import Codec
-from unitok.interop.files import read_folder
+from unitok.interop.files import read_config, read_folder
 from unitok.interop.qwen3 import from_transformers, sizes_of
 from unitok.models.transformer import Transformer, TransformerSizes
 
@@ -48,7 +48,7 @@ def language_model_sizes(folder: str | Path, *, max_length: int) -> TransformerS
     Raises:
         FileNotFoundError, ValueError: it is no such folder, or its model has parts that ours has not.
     """
-    config, _ = read_folder(folder)
+    config = read_config(folder)
     try:
         return TransformerSizes(**sizes_of(config) | {"max_length": max_length})
     except (KeyError, ValueError) as error:
