@@ -122,7 +122,7 @@ def test_a_source_of_long_documents_only_is_refused_with_the_numbers():
 
 def test_an_empty_window_is_a_row_of_padding():
     batch = packed(Numbered())[Windows(1, 2, seed=0, rank=1, world=2).window(0)]
-    assert batch.ids.shape == (1, 40) and batch.padding == 1.0
+    assert len(batch.ids) == 1 and batch.padding == 1.0
 
 
 # ---- the data module under a trainer

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from tests.worlds import random_codes, tiny_codec
 from unitok.data.packing import IGNORED, pack
+from unitok.models import cross_entropy
 from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig
 
@@ -47,7 +48,9 @@ def test_value_and_gradient_equal_the_masked_full_softmax(tie):
     model = tiny_transformer(tie_embeddings=tie)
     _, batch = random_batch()
     hidden = model(batch.ids, batch.positions, document=batch.document)
-    sums = grouped_cross_entropy(model.head, hidden, batch.targets, CODEC.groups, weights=WEIGHTS, z_loss=0.1)
+    sums = grouped_cross_entropy(
+        model.unembedding.weight, hidden, batch.targets, CODEC.groups, weights=WEIGHTS, z_loss=0.1
+    )
     total, weight = masked_full_softmax(model.head(hidden), batch.targets, z_loss=0.1)
     assert torch.allclose(sums.mean, total / weight, atol=1e-5) and sums.weight.item() == weight
     parameters = list(model.parameters())
@@ -74,7 +77,7 @@ def _sums(model, batch):
     with torch.no_grad():
         hidden = model(batch.ids, batch.positions, document=batch.document)
         return grouped_cross_entropy(
-            model.head, hidden, batch.targets, CODEC.groups, weights=WEIGHTS, z_loss=1e-3
+            model.unembedding.weight, hidden, batch.targets, CODEC.groups, weights=WEIGHTS, z_loss=1e-3
         )
 
 
@@ -82,5 +85,53 @@ def test_a_batch_without_learned_tokens_has_no_loss():
     model = tiny_transformer()
     _, batch = random_batch()
     hidden = model(batch.ids, batch.positions, document=batch.document)
-    sums = grouped_cross_entropy(model.head, hidden, torch.full_like(batch.targets, IGNORED), CODEC.groups)
+    sums = grouped_cross_entropy(
+        model.unembedding.weight, hidden, torch.full_like(batch.targets, IGNORED), CODEC.groups
+    )
     assert sums.mean == 0 and not sums.count
+
+
+@pytest.mark.parametrize("among", [False, True], ids=["legal", "full"])
+@pytest.mark.parametrize(("text", "image"), [(2_000, 1_000), (140_000, 10_000)], ids=["3k", "150k"])
+def test_large_vocabularies_in_chunks_give_the_masked_full_softmax(monkeypatch, text, image, among):
+    monkeypatch.setattr(cross_entropy, "LOGITS", 5 * text)
+    torch.manual_seed(0)
+    groups = [("text", "text", range(text)), ("image", "image", range(text + 3, text + 3 + image)),
+              ("structure", "structure", (text, text + 1, text + image + 3))]  # fmt: skip
+    head = (torch.randn(text + image + 4, 16) / 4).requires_grad_()
+    hidden = torch.randn(2, 24, 16, requires_grad=True)
+    targets = torch.tensor([[0, text - 1, text + 3, text + image + 2, text, -100] * 4] * 2)
+    everything = range(len(head)) if among else None
+    sums = grouped_cross_entropy(
+        head, hidden, targets, groups, among=everything, weights={"image": 3.0}, z_loss=0.01
+    )
+    ours = torch.autograd.grad(sums.mean, (hidden, head))
+
+    logits, expected = hidden @ head.T, torch.zeros(())
+    for name, _, ids in groups:
+        legal = torch.ones(len(head), dtype=torch.bool) if among else torch.isin(
+            torch.arange(len(head)), torch.tensor(list(ids)))  # fmt: skip
+        chosen = torch.isin(targets, torch.tensor(list(ids)))
+        masked = logits[chosen].masked_fill(~legal, -torch.inf)
+        losses = F.cross_entropy(masked, targets[chosen], reduction="sum")
+        expected = expected + (3.0 if name == "image" else 1.0) * (
+            losses + 0.01 * masked.logsumexp(1).square().sum()
+        )
+    theirs = torch.autograd.grad(expected / sums.weight, (hidden, head))
+    assert sums.mean.item() == pytest.approx((expected / sums.weight).item(), rel=1e-5)
+    assert max((a - b).abs().max().item() for a, b in zip(ours, theirs, strict=True)) <= 1e-5
+    assert sums.square["image"] / sums.count["image"] == pytest.approx(1.0, rel=0.3)
+
+
+def test_a_gradient_is_taken_once():
+    head, hidden = torch.randn(9, 4, requires_grad=True), torch.randn(1, 2, 4, requires_grad=True)
+    sums = grouped_cross_entropy(head, hidden, torch.tensor([[3, 4]]), [("a", "a", range(9))])
+    sums.total.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        sums.total.backward()
+
+
+def test_a_head_that_is_held_gets_no_gradient():
+    head, hidden = torch.randn(9, 4), torch.randn(1, 2, 4, requires_grad=True)
+    grouped_cross_entropy(head, hidden, torch.tensor([[3, 4]]), [("a", "a", range(9))]).total.backward()
+    assert hidden.grad.abs().max() > 0 and head.grad is None

@@ -18,7 +18,8 @@ from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.patch import Patch
 from unitok.models.vector import EMACodebook
-from unitok.training.transformer import TransformerTraining, after_first_segment
+from unitok.training.hiding import after_first_segment
+from unitok.training.transformer import TransformerTraining
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
 CONFIG = Path(__file__).parents[2] / "configs/transformer/tiny.yaml"
@@ -106,8 +107,8 @@ def test_accumulated_batches_give_the_gradient_of_one_large_batch(train):
 def test_a_batch_without_a_finite_gradient_is_skipped_and_counted(train, monkeypatch):
     original, calls = TransformerTraining.sums, []
 
-    def poisoned(self, batch):
-        sums = original(self, batch)
+    def poisoned(self, batch, whole=None):
+        sums = original(self, batch, whole)
         calls.append(self.trainer.training)
         return sums._replace(total=sums.total * float("nan")) if calls.count(True) == 2 else sums
 
@@ -119,8 +120,12 @@ def test_a_batch_without_a_finite_gradient_is_skipped_and_counted(train, monkeyp
 
 def test_a_run_whose_gradients_are_never_finite_stops_with_one_line(train, monkeypatch, capsys):
     original = TransformerTraining.sums
-    monkeypatch.setattr(TransformerTraining, "sums", lambda self, batch: original(self, batch)._replace(
-        total=original(self, batch).total * float("inf")))  # fmt: skip
+
+    def endless(self, batch, whole=None):
+        sums = original(self, batch, whole)
+        return sums._replace(total=sums.total * float("inf"))
+
+    monkeypatch.setattr(TransformerTraining, "sums", endless)
     with pytest.raises(SystemExit) as stop:
         train("hopeless", "--model.max_bad_batches", "3")
     assert stop.value.code != 0 and "3 batches in a row" in capsys.readouterr().err
@@ -165,6 +170,43 @@ def test_a_language_model_is_grafted_and_held_while_asked(train, tmp_path):
     )
 
 
+def test_low_rank_updates_are_trained_resumed_and_exported_merged(train, tmp_path):
+    pytest.importorskip("peft")
+    steady = ("--model.lora_rank", "2", "--model.schedule", "constant", "--model.optimizer", "adamw")
+    whole, _ = train("whole", *steady)
+    train("parts", *steady, steps=3)
+    parts, _ = train("parts", *steady, "--ckpt_path", "last")
+    exported = UniTok.from_pretrained(tmp_path / "whole/model").model.state_dict()
+    for name, tensor in whole.model.bundle().model.state_dict().items():
+        assert torch.equal(tensor, parts.model.bundle().model.state_dict()[name])
+        assert torch.equal(tensor, exported[name])
+
+
+def test_the_log_says_how_much_is_padding_and_how_large_the_logits_are(train):
+    cli, _ = train("run", "--model.peak_tflops", "0.5", "--model.attention", "flex", steps=2)
+    logged = cli.trainer.logged_metrics
+    assert 0 <= logged["padding"] < 0.5 and logged["logit_norm/image"] > 0
+
+
+def test_a_head_over_all_ids_learns_to_end_an_image_by_itself(train):
+    full = ("--model.head", "full", "--data.task", "draw", "--data.condition_dropout", "0",
+            "--model.optimizer", "adamw", "--model.schedule", "constant",
+            "--model.warmup_steps", "1")  # fmt: skip
+    cli, _ = train("full", *full, "--model.lr", "1e-2", "--trainer.val_check_interval", "25", steps=100)
+    model = cli.model.bundle()
+    tokens = model.codec.join(model.codec.encode(cli.datamodule.val[0]))
+    logits = model.model.head(model.model(tokens.ids[None], tokens.positions[None]))[0]
+    end = model.codec.vocabulary.end("image")
+    place = tokens.ids.tolist().index(end) - 1
+    assert logits[place].argmax() == end
+
+
+def test_a_head_of_another_kind_is_refused(train, capsys):
+    with pytest.raises(SystemExit):
+        train("odd", "--model.head", "none")
+    assert "none" in capsys.readouterr().err
+
+
 def test_the_share_of_the_machines_peak_is_logged(train):
     cli, _ = train("run", "--model.peak_tflops", "0.5", steps=2)
     logged = cli.trainer.logged_metrics
@@ -195,7 +237,7 @@ def test_where_nothing_compiles_training_goes_on_with_one_line(train, monkeypatc
 def test_a_batch_in_which_nothing_is_learned_has_a_gradient_of_zero():
     hidden = torch.randn(2, 5, 24, requires_grad=True)
     targets = torch.full((2, 5), -100)
-    sums = grouped_cross_entropy(lambda h, ids: h, hidden, targets, CODEC.groups)
+    sums = grouped_cross_entropy(torch.randn(CODEC.vocabulary.size, 24), hidden, targets, CODEC.groups)
     sums.total.backward()
     assert hidden.grad.abs().max() == 0 and sums.mean == 0
 

@@ -32,7 +32,11 @@ class ReconstructionMetrics:
 
     @torch.no_grad()
     def update(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-        """Take in a batch; returns the reconstructions."""
+        """Take in a batch, in fp32 whatever the run trains in; returns the reconstructions."""
+        with torch.autocast(images.device.type, enabled=False):
+            return self._update(images)
+
+    def _update(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         started = time.perf_counter()
         codes, again = self._there_and_back(images)
         _finish(images.device)

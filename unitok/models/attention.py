@@ -1,5 +1,7 @@
 """Grouped-query attention with per-head QK-norm and rotary positions. Knows masks, not documents."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
@@ -22,13 +24,27 @@ def document_mask(document: Int64[Tensor, "b t"]) -> Bool[Tensor, "b 1 t t"]:
     return (causal & torch.where(padding, alone, alike)).unsqueeze(1)
 
 
+class PackedMask(ABC):
+    """What `document_mask` says, in another engine's terms."""
+
+    @abstractmethod
+    def attend(
+        self,
+        queries: Float[Tensor, "b h t w"],
+        keys: Float[Tensor, "b g t w"],
+        values: Float[Tensor, "b g t w"],
+    ) -> Float[Tensor, "b h t w"]: ...
+
+
 def attend(
     queries: Float[Tensor, "b h t w"],
     keys: Float[Tensor, "b g s w"],
     values: Float[Tensor, "b g s w"],
-    mask: Bool[Tensor, "#b 1 t s"] | None,
+    mask: Bool[Tensor, "#b 1 t s"] | PackedMask | None,
 ) -> Float[Tensor, "b h t w"]:
     """Softmax attention under `mask`, causal where it is None."""
+    if isinstance(mask, PackedMask):
+        return mask.attend(queries, keys, values)
     if queries.device.type == "cpu" and queries.shape[2] <= SHORT and torch.is_grad_enabled():
         return attend_plainly(queries, keys, values, mask)
     grouped = queries.shape[1] != keys.shape[1]
@@ -81,7 +97,7 @@ class Attention(nn.Module):
         cos: Float[Tensor, "b t f"],
         sin: Float[Tensor, "b t f"],
         *,
-        mask: Bool[Tensor, "b 1 t s"] | None,
+        mask: Bool[Tensor, "b 1 t s"] | PackedMask | None,
         cache: Cache | None,
     ) -> Float[Tensor, "b t d"]:
         """`mask=None` is plain causal attention over the row."""

@@ -47,13 +47,17 @@ class SSIM(Term):
     def forward(self, images: Float[Tensor, "b 3 h w"], again: Float[Tensor, "b 3 h w"]) -> Float[Tensor, ""]:
         if min(images.shape[2:]) < self.SIDE:
             raise ValueError(f"pictures of {tuple(images.shape[2:])} pixels; SSIM needs {self.SIDE} a side")
-        a, b = (F.pad(part.float(), [self.WINDOW // 2] * 4, mode="reflect") for part in (images, again))
+        with torch.autocast(images.device.type, enabled=False):  # variances are small differences
+            return 1 - self._similarity(images.float(), again.float())
+
+    def _similarity(self, images: Tensor, again: Tensor) -> Float[Tensor, ""]:
+        a, b = (F.pad(part, [self.WINDOW // 2] * 4, mode="reflect") for part in (images, again))
         mean_a, mean_b = self._local(a), self._local(b)
         var_a, var_b = self._local(a * a) - mean_a**2, self._local(b * b) - mean_b**2
         both = self._local(a * b) - mean_a * mean_b
         c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # the pixels' range is 2
         light = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-        return 1 - (light * (2 * both + c2) / (var_a + var_b + c2)).mean()
+        return (light * (2 * both + c2) / (var_a + var_b + c2)).mean()
 
     def _local(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 u v"]:
         return F.conv2d(x, self.window, groups=3)

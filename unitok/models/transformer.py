@@ -5,7 +5,7 @@ rotary positions, no biases.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unitok.models.attention import Attention, document_mask
+from unitok.models.attention import Attention, PackedMask, document_mask
 from unitok.models.cache import Cache
 from unitok.models.rotary import rotary_angles
 
@@ -110,6 +110,7 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
         self.norm = nn.RMSNorm(config.width, eps=config.norm_eps)
         self.unembedding = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.packed_mask: Callable[[Tensor], Tensor | PackedMask] = document_mask
         self._initialise()
         if config.tie_embeddings:
             self.unembedding.weight = self.embedding.weight
@@ -140,7 +141,7 @@ class Transformer(nn.Module):
         if cache is not None:
             mask = cache.reserve(ids.shape[1])
         else:
-            mask = None if document is None else document_mask(document)
+            mask = None if document is None else self.packed_mask(document)
         x = self.embedding(ids)
         for block in self.blocks:
             x = block(x, cos, sin, mask=mask, cache=cache)

@@ -142,9 +142,10 @@ def build_optimizer(
     betas: tuple[float, float],
 ) -> Optimizer:
     """The optimizer of a transformer; only the matrices of its blocks are decayed (and Muon's)."""
-    matrices = [weight for weight in model.blocks.parameters() if weight.ndim == 2]
-    taken = {id(weight) for weight in matrices}
-    others = [weight for weight in model.parameters() if id(weight) not in taken]
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    inside = {id(weight) for weight in model.blocks.parameters() if weight.ndim == 2}
+    matrices = [weight for weight in trained if id(weight) in inside]
+    others = [weight for weight in trained if id(weight) not in inside]
     if name == "muon":
         return MuonAdamW(matrices, others, lr=lr, muon_lr=muon_lr, weight_decay=weight_decay, betas=betas)
     groups = [

@@ -1,12 +1,9 @@
 """Trains a transformer on packed documents: loss, optimizer and log. Knows no pixels and no letters."""
 
-import math
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import torch
-from jaxtyping import Bool, Int64
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.distributed import ReduceOp, all_reduce
@@ -16,19 +13,24 @@ from unitok.bundle import UniTok
 from unitok.codec import Codec
 from unitok.data.packing import Batch
 from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
+from unitok.models.engines import Engine, packed_mask
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.sampling import Sampling
+from unitok.training.adapters import add_adapters, hold_blocks, hold_old_rows, merged
 from unitok.training.compilation import compile_blocks
+from unitok.training.figures import Speed, Totals, batch_figures
+from unitok.training.hiding import partly_hidden
 from unitok.training.initialise import (
     NewHead,
     language_model_sizes,
     start_from_features,
     start_from_language_model,
 )
+from unitok.training.objective import COMPETITIONS, Head
 from unitok.training.optimizers import Name, build_optimizer
 from unitok.training.recomputation import recompute_blocks
 from unitok.training.schedule import Kind, learning_rate, progress
-from unitok.vocabulary import Vocabulary
+from unitok.training.sharding import shard, whole
 
 
 class TransformerTraining(LightningModule):
@@ -49,6 +51,9 @@ class TransformerTraining(LightningModule):
         text_weight: of text tokens in the loss.
         image_weight: of image tokens in the loss.
         z_loss: coefficient of logsumexp² of the logits.
+        head: "legal": a target competes with the ids that are legal at its place; "full": with all, and the
+            forced ids are learned too, for engines that have no mask of the grammar.
+        attention: sdpa everywhere, flex or xformers on CUDA; same output, and sdpa where one is missing.
         code_scale: size of the codes' embeddings at the start, where they are laid out by the codes'
             features.
         hide_text: share of the input ids that a batch hides from the model (never its targets) in a text that
@@ -59,6 +64,9 @@ class TransformerTraining(LightningModule):
             `model` but for max_length, and data.text_tokenizer must be its tokenizer.json.
         new_head: where the head's rows of new ids start then: "mean" of the old ones, or "zero".
         freeze_steps: steps in which only the rows of new ids are trained.
+        lora_rank: train updates of this rank instead of the blocks' matrices, and the rows of new ids; the
+            exported model has them merged. 0 trains everything.
+        lora_alpha: of the updates' scale, lora_alpha / lora_rank.
         ema_decay: of an average of the weights that is validated and exported in their place; 0 for none.
         recompute: compute blocks again for their gradients, for less memory.
         compile: compile the blocks by torch.compile; where that does not work, one line says so.
@@ -83,12 +91,16 @@ class TransformerTraining(LightningModule):
         text_weight: float = 1.0,
         image_weight: float = 1.0,
         z_loss: float = 1e-4,
+        head: Head = "legal",
+        attention: Engine = "sdpa",
         code_scale: float = 0.3,
         hide_text: float = 0.0,
         hide_image: float = 0.0,
         init_from: str | None = None,
         new_head: NewHead = "mean",
         freeze_steps: int = 0,
+        lora_rank: int = 0,
+        lora_alpha: float = 16.0,
         ema_decay: float = 0.0,
         recompute: bool = False,
         compile: bool = False,
@@ -98,21 +110,22 @@ class TransformerTraining(LightningModule):
         example_prompts: Sequence[str] = (),
     ):
         super().__init__()
+        if head not in COMPETITIONS:
+            raise ValueError(f"head is one of {', '.join(COMPETITIONS)}, not {head!r}")
         self.sizes, self.optimizer_name, self.schedule = model, optimizer, schedule
         self.rates = {"lr": lr, "muon_lr": muon_lr}
         self.warmup_steps, self.weight_decay, self.betas, self.clip = warmup_steps, weight_decay, betas, clip
         self.weights = {"text": text_weight, "image": image_weight}
+        self.head, self.attention, self.z_loss = head, attention, z_loss
         self.code_scale, self.hidden_shares = code_scale, {"text": hide_text, "image": hide_image}
-        self.z_loss, self.compile_model, self.max_bad_batches = z_loss, compile, max_bad_batches
         self.init_from, self.new_head, self.freeze_steps = init_from, new_head, freeze_steps
-        self.ema_decay, self.recompute, self.peak_tflops = ema_decay, recompute, peak_tflops
-        self.averaged: AveragedModel | None = None
-        self.averaged_steps = 0
+        self.lora_rank, self.lora_alpha = lora_rank, lora_alpha
+        self.ema_decay, self.recompute, self.compile_model = ema_decay, recompute, compile
+        self.max_bad_batches, self.speed = max_bad_batches, Speed(peak_tflops)
         self.sampling, self.example_prompts = sampling, list(example_prompts)
         self.model: Transformer | None = None
-        self.bad_batches = self.skipped = 0
-        self.tokens: Tensor | int = 0
-        self.clock = time.perf_counter()
+        self.averaged: AveragedModel | None = None
+        self.averaged_steps = self.bad_batches = self.skipped = 0
         self.weight: Tensor | float = 0.0
 
     @property
@@ -130,6 +143,8 @@ class TransformerTraining(LightningModule):
         if self.init_from is not None:
             scale = start_from_language_model(self.model, self.codec, self.init_from, new_head=self.new_head)
         start_from_features(self.model, self.codec, scale=scale)
+        if self.lora_rank:
+            add_adapters(self.model, rank=self.lora_rank, alpha=self.lora_alpha)
         if self.ema_decay:  # before the blocks' forward is replaced, which a copy would share
             self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))
             self.averaged.requires_grad_(False)
@@ -137,6 +152,14 @@ class TransformerTraining(LightningModule):
             compile_blocks(self.model.blocks, device=self.device)
         if self.recompute:
             recompute_blocks(self.model.blocks)
+        if self.device_mesh is not None:
+            shard(self.model, self.device_mesh)
+
+    def on_fit_start(self) -> None:
+        self.model.packed_mask = packed_mask(self.attention, self.device)
+        self.competition = COMPETITIONS[self.head](self.codec)
+
+    on_validation_start = on_test_start = on_fit_start
 
     @property
     def result(self) -> Transformer:
@@ -164,35 +187,25 @@ class TransformerTraining(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Σ of the batch; the gradients are divided once the weight of the whole global batch is known."""
-        sums = self.sums(batch._replace(ids=self._partly_hidden(batch.ids)))
-        self.weight = self.weight + sums.weight.detach()
-        self.tokens = self.tokens + (batch.document >= 0).sum()
+        number = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        ids = partly_hidden(batch.ids, self.codec.vocabulary, self.hidden_shares, number=number)
+        sums = self.sums(batch._replace(ids=ids), batch)
+        self.weight = self.weight + sums.weight
+        self.speed.count(batch)
         if self._logs:
             self._log_sums(sums)
         return sums.total * (self.trainer.accumulate_grad_batches * self.trainer.world_size)
 
-    def _partly_hidden(self, ids: Int64[Tensor, "b t"]) -> Int64[Tensor, "b t"]:
-        """Input ids with some codes replaced by padding, chosen by the number of the batch."""
-        if not any(self.hidden_shares.values()):
-            return ids
-        words, number = self.codec.vocabulary, self.trainer.fit_loop.epoch_loop.total_batch_idx
-        generator = torch.Generator().manual_seed(number)
-        later = after_first_segment(ids, words)
-        for name, share in self.hidden_shares.items():
-            codes = words.codes(name)
-            drawn = torch.rand(ids.shape, generator=generator).to(ids.device) < share
-            ids = torch.where(later & drawn & (ids >= codes.start) & (ids < codes.stop), words.pad, ids)
-        return ids
-
-    def sums(self, batch: Batch) -> LossSums:
-        """The loss of a batch, as sums."""
+    def sums(self, batch: Batch, whole: Batch | None = None) -> LossSums:
+        """The loss of a batch, as sums; `whole` is the batch with nothing hidden."""
         model = self.model if self.training else self.result
-        hidden = model(batch.ids, batch.positions, document=batch.document)
+        targets, groups, among = self.competition.objective(whole or batch)
         return grouped_cross_entropy(
-            model.head,
-            hidden,
-            batch.targets,
-            self.codec.groups,
+            model.unembedding.weight,
+            model(batch.ids, batch.positions, document=None if batch.one_per_row else batch.document),
+            targets,
+            groups,
+            among=among,
             weights=self.weights,
             z_loss=self.z_loss,
         )
@@ -202,10 +215,12 @@ class TransformerTraining(LightningModule):
     ) -> None:
         """Divide the gradients by the global batch's weight and clip them; drop those that are not finite."""
         weight, self.weight = self._over_ranks(torch.as_tensor(self.weight)), 0.0
+        if self.lora_rank or self.global_step < self.freeze_steps:
+            hold_old_rows(self.model, known=self.codec.modalities["text"].size)
         if self.global_step < self.freeze_steps:
-            self._hold_old_rows()
+            hold_blocks(self.model)
         gradients = [w.grad for w in self.model.parameters() if w.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients) / weight
+        norm = whole(torch.nn.utils.get_total_norm(gradients)) / weight
         if torch.isfinite(norm):
             self.bad_batches = 0
             torch._foreach_mul_(gradients, (self.clip / norm.clamp(min=self.clip) / weight).item())
@@ -213,15 +228,6 @@ class TransformerTraining(LightningModule):
             self._skip(norm)
         if self._logs:
             self.log("gradient_norm", norm)
-
-    def _hold_old_rows(self) -> None:
-        """Leave a gradient to the rows of new ids alone."""
-        known = self.codec.modalities["text"].size
-        for name, parameter in self.model.named_parameters():
-            if name in ("embedding.weight", "unembedding.weight"):
-                parameter.grad[:known] = 0
-            else:
-                parameter.grad = None
 
     def on_train_batch_end(self, *rest) -> None:
         if self.averaged is not None and self.global_step != self.averaged_steps:
@@ -248,22 +254,15 @@ class TransformerTraining(LightningModule):
         return self.global_step % self.trainer.log_every_n_steps == 0
 
     def _log_sums(self, sums: LossSums) -> None:
-        """The batch's loss and perplexity per modality, and the speed since the last line of the log."""
+        """The batch's loss, and the speed since the last line of the log."""
         self.log("loss", sums.mean.detach(), prog_bar=True)
-        for name, total in sums.cross_entropy.items():
-            mean = total / sums.count[name]
-            self.log(f"loss/{name}", mean, prog_bar=name != "structure")
-            self.log(f"perplexity/{name}", mean.exp())
-        now = time.perf_counter()
-        speed = float(self.tokens) / (now - self.clock)
-        tflops = 6e-12 * speed * sum(weight.numel() for weight in self.model.blocks.parameters())
-        self.log("tokens_per_second", speed, prog_bar=True)
-        self.log("tflops", tflops)
-        if self.peak_tflops:
-            self.log("mfu", tflops / self.peak_tflops)
+        for name, value in batch_figures(sums).items():
+            self.log(name, value, prog_bar=name in ("loss/text", "loss/image"))
+        speed = self.speed.read(parameters=sum(weight.numel() for weight in self.model.blocks.parameters()))
+        self.log("tokens_per_second", speed.pop("tokens_per_second"), prog_bar=True)
+        self.log_dict(speed)
         self.log("lr", self.optimizers().param_groups[-1]["lr"])
         self.log("skipped_batches", float(self.skipped))
-        self.clock, self.tokens = now, 0
 
     def _over_ranks(self, value: Tensor) -> Tensor:
         if self.trainer.world_size > 1:
@@ -273,43 +272,22 @@ class TransformerTraining(LightningModule):
     # -- validation
 
     def on_validation_epoch_start(self) -> None:
-        self._seen: dict[str, Tensor] = {}
+        self.totals = Totals(("structure", *self.codec.modalities))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        sums = self.sums(batch)
-        figures = {"total": sums.total, "weight": sums.weight}
-        for name in sums.count:
-            figures |= {f"sum/{name}": sums.cross_entropy[name], f"count/{name}": sums.count[name]}
-        for name, value in figures.items():
-            self._seen[name] = self._seen.get(name, 0.0) + value.double()
+        self.totals.add(self.sums(batch))
 
     def on_validation_epoch_end(self) -> None:
-        names = ["total", "weight"]
-        for modality in ("structure", *self.codec.modalities):
-            names += [f"sum/{modality}", f"count/{modality}"]
-        nothing = torch.zeros((), dtype=torch.double, device=self.device)
-        seen = {name: float(self._over_ranks(self._seen.get(name, nothing))) for name in names}
-        self.log("val/loss", seen["total"] / max(seen["weight"], 1e-9), prog_bar=True)
-        for modality in ("structure", *self.codec.modalities):
-            if seen[f"count/{modality}"]:
-                mean = seen[f"sum/{modality}"] / seen[f"count/{modality}"]
-                self.log(f"val/loss_{modality}", mean)
-                self.log(f"val/perplexity_{modality}", math.exp(min(mean, 80.0)))
+        for name, value in self.totals.figures(self._over_ranks, self.device).items():
+            self.log(name, value, prog_bar=name == "val/loss")
 
     # -- the result
 
     def bundle(self) -> UniTok:
         """The model with its codec, for use while it is trained."""
-        return UniTok(self.result, self.codec, sampling=self.sampling, example_prompts=self.example_prompts)
+        model = merged(self.result) if self.lora_rank else self.result
+        return UniTok(model, self.codec, sampling=self.sampling, example_prompts=self.example_prompts)
 
     def export(self, directory: str) -> None:
         """Write the model's folder."""
         self.bundle().save_pretrained(directory)
-
-
-def after_first_segment(ids: Int64[Tensor, "b t"], words: Vocabulary) -> Bool[Tensor, "b t"]:
-    """Where a place comes after the end of its own document's first segment, in rows of packed documents."""
-    ends = torch.tensor([words.end(name) for name in words.modalities], device=ids.device)
-    ended = torch.isin(ids, ends).cumsum(dim=1)
-    before = torch.where(ids == words.document_begin, ended, 0).cummax(dim=1).values
-    return ended > before

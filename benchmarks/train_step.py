@@ -1,0 +1,273 @@
+"""One training step against transformers' Qwen3ForCausalLM of the same sizes: time, memory, the loop's share.
+
+python benchmarks/train_step.py [--compile] [--json FILE]
+
+Both train with AdamW in bf16 autocast on the same rows, nine tenths of whose ids are image codes. Ours has the
+loss over the legal ids alone, the peer over its whole vocabulary. Memory is what a fresh process holds at most
+beyond its imports.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from compare import Row, alternate, finish
+from lightning.pytorch import Callback, LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from unitok.codec import Codec
+from unitok.data.packing import Batch
+from unitok.modalities.image import ImageModality
+from unitok.modalities.text import TextModality, train_bpe
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.cross_entropy import Group, grouped_cross_entropy
+from unitok.models.patch import Patch
+from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
+from unitok.models.vector import EMACodebook
+from unitok.training.cli import RunFolder
+from unitok.training.compilation import compile_blocks
+from unitok.training.transformer import TransformerTraining
+
+SIZES = {
+    "width": 320,
+    "layers": 8,
+    "heads": 5,
+    "kv_heads": 5,
+    "head_width": 64,
+    "hidden": 960,
+}  # 10.6M weights
+VOCABULARIES = {"3k": (2048, 1080), "168k": (152_000, 16_384)}
+"""Text and image ids."""
+CONTROL = 5  # ids between them: text's end and begin, pad, document begin and end
+TEXT_SHARE = 0.1
+BARS = {"3k": 1.2, "168k": 3.0}
+COMPILED_BARS = {"3k": 1.12, "168k": 3.0}
+MEMORY_BAR = 0.4
+
+
+def groups(text: int, image: int) -> list[Group]:
+    """Ids of each modality."""
+    return [("text", "text", range(text)), ("image", "image", range(text + CONTROL, text + CONTROL + image))]
+
+
+def rows(text: int, image: int, *, count: int, length: int) -> Batch:
+    """One document a row: a text, then an image."""
+    words = int(length * TEXT_SHARE)
+    codes = text + CONTROL + torch.randint(image, (count, length + 1 - words))
+    ids = torch.cat((torch.randint(text, (count, words)), codes), dim=1)
+    positions = torch.arange(length)[None, :, None].expand(count, -1, 3)
+    return Batch(ids[:, :-1], positions, torch.zeros_like(ids[:, :-1]), ids[:, 1:].contiguous())
+
+
+def ours(text: int, image: int, batch: Batch, *, compiled: bool) -> Callable[[], object]:
+    """A step of this package's transformer."""
+    torch.manual_seed(0)
+    model = Transformer(TransformerConfig(vocab_size=text + CONTROL + image + 2, max_length=4096, **SIZES))
+    if compiled:
+        compile_blocks(model.blocks, device=torch.device("cpu"))
+    sets = groups(text, image)
+
+    def loss() -> torch.Tensor:
+        hidden = model(batch.ids, batch.positions)
+        return grouped_cross_entropy(model.unembedding.weight, hidden, batch.targets, sets, z_loss=1e-4).mean
+
+    return _step(model, loss)
+
+
+def theirs(text: int, image: int, batch: Batch, *, compiled: bool) -> Callable[[], object]:
+    """A step of the peer, with its own loss."""
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=text + CONTROL + image + 2, hidden_size=SIZES["width"], intermediate_size=SIZES["hidden"],
+        num_hidden_layers=SIZES["layers"], num_attention_heads=SIZES["heads"],
+        num_key_value_heads=SIZES["kv_heads"], head_dim=SIZES["head_width"], tie_word_embeddings=False,
+        use_cache=False,
+    )  # fmt: skip
+    model = Qwen3ForCausalLM(config)
+    run = torch.compile(model) if compiled else model
+
+    def loss() -> torch.Tensor:
+        return run(input_ids=batch.ids, labels=batch.targets, shift_labels=batch.targets).loss
+
+    return _step(model, loss)
+
+
+def _step(model: torch.nn.Module, loss: Callable[[], torch.Tensor]) -> Callable[[], object]:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+
+    def step() -> float:
+        with torch.autocast("cpu", torch.bfloat16):
+            value = loss()
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        return value.item()
+
+    return step
+
+
+SIDES = {"ours": ours, "peer": theirs}
+
+
+def memory(side: str, name: str, *, count: int, length: int) -> float:
+    """MB that a fresh process holds at most for two steps."""
+    command = [
+        sys.executable,
+        __file__,
+        "--memory",
+        side,
+        name,
+        "--rows",
+        str(count),
+        "--length",
+        str(length),
+    ]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def print_memory(side: str, name: str, *, count: int, length: int) -> None:
+    """Run two steps in this process, print the peak."""
+    batch = rows(*VOCABULARIES[name], count=count, length=length)
+    before = _memory("VmRSS")
+    step = SIDES[side](*VOCABULARIES[name], batch, compiled=False)
+    step(), step()
+    print(_memory("VmHWM") - before)
+
+
+def _memory(kind: str) -> float:
+    """MB that this process holds, or held at most."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(kind))
+    return int(line.split()[1]) / 1024
+
+
+def measure(name: str, *, compiled: bool, rounds: int, count: int, length: int) -> list[Row]:
+    """Times of both, at one vocabulary."""
+    batch = rows(*VOCABULARIES[name], count=count, length=length)
+    steps = [make(*VOCABULARIES[name], batch, compiled=compiled) for make in SIDES.values()]
+    seconds = alternate(*steps, rounds=rounds)
+    ratio, bar = seconds.theirs / seconds.ours, (COMPILED_BARS if compiled else BARS)[name]
+    rate = _operations(name, count * length) / seconds.ours / 1e9
+    kind = "compiled" if compiled else "eager"
+    return [
+        Row(f"step, {name} ids, {kind}", seconds.ours * 1e3, "ms", ratio, bar, ratio >= bar,
+            f"peer {seconds.theirs * 1e3:.0f} ms; {rate:.0f} GFLOP/s of {peak():.0f}")
+    ]  # fmt: skip
+
+
+def _operations(name: str, tokens: int) -> float:
+    """Of a step's matrix products, attention's left out."""
+    text, image = VOCABULARIES[name]
+    width = SIZES["width"]
+    block = width * (4 * SIZES["heads"] * SIZES["head_width"] + 3 * SIZES["hidden"])
+    head = width * (TEXT_SHARE * text + (1 - TEXT_SHARE) * image)
+    return 6.0 * tokens * (SIZES["layers"] * block + head)
+
+
+def peak() -> float:
+    """GFLOP/s of a bf16 matrix product of the blocks' shape."""
+    a, b = torch.randn(4096, 320).bfloat16(), torch.randn(320, 1920).bfloat16()
+    a @ b
+    started = time.perf_counter()
+    for _ in range(20):
+        a @ b
+    return 20 * 2 * 4096 * 320 * 1920 / (time.perf_counter() - started) / 1e9
+
+
+class Alternating(Callback):
+    """Runs a bare step of a twin before every batch of the trainer, and times both."""
+
+    def __init__(self, bare: Callable[[], object]):
+        self.bare, self.times = bare, {"loop": [], "bare": []}
+
+    def on_train_batch_start(self, *rest) -> None:
+        started = time.perf_counter()
+        self.bare()
+        self.times["bare"].append(time.perf_counter() - started)
+
+    def on_train_batch_end(self, *rest) -> None:
+        now = time.perf_counter()
+        if len(self.times["bare"]) > 1:
+            self.times["loop"].append(now - self.last - self.times["bare"][-1])
+        self.last = now
+
+
+class Same(Dataset):
+    """The same batch again and again."""
+
+    def __init__(self, batch: Batch, count: int):
+        self.batch, self.count = batch, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.batch
+
+
+def loop(*, rounds: int, count: int, length: int) -> Row:
+    """The trainer's loop against bare steps with the same loss, clipping and optimizer."""
+    image = VOCABULARIES["3k"][1]
+    tokenizer = ImageTokenizer(ImageTokenizerConfig(Patch(channels=8), EMACodebook(image, 8)))
+    codec = Codec([TextModality(train_bpe(["a"], size=257)), ImageModality(tokenizer, shape=(8, 8))])
+    text = codec.modalities["text"].size
+    batch = rows(text, image, count=count, length=length)
+    times = Alternating(ours(text, image, batch, compiled=False))
+    module = TransformerTraining(
+        TransformerSizes(max_length=4096, **SIZES), optimizer="adamw", code_scale=0.0
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        data = LightningDataModule()
+        data.codec, data.train_dataloader = (
+            codec,
+            lambda: DataLoader(Same(batch, 3 * rounds), batch_size=None),
+        )
+        module.export = lambda folder: None
+        RunFolder(
+            default_root_dir=folder, max_steps=3 * rounds, accelerator="cpu", precision="bf16-mixed",
+            callbacks=[times], enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
+            log_every_n_steps=20,
+        ).fit(module, datamodule=data)  # fmt: skip
+    inside, bare = (statistics.median(times.times[name]) for name in ("loop", "bare"))
+    return Row("Lightning's loop", inside * 1e3, "ms", bare / inside, 0.97, bare / inside >= 0.97,
+               f"bare step {bare * 1e3:.0f} ms")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=7, help="times that each side runs (default 7)")
+    parser.add_argument("--rows", type=int, default=8, help="of a batch (default 8)")
+    parser.add_argument("--length", type=int, default=512, help="ids of a row (default 512)")
+    parser.add_argument("--compile", action="store_true", help="compile both sides")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--memory", nargs=2, metavar=("SIDE", "IDS"), help=argparse.SUPPRESS)
+    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    sizes = {"count": options.rows, "length": options.length}
+    if options.memory:
+        return print_memory(*options.memory, **sizes)
+    results = []
+    for name in VOCABULARIES:
+        results += measure(name, compiled=options.compile, rounds=options.rounds, **sizes)
+        if not options.compile:
+            mine, other = (memory(side, name, **sizes) for side in SIDES)
+            bar = MEMORY_BAR if name == "168k" else None
+            results.append(Row(f"peak memory, {name} ids", mine, "MB", other / mine, bar and 1 / bar,
+                               bar is None or mine <= bar * other, f"peer {other:.0f} MB"))  # fmt: skip
+    if not options.compile:
+        results.append(loop(rounds=options.rounds, **sizes))
+    finish(results, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Low-rank updates of a model whose own weights are held (LoRA, Hu et al., arXiv:2106.09685), by peft."""
+
+import torch
+
+from unitok.models.transformer import Transformer
+
+MATRICES = ("qkv", "out", "gate_up", "down")
+TOKENS = ("embedding.weight", "unembedding.weight")
+
+
+def add_adapters(model: Transformer, *, rank: int, alpha: float) -> None:
+    """Give every matrix of the blocks an update of this rank, scaled by alpha / rank; hold all but the
+    embedding and the head, whose new rows are trained whole.
+
+    Raises:
+        ValueError: peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise ValueError(f"lora_rank={rank} needs peft: pip install 'unitok-lm[lora]'") from error
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(MATRICES)), model)
+    for name, weight in model.named_parameters():
+        if name in TOKENS:
+            weight.requires_grad_(True)
+
+
+@torch.no_grad()
+def merged(model: Transformer) -> Transformer:
+    """A plain transformer of the same outputs, with the updates added to the matrices."""
+    from peft.tuners.lora import LoraLayer
+
+    tensors = {
+        name.replace(".base_layer", ""): tensor
+        for name, tensor in model.state_dict().items()
+        if ".lora_" not in name
+    }
+    for name, module in model.named_modules():
+        if isinstance(module, LoraLayer):
+            tensors[f"{name}.weight"] = tensors[f"{name}.weight"] + module.get_delta_weight("default")
+    plain = Transformer(model.config).to(model.embedding.weight.device)
+    plain.load_state_dict(tensors)
+    return plain
+
+
+def hold_old_rows(model: Transformer, *, known: int) -> None:
+    """Take the gradient from the first `known` rows of the embedding and the head."""
+    for name, weight in model.named_parameters():
+        if name in TOKENS and weight.grad is not None:
+            weight.grad[:known] = 0
+
+
+def hold_blocks(model: Transformer) -> None:
+    """Take the gradient from everything but the embedding and the head."""
+    for name, weight in model.named_parameters():
+        if name not in TOKENS:
+            weight.grad = None

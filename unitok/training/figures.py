@@ -1,0 +1,89 @@
+"""What the log of a transformer's run says: losses by modality, speed, use of the machine. Knows no model."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+from unitok.data.packing import Batch
+from unitok.models.cross_entropy import LossSums
+
+
+def batch_figures(sums: LossSums) -> dict[str, Tensor]:
+    """Loss, perplexity and the root mean square of the logits, by modality."""
+    figures = {}
+    for name, total in sums.cross_entropy.items():
+        mean = total / sums.count[name]
+        figures |= {f"loss/{name}": mean, f"perplexity/{name}": mean.exp()}
+        figures[f"logit_norm/{name}"] = (sums.square[name] / sums.count[name]).sqrt()
+    return figures
+
+
+class Speed:
+    """Counts what is trained between two lines of the log.
+
+    Args:
+        peak_tflops: of the machine; 0 leaves out the share of it that is used (mfu).
+    """
+
+    def __init__(self, peak_tflops: float):
+        self.peak_tflops = peak_tflops
+        self.tokens: Tensor | int = 0
+        self.places = 0
+        self.since = time.perf_counter()
+
+    def count(self, batch: Batch) -> None:
+        """Add a batch."""
+        self.tokens = self.tokens + (batch.document >= 0).sum()
+        self.places += batch.ids.numel()
+
+    def read(self, *, parameters: int) -> dict[str, float]:
+        """The figures since the last call; `parameters` are the blocks' weights, of 6 operations a token."""
+        now = time.perf_counter()
+        tokens = float(self.tokens)
+        speed = tokens / (now - self.since)
+        tflops = 6e-12 * speed * parameters
+        figures = {"tokens_per_second": speed, "tflops": tflops, "padding": 1 - tokens / max(1, self.places)}
+        if self.peak_tflops:
+            figures["mfu"] = tflops / self.peak_tflops
+        self.tokens, self.places, self.since = 0, 0, now
+        return figures
+
+
+class Totals:
+    """Sums of a whole validation, over batches and ranks.
+
+    Args:
+        modalities: whose losses there may be.
+    """
+
+    def __init__(self, modalities: Iterable[str]):
+        self.modalities = tuple(modalities)
+        names = [f"{kind}/{name}" for name in self.modalities for kind in ("sum", "count")]
+        self.sums: dict[str, Tensor | float] = dict.fromkeys(["total", "weight", *names], 0.0)
+
+    def add(self, sums: LossSums) -> None:
+        """Take in a batch."""
+        new = {"total": sums.total, "weight": sums.weight}
+        for name in sums.count:
+            new |= {f"sum/{name}": sums.cross_entropy[name], f"count/{name}": sums.count[name]}
+        for name, value in new.items():
+            self.sums[name] = self.sums[name] + value.double()
+
+    def figures(self, over_ranks: Callable[[Tensor], Tensor], device: torch.device) -> dict[str, float]:
+        """val/loss, and the loss and perplexity of each modality that was seen."""
+        seen = {
+            name: float(over_ranks(torch.as_tensor(value, dtype=torch.double, device=device)))
+            for name, value in self.sums.items()
+        }
+        figures = {"val/loss": seen["total"] / max(seen["weight"], 1e-9)}
+        for name in self.modalities:
+            if seen[f"count/{name}"]:
+                mean = seen[f"sum/{name}"] / seen[f"count/{name}"]
+                figures |= {
+                    f"val/loss_{name}": mean,
+                    f"val/perplexity_{name}": math.exp(min(mean, 80.0)),
+                }
+        return figures
