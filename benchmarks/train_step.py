@@ -2,9 +2,9 @@
 
 python benchmarks/train_step.py [--compile] [--json FILE]
 
-Both train with AdamW in bf16 autocast on the same rows, nine tenths of whose ids are image codes. Ours has the
-loss over the legal ids alone, the peer over its whole vocabulary. Memory is what a fresh process holds at most
-beyond its imports.
+Both train with AdamW in bf16 autocast on the same rows, nine tenths of whose ids are image codes. Ours has
+the loss over the legal ids alone, the peer over its whole vocabulary. Memory is what a fresh process holds at
+most beyond its imports.
 """
 
 import argparse
