@@ -9,7 +9,25 @@ from hypothesis import strategies as st
 from unitok.evaluate.caption_words import caption_words
 from unitok.evaluate.captioning import bleu, caption_scores, cider_d, rouge_l
 
-WORDS = "a the red blue cat dog on of sits table two stands near grass and big 's".split()
+WORDS = [
+    "a",
+    "the",
+    "red",
+    "blue",
+    "cat",
+    "dog",
+    "on",
+    "of",
+    "sits",
+    "table",
+    "two",
+    "stands",
+    "near",
+    "grass",
+    "and",
+    "big",
+    "'s",
+]
 
 
 def corpus(seed):
