@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -78,6 +78,7 @@ def test_pope_by_hand():
         pope([True, False], [True])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1))
 def test_pope_swaps_precision_and_recall_with_the_sides(pairs):
     a, b = map(list, zip(*pairs, strict=True))

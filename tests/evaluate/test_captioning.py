@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unitok.evaluate.caption_words import caption_words
@@ -70,6 +70,7 @@ def test_by_hand():
     assert cider_d(["a b c d", "x"], [["a b c d"], ["y"]]) == pytest.approx([10, 0])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**9))
 def test_scores_stay_in_range_and_the_truth_scores_best(seed):
     captions, references = corpus(seed)
@@ -109,6 +110,7 @@ def test_captions_are_cut_as_the_treebank_does(caption):
     assert caption_words(caption) == CUT[caption]
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_cut_into_lower_case_words_one_space_apart(text):
     words = caption_words(text)

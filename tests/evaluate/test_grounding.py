@@ -1,7 +1,7 @@
 """Boxes, points and named objects by hand, and what must hold for any of them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unitok.evaluate.chair import Chair, Words, chair, singular
@@ -17,6 +17,7 @@ def test_iou_by_hand():
     assert iou((0, 0, 1, 1), (1, 0, 2, 1)) == iou((0, 0, 0, 0), (0, 0, 0, 0)) == 0
 
 
+@settings(deadline=None)
 @given(boxes, boxes)
 def test_iou_is_symmetric_and_a_share(a, b):
     assert iou(a, b) == iou(b, a) and 0 <= iou(a, b) <= 1 + 1e-9
@@ -45,6 +46,7 @@ def test_points_by_hand():
     assert pointed([], []) == Points(1, 1, 1) and pointed([(1.0, 1.0)], []) == Points(0, 0, 0)
 
 
+@settings(deadline=None)
 @given(st.lists(boxes, min_size=1, max_size=6))
 def test_the_middle_of_every_box_is_a_perfect_answer(truth):
     middles = [((a + c) / 2, (b + d) / 2) for a, b, c, d in truth]
