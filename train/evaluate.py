@@ -8,7 +8,19 @@ from pathlib import Path
 
 from unitok.terminal import Parser, Setting, command
 
-SUITES = ("shapes", "tasks", "easy_vqa", "pairs", "pope", "vqa", "refcoco", "caption", "chair")
+SUITES = (
+    "shapes",
+    "tasks",
+    "easy_vqa",
+    "pairs",
+    "answers",
+    "nlvr",
+    "pope",
+    "vqa",
+    "refcoco",
+    "caption",
+    "chair",
+)
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -21,8 +33,8 @@ def arguments() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", default="runs/demo/model", metavar="DIR", help="model folder")
     add("--suite", choices=SUITES, default="shapes",
-        help="shapes and easy_vqa have judges, pairs is any folder of shards, tasks asks about shapes; the "
-        "others are benchmarks that read --file and --images")  # fmt: skip
+        help="shapes and easy_vqa have judges, tasks asks about shapes; pairs is any folder of shards, "
+        "answers and nlvr ask what a folder asks; the others are benchmarks with --file")  # fmt: skip
     add(
         "--out",
         type=Path,

@@ -42,7 +42,8 @@ REFS = [
     for i, name in ((1, "dog"), (2, "cat"))
 ]
 QUESTIONS = {"questions": [{"image_id": 1, "question": "What is it?", "question_id": 10}]}
-ANSWERS = {"annotations": [{"question_id": 10, "answers": [{"answer": "dog"}] * 9 + [{"answer": "a pup"}]}]}
+PEOPLE = [{"answer": "dog"}] * 9 + [{"answer": "a pup"}]
+ANSWERS = {"annotations": [{"question_id": 10, "answer_type": "other", "answers": PEOPLE}]}
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,8 @@ def test_pope(folder):
 def test_vqa(folder):
     files = {"annotations": str(folder / "annotations.json")}
     assert figures(folder, "vqa", Told("The dog!"), "questions.json", **files)["vqa_accuracy"] == 1
-    assert figures(folder, "vqa", Told("cat"), "questions.json", **files)["vqa_accuracy"] == 0
+    wrong = figures(folder, "vqa", Told("cat"), "questions.json", **files)
+    assert wrong == {"questions": 1, "vqa_accuracy": 0, "vqa_accuracy_other": 0}
 
 
 def test_refcoco_with_boxes_and_with_text(folder):
@@ -173,6 +175,7 @@ def test_the_official_layouts_with_real_pictures(tmp_path):
 
 
 WRONG = {
+    "another suite's": ("--suite shapes --file FOLDER/pope.jsonl", "suite shapes takes no file"),
     "no file": ("--suite pope --images IMAGES", "give --file"),
     "no pictures": ("--suite pope --file FOLDER/pope.jsonl", "give --images"),
     "an empty folder": ("--suite pope --file FOLDER/pope.jsonl --images EMPTY", "has no pictures"),

@@ -100,8 +100,12 @@ class Vqa(Benchmark):
         prompts = [self.prompt(question.picture, question.text) for question in questions]
         written = answers(model, prompts, batch_size=batch_size)
         scores = [vqa_accuracy(text, q.answers) for text, q in zip(written, questions, strict=True)]
+        by_kind: dict[str, list[float]] = {"vqa_accuracy": scores}
+        for question, score in zip(questions, scores, strict=True):
+            if question.kind:
+                by_kind.setdefault(f"vqa_accuracy_{question.kind}", []).append(score)
         return Report(
-            {"questions": len(questions), "vqa_accuracy": sum(scores) / len(scores)},
+            {"questions": len(questions)} | {name: sum(each) / len(each) for name, each in by_kind.items()},
             {"vqa": page(prompts, written, [score > 0.5 for score in scores])},
         )
 

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 
 class Question(NamedTuple):
-    """A question about a picture and what people answered, once or several times."""
+    """A question about a picture and what people answered, once or several times; `kind` is VQA's type of
+    answer, such as "yes/no"."""
 
     picture: str
     text: str
     answers: tuple[str, ...]
     number: int | str = 0
+    kind: str = ""
 
 
 class Expression(NamedTuple):
@@ -52,13 +54,14 @@ def read_vqa(questions: str | Path, annotations: str | Path) -> list[Question]:
     """VQA v2: a file of questions and one of annotations, ten answers each."""
     with _blaming(annotations):
         answers = {
-            row["question_id"]: tuple(each["answer"] for each in row["answers"])
+            row["question_id"]: (tuple(each["answer"] for each in row["answers"]), row.get("answer_type", ""))
             for row in _json(annotations)["annotations"]
         }
     with _blaming(questions):
         return [
-            Question(str(row["image_id"]), row["question"], answers[row["question_id"]], row["question_id"])
+            Question(str(row["image_id"]), row["question"], people, row["question_id"], kind)
             for row in _json(questions)["questions"]
+            for people, kind in [answers[row["question_id"]]]
         ]
 
 
