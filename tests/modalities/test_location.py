@@ -1,5 +1,6 @@
 """Boxes and points survive codes, ids, text and a model folder, and no illegal id gets between."""
 
+import json
 import random
 
 import pytest
@@ -25,13 +26,13 @@ from unitok.modalities.places import (
 LOCATIONS = (BoxModality(), PointModality())
 CODECS = [tiny_codec(shape=(2, 3), positions=p, more=LOCATIONS) for p in ("grid", "sequential")]
 shares = st.floats(0, 1)
-points = st.tuples(shares, shares).map(lambda numbers: Point(*numbers))
-boxes = st.tuples(shares, shares, shares, shares).map(lambda numbers: Box.between(*numbers))
+two, four = st.tuples(shares, shares), st.tuples(shares, shares, shares, shares)
 
 
 @settings(deadline=None)
-@given(st.one_of(points, boxes), st.integers(2, 2000))
-def test_a_place_comes_back_within_half_a_bin(place, bins):
+@given(st.one_of(two, four), st.integers(2, 2000))
+def test_a_place_comes_back_within_half_a_bin(numbers, bins):
+    place = Point(*numbers) if len(numbers) == 2 else Box.between(*numbers)
     modality = (BoxModality if isinstance(place, Box) else PointModality)(bins)
     codes, shape = modality.encode(place)
     assert int(codes.min()) >= 0 and int(codes.max()) < modality.size == bins
@@ -113,8 +114,9 @@ def test_near_bins_start_near():
 
 
 @settings(deadline=None)
-@given(points, st.text())
-def test_points_survive_text(point, name):
+@given(two, st.text())
+def test_points_survive_text(numbers, name):
+    point = Point(*numbers)
     text = f"Here: {write_point(point, name)} and more"
     ((back, said),) = parse_points(text)
     assert said == name
@@ -122,8 +124,9 @@ def test_points_survive_text(point, name):
 
 
 @settings(deadline=None)
-@given(st.lists(boxes, max_size=4))
-def test_boxes_survive_text(found):
+@given(st.lists(four, max_size=4))
+def test_boxes_survive_text(numbers):
+    found = [Box.between(*each) for each in numbers]
     back = parse_boxes("; ".join(map(write_box, found)))
     assert len(back) == len(found)
     for a, b in zip(found, back, strict=True):
@@ -180,6 +183,21 @@ def test_a_model_with_places_comes_back_from_its_folder(model):
         assert found == before.generate([asked], target=target)[0]
         (update,) = model.stream(asked, target=target)
         assert update.done and update.content == found[-1].content
+
+
+def test_folders_from_before_there_were_places_still_open_and_wrong_places_are_named(tmp_path):
+    for locations, message in ((None, None), ({"boxes": {}}, "box, point"), ({"box": {"bins": 1}}, "2 bins")):
+        tiny_model().save_pretrained(tmp_path / "m")
+        config = json.loads((tmp_path / "m/config.json").read_text())
+        assert config.pop("locations") == {}
+        if locations is not None:
+            config["locations"] = locations
+        (tmp_path / "m/config.json").write_text(json.dumps(config))
+        if message is None:
+            assert list(UniTok.from_pretrained(tmp_path / "m").codec.modalities) == ["text", "image"]
+        else:
+            with pytest.raises(ValueError, match=rf"config.json: .*{message}"):
+                UniTok.from_pretrained(tmp_path / "m")
 
 
 def test_a_model_may_choose_places_and_score_them(model):
