@@ -22,9 +22,11 @@ def tiny_model(
     max_length=200,
     quantizer: QuantizerConfig = SIXTEEN,
     positions="grid",
+    more=(),
     **options,
 ) -> UniTok:
-    """Pictures of 8 x 12 pixels (or of any size where `shape` is None), 4 pixels a cell, 16 codes."""
+    """Pictures of 8 x 12 pixels (or of any size where `shape` is None), 4 pixels a cell, 16 codes; `more`
+    modalities after them."""
     torch.manual_seed(0)
     tokenizer = ImageTokenizer(
         ImageTokenizerConfig(Patch(factor=4, channels=8, encoder_depth=1, decoder_depth=1), quantizer)
@@ -32,7 +34,7 @@ def tiny_model(
     tokenizer.train()
     tokenizer.encode(torch.rand(8, 3, 16, 16) * 2 - 1)  # places the codes by k-means
     codec = Codec(
-        [byte_text(), ImageModality(tokenizer, shape=shape, max_side=max_side)], positions=positions
+        [byte_text(), ImageModality(tokenizer, shape=shape, max_side=max_side), *more], positions=positions
     )
     sizes = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 48}
     config = TransformerConfig(vocab_size=codec.vocabulary.size, max_length=max_length, **sizes)

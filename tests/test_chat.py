@@ -10,6 +10,7 @@ from tests.models_for_tests import tiny_model
 from unitok.bundle import UniTok, Update
 from unitok.chat import Chat
 from unitok.document import Segment
+from unitok.modalities.places import Box, Point
 
 PICTURE = Image.new("RGB", (12, 8), "red")
 
@@ -30,6 +31,8 @@ class Scripted(UniTok):
                 for end in range(1, len(content)):
                     yield Update("text", content[:end], done=False)
                 yield Update("text", content, done=True)
+            elif isinstance(content, Box | Point):
+                yield Update(type(content).__name__.lower(), content, done=True)
             else:
                 yield Update("image", content, done=False)
                 yield Update("image", content, done=True)
@@ -49,6 +52,13 @@ def talk(model, lines, folder):
     chat = Chat(model, out=folder, read=read, console=console)
     chat.run()
     return printed.getvalue(), chat
+
+
+def test_boxes_and_points_are_told_in_words(tmp_path):
+    places = [Box(0.1, 0.2, 0.3, 0.4), Point(0.5, 0.25)]
+    said, chat = talk(Scripted(["there:", *places]), ["where is it?"], tmp_path)
+    assert said.endswith('there:\n<box>(100,200),(300,400)</box>\n<point x="50.0" y="25.0" alt="">\n')
+    assert chat.document[2:] == (Segment("box", places[0]), Segment("point", places[1]))
 
 
 def test_text_is_answered_as_it_comes_and_once(tmp_path):

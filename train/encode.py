@@ -33,6 +33,8 @@ def arguments() -> Parser:
     add("--text-size", type=int, default=1024, help="most codes of one trained here")
     add("--image-shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"),
         help="cells that pictures are brought to; if absent each keeps its size")  # fmt: skip
+    add("--locations", nargs="+", default=(), metavar="NAME",
+        help="box, point or both, where the documents hold such")  # fmt: skip
     add("--out", metavar="DIR", help="folder of the codes, made if missing")
     add("--batch-size", type=int, default=64, help="documents encoded at once")
     add("--shard-size", type=int, default=16_384, help="documents a file")

@@ -1,22 +1,40 @@
-"""Measure a model and show what it makes: python train/evaluate.py --model runs/demo/model --suite shapes"""
+"""Measure a model and show what it makes: python train/evaluate.py --model runs/demo/model --suite shapes
+
+On a benchmark's own files: python train/evaluate.py --suite pope --file coco_pope_random.jsonl --images DIR
+"""
 
 import argparse
 from pathlib import Path
 
 from unitok.terminal import Parser, Setting, command
 
+SUITES = (
+    "shapes",
+    "tasks",
+    "easy_vqa",
+    "pairs",
+    "answers",
+    "nlvr",
+    "pope",
+    "vqa",
+    "refcoco",
+    "caption",
+    "chair",
+)
+
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = Parser(
         prog="train/evaluate.py",
-        description="Let a model reconstruct, caption and draw; write report.json and sheets of pictures, "
-        "print the figures.",
+        description="Let a model reconstruct, caption, draw and answer; write report.json and sheets of "
+        "pictures, print the figures.",
     )
     add = parser.add_argument
     add("--model", default="runs/demo/model", metavar="DIR", help="model folder")
-    add("--suite", choices=("shapes", "easy_vqa", "pairs"), default="shapes",
-        help="shapes and easy_vqa have judges; pairs is any folder of shards")  # fmt: skip
+    add("--suite", choices=SUITES, default="shapes",
+        help="shapes and easy_vqa have judges, tasks asks about shapes; pairs is any folder of shards, "
+        "answers and nlvr ask what a folder asks; the others are benchmarks with --file")  # fmt: skip
     add(
         "--out",
         type=Path,
@@ -28,7 +46,13 @@ def arguments() -> argparse.ArgumentParser:
     add("--split", default="val", help="of the folder: its SPLIT-*.tar")
     add("--where", action=Setting, metavar="NAME=VALUE",
         help="only samples whose metadata say so, such as subset=combo; may be repeated")  # fmt: skip
-    add("--count", type=int, help="pictures measured; if absent 500 of shapes, all of a folder")
+    add("--file", metavar="FILE", help="a benchmark's questions, expressions, captions or instances")
+    add("--annotations", metavar="FILE",
+        help="its second file: VQA's annotations, RefCOCO's instances, CHAIR's captions")  # fmt: skip
+    add("--images", metavar="DIR", help="the folder of its pictures, or of tar shards of them")
+    add("--words", metavar="FILE", help="CHAIR's synonyms.txt")
+    add("--template", metavar="TEXT", help="how a benchmark's question is asked, such as 'where is {}?'")
+    add("--count", type=int, help="pictures or questions; if absent 500 of shapes, 200 a task, or all")
     add("--batch-size", type=int, default=128, help="pictures at once")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
     add("--dtype", default="auto", help="auto, float32 or bfloat16")
@@ -39,6 +63,8 @@ def arguments() -> argparse.ArgumentParser:
 def main(args: list[str] | None = None) -> None:
     """Read the command line, write and print the report."""
     options = arguments().parse_args(args)
+    files = ("file", "annotations", "images", "words", "template")
+    given = {name: getattr(options, name) for name in files if getattr(options, name) is not None}
     from unitok import UniTok
     from unitok.evaluate.suites import run_suite
 
@@ -51,6 +77,7 @@ def main(args: list[str] | None = None) -> None:
         where=options.where,
         count=options.count,
         batch_size=options.batch_size,
+        **given,
     )
     report.save(options.out)
     report.show(f"{options.out}/report.json")

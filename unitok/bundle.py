@@ -25,6 +25,8 @@ from unitok.document import Codes, Document, Segment
 from unitok.generate import Event, generate, stream
 from unitok.likelihood import Score, scores
 from unitok.modalities.image import ImageModality
+from unitok.modalities.location import LOCATIONS, LocationModality
+from unitok.modalities.places import Box, Point
 from unitok.modalities.text import TextModality
 from unitok.models.autoencoder import ImageTokenizer
 from unitok.models.transformer import Transformer, TransformerConfig
@@ -49,7 +51,7 @@ class Update:
     """A segment on its way: its content so far (of an image a preview), and whether it is complete."""
 
     modality: str
-    content: str | Image.Image
+    content: str | Image.Image | Box | Point
     done: bool
 
 
@@ -58,7 +60,7 @@ class UniTok:
 
     Args:
         model: the transformer.
-        codec: its modalities, text and image.
+        codec: its modalities: text, image, and perhaps boxes and points.
         sampling: default settings per modality; what a call does not say is taken from here.
         example_prompts: prompts that the model knows, for its card and its demos.
     """
@@ -78,7 +80,8 @@ class UniTok:
             )
         self.model = model.eval()
         self.codec = codec
-        self.sampling = DEFAULT_SAMPLING | dict(sampling or {})
+        likeliest = dict.fromkeys(codec.modalities, Sampling(temperature=0.0))
+        self.sampling = likeliest | DEFAULT_SAMPLING | dict(sampling or {})
         self.example_prompts = list(example_prompts)
 
     # -- one folder
@@ -113,6 +116,11 @@ class UniTok:
             "vocabulary": self.codec.vocabulary.describe(),
             "positions": self.codec.positions,
             "image": {"shape": image.shape, "max_side": image.max_side},
+            "locations": {
+                name: {"bins": modality.size}
+                for name, modality in self.codec.modalities.items()
+                if isinstance(modality, LocationModality)
+            },
             "sampling": {name: asdict(sampling) for name, sampling in self.sampling.items()},
             "example_prompts": self.example_prompts,
         }
@@ -148,6 +156,7 @@ class UniTok:
                 ImageModality(
                     image_tokenizer, shape=config["image"]["shape"], max_side=config["image"]["max_side"]
                 ),
+                *_locations(directory / CONFIG, config),
             ],
             positions=config["positions"],
         )
@@ -368,6 +377,8 @@ class UniTok:
         if modality.open_ended:
             text = modality.decode(codes, (len(codes),))
             return None if text.endswith("�") else Update(event.modality, text, done=False)
+        if isinstance(modality, LocationModality):
+            return None
         header, cells = codes[: modality.header_length].tolist(), codes[modality.header_length :]
         if len(header) < modality.header_length:
             return None
@@ -475,6 +486,16 @@ def _settings(path: Path, config: dict) -> tuple[TransformerConfig, dict[str, Sa
         return TransformerConfig(**config["transformer"]), sampling
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _locations(path: Path, config: dict) -> list[LocationModality]:
+    """Boxes and points of a config, in order; none in one that was written before there were any."""
+    try:
+        return [LOCATIONS[name](**values) for name, values in config.get("locations", {}).items()]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: locations are {', '.join(LOCATIONS)} with their bins: {error!r}"
+        ) from error
 
 
 def _load_transformer(path: Path, config: TransformerConfig) -> Transformer:

@@ -9,6 +9,7 @@ from rich.console import Console
 from unitok.bundle import UniTok
 from unitok.data.images import load_image
 from unitok.document import Document, Segment
+from unitok.modalities.places import Box, Point, write_box, write_point
 from unitok.terminal import printable
 
 HELP = """Type text, then Enter; the model goes on with text or pictures as it likes.
@@ -89,7 +90,7 @@ class Chat:
                 self._print(update.content[shown:], end="\n" if update.done else "")
                 shown = 0 if update.done else len(update.content)
             elif update.done:
-                self._print(f"[picture: {self._save(update.content)}]")
+                self._print(self._told(update.content))
             if update.done:
                 written.append(Segment(update.modality, update.content))
         self.document = (*document, *written)
@@ -97,6 +98,12 @@ class Chat:
         self.seed += 1
         if not written:
             self._print("(the model has nothing to add)")
+
+    def _told(self, content: Image.Image | Box | Point) -> str:
+        """A line for what is no text; a picture is saved."""
+        if isinstance(content, Image.Image):
+            return f"[picture: {self._save(content)}]"
+        return write_box(content) if isinstance(content, Box) else write_point(content, "")
 
     def _save(self, image: Image.Image) -> Path:
         """Write a picture under the next free number."""

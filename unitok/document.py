@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Segment:
-    """Raw content of one modality: a string for "text", a PIL image for "image".
+    """Raw content of one modality: a string for "text", a PIL image for "image", a Box, a Point.
 
     `learn=False` excludes the segment from the loss.
     """

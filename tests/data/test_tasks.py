@@ -70,11 +70,21 @@ def test_arrange_keeps_codes_and_learn_and_leaves_its_input_alone():
     assert image is IMAGE and text is TEXT and codes == [TEXT, IMAGE]
 
 
-def test_single_segments_stay_and_longer_documents_are_refused():
+def test_single_segments_stay_and_so_does_the_order_of_longer_documents():
     assert order(0, codes=[TEXT], condition_dropout=0.9) == ["text"]
     assert order(0, codes=[]) == []
-    with pytest.raises(ValueError, match="document 7 has 3"):
-        order(7, codes=[TEXT, IMAGE, TEXT])
+    for task in ("caption", "draw", "both"):
+        asked = [replace(IMAGE, learn=False), replace(TEXT, learn=False), TEXT]
+        options = {"task": task, "condition_dropout": 0.0, "seed": 0, "epoch": 0}
+        assert all(arrange(asked, index=i, **options) == asked for i in range(20))
+
+
+def test_a_task_drops_its_condition_only_where_its_answer_is_learned_without_a_prompt():
+    question, picture = replace(TEXT, learn=False), replace(IMAGE, learn=True)
+    options = {"task": "both", "condition_dropout": 0.3, "unprompted": ["image"], "seed": 0, "epoch": 0}
+    edits = [arrange([IMAGE, question, picture], index=i, **options) for i in range(2000)]
+    assert abs(sum(edit == [picture] for edit in edits) / 2000 - 0.3) < 0.04
+    assert all(len(arrange([IMAGE, question, TEXT], index=i, **options)) == 3 for i in range(200))
 
 
 @pytest.mark.parametrize(("task", "dropout", "named"), [("sing", 0.0, "'sing'"), ("both", 1.0, "1.0")])

@@ -14,6 +14,7 @@ from unitok.document import Segment
 from unitok.generate import generate
 from unitok.interop.qwen3 import from_transformers, sizes_of
 from unitok.interop.serving import PROCESSOR, export
+from unitok.modalities.location import BoxModality, PointModality
 from unitok.models.transformer import Transformer, TransformerConfig
 from unitok.models.vector import EMACodebook, ResidualCodebooks
 
@@ -22,6 +23,7 @@ transformers = pytest.importorskip("transformers")
 KINDS = {
     "one size": {"shape": (2, 3)},
     "any size": {"shape": None, "max_side": 3},
+    "places": {"shape": (2, 3), "more": [BoxModality(9), PointModality(7)]},
     "residual": {"shape": (2, 3), "quantizer": ResidualCodebooks(EMACodebook(16), depth=2)},
 }
 

@@ -55,6 +55,22 @@ def test_shapes_become_codes_with_the_text_tokenizer_they_were_read_with(tmp_pat
     assert (tmp_path / "val/tokenizer.json").read_text() == (tmp_path / "codes/tokenizer.json").read_text()
 
 
+def test_tasks_with_boxes_and_points_become_codes(tmp_path, image_tokenizer):
+    tasks = {"class_path": "unitok.data.shapes_tasks.ShapesTasks", "init_args": {"canvas": 48, "count": 30}}
+    config, out = tmp_path / "encode.yaml", tmp_path / "codes"
+    config.write_text(yaml.safe_dump({"source": tasks, "locations": ["box", "point"]}))
+    fixed = {"image-tokenizer": image_tokenizer, "out": out, "config": config}
+    flags = [text for name, value in fixed.items() for text in (f"--{name}", str(value))]
+    main([*flags, "--quiet", "--image-shape", "6", "6"])
+    options = {"image_shape": (6, 6), "locations": ["box", "point"]}
+    store = Store(out, build_codec(image_tokenizer, out / "tokenizer.json", **options))
+    kinds = {segment.modality for i in range(30) for segment in store[i]}
+    assert kinds == {"image", "text", "box", "point"}
+    assert all(segment.learn == (place >= 2) for place, segment in enumerate(store[0]))
+    with pytest.raises(ValueError, match="some of box, point, each once"):
+        build_codec(image_tokenizer, out / "tokenizer.json", locations=["boxes"])
+
+
 def test_a_config_gives_the_options_and_flags_override_it(tmp_path, image_tokenizer):
     config = tmp_path / "encode.yaml"
     config.write_text(yaml.safe_dump({"source": SHAPES, "out": str(tmp_path / "no"), "image_shape": [1, 1]}))

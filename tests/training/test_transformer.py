@@ -13,6 +13,8 @@ from tests.worlds import random_codes
 from train.transformer import main
 from unitok.bundle import UniTok
 from unitok.data.packing import pack
+from unitok.data.shapes import TEST_SEED
+from unitok.data.shapes_tasks import ShapesTasks
 from unitok.modalities.text import train_bpe
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.cross_entropy import grouped_cross_entropy
@@ -65,6 +67,20 @@ def train(monkeypatch, image_tokenizer, tmp_path):
         return cli, recorder.rows
 
     return fit
+
+
+def test_a_run_on_questions_boxes_and_edits_ends_in_a_folder_that_answers_them(train, tmp_path):
+    tasks = "{class_path: unitok.data.shapes_tasks.ShapesTasks, init_args: {canvas: 48, count: 60, turns: 2}}"
+    source = f"{{class_path: unitok.data.sources.Together, init_args: {{sources: [{tasks}]}}}}"
+    sizes = ["--model.model.max_length", "256", "--data.row_length", "160", "--data.text_size", "400"]
+    options = ["--data.locations", "[box, point]", "--data.train", source, "--data.val", tasks, *sizes]
+    _, rows = train("tasks", *options, steps=20)
+    losses = [loss for loss, _ in rows]
+    assert sum(losses[-5:]) < sum(losses[:5]) - 1
+    model = UniTok.from_pretrained(tmp_path / "tasks/model")
+    picture, asked, answer = ShapesTasks(TEST_SEED, 1, 48, ["box"])[0]
+    (found,) = model.generate([(picture, asked)], target="box")
+    assert type(found[-1].content) is type(answer.content)
 
 
 def test_a_run_learns_and_ends_in_a_folder_that_draws_and_captions(train, tmp_path):

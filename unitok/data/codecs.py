@@ -8,6 +8,7 @@ from unitok.codec import Codec
 from unitok.cursor import Positions
 from unitok.data.sources import Source
 from unitok.modalities.image import ImageModality
+from unitok.modalities.location import LOCATIONS
 from unitok.modalities.text import TextModality, train_bpe
 from unitok.models.autoencoder import ImageTokenizer
 
@@ -21,27 +22,32 @@ def build_codec(
     *,
     positions: Positions = "grid",
     image_shape: Sequence[int] | None = None,
+    locations: Sequence[str] = (),
 ) -> Codec:
-    """The codec of text and images.
+    """The codec of text and images, and perhaps of boxes and points.
 
     Args:
         image_tokenizer: folder of a trained image tokenizer.
         text_tokenizer: a tokenizer.json.
         positions: "grid" or "sequential", see Cursor.
         image_shape: (rows, columns) in cells that images are brought to; None lets each keep its size.
+        locations: "box", "point" or both, in the order of their ids.
 
     Raises:
         FileNotFoundError: the folder or the file is missing.
-        ValueError: one of them is damaged or something else.
+        ValueError: one of them is damaged or something else, or a location is unknown.
     """
     if image_shape is not None and (len(image_shape) != 2 or min(image_shape) < 1):
         raise ValueError(f"image_shape is [rows, columns] in cells, not {list(image_shape)}")
+    unknown = [name for name in locations if name not in LOCATIONS]
+    if unknown or len(set(locations)) != len(locations):
+        raise ValueError(f"locations are some of {', '.join(LOCATIONS)}, each once, not {list(locations)}")
     if not Path(text_tokenizer).is_file():
         raise FileNotFoundError(f"{text_tokenizer}: no text tokenizer here")
     text = TextModality.from_file(text_tokenizer)
     shape = None if image_shape is None else (image_shape[0], image_shape[1])
     image = ImageModality(ImageTokenizer.from_pretrained(image_tokenizer), shape=shape)
-    return Codec([text, image], positions=positions)
+    return Codec([text, image, *(LOCATIONS[name]() for name in locations)], positions=positions)
 
 
 def train_text_tokenizer(source: Source, path: str | Path, *, size: int) -> None:

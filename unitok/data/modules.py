@@ -186,6 +186,7 @@ class DocumentData(LightningDataModule):
             trained on the training texts and kept in the run's folder.
         text_size: codes of a text tokenizer that is trained here, at most.
         image_shape: (rows, columns) in cells that images are brought to; if absent each keeps its size.
+        locations: "box", "point" or both, where documents hold such; their ids come after all others.
         positions: "grid" or "sequential", see Cursor.
         row_length: places of a row; longer documents are dropped.
         batch_size: documents a batch, on each device; they are packed into as few rows as best fit finds.
@@ -209,6 +210,7 @@ class DocumentData(LightningDataModule):
         text_tokenizer: str | None = None,
         text_size: int = 1024,
         image_shape: tuple[int, int] | None = None,
+        locations: list[str] = [],  # noqa: B006
         positions: Positions = "grid",
         row_length: int = 512,
         batch_size: int = 64,
@@ -223,7 +225,7 @@ class DocumentData(LightningDataModule):
         super().__init__()
         self.train, self.val = train_and_val(path, train, val)
         self.image_tokenizer, self.text_tokenizer, self.text_size = image_tokenizer, text_tokenizer, text_size
-        self.image_shape, self.positions = image_shape, positions
+        self.image_shape, self.positions, self.locations = image_shape, positions, list(locations)
         self.row_length, self.batch_size, self.workers = row_length, batch_size, workers
         self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
         self.unprompted, self.augment = list(unprompted), augment
@@ -240,7 +242,11 @@ class DocumentData(LightningDataModule):
                 raise ValueError("no image_tokenizer is given: it is the folder of a trained image tokenizer")
             text = self._text_tokenizer()
             self._codec = build_codec(
-                self.image_tokenizer, text, positions=self.positions, image_shape=self.image_shape
+                self.image_tokenizer,
+                text,
+                positions=self.positions,
+                image_shape=self.image_shape,
+                locations=self.locations,
             )
         return self._codec
 

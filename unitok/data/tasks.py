@@ -35,7 +35,8 @@ def arrange(
     """A document as its task reads it in one epoch.
 
     Args:
-        codes: its segments in canonical order, at most two of them: (text, image).
+        codes: its segments; one or two in canonical order: (text, image). More are a task that a source has
+            already put in order, such as a picture, a question and an answer: they stay as they are.
         task: "draw" keeps the order (text, then image), "caption" turns it round, "both" tosses a coin.
         condition_dropout: probability that only the last segment is left, which guidance needs.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
@@ -51,7 +52,9 @@ def arrange(
         ['image', 'text']
     """
     if len(codes) > 2:
-        raise ValueError(f"a task orders documents of two segments; document {index} has {len(codes)}")
+        dropped = codes[-1].modality in unprompted and codes[-1].learn
+        dropped = dropped and uniform(seed, epoch, index, "condition") < condition_dropout
+        return [codes[-1]] if dropped else list(codes)
     turned = task == "caption" or (task == "both" and uniform(seed, epoch, index, "task") < 0.5)
     ordered = list(codes)[::-1] if turned else list(codes)
     if len(ordered) < 2:

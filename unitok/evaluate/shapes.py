@@ -24,10 +24,13 @@ from unitok.data.shapes import (
     claim_holds,
     coverage,
     parse_caption,
+    place_of,
+    placed,
 )
 from unitok.evaluate.components import DISTANCE, Component, components, nearest_colour
 
 LEAST_AREA = 20.0  # pixels of a 64 × 64 canvas; smaller components are specks
+STILL = 2.0  # pixels of a 64 × 64 canvas that an object may seem to move where it stays
 TOLERANCE = 1.5  # pixels of a 64 × 64 canvas, for places and relations
 
 
@@ -78,6 +81,26 @@ def satisfies(image_objects: Sequence[SceneObject], caption: str, canvas: int) -
 def picture_is_right(image: UInt8[np.ndarray, "height width channels"], caption: str) -> bool:
     """Whether a picture shows what a caption says, and nothing else."""
     return satisfies(judge(image), caption, len(image))
+
+
+def edit_is_right(image: UInt8[np.ndarray, "height width channels"], before: Scene, after: Scene) -> bool:
+    """Whether a picture shows the scene after an edit: the same objects by name and nothing else, each where
+    it was; one that is new lies in the place that its centre has in `after`."""
+    seen = judge(image)
+    if sorted(item.name for item in seen) != sorted(item.name for item in after.objects):
+        return False
+    found = {item.name: item for item in seen}
+    kept = {(item.x, item.y) for item in before.objects}
+    return all(
+        _near(found[item.name], item, after.canvas)
+        if (item.x, item.y) in kept
+        else placed(found[item.name], place_of(item, after.canvas), after.canvas, tolerance=TOLERANCE)
+        for item in after.objects
+    )
+
+
+def _near(a: SceneObject, b: SceneObject, canvas: int) -> bool:
+    return max(abs(a.x - b.x), abs(a.y - b.y)) <= STILL * canvas / 64
 
 
 def caption_is_true(caption: str, scene: Scene) -> bool:

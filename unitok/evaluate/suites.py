@@ -1,15 +1,21 @@
-"""What is measured together on each kind of data: reconstructions, captions, drawings. Knows no training."""
+"""What is measured together on each kind of data: pictures, tasks, benchmarks. Knows no training."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from unitok.bundle import UniTok
+from unitok.data.answered import QuestionShards, StatementShards
 from unitok.data.sources import WebDataset
+from unitok.evaluate.answered import questions_report, statements_report
+from unitok.evaluate.benchmarks import BENCHMARKS, benchmark
 from unitok.evaluate.report import Report, World, measure, measure_tokenizer
+from unitok.evaluate.shapes_tasks import tasks_report
 from unitok.evaluate.worlds import easy_vqa_world, pairs_world, shapes_world
 
 FOLDERS = {"easy_vqa": easy_vqa_world, "pairs": pairs_world}
+SUITES = ("shapes", "tasks", *FOLDERS, "answers", "nlvr", *BENCHMARKS)
 SCENES = 500
+TASK_SCENES = 200  # of each task
 
 
 def run_suite(
@@ -21,29 +27,52 @@ def run_suite(
     where: Mapping[str, Any] | None = None,
     count: int | None = None,
     batch_size: int = 128,
+    **files: Any,
 ) -> Report:
     """Measure a model by the name of a suite.
 
     Args:
         model: who draws and captions.
-        suite: "shapes" renders its scenes; "easy_vqa" and "pairs" read `split`-*.tar of the folder `path`.
+        suite: "shapes" and "tasks" render their scenes; "easy_vqa", "pairs", "answers" and "nlvr" read
+            `split`-*.tar of the folder `path`; the others read a benchmark's own files.
         path, split, where: of WebDataset; a folder's suite alone takes them.
-        count: pictures measured; None takes 500 scenes, or the whole split.
+        count: pictures measured; None takes 500 scenes (200 of each task), or all there are.
         batch_size: pictures at once.
+        files: of a benchmark, see Benchmark; its suites alone take them.
 
     Raises:
-        ValueError: an unknown suite, a folder's without a folder, or a count or batch_size below 1.
+        ValueError: an unknown suite, a folder's without a folder, a benchmark's without its files, or a
+            count or batch_size below 1, or files for another suite.
     """
-    if suite not in ("shapes", *FOLDERS):
-        raise ValueError(f"suite is one of shapes, {', '.join(FOLDERS)}, not {suite!r}")
+    if suite not in SUITES:
+        raise ValueError(f"suite is one of {', '.join(SUITES)}, not {suite!r}")
     for name, value in (("count", count), ("batch_size", batch_size)):
         if value is not None and value < 1:
             raise ValueError(f"{name} is 1 or more, not {value}")
+    if files and suite not in BENCHMARKS:
+        raise ValueError(f"suite {suite} takes no {', '.join(files)}; {', '.join(BENCHMARKS)} do")
     if suite == "shapes":
         return shapes_report(model, canvas=_canvas(model), scenes=count or SCENES, batch_size=batch_size)
+    if suite == "tasks":
+        return tasks_report(model, canvas=_canvas(model), count=count or TASK_SCENES, batch_size=batch_size)
+    if suite in BENCHMARKS:
+        return benchmark(suite, count=count, **files).measure(model, batch_size=batch_size)
     if path is None:
         raise ValueError(f"suite {suite} reads a folder of shards: give it as --data.path")
-    source = WebDataset(path, split, dict(where or {}))
+    return _folder_report(model, suite, (path, split, dict(where or {})), count=count, batch_size=batch_size)
+
+
+def _folder_report(
+    model: UniTok, suite: str, shards: tuple[str, str, dict], *, count: int | None, batch_size: int
+) -> Report:
+    """The suites that read a folder of shards."""
+    if suite == "nlvr":
+        return statements_report(model, StatementShards(*shards), count=count, batch_size=batch_size)
+    if suite == "answers":
+        boxed = "box" in model.codec.modalities and "bbox_xyxy" in WebDataset(*shards).metadata(0)
+        questions = QuestionShards(*shards, boxes=boxed)
+        return questions_report(model, questions, count=count, batch_size=batch_size)
+    source = WebDataset(*shards)
     return world_report(model, FOLDERS[suite](source, count=count), batch_size=batch_size)
 
 

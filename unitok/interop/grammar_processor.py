@@ -6,6 +6,7 @@ model.generate(ids, logits_processor=[Grammar.from_pretrained(folder)])
 
 import json
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 
 import torch
@@ -69,6 +70,6 @@ class Grammar(LogitsProcessor):
         header, ranges = modality["header"], modality["cell_ranges"]
         if header and len(inside) < 2:
             return [tuple(header)]
-        rows, columns = (i - header[0] + 1 for i in inside[:2]) if header else modality["shape"]
+        shape = [i - header[0] + 1 for i in inside[:2]] if header else modality["shape"]
         count = len(inside) - (2 if header else 0)
-        return [tuple(ranges[count % len(ranges)])] if count < rows * columns * len(ranges) else [end]
+        return [tuple(ranges[count % len(ranges)])] if count < prod(shape) * len(ranges) else [end]

@@ -97,6 +97,13 @@ class ImageModality(Modality):
         image = image.convert("RGB")
         return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)
 
+    def seen(self, image: Image.Image) -> tuple[float, float, float, float]:
+        """Edges (left, top, right, bottom), in pixels of the image, of the part that `fit` leaves of it."""
+        width, height = self.fit(image).size
+        share = min(image.width / width, image.height / height)
+        across, down = (image.width - width * share) / 2, (image.height - height * share) / 2
+        return across, down, image.width - across, image.height - down
+
     def encode(self, content: Image.Image) -> tuple[Int64[Tensor, " n"], tuple[int, ...]]:
         return self.encode_many([content])[0]
 

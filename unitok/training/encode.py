@@ -25,6 +25,7 @@ def encode(
     text_tokenizer: str | Path | None = None,
     text_size: int = 1024,
     image_shape: Sequence[int] | None = None,
+    locations: Sequence[str] = (),
     split: str = "train",
     settings: Mapping[str, Any] | None = None,
     batch_size: int = 64,
@@ -42,6 +43,7 @@ def encode(
         text_tokenizer: a tokenizer.json; if absent that of `out`, or one is trained on the source's texts.
         text_size: codes of a text tokenizer that is trained here, at most.
         image_shape: (rows, columns) in cells that images are brought to; if absent each keeps its size.
+        locations: "box", "point" or both, where the documents hold such.
         batch_size: documents encoded at once.
         shard_size: documents a file.
         device: of the image tokenizer; "auto" takes a GPU where there is one.
@@ -53,7 +55,12 @@ def encode(
     start, opened, kept = time.monotonic(), open_source(source, split=split, settings=settings), Path(out)
     if text_tokenizer is None and not (kept / TEXT_TOKENIZER).is_file():
         train_text_tokenizer(opened, kept / TEXT_TOKENIZER, size=text_size)
-    codec = build_codec(image_tokenizer, text_tokenizer or kept / TEXT_TOKENIZER, image_shape=image_shape)
+    codec = build_codec(
+        image_tokenizer,
+        text_tokenizer or kept / TEXT_TOKENIZER,
+        image_shape=image_shape,
+        locations=locations,
+    )
     codec.modalities["image"].tokenizer.to(pick_device(device))
     summary = write_store(out, opened, codec, batch_size=batch_size, shard_size=shard_size, progress=progress)
     if text_tokenizer is not None:

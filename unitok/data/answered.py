@@ -1,0 +1,104 @@
+"""Questions and statements of shards as documents: picture, question, answer. Knows no tokenizer.
+
+The metadata of a sample hold what is asked, so the captions stay where they are for other sources. Answers
+alone are learned.
+"""
+
+from typing import Any
+
+from PIL import Image
+
+from unitok.data.sources import Source, WebDataset
+from unitok.document import Document, Segment
+from unitok.modalities.places import Box
+
+
+class QuestionShards(Source):
+    """A document for each question of a folder's samples: its metadata have qa, pairs of question and answer.
+
+    Args:
+        path, split, where: of WebDataset.
+        boxes: also ask where each captioned thing is, which needs bbox_xyxy in pixels: "a red circle" becomes
+            "where is the red circle?", answered by its box, and by its caption where the box is given.
+
+    Raises:
+        ValueError: no sample has questions, or one has no box where boxes are wanted.
+    """
+
+    def __init__(
+        self, path: str, split: str = "train", where: dict[str, Any] | None = None, boxes: bool = False
+    ):
+        self.shards, self.boxes = WebDataset(path, split, where), boxes
+        self.asked: list[tuple[int, int]] = []
+        for sample in range(len(self.shards)):
+            record = self.shards.metadata(sample)
+            if boxes and "bbox_xyxy" not in record:
+                raise ValueError(f"{path}/{split}: sample {sample} has no bbox_xyxy")
+            count = len(record.get("qa", ()))
+            self.asked += [(sample, number) for number in range(count + 2 * boxes)]
+        if not self.asked:
+            raise ValueError(f"{path}/{split}: no sample has questions (qa)")
+
+    def __len__(self) -> int:
+        return len(self.asked)
+
+    def __getitem__(self, index: int) -> Document:
+        sample, number = self.asked[index]
+        record = self.shards.metadata(sample)
+        caption, picture = self.shards[sample]
+        turn = _turns(record, caption.content, picture.content, boxes=self.boxes)[number]
+        return _unlearned(picture), *(_unlearned(segment) for segment in turn[:-1]), turn[-1]
+
+
+def _turns(
+    record: dict[str, Any], caption: str, picture: Image.Image, *, boxes: bool
+) -> list[tuple[Segment, ...]]:
+    """What is asked about a picture, each with its answer at the end."""
+    turns = [
+        (Segment("text", question), Segment("text", answer)) for question, answer in record.get("qa", ())
+    ]
+    if boxes:
+        left, top, right, bottom = record["bbox_xyxy"]
+        box = Segment("box", Box.of_pixels((left, top, right, bottom), picture.width, picture.height))
+        named = caption.removeprefix("an ").removeprefix("a ")
+        turns.append((Segment("text", f"where is the {named}?"), box))
+        turns.append((Segment("text", "what is here?"), box, Segment("text", caption)))
+    return turns
+
+
+class StatementShards(Source):
+    """A document for each statement of a folder's samples: picture, sentence, and "true" or "false".
+
+    Args:
+        path, split, where: of WebDataset; metadata have sentence and label.
+
+    Raises:
+        ValueError: a sample has no statement.
+    """
+
+    def __init__(self, path: str, split: str = "train", where: dict[str, Any] | None = None):
+        self.shards = WebDataset(path, split, where)
+        self.records = [self.shards.metadata(sample) for sample in range(len(self.shards))]
+        for sample, record in enumerate(self.records):
+            if str(record.get("label")).lower() not in ("true", "false") or "sentence" not in record:
+                raise ValueError(f"{path}/{split}: sample {sample} has no sentence that is true or false")
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def truth(self, index: int) -> bool:
+        """Whether a statement is true."""
+        return str(self.records[index]["label"]).lower() == "true"
+
+    def sentence(self, index: int) -> str:
+        """What statements of the same words have in common; a statement's own number where none is given."""
+        return str(self.records[index].get("group_id", index))
+
+    def __getitem__(self, index: int) -> Document:
+        _, picture = self.shards[index]
+        text = Segment("text", self.records[index]["sentence"], learn=False)
+        return _unlearned(picture), text, Segment("text", "true" if self.truth(index) else "false")
+
+
+def _unlearned(segment: Segment) -> Segment:
+    return Segment(segment.modality, segment.content, learn=False)

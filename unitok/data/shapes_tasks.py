@@ -1,0 +1,184 @@
+"""Tasks on scenes of the built-in world as documents: picture, question, answer. Knows no tokenizer."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+from random import Random
+from typing import NamedTuple
+
+from PIL import Image
+
+from unitok.data import shapes_edits as edits
+from unitok.data import shapes_questions as questions
+from unitok.data.shapes import HELD_OUT, SEEN, SPLIT_SEEDS, TRAIN_SEED, Scene, render, sample_scene
+from unitok.data.shapes_questions import Ask, Asked
+from unitok.data.sources import Source
+from unitok.document import Document, Segment
+
+
+class Task(NamedTuple):
+    """How a task asks, of which kinds of scenes, and whether its answer is the last of a document."""
+
+    ask: Ask
+    kinds: tuple[str, ...]
+    last: bool = False
+
+
+SEVERAL = ("two", "three")
+ANY = ("one", *SEVERAL)
+TASKS = {
+    "color": Task(questions.ask_colour, ANY),
+    "shape": Task(questions.ask_shape, ANY),
+    "count": Task(questions.ask_count, (*ANY, "counting")),
+    "exist": Task(questions.ask_exist, ANY),
+    "relation": Task(questions.ask_relation, SEVERAL),
+    "box": Task(questions.ask_box, ANY),
+    "point": Task(questions.ask_point, ANY),
+    "name": Task(questions.ask_name, ANY),
+    "pointing": Task(questions.ask_pointing, (*ANY, "counting")),
+    "edit_colour": Task(edits.edit_colour, ANY, last=True),
+    "edit_size": Task(edits.edit_size, ANY, last=True),
+    "edit_remove": Task(edits.edit_remove, SEVERAL, last=True),
+    "edit_add": Task(edits.edit_add, ("one", "two"), last=True),
+}
+"""Tasks by name."""
+
+
+class Posed(NamedTuple):
+    """A scene and what is asked of it, one turn or several."""
+
+    scene: Scene
+    turns: tuple[Asked, ...]
+
+
+def pose(
+    seed: int, *, tasks: Sequence[str], canvas: int = 64, turns: int = 1, held_out: bool = False
+) -> Posed:
+    """What a seed asks, of which scene: a pure function of its arguments.
+
+    The scene is drawn from the seed's own split, anew until the task can be asked of it. Held-out
+    compositions are neither shown, named nor made with `held_out=False`; each scene shows at least one with
+    `held_out=True`, and questions are about it where they can be.
+
+    Args:
+        seed: 0 or more; scenes belong to the split of this seed.
+        tasks: names among TASKS, each equally likely.
+        canvas: pixels a side.
+        turns: questions in a row about one picture; edits come alone.
+        held_out: see above.
+
+    Raises:
+        ValueError: an unknown task, no task, or fewer than one turn.
+    """
+    check_tasks(tasks, turns)
+    rng = Random(f"task of {seed}")
+    task = TASKS[_one_of(rng, tasks)]
+    looks = SEEN + HELD_OUT if held_out else SEEN
+    split = seed // SPLIT_SEEDS * SPLIT_SEEDS
+    for _ in count():
+        place = split + int(rng.random() * SPLIT_SEEDS)
+        scene = sample_scene(place, canvas=canvas, kind=_one_of(rng, task.kinds), held_out=held_out)
+        asked = task.ask(scene, looks, rng)
+        if asked is not None:
+            break
+    more = [] if task.last else _more(scene, asked, tasks, looks, rng, turns - 1)
+    return Posed(scene, (asked, *more))
+
+
+def check_tasks(tasks: Sequence[str], turns: int) -> None:
+    """Raises ValueError for an unknown task, no task, or fewer than one turn."""
+    unknown = [name for name in tasks if name not in TASKS]
+    if unknown or not tasks or turns < 1:
+        raise ValueError(
+            f"got tasks {list(tasks)}, turns {turns}; expected some of {', '.join(TASKS)}, and 1 turn or more"
+        )
+
+
+def _more(
+    scene: Scene,
+    first: Asked,
+    tasks: Sequence[str],
+    looks: Sequence[questions.Look],
+    rng: Random,
+    turns: int,
+) -> list[Asked]:
+    """Up to `turns` further questions about a scene, no two alike."""
+    found = [first]
+    open_tasks = [TASKS[name] for name in tasks if not TASKS[name].last]
+    for _ in range(turns):
+        asked = _one_of(rng, open_tasks).ask(scene, looks, rng)
+        if asked is not None and all(asked.question != other.question for other in found):
+            found.append(asked)
+    return found[1:]
+
+
+def document_of(posed: Posed, *, learn_all: bool = False) -> Document:
+    """The picture, then each question and its answer; answers alone are learned, or everything."""
+    segments = [Segment("image", posed.scene, learn=learn_all)]
+    for asked in posed.turns:
+        segments += [replace(segment, learn=learn_all) for segment in asked.question]
+        segments += asked.answer
+    return tuple(_shown(segment) for segment in segments)
+
+
+def _shown(segment: Segment) -> Segment:
+    """A segment with its scene, if it holds one, as a picture."""
+    if not isinstance(segment.content, Scene):
+        return segment
+    return replace(segment, content=Image.fromarray(render(segment.content)))
+
+
+def _one_of(rng: Random, options: Sequence):
+    """As `rng.choice`, but the same in every version of Python."""
+    return options[int(rng.random() * len(options))]
+
+
+class ShapesTasks(Source):
+    """`count` documents of consecutive seeds, each a picture with questions and answers, or an edit.
+
+    Args:
+        first_seed: TRAIN_SEED, VALIDATION_SEED or TEST_SEED, or a seed after it; see ShapesSource.
+        count: documents.
+        canvas: pixels a side.
+        tasks: names among TASKS; None takes all.
+        turns: questions in a row about one picture.
+        learn_all: learn pictures and questions too, not the answers alone.
+        held_out: scenes that show held-out compositions, for tests; see `pose`.
+    """
+
+    def __init__(
+        self,
+        first_seed: int = TRAIN_SEED,
+        count: int = 20_000,
+        canvas: int = 64,
+        tasks: list[str] | None = None,
+        turns: int = 1,
+        learn_all: bool = False,
+        held_out: bool = False,
+    ):
+        last = first_seed + count - 1
+        if count < 1 or first_seed < 0 or first_seed // SPLIT_SEEDS != last // SPLIT_SEEDS:
+            raise ValueError(f"seeds {first_seed}..{last} are not some seeds of one split; see ShapesSource")
+        self.tasks = tuple(TASKS) if tasks is None else tuple(tasks)
+        check_tasks(self.tasks, turns)
+        self.first_seed, self.count, self.canvas = first_seed, count, canvas
+        self.turns, self.learn_all, self.held_out = turns, learn_all, held_out
+        self.posed(0)  # a wrong canvas fails here
+
+    def __len__(self) -> int:
+        return self.count
+
+    def posed(self, index: int) -> Posed:
+        """The scene at an index and what is asked of it, for a judge."""
+        if not 0 <= index < self.count:
+            raise IndexError(f"index {index} of a source of {self.count} documents")
+        return pose(
+            self.first_seed + index,
+            tasks=self.tasks,
+            canvas=self.canvas,
+            turns=self.turns,
+            held_out=self.held_out,
+        )
+
+    def __getitem__(self, index: int) -> Document:
+        return document_of(self.posed(index), learn_all=self.learn_all)

@@ -1,0 +1,156 @@
+"""How well a model answers and edits in the built-in world, by task. Knows its public calls alone."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from unitok.bundle import UniTok
+from unitok.data.shapes import TEST_SEED, Scene, SceneObject
+from unitok.data.shapes_questions import Asked, box_of
+from unitok.data.shapes_tasks import TASKS, ShapesTasks
+from unitok.document import Document, Segment
+from unitok.evaluate.grounding import iou, pointed
+from unitok.evaluate.report import SHOWN, Report
+from unitok.evaluate.shapes import edit_is_right
+from unitok.modalities.places import Box, Point
+from unitok.pictures import sheet
+
+MOST_SEGMENTS = 5  # of an answer whose end the model chooses
+
+
+class Marker(ABC):
+    """How answers of one kind are asked for and scored.
+
+    `target` is the modality of the answer, None where the model says how it goes on; `figure` is what a
+    task's mean mark is called.
+    """
+
+    target: str | None
+    figure = "accuracy"
+
+    @abstractmethod
+    def mark(self, scene: Scene, asked: Asked, answer: Sequence[Segment]) -> float:
+        """How right an answer is, 0..1; from a half on it counts as right on the page of pictures."""
+
+
+class Words(Marker):
+    """Right where the words are the true ones, to the letter."""
+
+    target = "text"
+
+    def mark(self, scene: Scene, asked: Asked, answer: Sequence[Segment]) -> float:
+        return float(answer[0].content == asked.answer[0].content)
+
+
+class Boxed(Marker):
+    """A box's intersection over union with the true one."""
+
+    target, figure = "box", "mean_iou"
+
+    def mark(self, scene: Scene, asked: Asked, answer: Sequence[Segment]) -> float:
+        return iou(answer[0].content.numbers, asked.answer[0].content.numbers)
+
+
+class Pointed(Marker):
+    """Right where a point lies in the object's box."""
+
+    target = "point"
+
+    def mark(self, scene: Scene, asked: Asked, answer: Sequence[Segment]) -> float:
+        return float(_hit([answer[0].content], asked.about, scene.canvas))
+
+
+class Counted(Marker):
+    """Right where each object has a point of its own, none is left over, and their number is said."""
+
+    target = None
+
+    def mark(self, scene: Scene, asked: Asked, answer: Sequence[Segment]) -> float:
+        points = [segment.content for segment in answer if segment.modality == "point"]
+        words = [segment.content for segment in answer if segment.modality == "text"]
+        return float(words == [asked.answer[-1].content] and _hit(points, asked.about, scene.canvas))
+
+
+class Edited(Marker):
+    """Right where the picture shows the scene after the edit, by the judge."""
+
+    target = "image"
+
+    def mark(self, scene: Scene, asked: Asked, answer: Sequence[Segment]) -> float:
+        return float(edit_is_right(np.asarray(answer[0].content), scene, asked.answer[0].content))
+
+
+def _hit(points: Sequence[Point], objects: Sequence[SceneObject], canvas: int) -> bool:
+    """Whether the points are one in each object's box."""
+    boxes = [box_of(item, canvas).numbers for item in objects]
+    return pointed([point.numbers for point in points], boxes).f1 == 1
+
+
+MARKERS: dict[str, Marker] = {
+    **dict.fromkeys(("color", "shape", "count", "exist", "relation", "name"), Words()),
+    **dict.fromkeys(("edit_colour", "edit_size", "edit_remove", "edit_add"), Edited()),
+    "box": Boxed(),
+    "point": Pointed(),
+    "pointing": Counted(),
+}
+"""By the name of the task."""
+
+
+def tasks_report(
+    model: UniTok,
+    *,
+    canvas: int,
+    count: int = 200,
+    batch_size: int = 128,
+    tasks: Sequence[str] = tuple(TASKS),
+) -> Report:
+    """Every task that the model has the modalities for, on `count` unseen scenes and on as many with a
+    held-out composition (`heldout_…`)."""
+    report = Report({"scenes": count})
+    for task in tasks:
+        for prefix, held_out in (("", False), ("heldout_", True)):
+            source = ShapesTasks(TEST_SEED, count, canvas, [task], held_out=held_out)
+            report |= measure_task(model, source, task, prefix=prefix, batch_size=batch_size)
+    return report
+
+
+def measure_task(
+    model: UniTok, source: ShapesTasks, task: str, *, prefix: str = "", batch_size: int = 128
+) -> Report:
+    """The figure of a source of one task, and a page of it; nothing where the model lacks a modality."""
+    posed = [source.posed(index) for index in range(len(source))]
+    turns = [one.turns[0] for one in posed]
+    needed = {segment.modality for asked in turns for segment in (*asked.question, *asked.answer)}
+    if not needed <= model.codec.modalities.keys():
+        return Report()
+    prompts = [source[i][: 1 + len(asked.question)] for i, asked in enumerate(turns)]
+    marker = MARKERS[task]
+    written = model.generate(prompts, target=marker.target, batch_size=batch_size, max_segments=MOST_SEGMENTS)
+    found = [document[len(prompt) :] for prompt, document in zip(prompts, written, strict=True)]
+    marks = [
+        marker.mark(one.scene, asked, answer) for one, asked, answer in zip(posed, turns, found, strict=True)
+    ]
+    name = f"{prefix}{task}"
+    shown = _page(prompts, found, [mark >= 0.5 for mark in marks])
+    return Report({f"{name}_{marker.figure}": sum(marks) / len(marks)}, {name: shown})
+
+
+def _page(
+    prompts: Sequence[Document], found: Sequence[Sequence[Segment]], right: Sequence[bool]
+) -> Image.Image:
+    """The pictures asked about, or drawn, with question and answer under each."""
+    shown = list(zip(prompts, found, right, strict=True))[:SHOWN]
+    images = [
+        next((s.content for s in answer if s.modality == "image"), prompt[0].content)
+        for prompt, answer, _ in shown
+    ]
+    labels = [" ".join(map(_said, (*prompt[1:], *answer))) for prompt, answer, _ in shown]
+    return sheet(images, labels, marks=[mark for _, _, mark in shown])
+
+
+def _said(segment: Segment) -> str:
+    if isinstance(segment.content, Box | Point):
+        return "(" + ", ".join(f"{value:.2f}" for value in segment.content.numbers) + ")"
+    return segment.content if isinstance(segment.content, str) else ""
