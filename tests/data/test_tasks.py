@@ -70,11 +70,14 @@ def test_arrange_keeps_codes_and_learn_and_leaves_its_input_alone():
     assert image is IMAGE and text is TEXT and codes == [TEXT, IMAGE]
 
 
-def test_single_segments_stay_and_longer_documents_are_refused():
+def test_what_is_no_pair_stays_as_it_is_and_with_chat_pairs_do_too():
     assert order(0, codes=[TEXT], condition_dropout=0.9) == ["text"]
     assert order(0, codes=[]) == []
-    with pytest.raises(ValueError, match="document 7 has 3"):
-        order(7, codes=[TEXT, IMAGE, TEXT])
+    for codes in ([TEXT, IMAGE, TEXT], [IMAGE, TEXT], [TEXT, TEXT]):
+        for task in ("caption", "draw", "both", "chat"):
+            names = [code.modality for code in codes]
+            assert all(order(i, codes=codes, task=task, condition_dropout=0.9) == names for i in range(9))
+    assert all(order(i, task="chat", condition_dropout=0.9) == ["text", "image"] for i in range(9))
 
 
 @pytest.mark.parametrize(("task", "dropout", "named"), [("sing", 0.0, "'sing'"), ("both", 1.0, "1.0")])

@@ -75,7 +75,7 @@ WRONG = {
     "no source": ({}, "--source is missing"),
     "unknown source": (
         {"source": "nope"},
-        "nope: neither 'shapes', a folder that exists, nor the class path",
+        "nope: neither 'shapes', a path that exists, nor the class path",
     ),
     "no class": ({"source": "unitok.data.shapes.Nope"}, "no attribute 'Nope'"),
     "no Source": ({"source": "json.JSONDecoder"}, "nor the class path of a Source"),

@@ -1,6 +1,6 @@
 """LightningDataModules: sources -> batches for the trainer. Knows sources and order, no model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from unitok.data.augment import Augment, Augmented
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.documents import EncodedSource, PackedDocuments
 from unitok.data.draws import uniform
-from unitok.data.sources import Source, WebDataset
+from unitok.data.faults import Fault, Faults, summary
+from unitok.data.sources import Source, open_data, read
 from unitok.data.store import TEXT_TOKENIZER, Store
 from unitok.data.tasks import UNPROMPTED, Task
 from unitok.data.windows import Window, Windows
@@ -38,6 +39,7 @@ class Pictures(Dataset):
         crop: pixels a side of a random window that is cut out; None keeps the whole picture.
         seed: of the windows.
         multiple: see `size`.
+        most_faults: share of faulty pictures, after the first 1,000, that stops a run.
     """
 
     def __init__(
@@ -49,21 +51,41 @@ class Pictures(Dataset):
         crop: int | None = None,
         seed: int = 0,
         multiple: int = 16,
+        most_faults: float = 0.1,
     ):
         if crop is not None and not 1 <= crop <= min(size):
             raise ValueError(f"crop={crop} does not fit into pictures of {size[0]} x {size[1]} pixels")
         self.source, self.size, self.crop, self.seed = source, size, crop, seed
         self.multiple = multiple
         self._held: Tensor | None = None
+        self.faults = Faults(most=most_faults, name=type(source).__name__)
+        self.faults.add(*source.faults)
         if preload:
-            pictures = track(range(len(source)), description="reading pictures", transient=True)
-            self._held = torch.stack([self._bytes(i) for i in pictures])
+            self._held = self._read(track(range(len(source)), description="reading pictures", transient=True))
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.source) if self._held is None else len(self._held)
 
-    def _bytes(self, index: int) -> UInt8[Tensor, "h w 3"]:
-        image = next(segment.content for segment in self.source[index] if segment.modality == "image")
+    def _read(self, indices: Iterable[int]) -> UInt8[Tensor, "n h w 3"]:
+        """The whole ones of these pictures. Raises ValueError where none is."""
+        pictures = [found for index in indices if (found := self._bytes(index)) is not None]
+        if not pictures:
+            raise ValueError(f"no picture could be read: {summary(self.faults.counts)}")
+        return torch.stack(pictures)
+
+    def _bytes(self, index: int) -> UInt8[Tensor, "h w 3"] | None:
+        """A picture's pixels; None for one that is faulty or not there, which is counted."""
+        document = read(self.source, index)
+        if not isinstance(document, Fault):
+            pictures = [segment.content for segment in document if segment.modality == "image"]
+            if pictures:
+                self.faults.seen()
+                return self._sized(pictures[0], index)
+            document = Fault("no picture", f"document {index}")
+        self.faults.add(document)
+        return None
+
+    def _sized(self, image: Image.Image, index: int) -> UInt8[Tensor, "h w 3"]:
         height, width = self.size or (side // self.multiple * self.multiple for side in image.size[::-1])
         if not height or not width:
             raise ValueError(
@@ -77,10 +99,7 @@ class Pictures(Dataset):
         return torch.from_numpy(np.array(image.convert("RGB")))
 
     def __getitem__(self, window: Window) -> Float[Tensor, "b 3 h w"]:
-        if self._held is not None:
-            pictures = self._held[window.indices]
-        else:
-            pictures = torch.stack([*map(self._bytes, window.indices)])
+        pictures = self._held[window.indices] if self._held is not None else self._read(window.indices)
         if self.crop is not None:
             drawn = uniform(self.seed, window.epoch, window.indices[0], "crop")
             generator = torch.Generator().manual_seed(int(drawn * 2**53))
@@ -105,9 +124,11 @@ class ImageData(LightningDataModule):
     """Pictures for a tokenizer.
 
     Args:
-        path: folder of WebDataset shards train-*.tar and val-*.tar; in place of `train` and `val`.
+        path: a data set of any format in docs/your-data.md, or several; in place of `train` and `val`.
         train: source of training pictures.
         val: source of validation pictures.
+        format: of `path`, such as webdataset, table or pairs; if absent it is recognised.
+        most_faults: share of faulty pictures, after the first 1,000 that a process reads, that stops a run.
         test: source of test pictures, each of its own size cut to multiples of 16; if absent those of `val`.
         size: (height, width) in pixels that every picture of training and validation is brought to.
         batch_size: pictures a batch.
@@ -120,10 +141,12 @@ class ImageData(LightningDataModule):
 
     def __init__(
         self,
-        path: str | None = None,
+        path: str | list[str] | None = None,
         train: Source | None = None,
         val: Source | None = None,
         *,
+        format: str | None = None,
+        most_faults: float = 0.1,
         test: Source | None = None,
         size: tuple[int, int] = (64, 64),
         batch_size: int = 64,
@@ -134,8 +157,9 @@ class ImageData(LightningDataModule):
     ):
         super().__init__()
         self.crop = crop
-        self.train, self.val = train_and_val(path, train, val)
+        self.train, self.val = train_and_val(path, train, val, format=format)
         self.test = test
+        self.most_faults = most_faults
         self.size = tuple(size)
         self.batch_size, self.workers, self.preload, self.seed = batch_size, workers, preload, seed
         self._pictures: dict[str, Pictures] = {}
@@ -146,7 +170,12 @@ class ImageData(LightningDataModule):
             if name not in self._pictures:
                 source, crop = (self.train, self.crop) if name == "train" else (self.val, None)
                 self._pictures[name] = Pictures(
-                    source, size=self.size, preload=self.preload, crop=crop, seed=self.seed
+                    source,
+                    size=self.size,
+                    preload=self.preload,
+                    crop=crop,
+                    seed=self.seed,
+                    most_faults=self.most_faults,
                 )
 
     def train_dataloader(self) -> DataLoader:
@@ -178,9 +207,11 @@ class DocumentData(LightningDataModule):
     """Packed documents for a transformer. Every batch is a pure function of (seed, number of the batch).
 
     Args:
-        path: folder of WebDataset shards train-*.tar and val-*.tar; in place of `train` and `val`.
+        path: a data set of any format in docs/your-data.md, or several; in place of `train` and `val`.
         train: source of training documents, or the folder of their store.
         val: the same for validation, which keeps the order of the documents and drops no condition.
+        format: of `path`, such as webdataset, table or pairs; if absent it is recognised.
+        most_faults: share of faulty documents, after the first 1,000 that a process reads, that stops a run.
         image_tokenizer: folder of the trained image tokenizer.
         text_tokenizer: a tokenizer.json. If absent, that of the training store; without a store, one is
             trained on the training texts and kept in the run's folder.
@@ -189,7 +220,8 @@ class DocumentData(LightningDataModule):
         positions: "grid" or "sequential", see Cursor.
         row_length: places of a row; longer documents are dropped.
         batch_size: documents a batch, on each device; they are packed into as few rows as best fit finds.
-        task: "caption" learns text after image, "draw" image after text, "both" either, by a coin.
+        task: of pairs: "caption" learns text after image, "draw" image after text, "both" either, by a coin.
+            Conversations and pages keep their order, and with "chat" pairs do too.
         condition_dropout: probability that a document keeps its last segment only, which guidance needs.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`.
@@ -201,10 +233,12 @@ class DocumentData(LightningDataModule):
 
     def __init__(
         self,
-        path: str | None = None,
+        path: str | list[str] | None = None,
         train: Source | str | None = None,
         val: Source | str | None = None,
         *,
+        format: str | None = None,
+        most_faults: float = 0.1,
         image_tokenizer: str | None = None,
         text_tokenizer: str | None = None,
         text_size: int = 1024,
@@ -221,7 +255,8 @@ class DocumentData(LightningDataModule):
         codec: Codec | None = None,
     ):
         super().__init__()
-        self.train, self.val = train_and_val(path, train, val)
+        self.train, self.val = train_and_val(path, train, val, format=format)
+        self.most_faults = most_faults
         self.image_tokenizer, self.text_tokenizer, self.text_size = image_tokenizer, text_tokenizer, text_size
         self.image_shape, self.positions = image_shape, positions
         self.row_length, self.batch_size, self.workers = row_length, batch_size, workers
@@ -281,7 +316,9 @@ class DocumentData(LightningDataModule):
     def _pack(self, documents: Source | str, condition_dropout: float) -> PackedDocuments:
         stored = isinstance(documents, str)
         return PackedDocuments(
-            Store(documents, self.codec) if stored else EncodedSource(documents, self.codec),
+            Store(documents, self.codec)
+            if stored
+            else EncodedSource(documents, self.codec, most_faults=self.most_faults),
             self.codec,
             row_length=self.row_length,
             task=self.task,
@@ -304,16 +341,26 @@ def _example(codec: Codec, codes: Sequence[Codes]) -> tuple[str, Image.Image] | 
 
 
 def train_and_val(
-    path: str | None, train: Documents | None, val: Documents | None
+    path: str | list[str] | None,
+    train: Documents | None,
+    val: Documents | None,
+    *,
+    format: str | None = None,
 ) -> tuple[Documents, Documents]:
-    """The two sources of a data module: as given, and else the splits of a folder of shards.
+    """The two sources of a data module: as given, and else the two parts of what is at a path.
 
     Raises:
-        ValueError: neither is given, or a folder holds no shard of a split.
+        FileNotFoundError: there is nothing there, or no such part.
+        ValueError: neither is given, or the format is unknown.
     """
     if path is None and (train is None or val is None):
-        raise ValueError("no data: give --data.path DIR (WebDataset shards), or both data.train and data.val")
-    return train or WebDataset(path, "train"), val or WebDataset(path, "val")
+        raise ValueError(
+            "no data: give --data.path PATH (docs/your-data.md), or both data.train and data.val"
+        )
+    return (
+        train or open_data(path, part="train", format=format),
+        val or open_data(path, part="val", format=format),
+    )
 
 
 class ExactLoader(DataLoader):

@@ -10,7 +10,8 @@ from typing import Literal, get_args
 from unitok.data.draws import uniform
 from unitok.document import Codes
 
-Task = Literal["caption", "draw", "both"]
+Task = Literal["caption", "draw", "both", "chat"]
+PAIR = ("text", "image")
 UNPROMPTED = ("text", "image")
 
 
@@ -35,8 +36,10 @@ def arrange(
     """A document as its task reads it in one epoch.
 
     Args:
-        codes: its segments in canonical order, at most two of them: (text, image).
-        task: "draw" keeps the order (text, then image), "caption" turns it round, "both" tosses a coin.
+        codes: its segments in canonical order. What follows is for pairs (text, image): a conversation or a
+            page, which has its own order and its own marks of what is learned, stays as it is.
+        task: "draw" keeps the order (text, then image), "caption" turns it round, "both" tosses a coin;
+            "chat" leaves pairs too as they are.
         condition_dropout: probability that only the last segment is left, which guidance needs.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`. A model that never learns captions by themselves has no habit of
@@ -50,13 +53,10 @@ def arrange(
         >>> [c.modality for c in arrange([text, image], task="caption", **options)]
         ['image', 'text']
     """
-    if len(codes) > 2:
-        raise ValueError(f"a task orders documents of two segments; document {index} has {len(codes)}")
+    if task == "chat" or tuple(segment.modality for segment in codes) != PAIR:
+        return list(codes)
     turned = task == "caption" or (task == "both" and uniform(seed, epoch, index, "task") < 0.5)
-    ordered = list(codes)[::-1] if turned else list(codes)
-    if len(ordered) < 2:
-        return ordered
-    first, last = ordered
+    first, last = codes[::-1] if turned else codes
     if (
         last.modality in unprompted
         and condition_dropout > 0
