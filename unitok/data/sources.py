@@ -20,13 +20,13 @@ __all__ = [
     "WebDataset", "open_data", "read", "recognise",
 ]  # fmt: skip
 
-READERS: tuple[type[Reader], ...] = (
+PARTICULAR: tuple[type[Reader], ...] = (
     WebDataset, MetadataFolder, Idx, CocoCaptions, Llava, Messages, Obelics, Mmc4, CaptionTable, TextTable,
-    TextPairs, ClassFolders, PictureFolder, PlainText,
 )  # fmt: skip
-"""In the order in which a path is tried: the more particular first."""
+PLAIN: tuple[type[Reader], ...] = (TextPairs, ClassFolders, PictureFolder, PlainText)
+"""In the order in which a path is tried: the more particular first, those of ordinary files last."""
 RECORD_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
-FORMATS: dict[str, type[Reader]] = {reader.format: reader for reader in READERS}
+FORMATS: dict[str, type[Reader]] = {reader.format: reader for reader in PARTICULAR + PLAIN}
 
 
 def open_data(
@@ -87,10 +87,12 @@ def split_paths(path: Path) -> dict[Part, Path]:
 
 def recognise(path: Path) -> type[Reader]:
     """The reader of a file or folder. Raises ValueError with all that was looked for where none fits."""
-    for look in [Look(path), *map(Look, _only_file(path))]:
-        for reader in READERS:
-            if reader.fits(look):
-                return reader
+    looks = [Look(path), *map(Look, _only_file(path))]
+    for readers in (PARTICULAR, PLAIN):
+        for look in looks:
+            for reader in readers:
+                if reader.fits(look):
+                    return reader
     wanted = "; ".join(f"{name}: {reader.looks_like}" for name, reader in FORMATS.items())
     raise ValueError(f"{path}: no known format. Looked for (--data.format chooses one): {wanted}")
 

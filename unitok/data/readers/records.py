@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator, Sequence
@@ -143,8 +144,7 @@ def read_json(path: Path) -> Any:
 class DelimitedRows(_Lines):
     """The rows of a .csv (commas) or .tsv (tabs), whose first line names the columns; fields may be quoted.
 
-    A quotation that never ends, or only so that the fields are not as many as the columns, spoils its own
-    line alone.
+    A quotation that never ends, or over several lines not as it should, spoils its own line alone.
 
     Raises:
         ValueError: it has no first line.
@@ -185,12 +185,14 @@ class DelimitedRows(_Lines):
 
     def _is_row(self, row: bytes) -> bool:
         try:
-            return len(self._parsed(row.decode("utf-8", "replace"))) == len(self.columns) or not self.columns
+            fields = self._parsed(row.decode("utf-8", "replace"), strict=True)
+            return not self.columns or len(fields) == len(self.columns)
         except (csv.Error, StopIteration):
             return False
 
-    def _parsed(self, row: str) -> list[str]:
-        return next(csv.reader(row.splitlines(keepends=True), delimiter=self.delimiter))
+    def _parsed(self, row: str, *, strict: bool = False) -> list[str]:
+        lines = re.split(r"(?<=\n)", row)  # splitlines would also cut at separators within a field
+        return next(csv.reader(lines, delimiter=self.delimiter, strict=strict))
 
     def _fields(self, index: int) -> list[str]:
         row, offset = self._text(index), self.offset(index)

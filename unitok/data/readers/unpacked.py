@@ -31,16 +31,21 @@ class Unpacked:
         self.broken: Break | None = None
         self._map: mmap | bytes | None = None
         if path.name.lower().endswith((".gz", ".tgz")):
-            handle, name = tempfile.mkstemp(prefix="unitok-", suffix=".tar")
-            self.plain = Path(name)
-            self._remove = weakref.finalize(self, _remove, name, os.getpid())
-            with os.fdopen(handle, "wb") as out:
-                self.broken = unpack(path, out)
+            self._unpack()
+
+    def _unpack(self) -> None:
+        handle, name = tempfile.mkstemp(prefix="unitok-", suffix=".tar")
+        self.plain = Path(name)
+        self._remove = weakref.finalize(self, _remove, name, os.getpid())
+        with os.fdopen(handle, "wb") as out:
+            self.broken = unpack(self.path, out)
 
     @property
     def content(self) -> mmap | bytes:
         """Everything; it has no position that processes could share."""
         if self._map is None:
+            if self.plain != self.path and not self.plain.exists():  # its process has ended
+                self._unpack()
             with self.plain.open("rb") as file:
                 empty = os.fstat(file.fileno()).st_size == 0
                 self._map = b"" if empty else mmap(file.fileno(), 0, access=ACCESS_READ)
