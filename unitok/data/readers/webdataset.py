@@ -124,8 +124,8 @@ class WebDataset(Reader):
         """The samples of one shard that are whole and wanted."""
         file = self._files[shard]
         found = list(members(file.content))
-        if file.broken is not None:  # its end is no second fault
-            found = [*_without_cut(found), file.broken]
+        if file.broken is not None:
+            found = _ended(found, file.broken)
         excused: set[str] = set()
         for index, broken in enumerate(found):
             if isinstance(broken, Break):
@@ -194,6 +194,9 @@ def _key(name: str) -> tuple[str, str]:
     return posixpath.join(folder, stem), (dot + suffix).lower()
 
 
-def _without_cut(found: list[Member | Break]) -> list[Member | Break]:
-    cut = found and isinstance(found[-1], Break) and found[-1].reason == "truncated archive"
-    return found[:-1] if cut else found
+def _ended(found: list[Member | Break], broken: Break) -> list[Member | Break]:
+    """The files of a tar whose .gz is damaged: that what is left of it has no end is the same damage."""
+    cut = found[-1] if found else None
+    if isinstance(cut, Break) and cut.reason == "truncated archive":
+        return [*found[:-1], broken._replace(offset=cut.offset, detail=f"{broken.detail}; {cut.detail}")]
+    return [*found, broken]
