@@ -16,7 +16,7 @@ def arguments() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", default="runs/demo/model", metavar="DIR", help="model folder")
     add("--suite", choices=("shapes", "easy_vqa", "pairs"), default="shapes",
-        help="shapes and easy_vqa have judges; pairs is any folder of shards")  # fmt: skip
+        help="shapes and easy_vqa have judges; pairs is any data set of captioned pictures")  # fmt: skip
     add(
         "--out",
         type=Path,
@@ -24,8 +24,8 @@ def arguments() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder of report and pictures",
     )
-    add("--data.path", dest="path", metavar="DIR", help="folder of WebDataset shards, for easy_vqa and pairs")
-    add("--split", default="val", help="of the folder: its SPLIT-*.tar")
+    add("--data.path", dest="path", metavar="PATH", help="data set, for easy_vqa and pairs")
+    add("--split", default="val", help="of the data set: train, val or test")
     add("--where", action=Setting, metavar="NAME=VALUE",
         help="only samples whose metadata say so, such as subset=combo; may be repeated")  # fmt: skip
     add("--count", type=int, help="pictures measured; if absent 500 of shapes, all of a folder")

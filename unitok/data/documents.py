@@ -30,12 +30,14 @@ class EncodedSource:
         source: documents.
         codec: encodes them.
         remembered: documents whose codes are held in memory (some kB each), so that later epochs only read.
-        most_faults: share of faulty documents, after the first 1,000 that a process reads, that stops a run.
+        faults: counts the faulty ones, those met in indexing too.
     """
 
-    def __init__(self, source: Source, codec: Codec, *, remembered: int = 100_000, most_faults: float = 0.1):
+    def __init__(
+        self, source: Source, codec: Codec, *, remembered: int = 100_000, faults: Faults | None = None
+    ):
         self.source, self.codec, self.remembered = source, codec, remembered
-        self.faults = Faults(most=most_faults, name=type(source).__name__)
+        self.faults = Faults(name=type(source).__name__) if faults is None else faults
         self.faults.add(*source.faults)
         self._codes: dict[int, list[Codes] | None] = {}
 

@@ -81,12 +81,20 @@ class Faults:
         most: share of faulty samples from which `add` and `seen` raise TooManyFaults; 1 never stops.
         after: samples that must have been seen before the share counts.
         name: of the data, for messages.
+        journal: file to which each fault is appended as a line of JSON, by all processes that read.
     """
 
-    def __init__(self, *, most: float = 0.1, after: int = 1000, name: str = "the data"):
+    def __init__(
+        self,
+        *,
+        most: float = 0.1,
+        after: int = 1000,
+        name: str = "the data",
+        journal: Path | None = None,
+    ):
         if not 0 <= most <= 1 or after < 1:
             raise ValueError(f"most={most} is not a share from 0 to 1, or after={after} is below 1")
-        self.most, self.after, self.name = most, after, name
+        self.most, self.after, self.name, self.journal = most, after, name, journal
         self.samples = self.repaired = 0
         self.counts: Counter[str] = Counter()
         self.listed: list[Fault] = []
@@ -113,6 +121,10 @@ class Faults:
             if len(self.listed) < LISTED:
                 self.listed.append(fault)
             log.warning("dropped: %s", fault)
+        if self.journal is not None and faults:
+            self.journal.parent.mkdir(parents=True, exist_ok=True)
+            with self.journal.open("a") as file:
+                file.write("".join(json.dumps(asdict(fault)) + "\n" for fault in faults))
         self._stop_if_too_many()
 
     def _stop_if_too_many(self) -> None:
@@ -147,6 +159,17 @@ def write_report(path: str | Path, report: dict[str, Any]) -> Path:
     beside.write_text(json.dumps(report, indent=2) + "\n")
     os.replace(beside, file)
     return file
+
+
+def journal_report(journal: Path) -> dict[str, Any]:
+    """What all processes of a run have written, as a report; a fault met in several epochs counts once."""
+    lines = journal.read_text().splitlines() if journal.is_file() else []
+    faults = [Fault(**json.loads(line)) for line in dict.fromkeys(lines)]
+    return {
+        "faults": len(faults),
+        "reasons": dict(by_reason(faults).most_common()),
+        "listed": [asdict(fault) for fault in faults[:LISTED]],
+    }
 
 
 def by_reason(faults: Iterable[Fault]) -> Counter[str]:

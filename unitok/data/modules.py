@@ -1,5 +1,7 @@
 """LightningDataModules: sources -> batches for the trainer. Knows sources and order, no model."""
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from unitok.data.augment import Augment, Augmented
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.documents import EncodedSource, PackedDocuments
 from unitok.data.draws import uniform
-from unitok.data.faults import Fault, Faults, summary
+from unitok.data.faults import Fault, Faults, journal_report, summary, write_report
+from unitok.data.resize import Resize, Resized
 from unitok.data.sources import Source, open_data, read
 from unitok.data.store import TEXT_TOKENIZER, Store
 from unitok.data.tasks import UNPROMPTED, Task
@@ -26,6 +29,9 @@ from unitok.data.windows import Window, Windows
 from unitok.document import Codes
 
 Documents = Source | str
+JOURNAL = "data_faults.jsonl"
+
+log = logging.getLogger(__name__)
 
 
 class Pictures(Dataset):
@@ -39,7 +45,7 @@ class Pictures(Dataset):
         crop: pixels a side of a random window that is cut out; None keeps the whole picture.
         seed: of the windows.
         multiple: see `size`.
-        most_faults: share of faulty pictures, after the first 1,000, that stops a run.
+        faults: counts the faulty ones, those met in indexing too.
     """
 
     def __init__(
@@ -51,14 +57,14 @@ class Pictures(Dataset):
         crop: int | None = None,
         seed: int = 0,
         multiple: int = 16,
-        most_faults: float = 0.1,
+        faults: Faults | None = None,
     ):
         if crop is not None and not 1 <= crop <= min(size):
             raise ValueError(f"crop={crop} does not fit into pictures of {size[0]} x {size[1]} pixels")
         self.source, self.size, self.crop, self.seed = source, size, crop, seed
         self.multiple = multiple
         self._held: Tensor | None = None
-        self.faults = Faults(most=most_faults, name=type(source).__name__)
+        self.faults = Faults(name=type(source).__name__) if faults is None else faults
         self.faults.add(*source.faults)
         if preload:
             self._held = self._read(track(range(len(source)), description="reading pictures", transient=True))
@@ -175,8 +181,11 @@ class ImageData(LightningDataModule):
                     preload=self.preload,
                     crop=crop,
                     seed=self.seed,
-                    most_faults=self.most_faults,
+                    faults=faults_of(self, name),
                 )
+
+    def teardown(self, stage: str) -> None:
+        report_faults(self)
 
     def train_dataloader(self) -> DataLoader:
         return exact_loader(self, self._pictures["train"], seed=self.seed, start=lambda: trained(self))
@@ -225,6 +234,8 @@ class DocumentData(LightningDataModule):
         condition_dropout: probability that a document keeps its last segment only, which guidance needs.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`.
+        resize: how pictures get their size before they are encoded, such as Buckets; None leaves it to
+            `image_shape`.
         augment: more training documents by mirrored and shifted pictures; None for none, and with a store.
         seed: of order, task and dropout.
         workers: processes that read; 0 reads in the training process.
@@ -249,6 +260,7 @@ class DocumentData(LightningDataModule):
         task: Task = "both",
         condition_dropout: float = 0.1,
         unprompted: list[str] = list(UNPROMPTED),  # noqa: B006
+        resize: Resize | None = None,
         augment: Augment | None = None,
         seed: int = 0,
         workers: int = 0,
@@ -264,6 +276,7 @@ class DocumentData(LightningDataModule):
         self.unprompted, self.augment = list(unprompted), augment
         if augment is not None and isinstance(self.train, str):
             raise ValueError(f"augment changes pictures, but {self.train} is a store of codes")
+        self.resize = resize
         self._codec = codec
         self._packed: dict[str, PackedDocuments] = {}
 
@@ -304,7 +317,7 @@ class DocumentData(LightningDataModule):
             if name not in self._packed:
                 if name == "train" and self.augment is not None:
                     documents = Augmented(documents, self.augment)
-                self._packed[name] = self._pack(documents, task_dropout)
+                self._packed[name] = self._pack(name, documents, task_dropout)
 
     def examples(self, count: int) -> list[tuple[str, Image.Image]]:
         """Up to `count` validation documents as (text, picture), the picture as its codes show it."""
@@ -313,12 +326,14 @@ class DocumentData(LightningDataModule):
         pairs = [_example(self.codec, codes) for codes in coded if codes is not None]
         return [pair for pair in pairs if pair is not None]
 
-    def _pack(self, documents: Source | str, condition_dropout: float) -> PackedDocuments:
+    def _pack(self, name: str, documents: Source | str, condition_dropout: float) -> PackedDocuments:
         stored = isinstance(documents, str)
+        if self.resize is not None and not stored:
+            documents = Resized(documents, self.resize)
         return PackedDocuments(
             Store(documents, self.codec)
             if stored
-            else EncodedSource(documents, self.codec, most_faults=self.most_faults),
+            else EncodedSource(documents, self.codec, faults=faults_of(self, name)),
             self.codec,
             row_length=self.row_length,
             task=self.task,
@@ -326,6 +341,9 @@ class DocumentData(LightningDataModule):
             unprompted=self.unprompted,
             seed=self.seed,
         )
+
+    def teardown(self, stage: str) -> None:
+        report_faults(self)
 
     def train_dataloader(self) -> DataLoader:
         return exact_loader(self, self._packed["train"], seed=self.seed, start=lambda: trained(self))
@@ -360,6 +378,25 @@ def train_and_val(
     return (
         train or open_data(path, part="train", format=format),
         val or open_data(path, part="val", format=format),
+    )
+
+
+def faults_of(module: ImageData | DocumentData, name: str) -> Faults:
+    """What counts the faults of one part; all processes of a run note them in its folder."""
+    trainer = module.trainer
+    journal = Path(trainer.default_root_dir) / JOURNAL if trainer else None
+    return Faults(most=module.most_faults, name=f"data.{name}", journal=journal)
+
+
+def report_faults(module: ImageData | DocumentData) -> None:
+    """Write data_report.json into the run's folder, and the totals into the log, if there was any fault."""
+    folder = Path(module.trainer.default_root_dir) if module.trainer else None
+    if folder is None or not module.trainer.is_global_zero or not (folder / JOURNAL).is_file():
+        return
+    report = journal_report(folder / JOURNAL)
+    file = write_report(folder, report)
+    log.warning(
+        "%s: %d samples were left out: %s", file, report["faults"], summary(Counter(report["reasons"]))
     )
 
 

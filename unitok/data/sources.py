@@ -30,7 +30,7 @@ FORMATS: dict[str, type[Reader]] = {reader.format: reader for reader in PARTICUL
 
 
 def open_data(
-    path: str | Path | Sequence[str], *, part: Part | None = None, format: str | None = None, **settings
+    path: str | Path | Sequence[str], *, part: str | None = None, format: str | None = None, **settings
 ) -> Source:
     """The documents of a path, in whichever format they lie there.
 
@@ -43,12 +43,14 @@ def open_data(
 
     Raises:
         FileNotFoundError: there is nothing at the path.
-        ValueError: its format is not recognised, or damaged as a whole.
+        ValueError: its format is not recognised, or damaged as a whole; or the part is unknown.
     """
     if not isinstance(path, str | Path):
         return Together([open_data(one, part=part, format=format, **settings) for one in path])
     if format and format not in FORMATS:
         raise ValueError(f"format is one of {', '.join(FORMATS)}, not {format!r}")
+    if part is not None and part not in SPLITS:
+        raise ValueError(f"the parts of a set are {', '.join(SPLITS)}, not {part!r}")
     whole = Path(path)
     if not whole.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")

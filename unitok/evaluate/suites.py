@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unitok.bundle import UniTok
-from unitok.data.sources import WebDataset
+from unitok.data.sources import open_data
 from unitok.evaluate.report import Report, World, measure, measure_tokenizer
 from unitok.evaluate.worlds import easy_vqa_world, pairs_world, shapes_world
 
@@ -26,8 +26,9 @@ def run_suite(
 
     Args:
         model: who draws and captions.
-        suite: "shapes" renders its scenes; "easy_vqa" and "pairs" read `split`-*.tar of the folder `path`.
-        path, split, where: of WebDataset; a folder's suite alone takes them.
+        suite: "shapes" renders its scenes; "easy_vqa" and "pairs" read the captioned pictures of `path`.
+        path, split: see `open_data`; the suites of data alone take them.
+        where: of WebDataset.
         count: pictures measured; None takes 500 scenes, or the whole split.
         batch_size: pictures at once.
 
@@ -43,7 +44,7 @@ def run_suite(
         return shapes_report(model, canvas=_canvas(model), scenes=count or SCENES, batch_size=batch_size)
     if path is None:
         raise ValueError(f"suite {suite} reads a folder of shards: give it as --data.path")
-    source = WebDataset(path, split, dict(where or {}))
+    source = open_data(path, part=split, **({"where": dict(where)} if where else {}))
     return world_report(model, FOLDERS[suite](source, count=count), batch_size=batch_size)
 
 

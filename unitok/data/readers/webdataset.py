@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from unitok.data.faults import Fault, SampleError, by_reason
 from unitok.data.readers.base import Reader, Source
-from unitok.data.readers.containers import Look, Part
+from unitok.data.readers.containers import SPLITS, Look, Part
 from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
 from unitok.data.readers.tar import Break, Member, members, neighbours
 from unitok.data.readers.unpacked import Unpacked
-from unitok.document import Document
+from unitok.document import Document, Segment
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +72,12 @@ class WebDataset(Reader):
 
     @classmethod
     def open(cls, path: Path, part: Part | None, **settings) -> Source:
-        named = part and path.is_dir() and any(_shards(path, name) for name in ("train", "val", "test"))
-        return cls(str(path), part, **settings) if named else super().open(path, part, split=None, **settings)
+        if part is not None and path.is_dir():
+            parts = {name for name, names in SPLITS.items() if any(_shards(path, one) for one in names)}
+            if parts:
+                found = (name for name in SPLITS[part] if _shards(path, name))
+                return cls(str(path), next(found, part), **settings)
+        return super().open(path, part, split=None, **settings)
 
     @property
     def dropped(self) -> Counter[str]:
@@ -86,16 +90,16 @@ class WebDataset(Reader):
     def __getitem__(self, index: int) -> Document:
         sample = self.samples[index]
         place = {"path": self._name(sample.shard, sample.picture.name), "offset": sample.picture.offset}
-        return self._caption(sample), picture(self._read(sample.shard, sample.picture), **place)
+        return Segment("text", self.caption(index)), picture(
+            self._read(sample.shard, sample.picture), **place
+        )
 
     def caption(self, index: int) -> str:
         """The caption alone, without decoding the picture."""
-        return self._caption(self.samples[index]).content
-
-    def _caption(self, sample: Sample):
+        sample = self.samples[index]
         member = sample.caption._replace(size=min(sample.caption.size, MOST_TEXT + 1))
         place = {"path": self._name(sample.shard, member.name), "offset": member.offset}
-        return text(self._read(sample.shard, member), **place)
+        return text(self._read(sample.shard, member), **place).content
 
     def metadata(self, index: int) -> dict[str, Any]:
         """A sample's json record; empty where it has none."""
