@@ -50,7 +50,7 @@ def load_image(
         raise ImageError(called, "picture too large", str(error)) from error
     except Image.UnidentifiedImageError as error:
         if _is_empty(source):
-            raise ImageError(called, "empty file", "it has no bytes") from error
+            raise ImageError(called, "empty file", "not a picture: the file is empty") from error
         known = f"not a picture of a known format ({', '.join(FORMATS)})"
         raise ImageError(called, "not a picture", known) from error
     except Exception as error:  # damaged files fail in every way there is

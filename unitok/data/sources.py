@@ -80,7 +80,7 @@ def split_paths(path: Path) -> dict[Part, Path]:
         return {}
     seen = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
     folders = [entry for entry in seen if entry.is_dir()]
-    for entries in (folders, [entry for entry in seen if entry.suffix.lower() in RECORD_SUFFIXES]):
+    for entries in ([entry for entry in seen if entry.suffix.lower() in RECORD_SUFFIXES], folders):
         found = {part: entry for part in SPLITS for entry in entries if entry.stem in SPLITS[part]}
         if len(found) > 1 or (found and len(entries) == 1):
             return found
@@ -95,8 +95,9 @@ def recognise(path: Path) -> type[Reader]:
             for reader in readers:
                 if reader.fits(look):
                     return reader
+    problems = "".join(f" ({look.problem})" for look in looks if look.problem)
     wanted = "; ".join(f"{name}: {reader.looks_like}" for name, reader in FORMATS.items())
-    raise ValueError(f"{path}: no known format. Looked for (--data.format chooses one): {wanted}")
+    raise ValueError(f"{path}: no known format{problems}. Looked for (--data.format chooses one): {wanted}")
 
 
 def _single_file(path: Path, reader: type[Reader]) -> Path:

@@ -4,7 +4,8 @@ import importlib
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ SHAPES_SEEDS = {"train": TRAIN_SEED, "val": VALIDATION_SEED, "test": TEST_SEED}
 
 def encode(
     *,
-    source: str | Mapping[str, Any],
+    source: str | list[str] | Mapping[str, Any],
     image_tokenizer: str | Path,
     out: str | Path,
     text_tokenizer: str | Path | None = None,
@@ -110,13 +111,26 @@ def check(
         path, split, format, settings: see `open_source`.
         out, pictures, workers: see `check_source`.
     """
-    logging.getLogger("unitok.data").setLevel(logging.ERROR)  # faults are listed below, not one by one
-    source = open_source(path, split=split, format=format, settings=settings)
-    report = check_source(source, out=out, pictures=pictures, workers=workers, progress=sys.stderr.isatty())
+    with _quiet(logging.getLogger("unitok.data")):  # faults are listed below, not one by one
+        source = open_source(path, split=split, format=format, settings=settings)
+        report = check_source(
+            source, out=out, pictures=pictures, workers=workers, progress=sys.stderr.isatty()
+        )
     print(f"{path}: {kind_of(source)}, {len(source)} documents", *in_words(report), sep="\n")
     written = [name for name in (REPORT, SHEET) if (Path(out) / name).exists()]
     print(f"{out}: {', '.join(written)}")
     return report
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Only errors are logged meanwhile."""
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def kind_of(source: Source) -> str:
@@ -127,7 +141,7 @@ def kind_of(source: Source) -> str:
 
 
 def open_source(
-    source: str | Mapping[str, Any],
+    source: str | list[str] | Mapping[str, Any],
     *,
     split: str = "train",
     settings: Mapping[str, Any] | None = None,
@@ -136,8 +150,8 @@ def open_source(
     """A source by its short form.
 
     Args:
-        source: "shapes"; or a data set of any format in docs/your-data.md; or a class path; or, as in the
-            training configs, {"class_path": …, "init_args": {…}}.
+        source: "shapes"; or a data set of any format in docs/your-data.md, or a list of them; or a class
+            path; or, as in the training configs, {"class_path": …, "init_args": {…}}.
         split: train, val, test, or all of a data set.
         settings: arguments of the source.
         format: of a data set; if absent it is recognised.
@@ -155,7 +169,7 @@ def open_source(
         if split not in SHAPES_SEEDS:
             raise ValueError(f"the splits of shapes are {', '.join(SHAPES_SEEDS)}, not {split!r}")
         kind, arguments = ShapesSource, {"first_seed": SHAPES_SEEDS[split], **arguments}
-    elif Path(source).exists():
+    elif isinstance(source, list) or Path(source).exists():
         return _opened(source, split, format, arguments)
     else:
         kind = _class(source)
@@ -165,7 +179,7 @@ def open_source(
         raise ValueError(f"{kind.__name__}: {error}") from error
 
 
-def _opened(path: str, split: str, format: str | None, settings: dict[str, Any]) -> Source:
+def _opened(path: str | list[str], split: str, format: str | None, settings: dict[str, Any]) -> Source:
     """The source of a data set; its reader may refuse the settings."""
     if split not in ("all", *SHAPES_SEEDS):
         raise ValueError(f"split is one of all, {', '.join(SHAPES_SEEDS)}, not {split!r}")

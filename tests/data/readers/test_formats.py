@@ -433,6 +433,34 @@ def test_what_is_unknown_is_told_with_all_that_was_looked_for(tmp_path):
         open_data(tmp_path / "gone")
 
 
+def test_a_stray_or_damaged_file_hides_no_pictures(tmp_path):
+    write_pictures(tmp_path, "red")
+    (tmp_path / "notes.json").write_text('{"half": ')
+    assert formats(tmp_path) == "pictures"
+    for name, content in (
+        ("a.json", "[1, "),
+        ("b.csv", ""),
+        ("c.csv", "a,a\n1,2\n"),
+        ("d.jsonl", "x\n"),
+        ("e.json", "[]"),
+    ):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(ValueError, match="no known format"):
+            open_data(tmp_path / name)
+    with pytest.raises(ValueError, match=r"no known format .*a\.json: not JSON"):
+        open_data(tmp_path / "a.json")
+    (tmp_path / "c.json").write_text('{"images": [], "annotations": [3]}')
+    with pytest.raises(ValueError, match="no known format"):
+        open_data(tmp_path / "c.json")
+
+
+def test_the_files_of_parts_come_before_folders_of_pictures(tmp_path):
+    for part, colour in (("train", "red"), ("val", "blue")):
+        write_pictures(tmp_path / part, colour)
+        write_lines(tmp_path / f"{part}.jsonl", [{"image": f"{part}/{colour}.png", "text": colour}])
+    assert all_told(whole(tmp_path, part="val")) == [["blue", "<blue>"]]
+
+
 def test_a_look_reads_a_file_once(tmp_path, monkeypatch):
     file = tmp_path / "a.json"
     file.write_text("[1, 2]")

@@ -49,7 +49,10 @@ class CocoCaptions(Reader):
     def fits(cls, look: Look) -> bool:
         if look.path.is_dir():
             return bool(_files(look.path, None))
-        return _is_coco(look.json) and "caption" in (look.json["annotations"] or [{}])[0]
+        if not _is_coco(look.json):
+            return False
+        first = next(iter(look.json["annotations"]), None)
+        return isinstance(first, dict) and "caption" in first
 
     @classmethod
     def open(cls, path: Path, part: Part | None, **settings) -> Source:

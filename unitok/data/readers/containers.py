@@ -64,17 +64,21 @@ def parquet_files(path: Path, part: Part | None) -> list[Path]:
 
 
 class Look:
-    """A path that has to be recognised; what is read for it is read once."""
+    """A path that has to be recognised; what is read for it is read once. `problem`: why it was not."""
 
     def __init__(self, path: Path):
-        self.path = path
+        self.path, self.problem = path, ""
 
     @cached_property
     def json(self) -> Any:
         """What a .json file holds; None for other files."""
         if self.path.suffix.lower() != ".json" or not self.path.is_file():
             return None
-        return read_json(self.path)
+        try:
+            return read_json(self.path)
+        except ValueError as error:
+            self.problem = str(error)
+            return None
 
     @cached_property
     def record(self) -> Record | None:
@@ -84,9 +88,12 @@ class Look:
             return next((record for record in records[:GLANCE] if isinstance(record, dict)), None)
         if not self._holds_records:
             return None
-        if FILES.get(self.path.suffix.lower()) is JsonLines:
-            return _first(JsonLines(self.path, most=GLANCE))
-        return _first(open_records(self.path))
+        lines = FILES.get(self.path.suffix.lower()) is JsonLines
+        try:
+            return _first(JsonLines(self.path, most=GLANCE) if lines else open_records(self.path))
+        except (ValueError, OSError) as error:
+            self.problem = str(error)
+            return None
 
     @property
     def _holds_records(self) -> bool:

@@ -90,9 +90,8 @@ class WebDataset(Reader):
     def __getitem__(self, index: int) -> Document:
         sample = self.samples[index]
         place = {"path": self._name(sample.shard, sample.picture.name), "offset": sample.picture.offset}
-        return Segment("text", self.caption(index)), picture(
-            self._read(sample.shard, sample.picture), **place
-        )
+        caption = Segment("text", self.caption(index))
+        return caption, picture(self._read(sample.shard, sample.picture), **place)
 
     def caption(self, index: int) -> str:
         """The caption alone, without decoding the picture."""
@@ -148,6 +147,8 @@ class WebDataset(Reader):
         samples: dict[str, dict[str, Member]] = {}
         for member in found:
             key, suffix = _key(member.name)
+            if not posixpath.basename(key):  # hidden, such as the ._ files of macOS
+                continue
             files = samples.setdefault(key, {})
             if suffix in files and suffix in (*PICTURES, ".txt", ".json"):
                 path = self._name(shard, member.name)
