@@ -1,13 +1,17 @@
 """The data modules take any format and several paths; faults cost themselves alone, and are reported."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
 
 from tests.data.samples import png, write_pictures, write_tar
 from tests.worlds import tiny_codec
+from unitok.data.mixture import Mixture
 from unitok.data.modules import DocumentData, ImageData, Pictures
 from unitok.data.resize import Fit
 from unitok.data.sources import HeldOut, PictureFolder, TextPairs, Together, WebDataset
@@ -45,6 +49,17 @@ def test_paths_and_formats_come_from_the_command_line(sets, kind):
         parsed(kind, f"path={sets}/a", "format=nope")
     with pytest.raises(Exception, match="no data: give"):
         parsed(kind)
+
+
+def test_sources_are_mixed_by_weight_in_a_config(sets):
+    page = (Path(__file__).parents[2] / "docs/your-data.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    config = yaml.safe_load(example.replace("DATA/a", f"{sets}/a").replace("DATA/b", f"{sets}/b.tar"))
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(DocumentData, "data")
+    config["data"]["val"] = config["data"]["train"]
+    mixed = parser.instantiate(parser.parse_object(config)).data.train
+    assert isinstance(mixed, Mixture) and mixed.counts == [2, 6]
 
 
 @pytest.mark.parametrize("preload", [True, False])

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from unitok.data.mixture import Mixture
 from unitok.data.readers.base import HeldOut, Reader, Source, Together, read
 from unitok.data.readers.coco import CocoCaptions
 from unitok.data.readers.containers import SPLITS, Look, Part
@@ -16,8 +17,8 @@ from unitok.data.readers.webdataset import WebDataset
 
 __all__ = [
     "CaptionTable", "ClassFolders", "CocoCaptions", "HeldOut", "Idx", "Llava", "Messages", "MetadataFolder",
-    "Mmc4", "Obelics", "PictureFolder", "PlainText", "Reader", "Source", "TextPairs", "TextTable", "Together",
-    "WebDataset", "open_data", "read", "recognise",
+    "Mixture", "Mmc4", "Obelics", "PictureFolder", "PlainText", "Reader", "Source", "TextPairs", "TextTable",
+    "Together", "WebDataset", "open_data", "read", "recognise",
 ]  # fmt: skip
 
 PARTICULAR: tuple[type[Reader], ...] = (
