@@ -18,6 +18,7 @@ STEPS = 50
 STRATEGIES = {
     "ddp": ("--trainer.strategy", "ddp"),
     "fsdp2": ("--trainer.strategy", "lightning.pytorch.strategies.ModelParallelStrategy",
+              "--trainer.strategy.data_parallel_size", "2", "--trainer.strategy.tensor_parallel_size", "1",
               "--trainer.strategy.save_distributed_checkpoint", "false"),
 }  # fmt: skip
 
@@ -39,7 +40,7 @@ def trained(folder: Path, image_tokenizer: Path, *more: str, ranks: int) -> list
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks),
         str(ROOT / "tests/training/transformer_rank.py"), str(folder), "--trainer.devices", str(ranks),
         "--data.batch_size", str(16 // ranks), "--data.image_tokenizer", str(image_tokenizer),
-        "--trainer.max_steps", str(STEPS), "--trainer.val_check_interval", "10", *more,
+        "--trainer.max_steps", str(STEPS), "--trainer.val_check_interval", "1.0", *more,
     ]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)

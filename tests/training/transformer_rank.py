@@ -42,10 +42,8 @@ class Keep(Callback):
 
     def on_fit_end(self, trainer, module):
         state = {name: whole(tensor) for name, tensor in module.model.state_dict().items()}
-        torch.save(
-            {"losses": self.losses, "documents": self.documents, "steps": trainer.global_step, "state": state},
-            self.folder / f"rank{trainer.global_rank}.pt",
-        )
+        kept = {"losses": self.losses, "documents": self.documents, "steps": trainer.global_step}
+        torch.save(kept | {"state": state}, self.folder / f"rank{trainer.global_rank}.pt")
 
 
 if __name__ == "__main__":
