@@ -56,6 +56,14 @@ def test_a_second_call_repeats_nothing(tmp_path):
     assert json.loads((tmp_path / "report.json").read_text()) == report.figures
 
 
+def test_a_config_that_writes_elsewhere_is_noticed_before_anything_is_trained(tmp_path):
+    paths = Paths(tmp_path)
+    (tmp_path / "transformer.yaml").write_text("trainer: {default_root_dir: runs/other/transformer}")
+    with pytest.raises(ValueError, match=r"transformer.yaml writes to runs/other/transformer.* not below"):
+        paths.run()
+    assert paths.did == []
+
+
 def test_what_follows_a_missing_product_is_made_again(tmp_path):
     Paths(tmp_path).run()
     (tmp_path / "codes/index.json").unlink()

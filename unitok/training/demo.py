@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
 from rich.console import Console
 
 from unitok.bundle import UniTok
@@ -54,10 +55,12 @@ class Demo:
 
         Raises:
             FileNotFoundError: no folder has the config of a stage.
+            ValueError: a config writes elsewhere than below `out`.
         """
         for name in ("tokenizer", "encode", "transformer"):
             if not self._configs(name):
                 raise FileNotFoundError(f"no {name}.yaml in {', '.join(map(str, self.configs))}")
+            self._check_folder(name)
         stages = {
             "tokenizer": ("tokenizer/image_tokenizer", self._train_tokenizer),
             "encode": ("codes/index.json", self._encode),
@@ -83,6 +86,16 @@ class Demo:
             self._note(name, Stage(round(spent + time.monotonic() - start, 1), done))
         if not done:
             raise ValueError(f"stage {name} ended without {product}; its config must write below {self.out}")
+
+    def _check_folder(self, name: str) -> None:
+        """Notice at once, not after the first stage, that its product would not be found."""
+        folder, said = None, None
+        for config in self._configs(name):
+            values = yaml.safe_load(config.read_text()) or {}
+            named = values.get("out") or values.get("trainer", {}).get("default_root_dir")
+            folder, said = (named, config) if named else (folder, said)
+        if folder is not None and self.out.resolve() not in Path(folder).resolve().parents:
+            raise ValueError(f"{said} writes to {folder}, which is not below the folder given, {self.out}")
 
     def _configs(self, name: str) -> list[Path]:
         """The files of a stage, one a folder that has it."""

@@ -1,0 +1,161 @@
+"""How fast optimizers and schedules learn rendered scenes, and what holds at three times the learning rate.
+
+python benchmarks/optimizers.py [--steps 3000] [--plot FILE.png] [--json FILE]
+
+A small transformer learns the captions and codes of 2,000 scenes (the codes of an image tokenizer as it
+starts, which are harder than a trained one's). Losses are of the training batches, smoothed.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import matplotlib
+import torch
+from compare import Row, finish
+from lightning.pytorch import Callback
+
+from unitok.codec import Codec
+from unitok.data.codecs import train_text_tokenizer
+from unitok.data.modules import DocumentData
+from unitok.data.shapes import ShapesSource
+from unitok.modalities.image import ImageModality
+from unitok.modalities.text import TextModality
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.implicit import FSQLevels
+from unitok.models.patch import Patch
+from unitok.models.transformer import TransformerSizes
+from unitok.training.cli import RunFolder
+from unitok.training.transformer import TransformerTraining
+
+SIZES = {
+    "width": 64,
+    "layers": 4,
+    "heads": 4,
+    "kv_heads": 4,
+    "head_width": 16,
+    "hidden": 192,
+    "max_length": 96,
+}
+TUNED = {"lr": 3e-3, "muon_lr": 0.02, "warmup_steps": 50, "z_loss": 1e-4}
+LEARNING = {
+    "AdamW, cosine": {"optimizer": "adamw", "schedule": "cosine"},
+    "AdamW, wsd": {"optimizer": "adamw", "schedule": "wsd"},
+    "Muon, linear": {"optimizer": "muon", "schedule": "linear"},
+    "Muon, wsd": {"optimizer": "muon", "schedule": "wsd"},
+}
+THRICE = {"optimizer": "adamw", "schedule": "constant", "lr": 3 * TUNED["lr"]}
+STABILITY = {
+    "QK-norm and z-loss": THRICE,
+    "no z-loss": THRICE | {"z_loss": 0.0},
+    "no QK-norm": THRICE | {"qk_norm": False},
+    "neither": THRICE | {"qk_norm": False, "z_loss": 0.0},
+}
+
+
+class Curve(NamedTuple):
+    """Smoothed loss and root mean square of the image logits, step by step, and seconds a step."""
+
+    loss: list[float]
+    logits: list[float]
+    seconds: float
+
+
+class Watch(Callback):
+    """Keeps what is logged of every batch."""
+
+    def __init__(self):
+        self.loss, self.logits = [], []
+
+    def on_train_batch_end(self, trainer, *rest):
+        new = float(trainer.logged_metrics["loss"])
+        self.loss.append(new if not self.loss else 0.98 * self.loss[-1] + 0.02 * new)
+        self.logits.append(float(trainer.logged_metrics.get("logit_norm/image", float("nan"))))
+
+
+def scenes(folder: str) -> DocumentData:
+    """Batches of 16 documents."""
+    torch.manual_seed(0)
+    train = ShapesSource(canvas=48, kind="demo", count=2000)
+    train_text_tokenizer(train, f"{folder}/tokenizer.json", size=300)
+    tokenizer = ImageTokenizer(
+        ImageTokenizerConfig(Patch(factor=8, channels=32), FSQLevels((8, 8, 4)))
+    ).eval()
+    text = TextModality.from_file(f"{folder}/tokenizer.json")
+    codec = Codec([text, ImageModality(tokenizer, shape=(6, 6))])
+    return DocumentData(train=train, val=train, codec=codec, row_length=256, batch_size=16)
+
+
+def learn(data: DocumentData, *, steps: int, **changes) -> Curve:
+    """One run from the same start."""
+    torch.manual_seed(0)
+    options = TUNED | changes
+    sizes = TransformerSizes(**SIZES, qk_norm=options.pop("qk_norm", True))
+    module, watch = TransformerTraining(sizes, **options), Watch()
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        module.export = lambda folder: None
+        RunFolder(
+            default_root_dir=folder, max_steps=steps, max_epochs=-1, accelerator="cpu", callbacks=[watch],
+            log_every_n_steps=1, limit_val_batches=0, enable_progress_bar=False, enable_model_summary=False,
+            use_distributed_sampler=False,
+        ).fit(module, datamodule=data)  # fmt: skip
+    return Curve(watch.loss, watch.logits, (time.perf_counter() - started) / steps)
+
+
+def plot(curves: dict[str, dict[str, Curve]], path: str) -> None:
+    """Losses of both sets, and the logits of the second."""
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 3, figsize=(15, 4.2), layout="constrained")
+    panels: list[tuple[str, str, Callable[[Curve], list[float]]]] = [
+        ("learning", "loss, nats", lambda curve: curve.loss),
+        ("three times the learning rate", "loss, nats", lambda curve: curve.loss),
+        ("three times the learning rate", "root mean square of the image logits", lambda curve: curve.logits),
+    ]
+    for axis, (title, label, values) in zip(axes, panels, strict=True):
+        for name, curve in curves[title].items():
+            axis.plot(values(curve), label=name, linewidth=1)
+        axis.set(title=title, xlabel="steps", ylabel=label)
+        axis.legend()
+    figure.savefig(path, dpi=90)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=3000, help="of each run (default 3000)")
+    parser.add_argument("--plot", metavar="FILE", help="picture of the curves")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        data = scenes(folder)
+        curves = {
+            title: {name: learn(data, steps=options.steps, **changes) for name, changes in runs.items()}
+            for title, runs in (("learning", LEARNING), ("three times the learning rate", STABILITY))
+        }
+    if options.plot:
+        plot(curves, options.plot)
+    base = curves["learning"]["AdamW, cosine"].loss[-1]
+    rows = []
+    for title, runs in curves.items():
+        for name, curve in runs.items():
+            reached = next((i for i, loss in enumerate(curve.loss) if loss <= base), None)
+            when = (
+                "not reached"
+                if reached is None
+                else f"AdamW's last loss after {reached * curve.seconds:.0f} s"
+            )
+            rows.append(Row(f"{title}: {name}", curve.loss[-1], "nats", None, None, True,
+                            f"{when}; {curve.seconds * 1e3:.0f} ms a step"))  # fmt: skip
+    finish(rows, options.json)
+
+
+if __name__ == "__main__":
+    main()
