@@ -10,13 +10,16 @@ from safetensors.torch import load_file
 from tests.models_for_tests import tiny_model
 from train.export import main
 from unitok.bundle import UniTok
+from unitok.data.packing import pack
 from unitok.document import Segment
 from unitok.generate import generate
 from unitok.interop.qwen3 import from_transformers, sizes_of
 from unitok.interop.serving import PROCESSOR, export
 from unitok.modalities.location import BoxModality, PointModality
+from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig
 from unitok.models.vector import EMACodebook, ResidualCodebooks
+from unitok.training.objective import COMPETITIONS
 
 transformers = pytest.importorskip("transformers")
 
@@ -102,6 +105,31 @@ def test_the_grammar_is_the_cursors(pair):
             assert legal == set(cursor.legal), place
             cursor.push(token)
         assert grammar.legal(ids) == [(ours.codec.vocabulary.pad, ours.codec.vocabulary.pad + 1)]
+
+
+@pytest.mark.parametrize("head", ["legal", "full"])
+def test_trained_with_a_full_head_a_model_writes_documents_without_the_grammar(tmp_path, head):
+    """Greedily, after learning four documents by heart; with the legal head alone the image does not end."""
+    ours = tiny_model(positions="sequential")
+    letters = [(Segment("text", letter), *random_image(ours)) for letter in "abcd"]
+    documents = [ours.codec.join(codes) for codes in ours.codec.encode_many(letters)]
+    batch = pack(documents, length=64, pad=ours.codec.vocabulary.pad)
+    targets, groups, among = COMPETITIONS[head](ours.codec).objective(batch)
+    optimizer = torch.optim.AdamW(ours.model.parameters(), lr=1e-2)
+    for _ in range(150):
+        hidden = ours.model(batch.ids, batch.positions, document=batch.document)
+        weight = ours.model.unembedding.weight
+        grouped_cross_entropy(weight, hidden, targets, groups, among=among).mean.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    export(ours, tmp_path / "out")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
+    whole = 0
+    for document in documents:
+        start = document.ids[:4]  # the document's and the text's begins, the letter, the text's end
+        row = theirs.generate(start[None], max_new_tokens=len(document) - 4, do_sample=False)[0]
+        whole += torch.equal(row, document.ids)
+    assert whole == (4 if head == "full" else 0)
 
 
 def test_the_weights_come_back(pair):
