@@ -19,3 +19,11 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--screenshots",
+        metavar="MODEL",
+        help="use the page with this model folder, and write docs/page-*.png",
+    )

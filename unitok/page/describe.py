@@ -11,7 +11,9 @@ from unitok.document import Document, Segment
 from unitok.modalities.places import Box, Point, write_box, write_point
 from unitok.page import examples
 from unitok.page.choices import choices
+from unitok.page.kept import kept
 from unitok.page.overlay import with_places
+from unitok.page.paced import paced
 from unitok.page.sight import as_seen, shown
 from unitok.page.told import MODEL, status, stopped, told
 
@@ -25,12 +27,12 @@ class Describe:
     model: UniTok
 
     @told(2)
-    def caption(self, picture: Image.Image | None) -> Iterator[tuple[Image.Image, str, str]]:
+    def caption(self, picture: Image.Image | None) -> Iterator[tuple[str, str, str]]:
         """The picture, its caption so far, and what is going on."""
         yield from self._written(picture, (), target="text")
 
     @told(2)
-    def ask(self, picture: Image.Image | None, question: str) -> Iterator[tuple[Image.Image, str, str]]:
+    def ask(self, picture: Image.Image | None, question: str) -> Iterator[tuple[str, str, str]]:
         """The picture with the places of the answer, the answer in words, and what is going on."""
         if not question.strip():
             raise ValueError("Ask something about the picture, or press Caption.")
@@ -38,11 +40,11 @@ class Describe:
 
     def _written(
         self, picture: Image.Image | None, asked: Document, *, target: str | None
-    ) -> Iterator[tuple[Image.Image, str, str]]:
+    ) -> Iterator[tuple[str, str, str]]:
         seen = as_seen(self.model, picture)
         document = (Segment("image", seen), *asked)
         finished: list[Update] = []
-        for update in self.model.stream(document, target=target, max_segments=MOST):
+        for update in paced(self.model.stream(document, target=target, max_segments=MOST)):
             finished += [update] if update.done else []
             current = finished if update.done else [*finished, update]
             yield *_answer(seen, current), "Reading …"
@@ -50,7 +52,7 @@ class Describe:
         yield *_answer(seen, finished), said
 
 
-def _answer(seen: Image.Image, updates: list[Update]) -> tuple[Image.Image, str]:
+def _answer(seen: Image.Image, updates: list[Update]) -> tuple[str, str]:
     """The picture with all places, and a line a segment; a picture that it draws replaces the first."""
     places = [update.content for update in updates if isinstance(update.content, Box | Point)]
     drawn = [update.content for update in updates if isinstance(update.content, Image.Image)]
@@ -63,7 +65,7 @@ def _answer(seen: Image.Image, updates: list[Update]) -> tuple[Image.Image, str]
             )
         elif isinstance(content, str):
             lines.append(content)
-    return with_places(drawn[-1] if drawn else seen, places), "\n".join(lines)
+    return kept(with_places(drawn[-1] if drawn else seen, places)), "\n".join(lines)
 
 
 def tab(model: UniTok) -> None:
@@ -79,7 +81,7 @@ def tab(model: UniTok) -> None:
                 format="png",
                 height=300,
             )
-            choices({f"Example {k}": scene for k, scene in enumerate(scenes, 1)}, picture)
+            choices({f"Example {k}": kept(scene) for k, scene in enumerate(scenes, 1)}, picture)
             question = gr.Textbox(label="Question", placeholder="what color is the star?")
             choices({text: text for text in examples.questions(model)}, question)
             with gr.Row():

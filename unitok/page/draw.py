@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import gradio as gr
-from PIL import Image
 
 from unitok.bundle import UniTok
 from unitok.document import Segment
 from unitok.page import examples
 from unitok.page.choices import choices
+from unitok.page.kept import kept
 from unitok.page.overlay import enlarged
+from unitok.page.paced import paced
 from unitok.page.told import MODEL, status, stopped, told
 
 MOST = 8  # pictures of one prompt
@@ -31,21 +32,22 @@ class Draw:
         guidance: float,
         temperature: float,
         *size: float,
-    ) -> Iterator[tuple[list[Image.Image], str]]:
+    ) -> Iterator[tuple[list[str], str]]:
         """The pictures so far, and what is going on."""
         if not prompt.strip():
             raise ValueError("Say what to draw, or choose an example.")
-        done: list[Image.Image] = []
+        done: list[str] = []
         for k in range(int(n)):
-            for update in self.model.stream(
+            updates = self.model.stream(
                 (Segment("text", prompt.strip()),),
                 target="image",
                 seed=int(seed) + k,
                 size=tuple(map(int, size)) if any(size) else None,
                 guidance_scale=guidance,
                 temperature=temperature,
-            ):
-                pictures = [*done, enlarged(update.content)]
+            )
+            for update in paced(updates):
+                pictures = [*done, kept(enlarged(update.content))]
                 yield pictures, f"Drawing {k + 1} of {int(n)} …"
             done = pictures
         last = f" to {int(seed) + len(done) - 1}" if len(done) > 1 else ""

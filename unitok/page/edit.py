@@ -10,7 +10,9 @@ from unitok.bundle import UniTok
 from unitok.document import Segment
 from unitok.page import examples
 from unitok.page.choices import choices
+from unitok.page.kept import kept
 from unitok.page.overlay import enlarged
+from unitok.page.paced import paced
 from unitok.page.sight import as_seen, shown
 from unitok.page.told import MODEL, status, stopped, told
 
@@ -23,7 +25,8 @@ PARTS = {
     "everything": (0, 0, 1, 1),
 }
 """Parts that can be named without painting: shares of the picture (left, top, right, bottom)."""
-INK = "#ffffffcc"
+INK = "#e11d48aa"
+"""Of the brush: seen on any picture, and seen through."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Edit:
         if not instruction.strip():
             raise ValueError("Say what to change, or choose an example.")
         document = (Segment("image", picture), Segment("text", instruction.strip()))
-        for update in self.model.stream(document, target="image", seed=int(seed)):
+        for update in paced(self.model.stream(document, target="image", seed=int(seed))):
             yield _before_and_after(picture, update.content), "Done." if update.done else "Drawing …"
 
     @told(1)
@@ -59,11 +62,15 @@ class Edit:
         picture = as_seen(self.model, _background(value))
         yield gr.skip(), "Drawing …"
         drawn = self.model.vary(picture, prompt.strip(), keep=keep, n=3, seed=int(seed))
-        yield [(enlarged(picture), "before"), *((enlarged(p), "variation") for p in drawn)], "Done."
+        yield [_named(picture, "before"), *(_named(p, "variation") for p in drawn)], "Done."
 
 
-def _before_and_after(before: Image.Image, after: Image.Image) -> list[tuple[Image.Image, str]]:
-    return [(enlarged(before), "before"), (enlarged(after), "after")]
+def _before_and_after(before: Image.Image, after: Image.Image) -> list[tuple[str, str]]:
+    return [_named(before, "before"), _named(after, "after")]
+
+
+def _named(picture: Image.Image, name: str) -> tuple[str, str]:
+    return kept(enlarged(picture)), name
 
 
 def _background(value: dict | None) -> Image.Image | None:
@@ -145,4 +152,4 @@ def tab(model: UniTok) -> None:
 
 
 def _editable(picture: Image.Image) -> dict:
-    return {"background": picture, "layers": [], "composite": picture}
+    return {"background": kept(picture), "layers": [], "composite": None}

@@ -12,8 +12,10 @@ from unitok.document import Document, Segment
 from unitok.modalities.places import Box, Point, write_box, write_point
 from unitok.page import examples
 from unitok.page.choices import choices
+from unitok.page.kept import kept
 from unitok.page.overlay import enlarged, with_places
-from unitok.page.told import MODEL, status, told
+from unitok.page.paced import paced
+from unitok.page.told import MODEL, line, status, told
 
 MOST = 8  # segments of one answer
 
@@ -54,7 +56,7 @@ class Talk:
         messages = [*past.shown, *(_message("user", segment.content) for segment in said)]
         yield messages, None, gr.skip(), "Answering …"
         written: list[Update] = []
-        for update in self.model.stream(document, target=target, seed=past.seed, max_segments=MOST):
+        for update in paced(self.model.stream(document, target=target, seed=past.seed, max_segments=MOST)):
             written += [update] if update.done else []
             current = written if update.done else [*written, update]
             answers = [_message("assistant", _seen(u.content, document)) for u in current]
@@ -95,8 +97,7 @@ def _seen(content: str | Image.Image | Box | Point, document: Document) -> str |
 
 def _message(role: str, content: str | Image.Image) -> dict:
     if isinstance(content, Image.Image):
-        content = gr.Image(enlarged(content, side=192), format="png", show_label=False, interactive=False,
-                           buttons=[], height=192)  # fmt: skip
+        content = {"path": kept(enlarged(content, side=192))}
     return {"role": role, "content": content}
 
 
@@ -127,4 +128,4 @@ def tab(model: UniTok) -> None:
 
 
 def _stopped(past: Conversation) -> tuple[list[dict], str]:
-    return list(past.shown), '<p role="status" class="told good">Stopped; that message is forgotten.</p>'
+    return list(past.shown), line("Stopped; that message is forgotten.")

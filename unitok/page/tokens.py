@@ -13,6 +13,7 @@ from unitok.document import Codes, Segment
 from unitok.likelihood import log_probabilities
 from unitok.page import examples
 from unitok.page.choices import choices
+from unitok.page.kept import kept
 from unitok.page.overlay import enlarged, with_grid, with_heat
 from unitok.page.sight import as_seen, shown
 from unitok.page.told import MODEL, status, told
@@ -75,9 +76,9 @@ class Looks:
         nats = self._surprise(read.now, words)
         heat = with_heat(picture, nats.tolist())
         yield (
-            grid,
-            enlarged(picture),
-            heat,
+            kept(grid),
+            kept(enlarged(picture)),
+            kept(heat),
             read,
             (
                 f"{read.now.numel()} codes, {len(read.now.unique())} different, {len(read.changed)} changed; "
@@ -118,7 +119,7 @@ def tab(model: UniTok) -> None:
         with gr.Column(min_width=260):
             picture = gr.Image(scenes[0], label="Picture", type="pil", sources=["upload", "clipboard"],
                                format="png", height=330)  # fmt: skip
-            choices({f"Example {k}": scene for k, scene in enumerate(scenes, 1)}, picture)
+            choices({f"Example {k}": kept(scene) for k, scene in enumerate(scenes, 1)}, picture)
         with gr.Column(min_width=260):
             grid = gr.Image(label="Its codes: click one to change it", type="pil", **still)
         with gr.Column(min_width=260):

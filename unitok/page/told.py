@@ -28,7 +28,6 @@ def told(outputs: int) -> Callable[[Callable], Callable]:
     """
 
     def decorate(handler: Callable[..., Iterator[tuple]]) -> Callable[..., Iterator[tuple]]:
-        @wraps(handler)
         def run(*given) -> Iterator[tuple]:
             try:
                 for *values, text in handler(*given):
@@ -36,7 +35,8 @@ def told(outputs: int) -> Callable[[Callable], Callable]:
             except (ValueError, OSError) as error:
                 yield (*[gr.skip()] * outputs, line(str(error), bad=True))
 
-        return run
+        # gradio must see a generator, which a def is no longer once shapes are checked: hence a lambda
+        return wraps(handler)(lambda *given: (yield from run(*given)))
 
     return decorate
 
