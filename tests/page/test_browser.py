@@ -51,7 +51,7 @@ def model(request):
         return UniTok.from_pretrained(folder, device="cpu")
     prompts = ["a large red star", "a small blue circle left of a large green square"]
     places = (BoxModality(), PointModality())
-    return tiny_model(shape=(6, 6), max_length=400, more=places, example_prompts=prompts)
+    return tiny_model(shape=(6, 6), max_length=2000, more=places, example_prompts=prompts)
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_chat(page, request, tmp_path):
     panel.get_by_role("button", name="a large red star").first.click()
     sync_api.expect(entry).to_have_value("a large red star")
     entry.press("Enter")
-    says(panel, "The model")
+    says(panel, "Done.")
     panel.get_by_role("button", name="Draw now").click()
     panel.get_by_role("log").locator("img").first.wait_for()
     Image.new("RGB", (48, 48), (220, 40, 40)).save(tmp_path / "red.png")
@@ -210,7 +210,7 @@ def test_chat(page, request, tmp_path):
     panel.locator(".thumbnail-item").filter(visible=True).first.wait_for()
     entry.press("Enter")
     says(panel, "Answering")
-    says(panel, "The model")
+    says(panel, "Done.")
     keep(page, request, "chat")
     panel.get_by_role("button", name="Start anew").click()
     panel.get_by_text("Write, or show a picture").wait_for()

@@ -70,12 +70,8 @@ class Talk:
             seed=past.seed + 1,
             shown=tuple(messages),
         )
-        yield (
-            messages,
-            gr.skip(),
-            now,
-            "The model ended the document: the next message begins a new one." if now.ended else "",
-        )
+        over = " The model ended the document: the next message begins a new one." if now.ended else ""
+        yield messages, gr.skip(), now, f"Done.{over}"
 
 
 def _segments(message: dict) -> Document:
