@@ -3,19 +3,21 @@
 `pytest tests/page -m slow --screenshots MODEL` uses that model and writes docs/page-*.png.
 """
 
+import re
 import socket
 import time
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from tests.models_for_tests import tiny_model
 from unitok.bundle import UniTok
 from unitok.modalities.location import BoxModality, PointModality
+from unitok.page import examples
 
 gradio = pytest.importorskip("gradio", reason="gradio is not installed: make page installs it")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra browser)")
+
 CHROMIUM = Path("/usr/bin/chromium")
 DOCS = Path(__file__).parents[2] / "docs"
 SLOWLY = 0.25  # seconds a row
@@ -171,18 +173,22 @@ def test_closing_the_page_stops_the_drawing(browser, address, slow):
     assert len(slow) <= before + 1
 
 
-def test_describe(page, request):
+def ask(panel, question):
+    """By the example's button, then Enter."""
+    panel.get_by_role("button", name=question).click()
+    sync_api.expect(panel.get_by_label("Question")).to_have_value(re.compile(re.escape(question)))
+    panel.get_by_label("Question").press("Enter")
+    says(panel, f"Done: {question}")
+
+
+def test_describe(page, request, model):
     panel = tab(page, "Describe")
     panel.get_by_role("button", name="Caption").click()
-    says(panel, "Done.")
-    panel.get_by_role("button", name="how many objects").click()
-    panel.get_by_role("button", name="Ask", exact=True).click()
-    says(panel, "Done.")
-    if panel.get_by_role("button", name="where is").count():
-        panel.get_by_role("button", name="where is").click()
-        panel.get_by_label("Question").press("Enter")
-        says(panel, "Reading")
-        says(panel, "Done.")
+    says(panel, "Done: a caption")
+    for question in examples.questions(model)[::-1]:
+        ask(panel, question)
+    ask(panel, examples.QUESTIONS[0])
+    assert panel.get_by_label("Answer").input_value()
     assert pictures(panel).count() >= 2
     keep(page, request, "describe")
 
@@ -196,7 +202,7 @@ def test_a_question_without_a_picture_is_told_in_one_line(page):
     says(panel, "Choose a picture first.", role="alert")
 
 
-def test_chat(page, request, tmp_path):
+def test_chat(page, request, model, tmp_path):
     panel = tab(page, "Chat")
     entry = panel.get_by_placeholder("Write, then Enter")
     panel.get_by_role("button", name="a large red star").first.click()
@@ -205,12 +211,14 @@ def test_chat(page, request, tmp_path):
     says(panel, "Done.")
     panel.get_by_role("button", name="Draw now").click()
     panel.get_by_role("log").locator("img").first.wait_for()
-    Image.new("RGB", (48, 48), (220, 40, 40)).save(tmp_path / "red.png")
-    panel.locator("input[type=file]").first.set_input_files(tmp_path / "red.png")
+    examples.pictures(model)[0].save(tmp_path / "scene.png")
+    panel.locator("input[type=file]").first.set_input_files(tmp_path / "scene.png")
     panel.locator(".thumbnail-item").filter(visible=True).first.wait_for()
+    entry.fill("what color is the star?")
     entry.press("Enter")
-    says(panel, "Answering")
+    panel.get_by_role("log").get_by_text("what color is the star?").wait_for()
     says(panel, "Done.")
+    assert not panel.get_by_label("Share").filter(visible=True).count()
     keep(page, request, "chat")
     panel.get_by_role("button", name="Start anew").click()
     panel.get_by_text("Write, or show a picture").wait_for()
@@ -234,8 +242,13 @@ def paint(page, panel):
 
 def test_edit_a_painted_part(page, request):
     panel = tab(page, "Edit")
-    paint(page, panel)
-    panel.get_by_role("button", name="Redraw", exact=True).click()
+    told = panel.get_by_role("status").or_(panel.get_by_role("alert"))
+    for _ in range(3):  # the canvas may take a while
+        paint(page, panel)
+        panel.get_by_role("button", name="Redraw", exact=True).click()
+        told.filter(has_text=re.compile("Done|Paint over"), visible=True).wait_for()
+        if told.filter(has_text="Done", visible=True).count():
+            break
     says(panel, "Done.")
     keep(page, request, "edit")
 

@@ -70,7 +70,10 @@ def test_a_conversation_grows(model):
     messages, _, past, _ = list(talk.say({"text": "hello", "files": []}, Conversation()))[-1]
     assert messages[0] == {"role": "user", "content": "hello"} and past.seed == 1
     drawn, _, more, _ = list(talk.draw(past))[-1]
-    assert "path" in drawn[-1]["content"] and more.document[: len(past.document)] == past.document
+    assert (
+        type(drawn[-1]["content"]).__name__ == "Image"
+        and more.document[: len(past.document)] == past.document
+    )
     assert "Write something" in list(talk.say(None, past))[-1][3]
 
 

@@ -14,7 +14,9 @@ CSS = """
 .dark .told.bad { color: #ffb4ab; }
 .choices { gap: 6px; flex-wrap: wrap; }
 .choices button { flex: 0 1 auto; min-width: 0; width: auto; white-space: normal; font-weight: 400; }
+.pictures, .pictures .grid-wrap { height: auto !important; max-height: none !important; min-height: 120px; }
 .gradio-container img { image-rendering: pixelated; }
+button[aria-label="Share"] { display: none; }  /* would send a picture to another host */
 :focus-visible { outline: 2px solid #2563eb; outline-offset: 1px; }
 @media (max-width: 480px) {
   .gradio-container main.app { padding: 12px !important; }

@@ -48,7 +48,11 @@ class Describe:
             finished += [update] if update.done else []
             current = finished if update.done else [*finished, update]
             yield *_answer(seen, current), "Reading …"
-        said = "Done." if finished else "The model has nothing to add: perhaps it has not learned questions."
+        said = (
+            f"Done: {asked[0].content if asked else 'a caption'}"
+            if finished
+            else "The model has nothing to add: perhaps it has not learned questions."
+        )
         yield *_answer(seen, finished), said
 
 

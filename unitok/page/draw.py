@@ -12,7 +12,7 @@ from unitok.page.choices import choices
 from unitok.page.kept import kept
 from unitok.page.overlay import enlarged
 from unitok.page.paced import paced
-from unitok.page.told import MODEL, status, stopped, told
+from unitok.page.told import MODEL, gallery, status, stopped, told
 
 MOST = 8  # pictures of one prompt
 
@@ -84,14 +84,7 @@ def tab(model: UniTok) -> None:
                 stop = gr.Button("Stop", min_width=100)
             said = status("Pictures appear row by row.")
         with gr.Column(min_width=300):
-            pictures = gr.Gallery(
-                label="Pictures",
-                columns=2,
-                object_fit="contain",
-                height="auto",
-                format="png",
-                buttons=["download"],
-            )
+            pictures = gallery("Pictures")
     work = Draw(model)
     started = gr.on(
         [go.click, prompt.submit],

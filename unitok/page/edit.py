@@ -14,7 +14,7 @@ from unitok.page.kept import kept
 from unitok.page.overlay import enlarged
 from unitok.page.paced import paced
 from unitok.page.sight import as_seen, shown
-from unitok.page.told import MODEL, status, stopped, told
+from unitok.page.told import MODEL, gallery, status, stopped, told
 
 PAINTED = "what I paint"
 PARTS = {
@@ -104,8 +104,9 @@ def tab(model: UniTok) -> None:
     scenes = examples.pictures(model)
     with gr.Row():
         with gr.Column(min_width=300):
+            gr.Markdown("Paint over what is to change.")
             editor = gr.ImageEditor(
-                _editable(scenes[0]), label="Picture: paint over what is to change", type="pil", format="png",
+                _editable(scenes[0]), label="Picture", show_label=False, type="pil", format="png",
                 sources=("upload", "clipboard"), transforms=(), layers=False, buttons=[], height=460,
                 brush=gr.Brush(default_size=48, colors=[INK], default_color=INK, color_mode="fixed"),
                 eraser=gr.Eraser(default_size=48), canvas_size=(384, 384),
@@ -130,8 +131,7 @@ def tab(model: UniTok) -> None:
             seed = gr.Number(0, label="Seed", precision=0, minimum=0)
             stop = gr.Button("Stop")
             said = status("Choose a way to change the picture.")
-            results = gr.Gallery(label="Result", columns=2, object_fit="contain", height="auto", format="png",
-                                 buttons=["download"])  # fmt: skip
+            results = gallery("Result")
     work = Edit(model)
     outputs, hidden = [results, said], {"show_progress": "hidden", **MODEL}
     runs = [

@@ -10,7 +10,7 @@ from unitok.modalities.places import Box, Point
 SIDE = 384
 """Pixels to which the longer side of a small picture is enlarged."""
 INKS = ((214, 39, 40), (31, 119, 180), (44, 160, 44), (148, 103, 189), (255, 127, 14))
-HEAT = np.array([(253, 231, 37), (94, 201, 98), (33, 145, 140), (59, 82, 139), (68, 1, 84)], np.float64)
+HEAT = np.array([(255, 255, 245), (254, 227, 145), (254, 153, 41), (204, 76, 2), (102, 37, 6)], np.float64)
 """From likely to unlikely."""
 
 
@@ -71,7 +71,7 @@ def with_grid(
 
 
 def with_heat(picture: Image.Image, nats: Sequence[Sequence[float]]) -> Image.Image:
-    """An enlarged copy under colours, yellow where a cell was expected and violet where it surprised.
+    """An enlarged copy under colours, pale where a cell was expected and dark where it surprised.
 
     Args:
         picture: what lies under the colours.
@@ -90,7 +90,7 @@ def with_heat(picture: Image.Image, nats: Sequence[Sequence[float]]) -> Image.Im
         text = f"{value:.1f}"
         if font.getlength(text) <= across - 4:
             middle = (column + 0.5) * across, (row + 0.5) * down
-            ink = "white" if share[row, column] > 0.4 else "black"
+            ink = "white" if share[row, column] > 0.6 else "black"
             pen.text(middle, text, fill=ink, font=font, anchor="mm")
     return copy
 

@@ -93,7 +93,8 @@ def _seen(content: str | Image.Image | Box | Point, document: Document) -> str |
 
 def _message(role: str, content: str | Image.Image) -> dict:
     if isinstance(content, Image.Image):
-        content = {"path": kept(enlarged(content, side=192))}
+        small = kept(enlarged(content, side=192))
+        content = gr.Image(small, show_label=False, interactive=False, buttons=[], height=200)
     return {"role": role, "content": content}
 
 

@@ -114,18 +114,27 @@ def pick(read: Read | None, grid: Image.Image, event: gr.SelectData) -> tuple[in
 def tab(model: UniTok) -> None:
     """Add the tab to the page that is being built."""
     scenes, read = examples.pictures(model), gr.State()
-    still = {"interactive": False, "format": "png", "height": 330, "buttons": ["download"]}
+    still = {
+        "interactive": False,
+        "format": "png",
+        "height": 290,
+        "show_label": False,
+        "buttons": ["download"],
+    }
     with gr.Row():
         with gr.Column(min_width=260):
-            picture = gr.Image(scenes[0], label="Picture", type="pil", sources=["upload", "clipboard"],
-                               format="png", height=330)  # fmt: skip
+            picture = gr.Image(scenes[0], label="Picture", show_label=False, type="pil",
+                               sources=["upload", "clipboard"], format="png", height=290)  # fmt: skip
             choices({f"Example {k}": kept(scene) for k, scene in enumerate(scenes, 1)}, picture)
         with gr.Column(min_width=260):
-            grid = gr.Image(label="Its codes: click one to change it", type="pil", **still)
+            gr.Markdown("**Its codes:** click one to change it")
+            grid = gr.Image(label="Codes", type="pil", **still)
         with gr.Column(min_width=260):
-            back = gr.Image(label="What the codes come back as", **still)
+            gr.Markdown("**What the codes come back as**")
+            back = gr.Image(label="Reconstruction", **still)
         with gr.Column(min_width=260):
-            heat = gr.Image(label="How surprising each is: -log p, nats", **still)
+            gr.Markdown("**How surprising each is:** -log p, nats")
+            heat = gr.Image(label="Surprise", **still)
     words = gr.Textbox(label="Words before the picture, for its likelihood (may stay empty)",
                        placeholder=examples.prompts(model)[0])  # fmt: skip
     said = status("Press Read the picture.")

@@ -44,3 +44,11 @@ def told(outputs: int) -> Callable[[Callable], Callable]:
 def stopped() -> str:
     """The status line of a run that was cancelled."""
     return line("Stopped.")
+
+
+def gallery(name: str) -> gr.Gallery:
+    """The place of a tab's pictures; as high as they are."""
+    return gr.Gallery(
+        label=name, show_label=False, columns=2, object_fit="contain", format="png", buttons=["download"],
+        elem_classes="pictures",
+    )  # fmt: skip
