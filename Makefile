@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 MODEL ?= runs/demo/model
 
-.PHONY: help install demo demo-hour page test test-all lint bench clean
+.PHONY: help install demo demo-hour page test test-page test-all lint bench clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
@@ -30,6 +30,9 @@ page: .venv/.page        ## play with MODEL (runs/demo/model) in the browser; in
 	sed 's/^pillow==.*/pillow==12.3.0/' constraints.txt > .venv/page-constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .venv/page-constraints.txt --editable '.[demo,browser]'
 	touch $@
+
+test-page: .venv/.page   ## the page used in a real browser (Debian's chromium)
+	$(BIN)/python -m pytest tests/page -m 'not gpu'
 
 lint: $(INSTALLED)       ## ruff
 	$(BIN)/ruff check .

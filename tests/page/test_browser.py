@@ -122,7 +122,7 @@ def test_draw(page, request):
         "a small blue circle left of a large green square"
     )
     panel.get_by_label("What to draw").press("Enter")
-    says(panel, "Done. Seed 0 to 3 draws the same again.")
+    says(panel, "Done. Seeds 0 to 3 draw these again.")
     assert pictures(panel).count() >= 4
     keep(page, request, "draw")
 
@@ -225,17 +225,17 @@ def test_chat(page, request, model, tmp_path):
 
 
 def paint(page, panel):
-    """A stroke across the middle of the editor's canvas."""
+    """A stroke over the circle of the first example, which is right of the middle and below it."""
     canvas = panel.locator("canvas").filter(visible=True).first
     canvas.wait_for()
     page.wait_for_timeout(1500)
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x - 40, y - 20)
+    side = 0.86 * min(box["width"], box["height"])
+    page.mouse.move(x + 0.19 * side, y + 0.15 * side)
     page.mouse.down()
-    page.mouse.move(x, y, steps=6)
-    page.mouse.move(x + 40, y + 20, steps=6)
+    page.mouse.move(x + 0.29 * side, y + 0.25 * side, steps=8)
     page.mouse.up()
     page.wait_for_timeout(800)
 

@@ -44,7 +44,7 @@ def test_every_tab_is_built(model):
 def test_drawings_are_those_of_draw_by_their_seeds(model):
     size = (24, 24) if model.codec.modalities["image"].shape is None else ()
     *growing, (pictures, said) = Draw(model).draw("a red star", 2, 5, 1.0, 1.0, *size)
-    assert "Seed 5 to 6 draws the same again" in said and len(growing[0][0]) == 1
+    assert "Seeds 5 to 6 draw these again" in said and len(growing[0][0]) == 1
     for path, seed in zip(pictures, (5, 6), strict=True):
         wanted = model.draw("a red star", seed=seed, guidance_scale=1.0, size=size or None)[0]
         assert Image.open(path).resize(wanted.size, Image.Resampling.BOX).tobytes() == wanted.tobytes()

@@ -50,8 +50,9 @@ class Draw:
                 pictures = [*done, kept(enlarged(update.content))]
                 yield pictures, f"Drawing {k + 1} of {int(n)} …"
             done = pictures
-        last = f" to {int(seed) + len(done) - 1}" if len(done) > 1 else ""
-        yield done, f"Done. Seed {int(seed)}{last} draws the same again."
+        last = int(seed) + len(done) - 1
+        again = f"Seeds {int(seed)} to {last} draw these" if len(done) > 1 else f"Seed {last} draws this"
+        yield done, f"Done. {again} again."
 
 
 def tab(model: UniTok) -> None:

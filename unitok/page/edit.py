@@ -146,7 +146,11 @@ def tab(model: UniTok) -> None:
         gr.on([vary.click, words.submit], work.vary, [editor, words, keep, seed], outputs, **hidden),
     ]
     editor.upload(
-        lambda value: _editable(shown(model, _background(value))), editor, editor, api_visibility="private"
+        lambda value: _editable(shown(model, _background(value))),
+        editor,
+        editor,
+        show_progress="hidden",
+        api_visibility="private",
     )
     stop.click(stopped, None, said, cancels=runs, queue=False, api_visibility="private")
 

@@ -121,7 +121,14 @@ def tab(model: UniTok) -> None:
         draw.click(work.draw, past, outputs, **hidden),
     ]
     stop.click(_stopped, past, [messages, said], cancels=runs, queue=False, api_visibility="private")
-    new.click(lambda: ([], None, Conversation(), ""), None, outputs, cancels=runs, api_visibility="private")
+    gr.on(
+        [new.click, messages.clear],
+        lambda: ([], None, Conversation(), ""),
+        None,
+        outputs,
+        cancels=runs,
+        api_visibility="private",
+    )
 
 
 def _stopped(past: Conversation) -> tuple[list[dict], str]:

@@ -123,6 +123,7 @@ def tab(model: UniTok) -> None:
     }
     with gr.Row():
         with gr.Column(min_width=260):
+            gr.Markdown("**Picture**")
             picture = gr.Image(scenes[0], label="Picture", show_label=False, type="pil",
                                sources=["upload", "clipboard"], format="png", height=290)  # fmt: skip
             choices({f"Example {k}": kept(scene) for k, scene in enumerate(scenes, 1)}, picture)
