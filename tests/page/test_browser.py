@@ -53,7 +53,7 @@ def model(request):
         return UniTok.from_pretrained(folder, device="cpu")
     prompts = ["a large red star", "a small blue circle left of a large green square"]
     places = (BoxModality(), PointModality())
-    return tiny_model(shape=(6, 6), max_length=2000, more=places, example_prompts=prompts)
+    return tiny_model(shape=(6, 6), max_length=6000, more=places, example_prompts=prompts)
 
 
 @pytest.fixture(scope="module")
@@ -173,12 +173,17 @@ def test_closing_the_page_stops_the_drawing(browser, address, slow):
     assert len(slow) <= before + 1
 
 
+def asks(model):
+    """Whether a model was made for questions, too; a demo's only knows captions."""
+    return "box" in model.codec.modalities
+
+
 def ask(panel, question):
     """By the example's button, then Enter."""
     panel.get_by_role("button", name=question).click()
     sync_api.expect(panel.get_by_label("Question")).to_have_value(re.compile(re.escape(question)))
     panel.get_by_label("Question").press("Enter")
-    says(panel, f"Done: {question}")
+    says(panel, re.compile(f"Done: {re.escape(question)}|nothing to add"))
 
 
 def test_describe(page, request, model):
@@ -187,7 +192,11 @@ def test_describe(page, request, model):
     says(panel, "Done: a caption")
     for question in examples.questions(model)[::-1]:
         ask(panel, question)
-    ask(panel, examples.QUESTIONS[0])
+    if asks(model):
+        ask(panel, examples.QUESTIONS[0])
+    else:
+        panel.get_by_role("button", name="Caption").click()
+        says(panel, "Done: a caption")
     assert panel.get_by_label("Answer").input_value()
     assert pictures(panel).count() >= 2
     keep(page, request, "describe")
@@ -214,9 +223,11 @@ def test_chat(page, request, model, tmp_path):
     examples.pictures(model)[0].save(tmp_path / "scene.png")
     panel.locator("input[type=file]").first.set_input_files(tmp_path / "scene.png")
     panel.locator(".thumbnail-item").filter(visible=True).first.wait_for()
-    entry.fill("what color is the star?")
+    if asks(model):
+        entry.fill("what color is the star?")
+    before = panel.locator(".message.user img").count()
     entry.press("Enter")
-    panel.get_by_role("log").get_by_text("what color is the star?").wait_for()
+    sync_api.expect(panel.locator(".message.user img")).to_have_count(before + 1)
     says(panel, "Done.")
     assert not panel.get_by_label("Share").filter(visible=True).count()
     keep(page, request, "chat")
