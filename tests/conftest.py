@@ -22,3 +22,11 @@ settings.load_profile("busy")
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--screenshots",
+        metavar="MODEL",
+        help="use the page with this model folder, and write docs/page-*.png",
+    )

@@ -20,7 +20,8 @@ LAYERS = [
     ["unitok.card", "unitok.pictures", "unitok.ranking", "unitok.editing", "unitok.terminal"],
     ["unitok.bundle"],
     ["unitok.interop"],
-    ["unitok.data", "unitok.chat"],
+    ["unitok.data", "unitok.chat", "unitok.pipelines"],
+    ["unitok.page"],
     ["unitok.evaluate"],
     ["unitok.training"],
 ]
@@ -78,6 +79,12 @@ def test_lightning_is_imported_by_training_and_data_modules_only():
         if any(module.split(".")[0] == "lightning" for module in imports(path)):
             room = path.relative_to(ROOT / "unitok")
             assert room.parts[0] == "training" or str(room) == "data/modules.py", room
+
+
+def test_gradio_is_imported_by_the_page_only():
+    for path in FILES:
+        if any(module.split(".")[0] == "gradio" for module in imports(path)):
+            assert path.relative_to(ROOT / "unitok").parts[0] == "page", path
 
 
 def test_models_import_torch_and_the_quantizer_only():

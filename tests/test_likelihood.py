@@ -7,7 +7,7 @@ from PIL import Image
 
 from tests.models_for_tests import tiny_model
 from unitok.document import Codes, Segment
-from unitok.likelihood import scores
+from unitok.likelihood import log_probabilities, scores
 
 MODELS = {"one size": {"shape": (2, 3)}, "any size": {"shape": None}}
 
@@ -51,6 +51,26 @@ def test_scores_are_those_of_the_models_own_steps(model):
         total, count = by_steps(model, document)
         assert found.log_probability == pytest.approx(total, abs=1e-3) and found.count == count
         assert found.per_id == pytest.approx(total / count, abs=1e-3)
+
+
+def test_log_probabilities_of_single_ids_add_up_to_the_score(model):
+    for found, document in zip(model.score(documents()), documents(), strict=True):
+        codes = model.codec.encode(document)
+        header, rest = log_probabilities(model.model, model.codec, codes)
+        modality = model.codec.modalities[codes[-1].modality]
+        assert len(header) == modality.header_length
+        assert len(rest) == len(codes[-1].codes) + modality.open_ended
+        assert float(header.sum() + rest.sum()) == pytest.approx(found.log_probability, abs=1e-3)
+
+
+def test_log_probabilities_are_in_the_order_of_the_codes(model):
+    codes = model.codec.encode((Segment("text", "a dog"), Segment("image", picture(1))))
+    changed = codes[-1].codes.clone()
+    changed[3] = (changed[3] + 1) % 16
+    _, before = log_probabilities(model.model, model.codec, codes)
+    again = Codes("image", changed, codes[-1].shape)
+    _, after = log_probabilities(model.model, model.codec, [codes[0], again])
+    assert torch.allclose(before[:3], after[:3], atol=1e-6) and before[3] != after[3]
 
 
 def test_scores_do_not_depend_on_the_batch(model):

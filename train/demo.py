@@ -40,6 +40,7 @@ def main(args: list[str] | None = None) -> None:
     print(f"pictures: {out}/samples.png {out}/captions.png {out}/reconstructions.png")
     print(f'try:      .venv/bin/python sample/image.py --model {out}/model --prompt "a large red star" --n 4')
     print(f"          .venv/bin/python sample/chat.py --model {out}/model")
+    print(f"page:     make page MODEL={out}/model  (draw, describe, chat and edit in the browser)")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,30 @@
 """Train an image tokenizer: python train/tokenizer.py fit --config configs/tokenizer/easy_vqa.yaml"""
 
+from unitok.training.overview import asks, overview
+
+PROGRAM = "train/tokenizer.py"
+SETTINGS = {
+    "--data.path DIR": "folder of WebDataset shards: KEY.png or .jpg, KEY.txt",
+    "--data.size [H, W]": "pixels of a picture",
+    "--data.batch_size N": "pictures a step",
+    "--model.model.architecture NAME": "Patch, VQGAN, ViT or Emu3: pixels to latents and back",
+    "--model.model.quantizer NAME": "the codebook: EMACodebook, FSQLevels, LFQSigns, …",
+    "--model.lr X": "learning rate",
+    "--model.foreground_weight X": "how much more pixels off the even ground count",
+}
+
 
 def main(args: list[str] | None = None):
     """Carry out a command line (that of the process by default)."""
+    if asks(args):
+        what = "Train an image tokenizer: pixels to codes and back."
+        example = f"{PROGRAM} fit --config configs/tokenizer/easy_vqa.yaml --data.path DATA"
+        return print(overview(PROGRAM, what, SETTINGS, example=example))
     from unitok.data.modules import ImageData
     from unitok.training.cli import run
     from unitok.training.tokenizer import TokenizerTraining
 
-    return run(TokenizerTraining, ImageData, args, program="train/tokenizer.py", export="image_tokenizer")
+    return run(TokenizerTraining, ImageData, args, program=PROGRAM, export="image_tokenizer")
 
 
 if __name__ == "__main__":

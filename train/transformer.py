@@ -1,13 +1,34 @@
 """Train a transformer: python train/transformer.py fit --config configs/transformer/easy_vqa.yaml"""
 
+from unitok.training.overview import asks, overview
+
+PROGRAM = "train/transformer.py"
+SETTINGS = {
+    "--data.path DIR": "folder of WebDataset shards: KEY.png or .jpg, KEY.txt",
+    "--data.train CODES": "in its place: a folder of train/encode.py, or a source",
+    "--data.image_tokenizer DIR": "a trained image tokenizer",
+    "--data.text_tokenizer FILE": "a tokenizer.json; if absent one is trained on the texts",
+    "--data.row_length N": "ids a row of a batch",
+    "--data.batch_size N": "documents a step",
+    "--model.model.width N": "of the transformer; also layers, heads, kv_heads, head_width, hidden",
+    "--model.lr X": "learning rate",
+    "--model.init_from DIR": "start from a transformers folder of the Qwen3 or Llama family",
+    "--model.freeze_steps N": "then train only the new rows for so long",
+    "--model.compile BOOL": "torch.compile",
+}
+
 
 def main(args: list[str] | None = None):
     """Carry out a command line (that of the process by default)."""
+    if asks(args):
+        what = "Train the transformer on codes of text and pictures."
+        example = f"{PROGRAM} fit --config configs/transformer/easy_vqa.yaml --data.path DATA"
+        return print(overview(PROGRAM, what, SETTINGS, example=example))
     from unitok.data.modules import DocumentData
     from unitok.training.cli import run
     from unitok.training.transformer import TransformerTraining
 
-    return run(TransformerTraining, DocumentData, args, program="train/transformer.py", export="model")
+    return run(TransformerTraining, DocumentData, args, program=PROGRAM, export="model")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ _HOMES = {
     "Transformer": "unitok.models.transformer",
     "UniTok": "unitok.bundle",
     "Vocabulary": "unitok.vocabulary",
+    "pipeline": "unitok.pipelines",
 }
 __all__ = sorted(_HOMES)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from unitok.codec import Codec
@@ -49,11 +50,15 @@ def scores(
     found: list[Score] = []
     for part in _batches(documents, batch_size):
         tokens = [codec.join(_judged_last(codes, of)) for codes in part]
-        longest = max(map(len, tokens))
-        if longest > model.config.max_length:
-            raise ValueError(f"a document takes {longest} ids; the model reads {model.config.max_length}")
+        _check_length(tokens, model)
         found += _scores(model, codec, tokens)
     return found
+
+
+def _check_length(tokens: Sequence[Tokens], model: Transformer) -> None:
+    longest = max(map(len, tokens))
+    if longest > model.config.max_length:
+        raise ValueError(f"a document takes {longest} ids; the model reads {model.config.max_length}")
 
 
 def likeliest(found: Sequence[Score], *, copies: int) -> list[int]:
@@ -77,22 +82,52 @@ def _judged_last(codes: Sequence[Codes], of: int) -> list[Codes]:
     return [*rest, judged]
 
 
+def log_probabilities(
+    model: Transformer, codec: Codec, codes: Sequence[Codes]
+) -> tuple[Float64[Tensor, " header"], Float64[Tensor, " codes"]]:
+    """log p, in nats, of each header id and of each code of a document's last segment, after the others.
+
+    The end of an open-ended segment counts among its codes. Raises ValueError where the document is longer
+    than the model's `max_length`.
+    """
+    tokens = codec.join(_judged_last(codes, -1))
+    _check_length([tokens], model)
+    values = _judged(model, codec, [tokens]).values
+    header = codec.modalities[codes[-1].modality].header_length
+    return values[:header], values[header:]
+
+
+class _Judged(NamedTuple):
+    """log p of each judged id, and the row that it is in; by row, then by place."""
+
+    values: Float64[Tensor, " n"]
+    rows: Int64[Tensor, " n"]
+
+
 @torch.inference_mode()
-def _scores(model: Transformer, codec: Codec, tokens: Sequence[Tokens]) -> list[Score]:
+def _judged(model: Transformer, codec: Codec, tokens: Sequence[Tokens]) -> _Judged:
     ids, positions, targets = _rows(tokens, pad=codec.vocabulary.pad)
     device = model.embedding.weight.device
     hidden, targets = model(ids.to(device), positions.to(device)), targets.to(device)
-    total = torch.zeros(len(tokens), dtype=torch.double, device=device)
-    count = torch.zeros(len(tokens), dtype=torch.long, device=device)
+    found, where = [], []
     for group in codec.groups:
         places, index = members(targets.flatten(), group.ids)
         if group.modality == "structure" or not len(places):
             continue
         logits = model.head(hidden.flatten(0, 1)[places], group.ids).double()
-        values = logits.log_softmax(dim=-1).gather(-1, index[:, None])[:, 0]
-        rows = places // targets.shape[1]
-        total.index_add_(0, rows, values)
-        count.index_add_(0, rows, torch.ones_like(rows))
+        found.append(logits.log_softmax(dim=-1).gather(-1, index[:, None])[:, 0])
+        where.append(places)
+    if not found:
+        nothing = torch.zeros(0, dtype=torch.long, device=device)
+        return _Judged(nothing.double(), nothing)
+    places, order = torch.cat(where).sort()
+    return _Judged(torch.cat(found)[order], places // targets.shape[1])
+
+
+def _scores(model: Transformer, codec: Codec, tokens: Sequence[Tokens]) -> list[Score]:
+    values, rows = _judged(model, codec, tokens)
+    total = torch.zeros(len(tokens), dtype=torch.double, device=values.device).index_add_(0, rows, values)
+    count = rows.bincount(minlength=len(tokens))
     return [Score(*pair) for pair in zip(total.tolist(), count.tolist(), strict=True)]
 
 

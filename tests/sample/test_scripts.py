@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sample import caption, chat, image
+from sample import caption, chat, demo, image
 from tests.models_for_tests import tiny_model
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = {"caption": caption, "image": image, "chat": chat}
+SCRIPTS = {"caption": caption, "image": image, "chat": chat, "demo": demo}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,93 @@
+"""What the page shows on pictures, and what the model sees of them."""
+
+import importlib.util
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.models_for_tests import tiny_model
+from unitok.modalities.places import Box, Point
+from unitok.page.overlay import SIDE, enlarged, with_grid, with_heat, with_places
+from unitok.page.paced import paced
+from unitok.page.sight import as_seen, shown
+
+
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8))
+
+
+def test_small_pictures_are_enlarged_by_whole_factors():
+    assert enlarged(noise(48, 48)).size == (384, 384) and enlarged(noise(50, 30)).size == (350, 210)
+    assert enlarged(noise(500, 400)).size == (500, 400)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (6, 6)])
+def test_what_is_shown_is_what_the_model_sees(shape):
+    model = tiny_model(shape=shape)
+    seen = as_seen(model, noise(100, 70))
+    assert seen.size == (4 * shape[1], 4 * shape[0])
+    large = shown(model, seen)
+    assert max(large.size) == SIDE
+    assert as_seen(model, large).tobytes() == seen.tobytes() == as_seen(model, shown(model, large)).tobytes()
+
+
+def test_a_photograph_whose_size_is_a_multiple_is_fitted_like_any_other():
+    model, photo = tiny_model(), noise(384, 256)
+    assert as_seen(model, photo).tobytes() == model.codec.modalities["image"].fit(photo).tobytes()
+
+
+def test_models_of_any_size_keep_the_size():
+    assert shown(tiny_model(shape=None), noise(12, 16)).size == (12, 16)
+
+
+def test_no_picture_is_told():
+    with pytest.raises(ValueError, match="Choose a picture first"):
+        as_seen(tiny_model(), None)
+
+
+def test_boxes_and_points_are_where_they_should_be():
+    plain = Image.new("RGB", (48, 48), "white")
+    marked = np.asarray(with_places(plain, [Box(0.25, 0.25, 0.75, 0.75), Point(0.1, 0.9)]))
+    inked = (marked != 255).any(axis=2)
+    assert inked[96, 200] and inked[287, 200] and inked[200, 96] and not inked[200, 200]
+    assert inked[345, 38] and not inked[30, 30]
+
+
+def test_grids_and_heat_have_the_size_of_the_enlarged_picture():
+    labels = [["1", "222"], ["3", "4"]]
+    assert with_grid(noise(8, 8), labels, chosen=(0, 1), changed=[(1, 1)]).size == (384, 384)
+    heat = np.asarray(with_heat(Image.new("RGB", (8, 8), "white"), [[0.0, 8.0], [0.0, 0.0]]))
+    assert heat[20, 20].sum() > heat[20, 370].sum() + 150
+    assert with_heat(noise(8, 8), [[0.0]]).size == (384, 384)
+
+
+@dataclass
+class News:
+    done: bool
+
+
+def test_news_come_at_a_pace_and_ends_always():
+    updates = (News(done=k in (3, 9)) for k in range(10))
+    assert [news.done for news in paced(updates, pause=60)] == [False, True, True]
+
+    def slowly():
+        for _ in range(3):
+            time.sleep(0.02)
+            yield News(done=False)
+
+    assert len(list(paced(slowly(), pause=0.01))) == 3
+
+
+@pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="gradio is not installed")
+def test_a_picture_is_written_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    from unitok.page.kept import kept
+
+    path = kept(noise(8, 8))
+    before = (tmp_path / path).stat().st_mtime_ns
+    assert kept(noise(8, 8)) == path and (tmp_path / path).stat().st_mtime_ns == before
+    assert kept(noise(8, 9)) != path and len(list(tmp_path.rglob("*.png"))) == 2
+    assert Image.open(path).tobytes() == noise(8, 8).tobytes()
