@@ -16,6 +16,7 @@ LAYERS = [
     ["unitok.cursor"],
     ["unitok.codec"],
     ["unitok.sampling"],
+    ["unitok.generation"],
     ["unitok.generate", "unitok.likelihood"],
     ["unitok.card", "unitok.pictures", "unitok.ranking", "unitok.editing", "unitok.terminal"],
     ["unitok.bundle"],
@@ -24,7 +25,15 @@ LAYERS = [
     ["unitok.evaluate"],
     ["unitok.training"],
 ]
-ALLOWED_IN_MODELS = {"torch", "vector_quantize_pytorch", "einops", "jaxtyping", "safetensors", "unitok"}
+ALLOWED_IN_MODELS = {
+    "torch",
+    "vector_quantize_pytorch",
+    "einops",
+    "jaxtyping",
+    "safetensors",
+    "unitok",
+    "xformers",
+}
 
 
 def imports(path: Path) -> set[str]:

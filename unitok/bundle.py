@@ -22,7 +22,8 @@ from unitok import editing, ranking
 from unitok.card import model_card
 from unitok.codec import Codec
 from unitok.document import Codes, Document, Segment
-from unitok.generate import Event, generate, stream
+from unitok.generate import generate, stream
+from unitok.generation.requests import Event, SegmentDone, Written
 from unitok.likelihood import Score, scores
 from unitok.modalities.image import ImageModality
 from unitok.modalities.location import LOCATIONS, LocationModality
@@ -370,28 +371,40 @@ class UniTok:
 
     def _update(self, event: Event) -> Update | None:
         """What an event shows; None where nothing new can be seen."""
-        if event.segment is not None:
-            return Update(event.modality, self.codec.decode([event.segment])[0].content, done=True)
+        if isinstance(event, SegmentDone):
+            segment = event.segment
+            return Update(segment.modality, self.codec.decode([segment])[0].content, done=True)
+        return self._shown_so_far(event) if isinstance(event, Written) else None
+
+    def _shown_so_far(self, event: Written) -> Update | None:
+        """A text without half letters, an image whenever a row of it is complete."""
         modality, words = self.codec.modalities[event.modality], self.codec.vocabulary
+        if isinstance(modality, LocationModality):
+            return None
         codes = words.to_codes(event.modality, torch.tensor(event.ids))
         if modality.open_ended:
             text = modality.decode(codes, (len(codes),))
             return None if text.endswith("�") else Update(event.modality, text, done=False)
-        if isinstance(modality, LocationModality):
-            return None
         header, cells = codes[: modality.header_length].tolist(), codes[modality.header_length :]
         if len(header) < modality.header_length:
             return None
         rows, columns = modality.shape_of(header)
-        depth = len(modality.cell_ranges)
-        if not len(cells) or len(cells) % (columns * depth):
+        line = columns * len(modality.cell_ranges)
+        complete = len(cells) // line
+        if not complete or complete == (len(cells) - event.new) // line:
             return None
-        unseen = cells[-depth:].repeat(rows * columns - len(cells) // depth)
-        preview = modality.decode(torch.cat((cells, unseen)), (rows, columns))
-        height = preview.height * len(cells) // (rows * columns * depth)
-        grey = Image.new("RGB", (preview.width, preview.height - height), (128, 128, 128))
-        preview.paste(grey, (0, height))
-        return Update(event.modality, preview, done=False)
+        return Update(
+            event.modality, self._preview(modality, cells[: complete * line], (rows, columns)), False
+        )
+
+    def _preview(self, modality: ImageModality, cells: Tensor, shape: tuple[int, int]) -> Image.Image:
+        """A picture of which the first rows are known, grey below."""
+        total, depth = shape[0] * shape[1] * len(modality.cell_ranges), len(modality.cell_ranges)
+        unseen = cells[-depth:].repeat((total - len(cells)) // depth)
+        preview = modality.decode(torch.cat((cells, unseen)), shape)
+        height = preview.height * len(cells) // total
+        preview.paste((128, 128, 128), (0, height, preview.width, preview.height))
+        return preview
 
     def encode_image(self, image: Image.Image) -> Int64[Tensor, "h w"]:
         """The grid of codes of a picture, resized to the model's size."""

@@ -4,6 +4,9 @@ Rows may have different lengths: each row's new tokens go to its own next slots,
 up to its own. Right-padded prompts are therefore prefilled in one batch and then cut back with `truncate`.
 """
 
+from collections.abc import Sequence
+from copy import copy
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -29,6 +32,11 @@ class Cache:
         self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
         self.extent = 0
         self.slots: Int64[Tensor, "b t"] | None = None
+
+    @property
+    def rows(self) -> int:
+        """Sequences that it holds."""
+        return self.keys.shape[1]
 
     @property
     def capacity(self) -> int:
@@ -67,8 +75,34 @@ class Cache:
         self.lengths = lengths.to(self.lengths.device)
         self.extent = int(lengths.max())
 
-    def keep(self, rows: Int64[Tensor, " k"]) -> None:
-        """Keep only these rows, in this order."""
-        self.keys, self.values = self.keys[:, rows], self.values[:, rows]
-        self.lengths = self.lengths[rows]
-        self.extent = int(self.lengths.max()) if len(rows) else 0
+    def part(self, start: int, lengths: Sequence[int]) -> "Cache":
+        """The rows from `start` on, as many as there are `lengths`, that hold so many tokens; it writes into
+        this cache, whose own lengths stay."""
+        part, rows = copy(self), slice(start, start + len(lengths))
+        part.keys, part.values = self.keys[:, rows], self.values[:, rows]
+        part.lengths = torch.tensor(lengths, dtype=torch.long, device=self.lengths.device)
+        part.extent = max(lengths, default=0)
+        return part
+
+    def move(self, source: int, target: int, *, tokens: int) -> None:
+        """Copy a row's first tokens over another's."""
+        for held in (self.keys, self.values):
+            held[:, target, :tokens] = held[:, source, :tokens]
+
+    def spread(self, start: int, sources: Sequence[int], *, tokens: int) -> None:
+        """Give row `start + i` the first tokens of row `start + sources[i]`, all at once."""
+        index = torch.tensor(sources, device=self.lengths.device)
+        for held in (self.keys, self.values):
+            rows = held[:, start : start + len(sources), :tokens]
+            rows.copy_(rows[:, index])
+
+    def grown(self, rows: int, length: int) -> "Cache":
+        """A larger cache with all that this one holds."""
+        new = copy(self)
+        new.lengths = torch.nn.functional.pad(self.lengths, (0, rows - len(self.lengths)))
+        for name in ("keys", "values"):
+            held = getattr(self, name)
+            more = held.new_zeros(len(held), rows, length, *held.shape[3:])
+            more[:, : held.shape[1], : held.shape[2]] = held
+            setattr(new, name, more)
+        return new
