@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["unitok.document"],
+    ["unitok.document", "unitok.device"],
     ["unitok.models"],
     ["unitok.modalities"],
     ["unitok.vocabulary"],
@@ -18,7 +18,15 @@ LAYERS = [
     ["unitok.sampling"],
     ["unitok.generation"],
     ["unitok.generate", "unitok.likelihood"],
-    ["unitok.card", "unitok.pictures", "unitok.ranking", "unitok.editing", "unitok.terminal"],
+    [
+        "unitok.card",
+        "unitok.pictures",
+        "unitok.ranking",
+        "unitok.editing",
+        "unitok.terminal",
+        "unitok.folder",
+        "unitok.updates",
+    ],
     ["unitok.bundle"],
     ["unitok.interop"],
     ["unitok.data", "unitok.chat"],
