@@ -109,7 +109,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     train, val = sources(options.data)
-    data = ImageData(train=train, val=val, size=(64, 64), batch_size=16)
+    data = ImageData(train=train, val=val, size=(64, 64), batch_size=8)
     finish(measure(data, steps=options.steps, out=options.out), options.json)
 
 

@@ -6,6 +6,7 @@ python benchmarks/tokenizer.py [--json FILE]
 """
 
 import argparse
+import copy
 import tempfile
 
 import torch
@@ -43,10 +44,25 @@ def measure(*, pictures: int, rounds: int, channels: int) -> list[Row]:
             "encode, same codes": _changed(ours.encode(images).codes, codes),
             "encode, precision bf16": _changed(fast.encode(images).codes, codes),
         }
-        return [
+        rows = [
             _row(name, pictures, alternate(*runs, rounds=rounds), remarks[name])
             for name, runs in sides.items()
         ]
+    return [*rows, convolutions()]
+
+
+def convolutions() -> Row:
+    """What bf16 can bring on this machine: the rates of one convolution as ours and as the peer's run it."""
+    images = torch.randn(1, 128, 256, 256)
+    layer = torch.nn.Conv2d(128, 128, 3, padding=1)
+    low = copy.deepcopy(layer).bfloat16().to(memory_format=torch.channels_last)
+    lowered = images.bfloat16().to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        seconds = alternate(lambda: low(lowered), lambda: layer(images), rounds=9)
+    operations = 2 * 9 * 128 * 128 * 256 * 256
+    return Row("a convolution, bf16 channels_last", operations / seconds.ours / 1e9, "GFLOP/s",
+               seconds.theirs / seconds.ours, None, True,
+               f"fp32 {operations / seconds.theirs / 1e9:.0f} GFLOP/s; bf16 can bring no more")  # fmt: skip
 
 
 def _row(name: str, pictures: int, seconds, remark: str) -> Row:

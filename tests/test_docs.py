@@ -65,7 +65,7 @@ def test_files_named_in_the_architecture_are_there():
     missing, root, room = [], ROOT, ROOT
     for line in tree.splitlines():
         indent = len(line) - len(line.lstrip())
-        first, *names = re.findall(r"[\w-]+\.py|^ *[\w-]+/", line) or [""]
+        first, *names = re.findall(r"[\w-]+\.py|^ *[\w/-]+/", line) or [""]
         if first.endswith("/"):
             room = (ROOT if indent == 0 else root) / first.strip()
             root = room if indent == 0 else root

@@ -1,6 +1,7 @@
-"""Encode a data set once: python train/encode.py --source DIR --image-tokenizer DIR --out runs/codes/train
+"""Encode a data set once: python train/encode.py --source PATH --image-tokenizer DIR --out runs/codes/train
 
-Training then reads the codes (`data.train: runs/codes/train`) instead of the pictures.
+Training then reads the codes (`data.train: runs/codes/train`) instead of the pictures. What is in a set, and
+what is wrong with it: python train/encode.py check PATH
 """
 
 from unitok.terminal import Parser, Setting, command
@@ -19,13 +20,10 @@ def arguments() -> Parser:
         "--source",
         "--data.path",
         metavar="SOURCE",
-        help="shapes, a folder of WebDataset shards, or a class path",
+        help="shapes, a file or folder of any format in docs/your-data.md, or a class path",
     )
-    add(
-        "--split",
-        default="train",
-        help="of shapes: train, val, test; of a folder: its SPLIT-*.tar",
-    )
+    add("--split", default="train", help="train, val, test, or all of a data set")
+    add("--format", "--data.format", metavar="NAME", help="of the data set; if absent it is recognised")
     add("--set", dest="settings", action=Setting, metavar="NAME=VALUE",
         help="argument of the source, such as canvas=48; may be repeated")  # fmt: skip
     add("--image-tokenizer", metavar="DIR", help="folder of a trained image tokenizer")
@@ -35,19 +33,46 @@ def arguments() -> Parser:
         help="cells that pictures are brought to; if absent each keeps its size")  # fmt: skip
     add("--locations", nargs="+", default=(), metavar="NAME",
         help="box, point or both, where the documents hold such")  # fmt: skip
+    add("--image-cells", type=int, metavar="CELLS",
+        help="each picture gets the shape of at most so many cells that is nearest to its own")  # fmt: skip
     add("--out", metavar="DIR", help="folder of the codes, made if missing")
     add("--batch-size", type=int, default=64, help="documents encoded at once")
     add("--shard-size", type=int, default=16_384, help="documents a file")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
     add("--threads", type=int, default=0, help="CPU threads; 0 takes all cores")
+    add("--most-faults", type=float, default=0.1, metavar="SHARE",
+        help="share of faulty samples, after the first 1,000, that stops the run")  # fmt: skip
     add("--quiet", dest="progress", action="store_false", help="show no bar")
+    _add_check(parser)
     return parser
+
+
+def _add_check(parser: Parser) -> None:
+    check = parser.add_subparsers(dest="command", metavar="[check PATH]", title="only read").add_parser(
+        "check", help="read a set once, and say what is in it and what is wrong with it"
+    )
+    add = check.add_argument
+    add("path", metavar="PATH", help="a file or folder of any format in docs/your-data.md")
+    add("--split", dest="part", default="all", help="train, val, test, or all")
+    add("--format", dest="kind", metavar="NAME", help="of the data set; if absent it is recognised")
+    add("--set", dest="reading", action=Setting, metavar="NAME=VALUE", help="argument of its reader")
+    add("--out", dest="report", default="runs/check", help="folder of data_report.json and pictures.png")
+    add("--pictures", type=int, default=64, help="most pictures on the sheet")
+    add("--workers", type=int, default=0, help="processes that read; 0 reads in this one")
 
 
 @command("train/encode.py")
 def main(args: list[str] | None = None) -> None:
     """Read the command line, write the codes."""
+    checked = arguments().parse_args(args)
+    if checked.command == "check":
+        from unitok.training.encode import check
+
+        check(checked.path, split=checked.part, format=checked.kind, settings=checked.reading,
+              out=checked.report, pictures=checked.pictures, workers=checked.workers)  # fmt: skip
+        return
     options = parse_with_config(arguments(), args, required=("source", "image_tokenizer", "out"))
+    del options.command
     from unitok.training.encode import encode
 
     encode(**vars(options))

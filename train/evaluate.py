@@ -42,8 +42,8 @@ def arguments() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder of report and pictures",
     )
-    add("--data.path", dest="path", metavar="DIR", help="folder of WebDataset shards, for easy_vqa and pairs")
-    add("--split", default="val", help="of the folder: its SPLIT-*.tar")
+    add("--data.path", dest="path", metavar="PATH", help="data set, for easy_vqa and pairs")
+    add("--split", default="val", help="of the data set: train, val or test")
     add("--where", action=Setting, metavar="NAME=VALUE",
         help="only samples whose metadata say so, such as subset=combo; may be repeated")  # fmt: skip
     add("--file", metavar="FILE", help="a benchmark's questions, expressions, captions or instances")

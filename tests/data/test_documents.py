@@ -100,7 +100,7 @@ def test_too_long_and_damaged_documents_are_dropped_and_named(caplog):
         batches = packed(Numbered(6, long=(2,), bad=(4,)), task="draw")
         assert numbers(batches[Windows(6, 6, seed=0).window(0)]) == [0, 1, 3, 5]
     assert "document 2 takes 110 places, a row has 40" in caplog.text
-    assert "document 4 is dropped: picture 4 is damaged" in caplog.text
+    assert "dropped: document 4: unreadable: picture 4 is damaged" in caplog.text
 
 
 def test_long_documents_of_a_store_are_counted_in_one_line(tmp_path, caplog):

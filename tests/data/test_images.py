@@ -1,8 +1,14 @@
 """The one door for pictures: every honest variant becomes the same RGB, every bad file one clear error."""
 
+import json
+import pickle
 import struct
+import subprocess
+import sys
+import tracemalloc
 import zlib
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from unitok.data.images import ImageError, load_image
+from unitok.data.faults import REASONS
+from unitok.data.images import FORMATS, ImageError, load_image
+
+ROOT = Path(__file__).parents[2]
 
 
 def as_bytes(picture: Image.Image, form: str = "PNG", **options) -> bytes:
@@ -35,7 +44,7 @@ def test_paths_bytes_and_files_are_the_same(tmp_path):
         assert picture.mode == "RGB" and np.array_equal(picture, half_and_half())
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "CMYK"])
 def test_every_format_and_mode_becomes_rgb(form, mode):
     if (mode, form) in {(m, f) for m in ("CMYK",) for f in ("PNG", "WEBP", "GIF", "BMP")} | {("P", "JPEG")}:
@@ -97,7 +106,7 @@ def test_errors_name_the_file_and_the_reason(tmp_path):
     with pytest.raises(ImageError, match=r"text\.png: not a picture of a known format"):
         load_image(tmp_path / "text.png")
     with pytest.raises(ImageError, match=r"known format"):
-        load_image(as_bytes(half_and_half(), "TIFF"))
+        load_image(as_bytes(half_and_half(), "ICO"))
     with pytest.raises(ImageError, match=r"^shard\.tar:a\.png: "):
         load_image(as_bytes(half_and_half())[:45], name="shard.tar:a.png")
     with pytest.raises(ImageError, match=r"a picture of 0 bytes"):
@@ -105,7 +114,7 @@ def test_errors_name_the_file_and_the_reason(tmp_path):
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP"]), st.data())
+@given(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]), st.data())
 def test_damaged_files_give_a_picture_or_the_one_error(form, data):
     whole = bytearray(as_bytes(half_and_half(), form))
     for _ in range(data.draw(st.integers(1, 5))):
@@ -115,3 +124,85 @@ def test_damaged_files_give_a_picture_or_the_one_error(form, data):
         assert load_image(cut).mode == "RGB"
     except ImageError as error:
         assert str(error).startswith("a picture of ")
+
+
+def mutations(count: int) -> dict:
+    """What became of so many damaged files, told by a process of its own."""
+    program = [sys.executable, "-m", "tests.data.mutations", str(count), "1"]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def check_mutations(count: int) -> None:
+    told = mutations(count)
+    ended = {form: told.get(f"{form} read", 0) + told[f"{form} refused"] for form in FORMATS}
+    assert sum(ended.values()) == count and min(ended.values()) >= count // len(FORMATS)
+    assert all(told[f"{form} read"] for form in FORMATS) and told["megabytes"] < 1024 and told["slowest"] < 10
+
+
+def test_thousands_of_damaged_files_neither_crash_nor_hang_nor_swell():
+    check_mutations(1_800)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_damaged_files():
+    check_mutations(100_000)
+
+
+def test_reasons_are_of_the_list_and_errors_can_be_sent_to_another_process(tmp_path):
+    (tmp_path / "empty.png").write_bytes(b"")
+    picture = as_bytes(half_and_half())
+    for content, reason in (
+        (b"", "empty file"),
+        (tmp_path / "empty.png", "empty file"),
+        (tmp_path / "gone.png", "missing file"),
+        (b"<html>", "not a picture"),
+        (picture[:-30], "damaged picture"),
+    ):
+        with pytest.raises(ImageError) as error:
+            load_image(content, name="a: b")
+        assert error.value.reason == reason and reason in REASONS
+        copy = pickle.loads(pickle.dumps(error.value))
+        assert (str(copy), copy.reason, copy.detail) == (str(error.value), reason, error.value.detail)
+    with pytest.raises(ImageError) as error:
+        load_image(picture, most_pixels=3)
+    assert error.value.reason == "picture too large"
+
+
+def test_tiff_has_its_own_kinds():
+    deep = np.array([[0, 257 * 100, 65535]], np.uint16)
+    for values in (deep, deep.astype(">u2"), deep.astype(np.int32), (deep / 65535).astype(np.float32)):
+        read = np.asarray(load_image(as_bytes(Image.fromarray(values), "TIFF")))[0, :, 0]
+        assert read.tolist() == [0, 100, 255], values.dtype
+    bright = Image.fromarray(np.array([[0, 100, 300, np.nan]], np.float32))
+    assert np.asarray(load_image(as_bytes(bright, "TIFF")))[0, :, 0].tolist() == [0, 100, 255, 0]
+
+
+def test_a_damaged_exif_tag_turns_nothing():
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"
+    assert load_image(as_bytes(half_and_half(), "JPEG", exif=exif)).size == (8, 4)
+
+
+def test_cmyk_white_is_white():
+    white = Image.new("CMYK", (4, 4), (0, 0, 0, 0))
+    assert load_image(as_bytes(white, "JPEG", quality=100)).getpixel((1, 1)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("form", ["VP8X", "GIF", "BMP"])
+def test_a_header_that_claims_too_much_is_refused_before_anything_is_decoded(form):
+    side = 16000
+    if form == "VP8X":
+        canvas = (side - 1).to_bytes(3, "little") * 2
+        body = b"WEBPVP8X" + struct.pack("<I", 10) + b"\2\0\0\0" + canvas
+        bomb = b"RIFF" + struct.pack("<I", len(body)) + body
+    elif form == "GIF":
+        frame = struct.pack("<BHHHHB", 0x2C, 0, 0, side, side, 0) + b"\2\0;"
+        bomb = b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(6) + frame
+    else:
+        bomb = b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
+    tracemalloc.start()
+    with pytest.raises(ImageError, match="pixels") as error:
+        load_image(bomb)
+    assert error.value.reason == "picture too large" and tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()

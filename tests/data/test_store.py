@@ -104,9 +104,12 @@ def test_a_store_travels_to_other_processes_without_its_maps(tmp_path):
 
 def test_faulty_documents_are_dropped_counted_and_named(tmp_path, caplog):
     assert write(tmp_path, Pictures(bad=(0, 7))) == (8, 0, 2)
-    assert "document 7 is dropped: shard.tar:7.png: truncated" in caplog.text
+    assert "dropped: document 7: unreadable: shard.tar:7.png: truncated" in caplog.text
+    report = json.loads((tmp_path / "data_report.json").read_text())
+    assert report["samples"] == 10 and report["whole"] == 8 and report["reasons"] == {"unreadable": 2}
     assert json.loads((tmp_path / "index.json").read_text())["dropped"] == 2
     assert write(tmp_path, Pictures(bad=(0, 7))) == (8, 3, 2)
+    assert json.loads((tmp_path / "data_report.json").read_text()) == report
     assert equal(Store(tmp_path, CODEC)[0], CODEC.encode(Pictures()[1]))
 
 
@@ -116,7 +119,7 @@ def test_a_document_that_its_modality_refuses_costs_only_itself(tmp_path, caplog
             return (Segment("text", "long" * (20_000 if index == 1 else 1)),)
 
     assert write(tmp_path, Foreign(4)) == (3, 0, 1)
-    assert "document 1 is dropped: the text has 80000 characters" in caplog.text
+    assert "dropped: document 1: cannot be encoded: the text has 80000 characters" in caplog.text
 
 
 def test_a_source_of_faults_only_is_refused(tmp_path):

@@ -70,13 +70,14 @@ def test_arrange_keeps_codes_and_learn_and_leaves_its_input_alone():
     assert image is IMAGE and text is TEXT and codes == [TEXT, IMAGE]
 
 
-def test_single_segments_stay_and_so_does_the_order_of_longer_documents():
+def test_what_is_no_pair_stays_as_it_is_and_with_chat_pairs_do_too():
     assert order(0, codes=[TEXT], condition_dropout=0.9) == ["text"]
     assert order(0, codes=[]) == []
-    for task in ("caption", "draw", "both"):
-        asked = [replace(IMAGE, learn=False), replace(TEXT, learn=False), TEXT]
-        options = {"task": task, "condition_dropout": 0.0, "seed": 0, "epoch": 0}
-        assert all(arrange(asked, index=i, **options) == asked for i in range(20))
+    for codes in ([TEXT, IMAGE, TEXT], [IMAGE, TEXT], [TEXT, TEXT]):
+        for task in ("caption", "draw", "both", "chat"):
+            names = [code.modality for code in codes]
+            assert all(order(i, codes=codes, task=task, condition_dropout=0.9) == names for i in range(9))
+    assert all(order(i, task="chat", condition_dropout=0.9) == ["text", "image"] for i in range(9))
 
 
 def test_a_task_drops_its_condition_only_where_its_answer_is_learned_without_a_prompt():

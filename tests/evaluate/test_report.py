@@ -115,7 +115,10 @@ def test_reports_join_and_are_saved_whole(tmp_path):
 BAD = {
     "no folder": (["--suite", "pairs"], "give it as --data.path"),
     "absent folder": (["--suite", "pairs", "--data.path", "no/where"], "no/where"),
-    "absent split": (["--suite", "pairs", "--data.path", "SHARDS", "--split", "tets"], "tets-*.tar"),
+    "absent split": (
+        ["--suite", "pairs", "--data.path", "SHARDS", "--split", "tets"],
+        "val, test, not 'tets'",
+    ),
     "nothing left": (["--suite", "pairs", "--data.path", "SHARDS", "--where", "subset=x"], "'subset': 'x'"),
     "no pair": (["--suite", "pairs", "--where", "subset"], "'subset' is not NAME=VALUE"),
     "count": (["--suite", "pairs", "--data.path", "SHARDS", "--count", "0"], "count is 1 or more, not 0"),

@@ -1,5 +1,6 @@
 """From a command line to codes on disk to batches; and one clear line where that cannot be."""
 
+import json
 import subprocess
 import sys
 import time
@@ -10,12 +11,14 @@ import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
 
+from tests.data.samples import write_pictures
 from tests.data.test_documents import fit
 from train.encode import main
 from unitok.data.codecs import build_codec
 from unitok.data.modules import DocumentData
 from unitok.data.store import Store
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.training.encode import open_source
 
 ROOT = Path(__file__).parents[2]
 SHAPES = {"class_path": "unitok.data.shapes.ShapesSource", "init_args": {"canvas": 48, "count": 6}}
@@ -91,7 +94,7 @@ WRONG = {
     "no source": ({}, "--source is missing"),
     "unknown source": (
         {"source": "nope"},
-        "nope: neither 'shapes', a folder that exists, nor the class path",
+        "nope: neither 'shapes', a path that exists, nor the class path",
     ),
     "no class": ({"source": "unitok.data.shapes.Nope"}, "no attribute 'Nope'"),
     "no Source": ({"source": "json.JSONDecoder"}, "nor the class path of a Source"),
@@ -179,8 +182,6 @@ def test_a_folder_of_shards_is_a_source(tmp_path):
     from tarfile import TarInfo
     from tarfile import open as open_tar
 
-    from unitok.training.encode import open_source
-
     with open_tar(tmp_path / "train-000.tar", "w") as tar:
         picture = BytesIO()
         Image.new("RGB", (8, 8)).save(picture, "PNG")
@@ -189,3 +190,41 @@ def test_a_folder_of_shards_is_a_source(tmp_path):
             info.size = len(content)
             tar.addfile(info, BytesIO(content))
     assert open_source(str(tmp_path))[0][0].content == "black"
+
+
+def test_any_format_is_encoded_and_its_faults_are_reported(tmp_path, image_tokenizer, capsys):
+    write_pictures(tmp_path / "set", "red", "blue")
+    rows = [("red.png", "a red one"), ("gone.png", "gone"), ("blue.png", " "), ("blue.png", "a blue one")]
+    lines = "".join(f"{name},{title}\n" for name, title in rows)
+    (tmp_path / "set/list.csv").write_text("filepath,title\n" + lines)
+    options = ["--source", str(tmp_path / "set"), "--split", "all"]
+    store = encode(tmp_path / "codes", image_tokenizer, *options)
+    assert len(store) == 2 and "2 documents" in capsys.readouterr().out
+    report = json.loads((tmp_path / "codes/data_report.json").read_text())
+    assert report["samples"] == 4 and report["reasons"] == {"missing file": 1, "empty caption": 1}
+    both = open_source([str(tmp_path / "set"), str(tmp_path / "set/list.csv")], split="all", format="table")
+    assert len(both) == 8
+
+
+def test_too_many_faults_end_an_encoding_in_one_line(tmp_path, image_tokenizer, capsys):
+    lines = ("x\n" if i % 5 == 0 else '{"text": "a"}\n' for i in range(1100))
+    (tmp_path / "t.jsonl").write_text("".join(lines))
+    options = ["--source", str(tmp_path / "t.jsonl"), "--split", "all"]
+    with pytest.raises(SystemExit):
+        encode(tmp_path / "codes", image_tokenizer, *options)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "more than 10%: 200 not JSON. The first is" in said
+    assert json.loads((tmp_path / "codes/data_report.json").read_text())["samples"] == 1000
+    assert len(encode(tmp_path / "more", image_tokenizer, *options, "--most-faults", "0.3")) == 880
+
+
+def test_each_picture_may_get_the_nearest_shape_of_one_budget(tmp_path, image_tokenizer):
+    for width, height in ((64, 64), (64, 16)):
+        Image.new("RGB", (width, height)).save(tmp_path / f"{width}x{height}.png")
+        (tmp_path / f"{width}x{height}.txt").write_text("a")
+    args = ["--source", str(tmp_path), "--split", "all", "--image-tokenizer", str(image_tokenizer), "--quiet"]
+    main([*args, "--out", str(tmp_path / "codes"), "--image-cells", "16"])
+    store = Store(tmp_path / "codes", build_codec(image_tokenizer, tmp_path / "codes/tokenizer.json"))
+    assert [store[i][1].shape for i in range(2)] == [(2, 8), (4, 4)]
+    with pytest.raises(SystemExit):
+        main([*args, "--out", str(tmp_path / "no"), "--image-cells", "16", "--image-shape", "4", "4"])

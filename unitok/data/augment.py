@@ -39,6 +39,7 @@ class Augmented(Source):
 
     def __init__(self, source: Source, augment: Augment):
         self.source, self.augment = source, augment
+        self.faults = source.faults
 
     def __len__(self) -> int:
         return len(self.source) * self.augment.copies

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from unitok.codec import Codec
 from unitok.cursor import Positions
-from unitok.data.sources import Source
+from unitok.data.faults import Fault
+from unitok.data.sources import Source, read
 from unitok.modalities.image import ImageModality
 from unitok.modalities.location import LOCATIONS
 from unitok.modalities.text import TextModality, train_bpe
@@ -60,7 +61,9 @@ def train_text_tokenizer(source: Source, path: str | Path, *, size: int) -> None
 
 
 def texts(source: Source, *, most: int) -> Iterator[str]:
-    """Texts of at most `most` documents, evenly spread over the source."""
+    """Texts of at most `most` documents, evenly spread over the source; faulty ones are passed over."""
     step = -(-len(source) // most)
     for index in range(0, len(source), step):
-        yield from (segment.content for segment in source[index] if segment.modality == "text")
+        document = read(source, index)
+        if not isinstance(document, Fault):
+            yield from (segment.content for segment in document if segment.modality == "text")

@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from unitok.codec import Codec
 from unitok.data.encoding import encode_each
+from unitok.data.faults import Faults
 from unitok.data.packing import Batch, pack
 from unitok.data.sources import Source
 from unitok.data.store import Store
@@ -29,10 +30,15 @@ class EncodedSource:
         source: documents.
         codec: encodes them.
         remembered: documents whose codes are held in memory (some kB each), so that later epochs only read.
+        faults: counts the faulty ones, those met in indexing too.
     """
 
-    def __init__(self, source: Source, codec: Codec, *, remembered: int = 100_000):
+    def __init__(
+        self, source: Source, codec: Codec, *, remembered: int = 100_000, faults: Faults | None = None
+    ):
         self.source, self.codec, self.remembered = source, codec, remembered
+        self.faults = Faults(name=type(source).__name__) if faults is None else faults
+        self.faults.add(*source.faults)
         self._codes: dict[int, list[Codes] | None] = {}
 
     def __len__(self) -> int:
@@ -41,7 +47,8 @@ class EncodedSource:
     def fetch(self, indices: Sequence[int]) -> list[list[Codes] | None]:
         """Codes of several documents, encoded together."""
         new = [index for index in dict.fromkeys(indices) if index not in self._codes]
-        found = dict(zip(new, encode_each(self.source, self.codec, new), strict=True)) if new else {}
+        encoded = encode_each(self.source, self.codec, new, faults=self.faults) if new else []
+        found = dict(zip(new, encoded, strict=True))
         self._codes |= dict(list(found.items())[: max(0, self.remembered - len(self._codes))])
         return [found[index] if index in found else self._codes[index] for index in indices]
 

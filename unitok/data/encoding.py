@@ -1,39 +1,45 @@
-"""Documents of a source -> codes; the faulty ones are left out and named. Knows no files and no order."""
+"""Documents of a source -> codes; the faulty ones are left out and counted. Knows no files and no order."""
 
-import logging
 from collections.abc import Sequence
 
 from unitok.codec import Codec
-from unitok.data.sources import Source
+from unitok.data.faults import Fault, Faults
+from unitok.data.sources import Source, read
 from unitok.document import Codes, Document
+from unitok.modalities.text import clean
 
-log = logging.getLogger(__name__)
 
+def encode_each(
+    source: Source, codec: Codec, indices: Sequence[int], *, faults: Faults | None = None
+) -> list[list[Codes] | None]:
+    """Codes of these documents; None for one that cannot be read or encoded, which `faults` counts.
 
-def encode_each(source: Source, codec: Codec, indices: Sequence[int]) -> list[list[Codes] | None]:
-    """Codes of these documents; None for one that cannot be read or encoded: the log names it and why."""
-    documents = [_read(source, index) for index in indices]
-    whole = [document for document in documents if document is not None]
+    Raises:
+        TooManyFaults: `faults` has had enough.
+    """
+    faults = Faults(most=1) if faults is None else faults
+    found = [read(source, index) for index in indices]
+    whole = [document for document in found if not isinstance(document, Fault)]
     try:
         encoded = iter(codec.encode_many(whole))
     except ValueError:  # find the faulty one
-        encoded = iter(
-            [_encode(codec, index, d) for index, d in zip(indices, documents, strict=True) if d is not None]
-        )
-    return [None if document is None else next(encoded) for document in documents]
+        encoded = iter([_encode(codec, document) for document in whole])
+    results = [document if isinstance(document, Fault) else next(encoded) for document in found]
+    for index, result in zip(indices, results, strict=True):
+        if isinstance(result, ValueError):
+            faults.add(Fault("cannot be encoded", f"document {index}", str(result)))
+        elif isinstance(result, Fault):
+            faults.add(result)
+        else:
+            faults.seen()
+    for segment in (segment for document in whole for segment in document):
+        if segment.modality == "text" and clean(segment.content) != segment.content:
+            faults.repair()
+    return [result if isinstance(result, list) else None for result in results]
 
 
-def _read(source: Source, index: int) -> Document | None:
-    try:
-        return source[index]
-    except (ValueError, OSError) as error:
-        log.warning("document %d is dropped: %s", index, error)
-        return None
-
-
-def _encode(codec: Codec, index: int, document: Document) -> list[Codes] | None:
+def _encode(codec: Codec, document: Document) -> list[Codes] | ValueError:
     try:
         return codec.encode(document)
     except ValueError as error:
-        log.warning("document %d is dropped: %s", index, error)
-        return None
+        return error

@@ -1,5 +1,6 @@
 """One door for pictures from outside: bytes or files become RGB. Knows no tensors and no data sets."""
 
+import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -7,12 +8,27 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+from unitok.data.faults import Reason
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MOST_PIXELS = 64 * 2**20
 
 
 class ImageError(ValueError):
-    """A picture that cannot be read; the message names it and the reason."""
+    """A picture that cannot be read; the message names it, `detail` says why and `reason` in which way."""
+
+    def __init__(self, called: str, reason: Reason, detail: str):
+        self.reason: Reason = reason
+        self.detail = detail
+        super().__init__(f"{called}: {detail}")
+
+    def __reduce__(self):
+        called = str(self).removesuffix(f": {self.detail}")
+        return ImageError, (called, self.reason, self.detail)
+
+
+class _TooLarge(ValueError):
+    pass
 
 
 def load_image(
@@ -25,16 +41,30 @@ def load_image(
     """
     called = name or _name_of(source)
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as picture:
-            width, height = picture.size
-            if width * height > most_pixels:
-                raise ImageError(f"{width} × {height} pixels, the most is {most_pixels} in all")
-            return _as_rgb(ImageOps.exif_transpose(picture))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow: odd metadata, and sizes that are checked here
+            return _load(BytesIO(source) if isinstance(source, bytes) else source, most_pixels)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError(called, "missing file", error.strerror or str(error)) from error
+    except (_TooLarge, Image.DecompressionBombError) as error:
+        raise ImageError(called, "picture too large", str(error)) from error
+    except Image.UnidentifiedImageError as error:
+        if _is_empty(source):
+            raise ImageError(called, "empty file", "not a picture: the file is empty") from error
+        known = f"not a picture of a known format ({', '.join(FORMATS)})"
+        raise ImageError(called, "not a picture", known) from error
     except Exception as error:  # damaged files fail in every way there is
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        if isinstance(error, Image.UnidentifiedImageError):
-            reason = f"not a picture of a known format ({', '.join(FORMATS)})"
-        raise ImageError(f"{called}: {reason}") from error
+        detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ImageError(called, "damaged picture", detail) from error
+
+
+def _load(source: str | Path | BinaryIO | BytesIO, most_pixels: int) -> Image.Image:
+    with Image.open(source, formats=FORMATS) as picture:
+        width, height = picture.size
+        if width * height > most_pixels:
+            raise _TooLarge(f"{width} × {height} pixels, the most is {most_pixels} in all")
+        picture.load()
+        return _as_rgb(_upright(picture))
 
 
 def _name_of(source: str | Path | bytes | BinaryIO) -> str:
@@ -43,12 +73,34 @@ def _name_of(source: str | Path | bytes | BinaryIO) -> str:
     return str(getattr(source, "name", source)) if hasattr(source, "read") else str(source)
 
 
+def _is_empty(source: str | Path | bytes | BinaryIO) -> bool:
+    if isinstance(source, bytes):
+        return not source
+    return not hasattr(source, "read") and Path(source).stat().st_size == 0
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned by its EXIF tag; a damaged tag turns nothing."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:
+        return picture
+
+
 def _as_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):
-        scaled = np.asarray(picture).astype(np.int64).clip(0, 65535) // 257
-        return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return Image.fromarray(_eight_bits(np.asarray(picture))).convert("RGB")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("RGB")
     return picture.convert("RGB")
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Whole numbers of 16 bits, or fractions of 0..1 (if none is larger) or 0..255, as bytes."""
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values)
+        scale = 255 if values.size and values.max() <= 1 else 1
+        return (values * scale).clip(0, 255).round().astype(np.uint8)
+    return (np.clip(values, 0, 65535) // 257).astype(np.uint8)

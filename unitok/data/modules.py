@@ -1,6 +1,8 @@
 """LightningDataModules: sources -> batches for the trainer. Knows sources and order, no model."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +20,18 @@ from unitok.data.augment import Augment, Augmented
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.documents import EncodedSource, PackedDocuments
 from unitok.data.draws import uniform
-from unitok.data.sources import Source, WebDataset
+from unitok.data.faults import Fault, Faults, journal_report, summary, write_report
+from unitok.data.resize import Resize, Resized
+from unitok.data.sources import Source, open_data, read
 from unitok.data.store import TEXT_TOKENIZER, Store
 from unitok.data.tasks import UNPROMPTED, Task
 from unitok.data.windows import Window, Windows
 from unitok.document import Codes
 
 Documents = Source | str
+JOURNAL = "data_faults.jsonl"
+
+log = logging.getLogger(__name__)
 
 
 class Pictures(Dataset):
@@ -38,6 +45,7 @@ class Pictures(Dataset):
         crop: pixels a side of a random window that is cut out; None keeps the whole picture.
         seed: of the windows.
         multiple: see `size`.
+        faults: counts the faulty ones, those met in indexing too.
     """
 
     def __init__(
@@ -49,21 +57,41 @@ class Pictures(Dataset):
         crop: int | None = None,
         seed: int = 0,
         multiple: int = 16,
+        faults: Faults | None = None,
     ):
         if crop is not None and not 1 <= crop <= min(size):
             raise ValueError(f"crop={crop} does not fit into pictures of {size[0]} x {size[1]} pixels")
         self.source, self.size, self.crop, self.seed = source, size, crop, seed
         self.multiple = multiple
         self._held: Tensor | None = None
+        self.faults = Faults(name=type(source).__name__) if faults is None else faults
+        self.faults.add(*source.faults)
         if preload:
-            pictures = track(range(len(source)), description="reading pictures", transient=True)
-            self._held = torch.stack([self._bytes(i) for i in pictures])
+            self._held = self._read(track(range(len(source)), description="reading pictures", transient=True))
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.source) if self._held is None else len(self._held)
 
-    def _bytes(self, index: int) -> UInt8[Tensor, "h w 3"]:
-        image = next(segment.content for segment in self.source[index] if segment.modality == "image")
+    def _read(self, indices: Iterable[int]) -> UInt8[Tensor, "n h w 3"]:
+        """The whole ones of these pictures. Raises ValueError where none is."""
+        pictures = [found for index in indices if (found := self._bytes(index)) is not None]
+        if not pictures:
+            raise ValueError(f"no picture could be read: {summary(self.faults.counts)}")
+        return torch.stack(pictures)
+
+    def _bytes(self, index: int) -> UInt8[Tensor, "h w 3"] | None:
+        """A picture's pixels; None for one that is faulty or not there, which is counted."""
+        document = read(self.source, index)
+        if not isinstance(document, Fault):
+            pictures = [segment.content for segment in document if segment.modality == "image"]
+            if pictures:
+                self.faults.seen()
+                return self._sized(pictures[0], index)
+            document = Fault("no picture", f"document {index}")
+        self.faults.add(document)
+        return None
+
+    def _sized(self, image: Image.Image, index: int) -> UInt8[Tensor, "h w 3"]:
         height, width = self.size or (side // self.multiple * self.multiple for side in image.size[::-1])
         if not height or not width:
             raise ValueError(
@@ -77,10 +105,7 @@ class Pictures(Dataset):
         return torch.from_numpy(np.array(image.convert("RGB")))
 
     def __getitem__(self, window: Window) -> Float[Tensor, "b 3 h w"]:
-        if self._held is not None:
-            pictures = self._held[window.indices]
-        else:
-            pictures = torch.stack([*map(self._bytes, window.indices)])
+        pictures = self._held[window.indices] if self._held is not None else self._read(window.indices)
         if self.crop is not None:
             drawn = uniform(self.seed, window.epoch, window.indices[0], "crop")
             generator = torch.Generator().manual_seed(int(drawn * 2**53))
@@ -105,9 +130,11 @@ class ImageData(LightningDataModule):
     """Pictures for a tokenizer.
 
     Args:
-        path: folder of WebDataset shards train-*.tar and val-*.tar; in place of `train` and `val`.
+        path: a data set of any format in docs/your-data.md, or several; in place of `train` and `val`.
         train: source of training pictures.
         val: source of validation pictures.
+        format: of `path`, such as webdataset, table or pairs; if absent it is recognised.
+        most_faults: share of faulty pictures, after the first 1,000 that a process reads, that stops a run.
         test: source of test pictures, each of its own size cut to multiples of 16; if absent those of `val`.
         size: (height, width) in pixels that every picture of training and validation is brought to.
         batch_size: pictures a batch.
@@ -120,10 +147,12 @@ class ImageData(LightningDataModule):
 
     def __init__(
         self,
-        path: str | None = None,
+        path: str | list[str] | None = None,
         train: Source | None = None,
         val: Source | None = None,
         *,
+        format: str | None = None,
+        most_faults: float = 0.1,
         test: Source | None = None,
         size: tuple[int, int] = (64, 64),
         batch_size: int = 64,
@@ -134,8 +163,9 @@ class ImageData(LightningDataModule):
     ):
         super().__init__()
         self.crop = crop
-        self.train, self.val = train_and_val(path, train, val)
+        self.train, self.val = train_and_val(path, train, val, format=format)
         self.test = test
+        self.most_faults = most_faults
         self.size = tuple(size)
         self.batch_size, self.workers, self.preload, self.seed = batch_size, workers, preload, seed
         self._pictures: dict[str, Pictures] = {}
@@ -146,8 +176,16 @@ class ImageData(LightningDataModule):
             if name not in self._pictures:
                 source, crop = (self.train, self.crop) if name == "train" else (self.val, None)
                 self._pictures[name] = Pictures(
-                    source, size=self.size, preload=self.preload, crop=crop, seed=self.seed
+                    source,
+                    size=self.size,
+                    preload=self.preload,
+                    crop=crop,
+                    seed=self.seed,
+                    faults=faults_of(self, name),
                 )
+
+    def teardown(self, stage: str) -> None:
+        report_faults(self)
 
     def train_dataloader(self) -> DataLoader:
         return exact_loader(self, self._pictures["train"], seed=self.seed, start=lambda: trained(self))
@@ -178,9 +216,11 @@ class DocumentData(LightningDataModule):
     """Packed documents for a transformer. Every batch is a pure function of (seed, number of the batch).
 
     Args:
-        path: folder of WebDataset shards train-*.tar and val-*.tar; in place of `train` and `val`.
+        path: a data set of any format in docs/your-data.md, or several; in place of `train` and `val`.
         train: source of training documents, or the folder of their store.
         val: the same for validation, which keeps the order of the documents and drops no condition.
+        format: of `path`, such as webdataset, table or pairs; if absent it is recognised.
+        most_faults: share of faulty documents, after the first 1,000 that a process reads, that stops a run.
         image_tokenizer: folder of the trained image tokenizer.
         text_tokenizer: a tokenizer.json. If absent, that of the training store; without a store, one is
             trained on the training texts and kept in the run's folder.
@@ -190,10 +230,13 @@ class DocumentData(LightningDataModule):
         positions: "grid" or "sequential", see Cursor.
         row_length: places of a row; longer documents are dropped.
         batch_size: documents a batch, on each device; they are packed into as few rows as best fit finds.
-        task: "caption" learns text after image, "draw" image after text, "both" either, by a coin.
+        task: of pairs: "caption" learns text after image, "draw" image after text, "both" either, by a coin.
+            Conversations and pages keep their order, and with "chat" pairs do too.
         condition_dropout: probability that a document keeps its last segment only, which guidance needs.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`.
+        resize: how pictures get their size before they are encoded, such as Buckets; None leaves it to
+            `image_shape`.
         augment: more training documents by mirrored and shifted pictures; None for none, and with a store.
         seed: of order, task and dropout.
         workers: processes that read; 0 reads in the training process.
@@ -202,10 +245,12 @@ class DocumentData(LightningDataModule):
 
     def __init__(
         self,
-        path: str | None = None,
+        path: str | list[str] | None = None,
         train: Source | str | None = None,
         val: Source | str | None = None,
         *,
+        format: str | None = None,
+        most_faults: float = 0.1,
         image_tokenizer: str | None = None,
         text_tokenizer: str | None = None,
         text_size: int = 1024,
@@ -217,13 +262,15 @@ class DocumentData(LightningDataModule):
         task: Task = "both",
         condition_dropout: float = 0.1,
         unprompted: list[str] = list(UNPROMPTED),  # noqa: B006
+        resize: Resize | None = None,
         augment: Augment | None = None,
         seed: int = 0,
         workers: int = 0,
         codec: Codec | None = None,
     ):
         super().__init__()
-        self.train, self.val = train_and_val(path, train, val)
+        self.train, self.val = train_and_val(path, train, val, format=format)
+        self.most_faults = most_faults
         self.image_tokenizer, self.text_tokenizer, self.text_size = image_tokenizer, text_tokenizer, text_size
         self.image_shape, self.positions, self.locations = image_shape, positions, list(locations)
         self.row_length, self.batch_size, self.workers = row_length, batch_size, workers
@@ -231,6 +278,7 @@ class DocumentData(LightningDataModule):
         self.unprompted, self.augment = list(unprompted), augment
         if augment is not None and isinstance(self.train, str):
             raise ValueError(f"augment changes pictures, but {self.train} is a store of codes")
+        self.resize = resize
         self._codec = codec
         self._packed: dict[str, PackedDocuments] = {}
 
@@ -275,7 +323,7 @@ class DocumentData(LightningDataModule):
             if name not in self._packed:
                 if name == "train" and self.augment is not None:
                     documents = Augmented(documents, self.augment)
-                self._packed[name] = self._pack(documents, task_dropout)
+                self._packed[name] = self._pack(name, documents, task_dropout)
 
     def examples(self, count: int) -> list[tuple[str, Image.Image]]:
         """Up to `count` validation documents as (text, picture), the picture as its codes show it."""
@@ -284,10 +332,14 @@ class DocumentData(LightningDataModule):
         pairs = [_example(self.codec, codes) for codes in coded if codes is not None]
         return [pair for pair in pairs if pair is not None]
 
-    def _pack(self, documents: Source | str, condition_dropout: float) -> PackedDocuments:
+    def _pack(self, name: str, documents: Source | str, condition_dropout: float) -> PackedDocuments:
         stored = isinstance(documents, str)
+        if self.resize is not None and not stored:
+            documents = Resized(documents, self.resize)
         return PackedDocuments(
-            Store(documents, self.codec) if stored else EncodedSource(documents, self.codec),
+            Store(documents, self.codec)
+            if stored
+            else EncodedSource(documents, self.codec, faults=faults_of(self, name)),
             self.codec,
             row_length=self.row_length,
             task=self.task,
@@ -295,6 +347,9 @@ class DocumentData(LightningDataModule):
             unprompted=self.unprompted,
             seed=self.seed,
         )
+
+    def teardown(self, stage: str) -> None:
+        report_faults(self)
 
     def train_dataloader(self) -> DataLoader:
         return exact_loader(self, self._packed["train"], seed=self.seed, start=lambda: trained(self))
@@ -310,16 +365,45 @@ def _example(codec: Codec, codes: Sequence[Codes]) -> tuple[str, Image.Image] | 
 
 
 def train_and_val(
-    path: str | None, train: Documents | None, val: Documents | None
+    path: str | list[str] | None,
+    train: Documents | None,
+    val: Documents | None,
+    *,
+    format: str | None = None,
 ) -> tuple[Documents, Documents]:
-    """The two sources of a data module: as given, and else the splits of a folder of shards.
+    """The two sources of a data module: as given, and else the two parts of what is at a path.
 
     Raises:
-        ValueError: neither is given, or a folder holds no shard of a split.
+        FileNotFoundError: there is nothing there, or no such part.
+        ValueError: neither is given, or the format is unknown.
     """
     if path is None and (train is None or val is None):
-        raise ValueError("no data: give --data.path DIR (WebDataset shards), or both data.train and data.val")
-    return train or WebDataset(path, "train"), val or WebDataset(path, "val")
+        raise ValueError(
+            "no data: give --data.path PATH (docs/your-data.md), or both data.train and data.val"
+        )
+    return (
+        train or open_data(path, part="train", format=format),
+        val or open_data(path, part="val", format=format),
+    )
+
+
+def faults_of(module: ImageData | DocumentData, name: str) -> Faults:
+    """What counts the faults of one part; all processes of a run note them in its folder."""
+    trainer = module.trainer
+    journal = Path(trainer.default_root_dir) / JOURNAL if trainer else None
+    return Faults(most=module.most_faults, name=f"data.{name}", journal=journal)
+
+
+def report_faults(module: ImageData | DocumentData) -> None:
+    """Write data_report.json into the run's folder, and the totals into the log, if there was any fault."""
+    folder = Path(module.trainer.default_root_dir) if module.trainer else None
+    if folder is None or not module.trainer.is_global_zero or not (folder / JOURNAL).is_file():
+        return
+    report = journal_report(folder / JOURNAL)
+    file = write_report(folder, report)
+    log.warning(
+        "%s: %d samples were left out: %s", file, report["faults"], summary(Counter(report["reasons"]))
+    )
 
 
 class ExactLoader(DataLoader):

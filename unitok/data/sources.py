@@ -1,206 +1,116 @@
-"""Readers: each turns one real format into Documents. Knows no ids and no tokenizer."""
+"""All sources by name, and the reader that fits a path. Knows the readers, and none of their formats."""
 
-import json
-import logging
-import posixpath
-import tarfile
-from abc import ABC, abstractmethod
-from bisect import bisect_right
-from collections import Counter
-from itertools import accumulate
-from mmap import ACCESS_READ, mmap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from unitok.data.images import load_image
-from unitok.document import Document, Segment
+from unitok.data.mixture import Mixture
+from unitok.data.readers.base import HeldOut, Reader, Source, Together, read
+from unitok.data.readers.coco import CocoCaptions
+from unitok.data.readers.containers import SPLITS, Look, Part
+from unitok.data.readers.conversations import Llava, Messages
+from unitok.data.readers.folders import ClassFolders, PictureFolder, TextPairs
+from unitok.data.readers.idx import Idx
+from unitok.data.readers.interleaved import Mmc4, Obelics
+from unitok.data.readers.plain import PlainText
+from unitok.data.readers.tables import CaptionTable, MetadataFolder, TextTable
+from unitok.data.readers.webdataset import WebDataset
 
-log = logging.getLogger(__name__)
+__all__ = [
+    "CaptionTable", "ClassFolders", "CocoCaptions", "HeldOut", "Idx", "Llava", "Messages", "MetadataFolder",
+    "Mixture", "Mmc4", "Obelics", "PictureFolder", "PlainText", "Reader", "Source", "TextPairs", "TextTable",
+    "Together", "WebDataset", "open_data", "read", "recognise",
+]  # fmt: skip
 
-
-class Source(ABC):
-    """A finite, random-access set of documents, each a pure function of its index.
-
-    A picture with a caption is always `(Segment("text", caption), Segment("image", picture))`; which of the
-    two comes first in training is decided later, by the task.
-    """
-
-    @abstractmethod
-    def __len__(self) -> int: ...
-
-    @abstractmethod
-    def __getitem__(self, index: int) -> Document: ...
-
-
-class Together(Source):
-    """Several sources, one after the other."""
-
-    def __init__(self, sources: list[Source]):
-        if not sources:
-            raise ValueError("Together needs one source or more")
-        self.sources = list(sources)
-        self.ends = list(accumulate(len(source) for source in self.sources))
-
-    def __len__(self) -> int:
-        return self.ends[-1]
-
-    def __getitem__(self, index: int) -> Document:
-        if not 0 <= index < len(self):
-            raise IndexError(f"index {index} of {len(self)} documents")
-        number = bisect_right(self.ends, index)
-        return self.sources[number][index - (self.ends[number - 1] if number else 0)]
+PARTICULAR: tuple[type[Reader], ...] = (
+    WebDataset, MetadataFolder, Idx, CocoCaptions, Llava, Messages, Obelics, Mmc4, CaptionTable, TextTable,
+)  # fmt: skip
+PLAIN: tuple[type[Reader], ...] = (TextPairs, ClassFolders, PictureFolder, PlainText)
+"""In the order in which a path is tried: the more particular first, those of ordinary files last."""
+RECORD_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+FORMATS: dict[str, type[Reader]] = {reader.format: reader for reader in PARTICULAR + PLAIN}
 
 
-class PictureFolder(Source):
-    """The pictures in a folder and those below it, by name, without captions.
+def open_data(
+    path: str | Path | Sequence[str], *, part: str | None = None, format: str | None = None, **settings
+) -> Source:
+    """The documents of a path, in whichever format they lie there.
 
     Args:
-        path: the folder.
+        path: a file or folder; or several, which are read one after the other.
+        part: train, val or test: the folder or file of that name, else the shards whose names begin with it,
+            else (of a set without splits) a share: every 20th document is for validation. None takes all.
+        format: one of FORMATS; if absent it is recognised.
+        settings: arguments of the reader.
 
     Raises:
-        FileNotFoundError: it holds no .png, .jpg, .jpeg or .webp.
+        FileNotFoundError: there is nothing at the path.
+        ValueError: its format is not recognised, or damaged as a whole; or the part is unknown.
     """
-
-    def __init__(self, path: str):
-        files = Path(path).rglob("*") if Path(path).is_dir() else []
-        self.files = sorted(file for file in files if file.suffix.lower() in WebDataset.PICTURES)
-        if not self.files:
-            raise FileNotFoundError(f"the folder {path} has no pictures ({', '.join(WebDataset.PICTURES)})")
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> Document:
-        return (Segment("image", load_image(self.files[index])),)
-
-
-class Member(NamedTuple):
-    """Where a file's bytes lie in a shard."""
-
-    name: str
-    offset: int
-    size: int
-
-
-class Sample(NamedTuple):
-    """The files of one sample; `shard` counts the source's shards."""
-
-    shard: int
-    picture: Member
-    caption: Member
-    metadata: Member | None
+    if not isinstance(path, str | Path):
+        return Together([open_data(one, part=part, format=format, **settings) for one in path])
+    if format and format not in FORMATS:
+        raise ValueError(f"format is one of {', '.join(FORMATS)}, not {format!r}")
+    if part is not None and part not in SPLITS:
+        raise ValueError(f"the parts of a set are {', '.join(SPLITS)}, not {part!r}")
+    whole = Path(path)
+    if not whole.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    parts = split_paths(whole)
+    if not parts:
+        return _open(whole, part, format, settings)
+    if part is None:
+        return Together([_open(found, None, format, settings) for found in parts.values()])
+    if part in parts and not (part == "train" and "val" not in parts):
+        return _open(parts[part], None, format, settings)
+    if part == "test" or "train" not in parts:
+        raise FileNotFoundError(f"{path}: no split {part} here, there is {', '.join(parts)}")
+    return _open(parts["train"], part, format, settings)
 
 
-class WebDataset(Source):
-    """Captioned pictures from the tar shards `split`-*.tar of a folder, indexed once and read in place.
+def _open(path: Path, part: Part | None, format: str | None, settings: dict) -> Source:
+    reader = FORMATS[format] if format else recognise(path)
+    return reader.open(_single_file(path, reader), part, **settings)
 
-    A sample is KEY.png (.jpg, .jpeg, .webp), KEY.txt and perhaps KEY.json; other files are passed over,
-    nothing is unpickled or run. `where` keeps the samples whose metadata has these values, such as
-    {"subset": "combo"}. `dropped` counts the samples left out for a fault, by reason.
+
+def split_paths(path: Path) -> dict[Part, Path]:
+    """The folders, or files of records, in a folder that are the splits of a set.
+
+    One alone is no split where there are others: there are classes named train.
     """
-
-    PICTURES = (".png", ".jpg", ".jpeg", ".webp")
-
-    def __init__(self, path: str, split: str = "train", where: dict[str, Any] | None = None):
-        self.path, self.split, self.where = path, split, dict(where or {})
-        self.shards = sorted(Path(path).glob(f"{split}-*.tar"))
-        if not self.shards:
-            raise FileNotFoundError(f"the folder {path} has no shards {split}-*.tar")
-        self.dropped: Counter[str] = Counter()
-        self._maps: dict[int, mmap] = {}
-        self.samples = [s for number in range(len(self.shards)) for s in self._index(number)]
-        if not self.samples:
-            raise ValueError(
-                f"no sample of {path}/{split}-*.tar is left: {self.where=}, {dict(self.dropped)=}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> Document:
-        sample = self.samples[index]
-        picture = load_image(
-            self._read(sample.shard, sample.picture), name=self._name(sample, sample.picture)
-        )
-        return Segment("text", self.caption(index)), Segment("image", picture)
-
-    def caption(self, index: int) -> str:
-        """The caption alone, without decoding the picture."""
-        sample = self.samples[index]
-        try:
-            return self._read(sample.shard, sample.caption).decode("utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{self._name(sample, sample.caption)}: not UTF-8: {error}") from error
-
-    def metadata(self, index: int) -> dict[str, Any]:
-        """A sample's json record; empty where it has none."""
-        return self._metadata(self.samples[index])
-
-    def _metadata(self, sample: Sample) -> dict[str, Any]:
-        if sample.metadata is None:
-            return {}
-        try:
-            record = json.loads(self._read(sample.shard, sample.metadata))
-        except ValueError as error:
-            raise ValueError(f"{self._name(sample, sample.metadata)}: not JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise ValueError(f"{self._name(sample, sample.metadata)}: got {record!r}, expected a JSON object")
-        return record
-
-    def _index(self, shard: int) -> list[Sample]:
-        """The samples of one shard that are whole and wanted."""
-        samples = []
-        for key, members in _members(self.shards[shard]).items():
-            picture = next((members[suffix] for suffix in self.PICTURES if suffix in members), None)
-            if picture is None:
-                self._drop(shard, key, "no picture")
-            elif ".txt" not in members:
-                self._drop(shard, key, "no caption")
-            elif self._wanted(sample := Sample(shard, picture, members[".txt"], members.get(".json")), key):
-                samples.append(sample)
-        return samples
-
-    def _wanted(self, sample: Sample, key: str) -> bool:
-        if not self.where:
-            return True
-        try:
-            return self.where.items() <= self._metadata(sample).items()
-        except ValueError:
-            self._drop(sample.shard, key, "damaged metadata")
-            return False
-
-    def _drop(self, shard: int, key: str, reason: str) -> None:
-        self.dropped[reason] += 1
-        log.warning("%s: %s is dropped: %s", self.shards[shard], key, reason)
-
-    def _read(self, shard: int, member: Member) -> bytes:
-        """A file's bytes through a memory map: it has no position that processes could share."""
-        if shard not in self._maps:
-            with self.shards[shard].open("rb") as file:
-                self._maps[shard] = mmap(file.fileno(), 0, access=ACCESS_READ)
-        return self._maps[shard][member.offset : member.offset + member.size]
-
-    def _name(self, sample: Sample, member: Member) -> str:
-        return f"{self.shards[sample.shard]}:{member.name}"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_maps": {}}
+    if not path.is_dir():
+        return {}
+    seen = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
+    folders = [entry for entry in seen if entry.is_dir()]
+    for entries in ([entry for entry in seen if entry.suffix.lower() in RECORD_SUFFIXES], folders):
+        found = {part: entry for part in SPLITS for entry in entries if entry.stem in SPLITS[part]}
+        if len(found) > 1 or (found and len(entries) == 1):
+            return found
+    return {}
 
 
-def _members(shard: Path) -> dict[str, dict[str, Member]]:
-    """The plain files of a shard by key (all before a name's first dot) and lower-case suffix (the rest).
+def recognise(path: Path) -> type[Reader]:
+    """The reader of a file or folder. Raises ValueError with all that was looked for where none fits."""
+    looks = [Look(path), *map(Look, _only_file(path))]
+    for readers in (PARTICULAR, PLAIN):
+        for look in looks:
+            for reader in readers:
+                if reader.fits(look):
+                    return reader
+    problems = "".join(f" ({look.problem})" for look in looks if look.problem)
+    wanted = "; ".join(f"{name}: {reader.looks_like}" for name, reader in FORMATS.items())
+    raise ValueError(f"{path}: no known format{problems}. Looked for (--data.format chooses one): {wanted}")
 
-    Only the headers are read.
-    """
-    samples: dict[str, dict[str, Member]] = {}
-    try:
-        with tarfile.open(shard, "r:") as archive:
-            for info in archive:
-                if info.isreg() and not info.issparse():
-                    folder, name = posixpath.split(info.name)
-                    stem, dot, suffix = name.partition(".")
-                    member = Member(info.name, info.offset_data, info.size)
-                    samples.setdefault(posixpath.join(folder, stem), {})[(dot + suffix).lower()] = member
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise ValueError(f"{shard}: not a whole, uncompressed tar file: {error}") from error
-    return samples
+
+def _single_file(path: Path, reader: type[Reader]) -> Path:
+    """The one file of records in a folder, where the reader wants that."""
+    if path.is_dir() and not reader.fits(Look(path)):
+        return next((file for file in _only_file(path) if reader.fits(Look(file))), path)
+    return path
+
+
+def _only_file(path: Path) -> list[Path]:
+    """The file of records in a folder, if there is just one."""
+    if not path.is_dir():
+        return []
+    files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in RECORD_SUFFIXES]
+    return files if len(files) == 1 else []

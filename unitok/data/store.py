@@ -6,6 +6,7 @@ A store is a folder of shards and an index.json, which is written last.
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from unitok.codec import Codec
 from unitok.data.encoding import encode_each
+from unitok.data.faults import Fault, Faults, write_report
 from unitok.data.shards import Shard, document_of, map_shard, metadata_of, replace_file, to_shard, write_shard
 from unitok.data.sources import Source
 from unitok.document import Codes
@@ -46,11 +48,12 @@ def write_store(
     batch_size: int = 64,
     shard_size: int = 16_384,
     progress: bool = True,
+    most_faults: float = 0.1,
 ) -> Summary:
     """Encode a source into the folder `path`.
 
     Shards that a stopped run has left complete are kept. A document that its source or a modality refuses is
-    dropped, counted and named in the log.
+    dropped, counted by reason in the store's data_report.json, and named there and in the log.
 
     Args:
         path: the store's folder, made if missing.
@@ -59,17 +62,24 @@ def write_store(
         batch_size: documents encoded at once.
         shard_size: documents a shard.
         progress: show a bar.
+        most_faults: share of faulty documents, after the first 1,000, that stops the run.
 
     Raises:
-        ValueError: the folder holds something else, or no document could be encoded.
+        ValueError: the folder holds something else, no document could be encoded, or (TooManyFaults) too
+            many could not.
     """
-    writer = _Writer(Path(path), source, codec, batch_size, shard_size)
+    faults = Faults(most=most_faults, name=str(path))
+    writer = _Writer(Path(path), source, codec, batch_size, shard_size, faults)
     starts = range(0, len(source), shard_size)
-    with _bar(enabled=progress) as bar:
-        task = bar.add_task(f"encoding to {path}", total=len(source))
-        for start in starts:
-            for done in writer.shard(start):
-                bar.advance(task, done)
+    try:
+        faults.add(*source.faults)
+        with _bar(enabled=progress) as bar:
+            task = bar.add_task(f"encoding to {path}", total=len(source))
+            for start in starts:
+                for done in writer.shard(start):
+                    bar.advance(task, done)
+    finally:
+        write_report(path, faults.report())
     return writer.finish()
 
 
@@ -81,13 +91,15 @@ def _bar(*, enabled: bool) -> Progress:
 class _Writer:
     """Writes the shards of one store."""
 
-    def __init__(self, path: Path, source: Source, codec: Codec, batch_size: int, shard_size: int):
+    def __init__(
+        self, path: Path, source: Source, codec: Codec, batch_size: int, shard_size: int, faults: Faults
+    ):
         if batch_size < 1 or shard_size < 1 or not len(source):
             raise ValueError(
                 f"{len(source)} documents in batches of {batch_size}, shards of {shard_size}: no store"
             )
         self.path, self.source, self.codec = path, source, codec
-        self.batch_size, self.shard_size = batch_size, shard_size
+        self.batch_size, self.shard_size, self.faults = batch_size, shard_size, faults
         self.names = list(codec.modalities)
         self.identity = {
             "format": str(FORMAT),
@@ -108,15 +120,16 @@ class _Writer:
             yield stop - start
             return
         documents: list[list[Codes]] = []
-        dropped = 0
+        dropped, listed = 0, len(self.faults.listed)
         for first in range(start, stop, self.batch_size):
             indices = range(first, min(first + self.batch_size, stop))
-            encoded = encode_each(self.source, self.codec, indices)
+            encoded = encode_each(self.source, self.codec, indices, faults=self.faults)
             documents.extend(codes for codes in encoded if codes is not None)
             dropped += sum(codes is None for codes in encoded)
             yield len(indices)
         arrays = to_shard(documents, self.names, wide=max(self.codec.vocabulary.sizes.values()) > 2**15)
-        write_shard(file, arrays, {**self.identity, "dropped": str(dropped)})
+        met = json.dumps([asdict(fault) for fault in self.faults.listed[listed:]])
+        write_shard(file, arrays, {**self.identity, "dropped": str(dropped), "faults": met})
         self._record(file, arrays, dropped)
 
     def _keep(self, file: Path, start: int) -> None:
@@ -136,6 +149,8 @@ class _Writer:
                 "Remove the folder or choose another"
             )
         self.kept += 1
+        self.faults.seen(len(shard.documents) - 1)
+        self.faults.add(*(Fault(**fault) for fault in json.loads(found.get("faults", "[]"))))
         self._record(file, shard, dropped)
 
     def _record(self, file: Path, shard: Shard, dropped: int) -> None:

@@ -10,7 +10,8 @@ from typing import Literal, get_args
 from unitok.data.draws import uniform
 from unitok.document import Codes
 
-Task = Literal["caption", "draw", "both"]
+Task = Literal["caption", "draw", "both", "chat"]
+PAIR = ("text", "image")
 UNPROMPTED = ("text", "image")
 
 
@@ -35,9 +36,11 @@ def arrange(
     """A document as its task reads it in one epoch.
 
     Args:
-        codes: its segments; one or two in canonical order: (text, image). More are a task that a source has
-            already put in order, such as a picture, a question and an answer: they stay as they are.
-        task: "draw" keeps the order (text, then image), "caption" turns it round, "both" tosses a coin.
+        codes: its segments in canonical order. What follows is for pairs (text, image): a conversation, a
+            page or a task, which has its own order and its own marks of what is learned, stays as it is, but
+            for `condition_dropout` where its last segment is learned and in `unprompted`.
+        task: "draw" keeps the order (text, then image), "caption" turns it round, "both" tosses a coin;
+            "chat" leaves all as they are.
         condition_dropout: probability that only the last segment is left, which guidance needs.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`. A model that never learns captions by themselves has no habit of
@@ -51,15 +54,14 @@ def arrange(
         >>> [c.modality for c in arrange([text, image], task="caption", **options)]
         ['image', 'text']
     """
-    if len(codes) > 2:
-        dropped = codes[-1].modality in unprompted and codes[-1].learn
+    if task == "chat":
+        return list(codes)
+    if tuple(segment.modality for segment in codes) != PAIR:
+        dropped = len(codes) > 2 and codes[-1].modality in unprompted and codes[-1].learn
         dropped = dropped and uniform(seed, epoch, index, "condition") < condition_dropout
         return [codes[-1]] if dropped else list(codes)
     turned = task == "caption" or (task == "both" and uniform(seed, epoch, index, "task") < 0.5)
-    ordered = list(codes)[::-1] if turned else list(codes)
-    if len(ordered) < 2:
-        return ordered
-    first, last = ordered
+    first, last = codes[::-1] if turned else codes
     if (
         last.modality in unprompted
         and condition_dropout > 0

@@ -5,7 +5,7 @@ from typing import Any
 
 from unitok.bundle import UniTok
 from unitok.data.answered import QuestionShards, StatementShards
-from unitok.data.sources import WebDataset
+from unitok.data.sources import WebDataset, open_data
 from unitok.evaluate.answered import questions_report, statements_report
 from unitok.evaluate.benchmarks import BENCHMARKS, benchmark
 from unitok.evaluate.report import Report, World, measure, measure_tokenizer
@@ -33,9 +33,10 @@ def run_suite(
 
     Args:
         model: who draws and captions.
-        suite: "shapes" and "tasks" render their scenes; "easy_vqa", "pairs", "answers" and "nlvr" read
-            `split`-*.tar of the folder `path`; the others read a benchmark's own files.
-        path, split, where: of WebDataset; a folder's suite alone takes them.
+        suite: "shapes" and "tasks" render their scenes; "easy_vqa", "pairs", "answers" and "nlvr" read the
+            data of `path`; the others read a benchmark's own files.
+        path, split: see `open_data`; the suites of data alone take them.
+        where: of WebDataset.
         count: pictures measured; None takes 500 scenes (200 of each task), or all there are.
         batch_size: pictures at once.
         files: of a benchmark, see Benchmark; its suites alone take them.
@@ -72,7 +73,8 @@ def _folder_report(
         boxed = "box" in model.codec.modalities and "bbox_xyxy" in WebDataset(*shards).metadata(0)
         questions = QuestionShards(*shards, boxes=boxed)
         return questions_report(model, questions, count=count, batch_size=batch_size)
-    source = WebDataset(*shards)
+    where = {"where": shards[2]} if shards[2] else {}
+    source = open_data(shards[0], part=shards[1], **where)
     return world_report(model, FOLDERS[suite](source, count=count), batch_size=batch_size)
 
 

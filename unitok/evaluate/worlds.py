@@ -1,9 +1,14 @@
 """The worlds that a model can be measured on: pictures, captions and their judge. Knows no model."""
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 
+from unitok.data.faults import Fault
 from unitok.data.shapes import TEST_SEED, ShapesSource
-from unitok.data.sources import Source
+from unitok.data.sources import Source, read
+from unitok.document import Document
 from unitok.evaluate import easy_vqa, shapes
 from unitok.evaluate.report import World
 
@@ -20,10 +25,19 @@ def shapes_world(*, canvas: int, count: int = 500, kind: str = "demo", held_out:
     )
 
 
+def _pairs(source: Source) -> Iterator[Document]:
+    """The whole documents of a caption and its picture."""
+    for document in (read(source, index) for index in range(len(source))):
+        if not isinstance(document, Fault) and [part.modality for part in document] == ["text", "image"]:
+            yield document
+
+
 def pairs_world(source: Source, *, count: int | None = None) -> World:
     """The first `count` captioned pictures of a source: a caption is right when it is the picture's own, to
-    the letter; drawings are for people to look at."""
-    documents = [source[i] for i in range(min(len(source), count or len(source)))]
+    the letter; drawings are for people to look at. Raises ValueError where there is none."""
+    documents = list(islice(_pairs(source), count))
+    if not documents:
+        raise ValueError(f"none of {len(source)} documents is a caption with its picture")
     captions = [text.content for text, _ in documents]
     return World(
         [picture.content for _, picture in documents],

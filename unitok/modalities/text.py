@@ -1,6 +1,7 @@
 """Text as byte-level BPE codes. Knows no control ids: whatever a user types becomes ordinary codes."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from unitok.modalities.base import Modality
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def train_bpe(texts: Iterable[str], *, size: int = 1024) -> Tokenizer:
     """A byte-level BPE of at most `size` codes (256 bytes and the merges), with no special token."""
@@ -19,13 +22,13 @@ def train_bpe(texts: Iterable[str], *, size: int = 1024) -> Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(map(clean, texts), trainer)
     return tokenizer
 
 
 def clean(text: str) -> str:
     """`text` with lone surrogates, which UTF-8 cannot hold, replaced by U+FFFD."""
-    return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
+    return text if text.isascii() else SURROGATE.sub("\ufffd", text)
 
 
 class TextModality(Modality):

@@ -59,5 +59,4 @@ class Export(Callback):
         self.name = name
 
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if trainer.is_global_zero:
-            module.export(str(Path(trainer.default_root_dir) / self.name))
+        module.export(str(Path(trainer.default_root_dir) / self.name))

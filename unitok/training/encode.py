@@ -1,16 +1,22 @@
 """Encodes a data set once, into a folder of codes for training. Knows no transformer."""
 
 import importlib
+import logging
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from unitok.data.check import SHEET, check_source, in_words
 from unitok.data.codecs import build_codec, train_text_tokenizer
+from unitok.data.faults import REPORT
+from unitok.data.resize import Buckets, Resized
 from unitok.data.shapes import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, ShapesSource
-from unitok.data.sources import Source, WebDataset
+from unitok.data.sources import Source, open_data
 from unitok.data.store import TEXT_TOKENIZER, Summary, write_store
 from unitok.device import pick_device
 
@@ -19,7 +25,7 @@ SHAPES_SEEDS = {"train": TRAIN_SEED, "val": VALIDATION_SEED, "test": TEST_SEED}
 
 def encode(
     *,
-    source: str | Mapping[str, Any],
+    source: str | list[str] | Mapping[str, Any],
     image_tokenizer: str | Path,
     out: str | Path,
     text_tokenizer: str | Path | None = None,
@@ -33,11 +39,14 @@ def encode(
     device: str = "auto",
     threads: int = 0,
     progress: bool = True,
+    format: str | None = None,
+    most_faults: float = 0.1,
+    image_cells: int | None = None,
 ) -> Summary:
     """Write the store `out` of a source, with the tokenizer.json that it was encoded with; prints one line.
 
     Args:
-        source, split, settings: see `open_source`.
+        source, split, settings, format: see `open_source`.
         image_tokenizer: folder of a trained image tokenizer.
         out: the store's folder. What a stopped run left there is kept.
         text_tokenizer: a tokenizer.json; if absent that of `out`, or one is trained on the source's texts.
@@ -49,10 +58,19 @@ def encode(
         device: of the image tokenizer; "auto" takes a GPU where there is one.
         threads: of the CPU; 0 takes all cores.
         progress: show a bar.
+        most_faults: share of faulty documents, after the first 1,000, that stops the run.
+        image_cells: in place of `image_shape`: each image gets the shape of at most so many cells that is
+            nearest to its own.
+
+    Raises:
+        ValueError: both a shape and a number of cells are given; and what `open_source` raises.
     """
+    if image_cells is not None and image_shape is not None:
+        raise ValueError("image_shape and image_cells exclude each other")
     if threads:
         torch.set_num_threads(threads)
-    start, opened, kept = time.monotonic(), open_source(source, split=split, settings=settings), Path(out)
+    start, kept = time.monotonic(), Path(out)
+    opened = open_source(source, split=split, settings=settings, format=format)
     if text_tokenizer is None and not (kept / TEXT_TOKENIZER).is_file():
         train_text_tokenizer(opened, kept / TEXT_TOKENIZER, size=text_size)
     codec = build_codec(
@@ -61,8 +79,19 @@ def encode(
         image_shape=image_shape,
         locations=locations,
     )
-    codec.modalities["image"].tokenizer.to(pick_device(device))
-    summary = write_store(out, opened, codec, batch_size=batch_size, shard_size=shard_size, progress=progress)
+    image = codec.modalities["image"]
+    if image_cells is not None:
+        opened = Resized(opened, Buckets(cells=image_cells, cell=image.tokenizer.cell))
+    image.tokenizer.to(pick_device(device))
+    summary = write_store(
+        out,
+        opened,
+        codec,
+        batch_size=batch_size,
+        shard_size=shard_size,
+        progress=progress,
+        most_faults=most_faults,
+    )
     if text_tokenizer is not None:
         codec.modalities["text"].save(kept / TEXT_TOKENIZER)
     sizes = ", ".join(f"{size} of {name}" for name, size in codec.vocabulary.sizes.items())
@@ -73,16 +102,66 @@ def encode(
     return summary
 
 
+def check(
+    path: str,
+    *,
+    out: str | Path,
+    split: str = "all",
+    format: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    pictures: int = 64,
+    workers: int = 0,
+) -> dict[str, Any]:
+    """Read a data set once; print and write what is in it and what is wrong, and return that.
+
+    Args:
+        path, split, format, settings: see `open_source`.
+        out, pictures, workers: see `check_source`.
+    """
+    with _quiet(logging.getLogger("unitok.data")):  # faults are listed below, not one by one
+        source = open_source(path, split=split, format=format, settings=settings)
+        report = check_source(
+            source, out=out, pictures=pictures, workers=workers, progress=sys.stderr.isatty()
+        )
+    print(f"{path}: {kind_of(source)}, {len(source)} documents", *in_words(report), sep="\n")
+    written = [name for name in (REPORT, SHEET) if (Path(out) / name).exists()]
+    print(f"{out}: {', '.join(written)}")
+    return report
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Only errors are logged meanwhile."""
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def kind_of(source: Source) -> str:
+    """Names of the readers in a source."""
+    inner = getattr(source, "sources", None) or [getattr(source, "source", None)]
+    names = dict.fromkeys(kind_of(one) for one in inner if one is not None)
+    return ", ".join(names) or type(source).__name__
+
+
 def open_source(
-    source: str | Mapping[str, Any], *, split: str = "train", settings: Mapping[str, Any] | None = None
+    source: str | list[str] | Mapping[str, Any],
+    *,
+    split: str = "train",
+    settings: Mapping[str, Any] | None = None,
+    format: str | None = None,
 ) -> Source:
     """A source by its short form.
 
     Args:
-        source: "shapes"; or a folder of WebDataset shards; or a class path; or, as in the training configs,
-            {"class_path": …, "init_args": {…}}.
-        split: train, val or test of shapes; the beginning of the shards' names of a folder.
+        source: "shapes"; or a data set of any format in docs/your-data.md, or a list of them; or a class
+            path; or, as in the training configs, {"class_path": …, "init_args": {…}}.
+        split: train, val, test, or all of a data set.
         settings: arguments of the source.
+        format: of a data set; if absent it is recognised.
 
     Raises:
         ValueError: the source is unknown, or refuses its arguments.
@@ -97,8 +176,8 @@ def open_source(
         if split not in SHAPES_SEEDS:
             raise ValueError(f"the splits of shapes are {', '.join(SHAPES_SEEDS)}, not {split!r}")
         kind, arguments = ShapesSource, {"first_seed": SHAPES_SEEDS[split], **arguments}
-    elif Path(source).is_dir():
-        kind, arguments = WebDataset, {"path": str(source), "split": split, **arguments}
+    elif isinstance(source, list) or Path(source).exists():
+        return _opened(source, split, format, arguments)
     else:
         kind = _class(source)
     try:
@@ -107,13 +186,25 @@ def open_source(
         raise ValueError(f"{kind.__name__}: {error}") from error
 
 
+def _opened(path: str | list[str], split: str, format: str | None, settings: dict[str, Any]) -> Source:
+    """The source of a data set; its reader may refuse the settings."""
+    if split not in ("all", *SHAPES_SEEDS):
+        raise ValueError(f"split is one of all, {', '.join(SHAPES_SEEDS)}, not {split!r}")
+    try:
+        return open_data(path, part=None if split == "all" else split, format=format, **settings)
+    except TypeError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
 def _class(path: str) -> type[Source]:
     """The source class of a class path."""
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name) if module else None
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"{path}: neither 'shapes', a folder, nor an importable class ({error})") from error
+        raise ValueError(
+            f"{path}: neither 'shapes', a path that exists, nor an importable class ({error})"
+        ) from error
     if not (isinstance(found, type) and issubclass(found, Source)):
-        raise ValueError(f"{path}: neither 'shapes', a folder that exists, nor the class path of a Source")
+        raise ValueError(f"{path}: neither 'shapes', a path that exists, nor the class path of a Source")
     return found

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
+from PIL.Image import Image
 
 from unitok.bundle import UniTok
 from unitok.evaluate.report import World, measure
@@ -29,15 +30,16 @@ class Samples(Callback):
         self.count = count
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if trainer.sanity_checking or not trainer.is_global_zero:
-            return
-        pairs = trainer.datamodule.examples(self.count)
-        if not pairs:
+        if trainer.sanity_checking:
             return
         with undisturbed(module) as model:
-            captions = [text for text, _ in pairs]
-            said = model.caption([image for _, image in pairs])
-            drawn = model.draw(captions, seed=range(len(captions)))
+            if trainer.is_global_zero and (pairs := trainer.datamodule.examples(self.count)):
+                self._look(trainer, model, pairs)
+
+    def _look(self, trainer: Trainer, model: UniTok, pairs: list[tuple[str, Image]]) -> None:
+        captions = [text for text, _ in pairs]
+        said = model.caption([image for _, image in pairs])
+        drawn = model.draw(captions, seed=range(len(captions)))
         self._show(trainer, "samples/drawn", sheet(drawn, captions))
         self._show(trainer, "samples/captioned", sheet([image for _, image in pairs], said))
         rows = "\n".join(f"| {true} | {text} |" for (true, _), text in zip(pairs, said, strict=True))
@@ -66,17 +68,21 @@ class ShapesAccuracy(Callback):
         self.canvas = canvas
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if trainer.sanity_checking or not trainer.is_global_zero:
+        if trainer.sanity_checking:
             return
+        with undisturbed(module) as model:
+            if trainer.is_global_zero:
+                self._judge(trainer, model)
+
+    def _judge(self, trainer: Trainer, model: UniTok) -> None:
         if not self.worlds:
             self.worlds = {
                 prefix: shapes_world(canvas=self.canvas, count=self.scenes, held_out=bool(prefix))
                 for prefix in ("", "heldout_")
             }
         figures: dict = {"step": trainer.global_step, "seconds": _seconds(trainer)}
-        with undisturbed(module) as model:
-            for prefix, world in self.worlds.items():
-                figures |= measure(model, world, prefix=prefix).figures
+        for prefix, world in self.worlds.items():
+            figures |= measure(model, world, prefix=prefix).figures
         for name, value in figures.items():
             if name.endswith("accuracy"):
                 trainer.logger.experiment.add_scalar(f"accuracy/{name}", value, trainer.global_step)
@@ -85,7 +91,10 @@ class ShapesAccuracy(Callback):
 
 
 class undisturbed:
-    """The model of a training module for use; on leaving, training goes on as if nothing was."""
+    """The model of a training module for use; on leaving, training goes on as if nothing was.
+
+    All processes enter, since weights that are dealt out are gathered.
+    """
 
     def __init__(self, module: LightningModule):
         self.module = module

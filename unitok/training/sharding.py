@@ -1,5 +1,6 @@
 """A model's weights dealt out over processes (FSDP2, `fully_shard`). Knows blocks, no data."""
 
+import torch
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
@@ -9,13 +10,31 @@ from unitok.models.transformer import Transformer
 
 
 def shard(model: Transformer, mesh: DeviceMesh) -> None:
-    """Shard each block, then the rest, over the mesh's data-parallel axis."""
-    mesh = mesh["data_parallel"] if "data_parallel" in (mesh.mesh_dim_names or ()) else mesh
+    """Shard each block, then the rest, over the mesh's data-parallel axis.
+
+    Raises:
+        ValueError: the mesh has a tensor-parallel axis, which is the strategy's own default.
+    """
+    if (split := mesh["tensor_parallel"].size()) > 1:
+        raise ValueError(
+            f"a matrix cannot be split over {split} processes: give the strategy tensor_parallel_size=1 and "
+            "data_parallel_size=the number of processes"
+        )
     for block in model.blocks:
-        fully_shard(block, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+        fully_shard(block, mesh=mesh["data_parallel"])
+    fully_shard(model, mesh=mesh["data_parallel"], reshard_after_forward=False)  # the loss takes the head
 
 
 def whole(tensor: Tensor) -> Tensor:
     """A tensor that may be dealt out, all of it."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+@torch.no_grad()
+def gathered(model: Transformer) -> Transformer:
+    """The same model with all of its weights, if they are dealt out; all processes take part."""
+    if not any(isinstance(weight, DTensor) for weight in model.parameters()):
+        return model
+    plain = Transformer(model.config).to(whole(model.norm.weight).device)
+    plain.load_state_dict({name: whole(tensor) for name, tensor in model.state_dict().items()})
+    return plain

@@ -267,8 +267,9 @@ class TokenizerTraining(LightningModule):
     # -- the result
 
     def export(self, directory: str) -> None:
-        """Write the tokenizer's folder."""
-        self.result.save_pretrained(directory)
+        """Write the tokenizer's folder, by one process."""
+        if self.trainer.is_global_zero:
+            self.result.save_pretrained(directory)
 
 
 def perplexity(codes: Tensor, size: int) -> Float[Tensor, ""]:

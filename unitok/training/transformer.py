@@ -30,7 +30,7 @@ from unitok.training.objective import COMPETITIONS, Head
 from unitok.training.optimizers import Name, build_optimizer
 from unitok.training.recomputation import recompute_blocks
 from unitok.training.schedule import Kind, learning_rate, progress
-from unitok.training.sharding import shard, whole
+from unitok.training.sharding import gathered, shard, whole
 
 
 class TransformerTraining(LightningModule):
@@ -153,6 +153,8 @@ class TransformerTraining(LightningModule):
         if self.recompute:
             recompute_blocks(self.model.blocks)
         if self.device_mesh is not None:
+            if self.optimizer_name == "muon":
+                raise ValueError("Muon needs whole matrices: shard them with model.optimizer=adamw")
             shard(self.model, self.device_mesh)
 
     def on_fit_start(self) -> None:
@@ -200,9 +202,11 @@ class TransformerTraining(LightningModule):
         """The loss of a batch, as sums; `whole` is the batch with nothing hidden."""
         model = self.model if self.training else self.result
         targets, groups, among = self.competition.objective(whole or batch)
+        document = None if batch.one_per_row else batch.document
+        hidden = model(batch.ids, batch.positions, document=document)  # first: it gathers sharded weights
         return grouped_cross_entropy(
             model.unembedding.weight,
-            model(batch.ids, batch.positions, document=None if batch.one_per_row else batch.document),
+            hidden,
             targets,
             groups,
             among=among,
@@ -284,10 +288,12 @@ class TransformerTraining(LightningModule):
     # -- the result
 
     def bundle(self) -> UniTok:
-        """The model with its codec, for use while it is trained."""
-        model = merged(self.result) if self.lora_rank else self.result
+        """The model with its codec, for use while it is trained; all processes take part."""
+        model = merged(self.result) if self.lora_rank else gathered(self.result)
         return UniTok(model, self.codec, sampling=self.sampling, example_prompts=self.example_prompts)
 
     def export(self, directory: str) -> None:
-        """Write the model's folder."""
-        self.bundle().save_pretrained(directory)
+        """Write the model's folder; all processes take part, one writes."""
+        bundle = self.bundle()
+        if self.trainer.is_global_zero:
+            bundle.save_pretrained(directory)

@@ -1,0 +1,136 @@
+"""Files are found in every kind of tar, and after a damage the search goes on."""
+
+import gzip
+import io
+import tarfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.data.samples import png, told, write_tar
+from unitok.data.readers import unpacked
+from unitok.data.readers.tar import Break, Member, members
+from unitok.data.sources import WebDataset, open_data
+
+FILES = {"a.txt": b"one", "deep/" + "long" * 60 + ".txt": b"two" * 400, "ü.txt": b"", "z.bin": bytes(512)}
+
+
+def tar(files=FILES, **options) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", **options) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def contents(whole: bytes) -> dict[str, bytes]:
+    found = [m for m in members(whole) if isinstance(m, Member)]
+    return {m.name: whole[m.offset : m.offset + m.size] for m in found}
+
+
+def breaks(whole: bytes) -> list[tuple[str, int]]:
+    return [(m.reason, m.offset) for m in members(whole) if isinstance(m, Break)]
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_every_form_of_tar_with_long_names(form):
+    files = FILES if form != tarfile.USTAR_FORMAT else {"a.txt": b"one", "d/" * 60 + "b": b"two"}
+    whole = tar(files, format=form)
+    assert contents(whole) == files and not breaks(whole)
+    assert contents(whole + whole) == files  # one after the other
+
+
+def test_links_folders_and_devices_are_passed_over():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
+            info = tarfile.TarInfo("x.txt")
+            info.type, info.linkname = kind, "/etc/passwd"
+            archive.addfile(info)
+        info = tarfile.TarInfo("y.txt")
+        info.size = 2
+        archive.addfile(info, io.BytesIO(b"hi"))
+    assert contents(buffer.getvalue()) == {"y.txt": b"hi"}
+
+
+def test_after_a_broken_header_the_next_is_found():
+    whole = bytearray(tar(format=tarfile.GNU_FORMAT))
+    place = whole.index(b"a.txt")
+    whole[place + 148 : place + 156] = b"nonsense"
+    assert list(contents(bytes(whole))) == list(FILES)[1:]
+    assert breaks(bytes(whole)) == [("broken tar header", place)]
+
+
+@pytest.mark.parametrize("cut", [100, 512, 700, 1500, 3000])
+def test_the_end_may_be_missing(cut):
+    whole = tar({"a": bytes(100), "b": b"x" * 2000})
+    names = {100: [], 512: [], 700: ["a"], 1500: ["a"], 3000: ["a"]}[cut]
+    assert list(contents(whole[:cut])) == names
+    assert [reason for reason, _ in breaks(whole[:cut])] == ["truncated archive"]
+    assert breaks(whole[:1024]) == []  # between two files nobody can tell
+
+
+def test_sizes_that_cannot_be_are_breaks_and_end():
+    whole = bytearray(tar({"a": b"x", "b": b"y"}))
+    huge = tarfile.TarInfo("a")
+    huge.size = 2**60
+    assert breaks(huge.tobuf(tarfile.GNU_FORMAT) + bytes(whole)) == [("truncated archive", 0)]
+    huge.size = -5
+    assert breaks(huge.tobuf(tarfile.GNU_FORMAT) + bytes(whole)) == [("broken tar header", 0)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=12), st.integers(0, 11_000))
+def test_any_damage_ends_and_members_lie_in_the_file(changes, end):
+    whole = bytearray(tar(format=tarfile.PAX_FORMAT))
+    for place, value in changes:
+        whole[place % len(whole)] = value
+    cut = bytes(whole[:end])
+    for found in members(cut):
+        if isinstance(found, Member):
+            assert 0 <= found.offset <= found.offset + found.size <= len(cut)
+
+
+def pairs(*colours: str) -> dict[str, bytes]:
+    return {f"{c}{suffix}": b for c in colours for suffix, b in ((".png", png(c)), (".txt", c.encode()))}
+
+
+def test_a_gzipped_shard_reads_like_its_tar(tmp_path):
+    for name, mode in (("a-0.tar.gz", "w:gz"), ("b-0.tgz", "w:gz"), ("c-0.tar", "w")):
+        write_tar(tmp_path / name, pairs("red", "blue"), mode=mode)
+    source = WebDataset(str(tmp_path), split=None)
+    assert [told(source[i]) for i in range(6)] == [["red", "<red>"], ["blue", "<blue>"]] * 3
+    files = [file.plain for file in source._files[:2]]
+    assert all(file.is_file() for file in files)
+    del source
+    assert not any(file.exists() for file in files)
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbled", "not gzip"])
+def test_a_damaged_gzip_loses_its_tail_and_is_one_fault(tmp_path, damage):
+    whole = write_tar(tmp_path / "whole.tar", pairs("red", "lime", "blue")).read_bytes()
+    squeezed = bytearray(gzip.compress(whole[:1536]) + gzip.compress(whole[1536:]))
+    if damage == "cut":
+        squeezed = squeezed[:-60]
+    elif damage == "garbled":
+        squeezed[-8:-4] = b"\0\0\0\0"  # the sum over the contents
+    else:
+        squeezed += b"<html>"
+    (tmp_path / "whole.tar").unlink()
+    (tmp_path / "x.tar.gz").write_bytes(squeezed)
+    source = open_data(tmp_path)
+    reason = "truncated archive" if damage == "cut" else "damaged archive"
+    assert [fault.reason for fault in source.faults] == [reason]
+    assert told(source[0]) == ["red", "<red>"]
+
+
+def test_a_gzip_bomb_is_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpacked, "SMALL", 2**20)
+    files = pairs("red") | {"zeros.bin": bytes(2**25)}
+    write_tar(tmp_path / "x.tar.gz", files, mode="w:gz")
+    source = open_data(tmp_path)
+    assert source.dropped == {"archive too large": 1} and len(source) == 1
+    assert source._files[0].plain.stat().st_size < 2**23

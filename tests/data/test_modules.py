@@ -1,0 +1,119 @@
+"""The data modules take any format and several paths; faults cost themselves alone, and are reported."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonargparse import ArgumentParser
+from PIL import Image
+
+from tests.data.samples import png, write_pictures, write_tar
+from tests.worlds import tiny_codec
+from unitok.data.mixture import Mixture
+from unitok.data.modules import DocumentData, ImageData, Pictures
+from unitok.data.resize import Fit
+from unitok.data.sources import HeldOut, PictureFolder, TextPairs, Together, WebDataset
+from unitok.data.windows import Window
+
+
+def parsed(kind, *args):
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, "data")
+    return parser.instantiate(parser.parse_args([f"--data.{arg}" for arg in args])).data
+
+
+@pytest.fixture
+def sets(tmp_path):
+    write_pictures(tmp_path / "a", "red", "blue")
+    for name in ("red", "blue"):
+        (tmp_path / f"a/{name}.txt").write_text(name)
+    write_tar(tmp_path / "b.tar", {"x.png": png("lime"), "x.txt": b"lime", "y.png": b"<html>", "y.txt": b"y"})
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", [ImageData, DocumentData])
+def test_paths_and_formats_come_from_the_command_line(sets, kind):
+    data = parsed(kind, f"path={sets}/a")
+    assert isinstance(data.train, HeldOut) and isinstance(data.train.source, TextPairs)
+    assert (len(data.train), len(data.val)) == (1, 1)
+    assert isinstance(parsed(kind, f"path={sets}/a", "format=pictures").val.source, PictureFolder)
+    both = parsed(kind, f"path=[{sets}/a, {sets}/b.tar]")
+    assert isinstance(both.train, Together) and isinstance(both.train.sources[1].source, WebDataset)
+    named = parsed(
+        kind, "train=TextPairs", f"train.path={sets}/a", "val=WebDataset", f"val.path={sets}/b.tar"
+    )
+    assert isinstance(named.train, TextPairs) and len(named.val) == 2
+    with pytest.raises(Exception, match="format is one of webdataset"):
+        parsed(kind, f"path={sets}/a", "format=nope")
+    with pytest.raises(Exception, match="no data: give"):
+        parsed(kind)
+
+
+def test_sources_are_mixed_by_weight_in_a_config(sets):
+    page = (Path(__file__).parents[2] / "docs/your-data.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    config = yaml.safe_load(example.replace("DATA/a", f"{sets}/a").replace("DATA/b", f"{sets}/b.tar"))
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(DocumentData, "data")
+    config["data"]["val"] = config["data"]["train"]
+    mixed = parser.instantiate(parser.parse_object(config)).data.train
+    assert isinstance(mixed, Mixture) and mixed.counts == [2, 6]
+
+
+@pytest.mark.parametrize("preload", [True, False])
+def test_damaged_pictures_are_left_out_of_batches(sets, preload):
+    pictures = Pictures(WebDataset(f"{sets}/b.tar"), size=(8, 8), preload=preload)
+    assert len(pictures) == (1 if preload else 2)
+    batch = pictures[Window(0, [0] if preload else [0, 1])]
+    assert batch.shape == (1, 3, 8, 8) and pictures.faults.counts == {"not a picture": 1}
+    if not preload:
+        with pytest.raises(ValueError, match="no picture could be read: 2 not a picture"):
+            pictures[Window(0, [1])]
+
+
+class Bare:
+    """What a data module asks of a trainer."""
+
+    def __init__(self, folder):
+        self.default_root_dir, self.is_global_zero, self.global_rank, self.world_size = (
+            str(folder),
+            True,
+            0,
+            1,
+        )
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_faults_of_all_processes_are_in_the_report_of_the_run(tmp_path, workers):
+    texts = {f"{i:02d}.txt": b" " if i % 5 == 0 else b"text" for i in range(40)}
+    (tmp_path / "set").mkdir()
+    write_tar(tmp_path / "set/train-0.tar", texts | {f"{i:02d}.png": png() for i in range(1, 40)})
+    write_tar(tmp_path / "set/val-0.tar", {"a.txt": b"a", "a.png": png()})
+    codec = tiny_codec(shape=(2, 2))
+    codec.modalities["image"].encode = lambda content: (codec_ids(content), (2, 2))
+    data = DocumentData(str(tmp_path / "set"), codec=codec, workers=workers, batch_size=8, resize=Fit(2, 2))
+    data.trainer = Bare(tmp_path / "run")
+    data.setup("fit")
+    seen = sum(int(batch.document.amax(1).add(1).sum()) for _ in range(2) for batch in windows(data, workers))
+    data.teardown("fit")
+    report = json.loads((tmp_path / "run/data_report.json").read_text())
+    assert report["reasons"] == {"empty caption": 7, "no picture": 1} and report["faults"] == 8
+    assert seen == 2 * 32
+
+
+def codec_ids(content: Image.Image):
+    import torch
+
+    assert content.size == (2, 2)
+    return torch.zeros(4, dtype=torch.long)
+
+
+def windows(data, workers):
+    from torch.utils.data import DataLoader
+
+    from unitok.data.windows import Windows
+
+    packed = data._packed["train"]
+    return DataLoader(packed, sampler=Windows(len(packed), 8, seed=0), batch_size=None, num_workers=workers)

@@ -1,0 +1,177 @@
+"""What was wrong with samples that are left out, and when that is too much. Knows no format and no codes."""
+
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+log = logging.getLogger(__name__)
+
+REPORT = "data_report.json"
+LISTED = 10_000
+"""Faults that are listed one by one; more are counted only."""
+
+Reason = Literal[
+    # pictures
+    "no picture", "missing file", "empty file", "not a picture", "picture too large", "damaged picture",
+    "url, not a file", "path outside the folder",
+    # texts
+    "no caption", "empty caption", "caption is no text", "not UTF-8", "text too large",
+    # records
+    "not JSON", "not a JSON object", "not a row", "missing column", "parts do not match", "damaged metadata",
+    # archives
+    "broken tar header", "truncated archive", "damaged archive", "archive too large", "file twice",
+    # anything else
+    "unreadable", "cannot be encoded",
+]  # fmt: skip
+REASONS: tuple[str, ...] = get_args(Reason)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One sample that is left out.
+
+    Args:
+        reason: what is wrong, in words that are counted.
+        path: the file; a file inside a shard is SHARD:NAME.
+        detail: what is wrong with this one.
+        offset: bytes from the file's beginning to the fault (in a tar, its header or content; in JSON lines
+            and csv, the line), or None.
+    """
+
+    reason: Reason
+    path: str
+    detail: str = ""
+    offset: int | None = None
+
+    def __str__(self) -> str:
+        place = self.path if self.offset is None else f"{self.path} (byte {self.offset})"
+        said = f"{place}: {self.reason}" + (f": {self.detail}" if self.detail else "")
+        return said.encode("utf-8", "backslashreplace").decode()  # names of files may hold anything
+
+
+class SampleError(ValueError):
+    """A sample that is damaged; raised by a source when it is read. `fault` says how."""
+
+    def __init__(self, reason: Reason, path: str | Path, detail: str = "", *, offset: int | None = None):
+        self.fault = Fault(reason, str(path), detail, offset)
+        super().__init__(f"{path}: {detail or reason}")
+
+    def __reduce__(self):
+        fault = self.fault
+        return _rebuilt, (fault.reason, fault.path, fault.detail, fault.offset)
+
+
+def _rebuilt(reason: Reason, path: str, detail: str, offset: int | None) -> SampleError:
+    return SampleError(reason, path, detail, offset=offset)
+
+
+class TooManyFaults(ValueError):
+    """More faults than a run puts up with."""
+
+
+class Faults:
+    """Counts samples and faults, and stops where the share of faults is too high.
+
+    Args:
+        most: share of faulty samples from which `add` and `seen` raise TooManyFaults; 1 never stops.
+        after: samples that must have been seen before the share counts.
+        name: of the data, for messages.
+        journal: file to which each fault is appended as a line of JSON, by all processes that read.
+    """
+
+    def __init__(
+        self,
+        *,
+        most: float = 0.1,
+        after: int = 1000,
+        name: str = "the data",
+        journal: Path | None = None,
+    ):
+        if not 0 <= most <= 1 or after < 1:
+            raise ValueError(f"most={most} is not a share from 0 to 1, or after={after} is below 1")
+        self.most, self.after, self.name, self.journal = most, after, name, journal
+        self.samples = self.repaired = 0
+        self.counts: Counter[str] = Counter()
+        self.listed: list[Fault] = []
+
+    @property
+    def total(self) -> int:
+        """Faults of all reasons."""
+        return self.counts.total()
+
+    def repair(self) -> None:
+        """Count a text whose lone surrogates were replaced."""
+        self.repaired += 1
+
+    def seen(self, count: int = 1) -> None:
+        """Count samples that were whole."""
+        self.samples += count
+        self._stop_if_too_many()
+
+    def add(self, *faults: Fault) -> None:
+        """Count faulty samples, and name them in the log."""
+        for fault in faults:
+            self.samples += 1
+            self.counts[fault.reason] += 1
+            if len(self.listed) < LISTED:
+                self.listed.append(fault)
+            log.warning("dropped: %s", fault)
+        if self.journal is not None and faults:
+            self.journal.parent.mkdir(parents=True, exist_ok=True)
+            with self.journal.open("a") as file:
+                file.write("".join(json.dumps(asdict(fault)) + "\n" for fault in faults))
+        self._stop_if_too_many()
+
+    def _stop_if_too_many(self) -> None:
+        if self.samples >= self.after and self.total > self.most * self.samples:
+            raise TooManyFaults(
+                f"{self.name}: {self.total} of {self.samples} samples are faulty, more than "
+                f"{self.most:.0%}: {summary(self.counts)}. The first is {self.listed[0]}"
+            )
+
+    def report(self) -> dict[str, Any]:
+        """Everything counted, as `data_report.json` has it."""
+        return {
+            "samples": self.samples,
+            "whole": self.samples - self.total,
+            "faults": self.total,
+            "repaired_texts": self.repaired,
+            "reasons": dict(self.counts.most_common()),
+            "listed": [asdict(fault) for fault in self.listed],
+        }
+
+
+def summary(counts: Counter[str]) -> str:
+    """Reasons and their counts in one line, the most frequent first."""
+    return ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "no faults"
+
+
+def write_report(path: str | Path, report: dict[str, Any]) -> Path:
+    """Write `data_report.json` into a folder; it is complete or absent. Returns its path."""
+    file = Path(path) / REPORT
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
+    beside.write_text(json.dumps(report, indent=2) + "\n")
+    os.replace(beside, file)
+    return file
+
+
+def journal_report(journal: Path) -> dict[str, Any]:
+    """What all processes of a run have written, as a report; a fault met in several epochs counts once."""
+    lines = journal.read_text().splitlines() if journal.is_file() else []
+    faults = [Fault(**json.loads(line)) for line in dict.fromkeys(lines)]
+    return {
+        "faults": len(faults),
+        "reasons": dict(by_reason(faults).most_common()),
+        "listed": [asdict(fault) for fault in faults[:LISTED]],
+    }
+
+
+def by_reason(faults: Iterable[Fault]) -> Counter[str]:
+    """How many faults there are of each reason."""
+    return Counter(fault.reason for fault in faults)

@@ -1,0 +1,1 @@
+"""Readers: each turns one real format into Documents. None knows ids or a tokenizer."""

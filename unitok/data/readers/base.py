@@ -1,0 +1,112 @@
+"""What every source of documents is, and sources made of sources. Knows no format and no tokenizer."""
+
+import logging
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import ClassVar
+
+from unitok.data.faults import Fault, SampleError
+from unitok.data.readers.containers import Look, Part
+from unitok.document import Document
+
+log = logging.getLogger(__name__)
+
+EVERY = 20
+"""Of a set without splits, every so many-th document is for validation."""
+
+
+class Source(ABC):
+    """A finite, random-access set of documents, each a pure function of its index.
+
+    A picture with a caption is always `(Segment("text", caption), Segment("image", picture))`; which of the
+    two comes first in training is decided later, by the task. A damaged sample that has an index raises
+    SampleError when it is read, each time, and no other is read in its place; one that has none, because it
+    was met while the set was indexed, is in `faults`.
+    """
+
+    faults: Sequence[Fault] = ()
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Document: ...
+
+
+def read(source: Source, index: int) -> Document | Fault:
+    """A document, or what is wrong with it."""
+    try:
+        return source[index]
+    except SampleError as error:
+        return error.fault
+    except (ValueError, OSError) as error:
+        return Fault("unreadable", f"document {index}", str(error))
+
+
+class Reader(Source):
+    """A source that reads one format, and knows it when it sees it."""
+
+    format: ClassVar[str]
+    """What `--data.format` calls it."""
+    looks_like: ClassVar[str]
+    """What `fits` looks for, for people."""
+
+    @classmethod
+    @abstractmethod
+    def fits(cls, look: Look) -> bool:
+        """Whether a file or folder looks like this format; reads as little as it can."""
+
+    @classmethod
+    def open(cls, path: Path, part: Part | None, **settings) -> Source:
+        """The whole set, or one part of it: here, of a set that has no splits of its own."""
+        whole = cls(str(path), **settings)
+        return whole if part is None else HeldOut(whole, part)
+
+
+class Together(Source):
+    """Several sources, one after the other."""
+
+    def __init__(self, sources: list[Source]):
+        if not sources:
+            raise ValueError("Together needs one source or more")
+        self.sources = list(sources)
+        self.ends = list(accumulate(len(source) for source in self.sources))
+        self.faults = [fault for source in self.sources for fault in source.faults]
+
+    def __len__(self) -> int:
+        return self.ends[-1]
+
+    def __getitem__(self, index: int) -> Document:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index {index} of {len(self)} documents")
+        number = bisect_right(self.ends, index)
+        return self.sources[number][index - (self.ends[number - 1] if number else 0)]
+
+
+class HeldOut(Source):
+    """One part of a source that has no splits: every 20th document validates, all others train.
+
+    Raises:
+        ValueError: the test part, which only a set with splits has.
+    """
+
+    def __init__(self, source: Source, part: Part, *, every: int = EVERY):
+        if part == "test":
+            raise ValueError("this set has no split named test: its documents are for train and val")
+        self.source, self.part, self.every = source, part, every
+        self.faults = source.faults if part == "train" else ()
+        log.info("no splits: every %dth of %d documents is for validation", every, len(source))
+
+    def __len__(self) -> int:
+        held = len(range(0, len(self.source), self.every))
+        return held if self.part == "val" else len(self.source) - held
+
+    def __getitem__(self, index: int) -> Document:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index {index} of {len(self)} documents")
+        if self.part == "val":
+            return self.source[index * self.every]
+        return self.source[index + index // (self.every - 1) + 1]

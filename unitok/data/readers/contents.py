@@ -1,0 +1,73 @@
+"""From what a record holds to segments: pictures by file or bytes, texts, names of files. Knows no format."""
+
+import re
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from unitok.data.faults import SampleError
+from unitok.data.images import ImageError, load_image
+from unitok.document import Segment
+
+MOST_TEXT = 2**20
+"""Bytes of a text, or of a sample's metadata, that are read; tokenizers accept fewer."""
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
+
+def picture(
+    content: str | Path | bytes, *, path: str | Path, offset: int | None = None, learn: bool = True
+) -> Segment:
+    """An image segment of a file or of bytes; `path` and `offset` say in a fault where it lies."""
+    try:
+        return Segment("image", load_image(content, name=str(path)), learn)
+    except ImageError as error:
+        raise SampleError(error.reason, path, error.detail, offset=offset) from error
+
+
+def text(
+    content: Any, *, path: str | Path, offset: int | None = None, learn: bool = True, empty: bool = False
+) -> Segment:
+    """A text segment of a string or of UTF-8 bytes, without the white space around it.
+
+    Numbers are written out. Raises SampleError where nothing is left, unless it may be `empty`.
+    """
+    if isinstance(content, bytes):
+        if len(content) > MOST_TEXT:
+            raise SampleError("text too large", path, f"{len(content)} bytes", offset=offset)
+        try:
+            content = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise SampleError("not UTF-8", path, f"not UTF-8: {error}", offset=offset) from error
+    if content is None:
+        raise SampleError("no caption", path, offset=offset)
+    if isinstance(content, (int, float)) and not isinstance(content, bool):
+        content = str(content)
+    if not isinstance(content, str):
+        raise SampleError("caption is no text", path, f"got {content!r:.80}", offset=offset)
+    if len(content) > MOST_TEXT:
+        raise SampleError("text too large", path, f"{len(content)} letters", offset=offset)
+    if not content.strip() and not empty:
+        raise SampleError("empty caption", path, offset=offset)
+    return Segment("text", content.strip(), learn)
+
+
+def inside(root: Path, name: Any, *, path: str | Path, offset: int | None = None) -> Path:
+    """The file that a record names, which must lie in `root` or below: data choose no other.
+
+    A link that lies in `root` is followed: it is the folder owner's.
+
+    Raises:
+        SampleError: an absolute name elsewhere, one with .., a URL (nothing is fetched or run), or no name.
+    """
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
+        raise SampleError("no picture", path, f"the name of the picture is {name!r:.80}", offset=offset)
+    if URL.match(name) and not PureWindowsPath(name).drive:
+        raise SampleError("url, not a file", path, f"{name:.200}; nothing is downloaded", offset=offset)
+    parts = PurePosixPath(name.replace("\\", "/"))
+    windows = PureWindowsPath(name)
+    if ".." in parts.parts or windows.drive or parts.is_absolute():
+        if parts.is_absolute() and ".." not in parts.parts and parts.is_relative_to(root.absolute()):
+            return Path(name)
+        raise SampleError("path outside the folder", path, f"{name:.200} is not in {root}", offset=offset)
+    return root / parts

@@ -1,0 +1,96 @@
+"""Plain text, one document a paragraph, a line or a file. Knows no markup."""
+
+import re
+from array import array
+from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import Literal
+
+from unitok.data.readers.base import Reader
+from unitok.data.readers.containers import Look
+from unitok.data.readers.contents import MOST_TEXT, text
+from unitok.data.readers.folders import walk
+from unitok.data.readers.records import line_ends
+from unitok.document import Document
+
+Unit = Literal["paragraph", "line", "file"]
+BLANK = re.compile(rb"\n[ \t\r]*\n\s*")
+SUFFIXES = (".txt", ".md")
+
+
+class PlainText(Reader):
+    """UTF-8 texts of a .txt file, or of all in a folder and those below it.
+
+    Args:
+        path: the file or folder.
+        unit: a document is a "paragraph" (blank lines are between them), a "line", or a whole "file".
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the files hold no text, or the unit is unknown.
+    """
+
+    format = "text"
+    looks_like = "a .txt or .md file, or a folder of them without pictures"
+
+    def __init__(self, path: str, *, unit: Unit = "paragraph"):
+        self.files = _files(Path(path))
+        if not self.files:
+            raise FileNotFoundError(f"{path}: no {' or '.join(SUFFIXES)} here")
+        if unit not in _CUTS:
+            raise ValueError(f"unit is one of {', '.join(_CUTS)}, not {unit!r}")
+        self._maps: dict[int, mmap | bytes] = {}
+        self._places = array("q")  # file, start, end of each document
+        for number in range(len(self.files)):
+            content = self._content(number)
+            for start, end in _CUTS[unit](content):
+                if content[start:end].strip():
+                    self._places.extend((number, start, end))
+        if not self._places:
+            raise ValueError(f"{path}: it has no text")
+
+    @classmethod
+    def fits(cls, look: Look) -> bool:
+        return bool(_files(look.path))
+
+    def __len__(self) -> int:
+        return len(self._places) // 3
+
+    def __getitem__(self, index: int) -> Document:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index {index} of {len(self)} documents")
+        number, start, end = self._places[3 * index : 3 * index + 3]
+        content = self._content(number)[start : min(end, start + MOST_TEXT + 1)]
+        return (text(content, path=self.files[number], offset=start),)
+
+    def _content(self, number: int) -> mmap | bytes:
+        if number not in self._maps:
+            with self.files[number].open("rb") as file:
+                empty = not file.read(1)
+                self._maps[number] = b"" if empty else mmap(file.fileno(), 0, access=ACCESS_READ)
+        return self._maps[number]
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_maps": {}}
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix.lower() in SUFFIXES else []
+    return sorted(walk(path, *SUFFIXES))
+
+
+def _paragraphs(content: mmap | bytes) -> Iterator[tuple[int, int]]:
+    start = 0
+    for blank in BLANK.finditer(content):
+        yield start, blank.start()
+        start = blank.end()
+    yield start, len(content)
+
+
+def _whole(content: mmap | bytes) -> Iterator[tuple[int, int]]:
+    yield 0, len(content)
+
+
+_CUTS = {"paragraph": _paragraphs, "line": line_ends, "file": _whole}

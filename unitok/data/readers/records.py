@@ -1,0 +1,245 @@
+"""Files of records as random access: JSON lines, JSON lists, csv and tsv. Knows no column by name."""
+
+import csv
+import json
+import re
+from abc import ABC, abstractmethod
+from array import array
+from collections.abc import Iterator, Sequence
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import Any
+
+from unitok.data.faults import Fault, SampleError
+
+Record = dict[str, Any]
+MOST_LINE = 2**24
+"""Bytes of one record; a longer one is a fault."""
+MOST_QUOTED = 2**17
+"""Bytes of one csv row that has line feeds in a quotation; csv has the same limit for a field."""
+
+
+class Records(ABC):
+    """The records of a file, by index. `faults` are those met while it was indexed."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.faults: list[Fault] = []
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Record:
+        """Raises SampleError where it is damaged."""
+
+    def offset(self, index: int) -> int | None:
+        """Bytes from the file's beginning to a record."""
+        return None
+
+
+class _Lines(Records):
+    """Records that lie in the file one after another; only their places are held in memory."""
+
+    def __init__(self, path: Path):
+        super().__init__(path)
+        self._map: mmap | bytes | None = None
+        self._starts, self._ends = array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def offset(self, index: int) -> int | None:
+        return self._starts[index]
+
+    def _add(self, start: int, end: int) -> None:
+        self._starts.append(start)
+        self._ends.append(end)
+
+    @property
+    def _content(self) -> mmap | bytes:
+        if self._map is None:
+            with self.path.open("rb") as file:
+                empty = not file.read(1)
+                self._map = b"" if empty else mmap(file.fileno(), 0, access=ACCESS_READ)
+        return self._map
+
+    def _text(self, index: int) -> str:
+        start, end = self._starts[index], self._ends[index]
+        if end - start > MOST_LINE:
+            raise SampleError("text too large", self.path, f"a record of {end - start} bytes", offset=start)
+        try:
+            return self._content[start:end].decode("utf-8-sig" if start == 0 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise SampleError("not UTF-8", self.path, f"not UTF-8: {error}", offset=start) from error
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_map": None}
+
+
+def line_ends(content: mmap | bytes, start: int = 0) -> Iterator[tuple[int, int]]:
+    """Where each line begins, and where it ends without its line feed."""
+    while start < len(content):
+        end = content.find(b"\n", start)
+        end = len(content) if end < 0 else end
+        yield start, end
+        start = end + 1
+
+
+class JsonLines(_Lines):
+    """One JSON object a line; empty lines are passed over. At `most` so many are taken."""
+
+    def __init__(self, path: Path, *, most: int | None = None):
+        super().__init__(path)
+        content = self._content
+        for start, end in line_ends(content):
+            if len(self) == most:
+                break
+            if content[start : min(end, start + 64)].strip() or content[start:end].strip():
+                self._add(start, end)
+
+    def __getitem__(self, index: int) -> Record:
+        line, offset = self._text(index), self.offset(index)
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise SampleError("not JSON", self.path, f"not JSON: {error}", offset=offset) from error
+        return _checked(record, self.path, offset)
+
+
+class JsonList(Records):
+    """The objects of a JSON file that holds a list; it is held in memory.
+
+    Raises:
+        ValueError: it is no JSON, or no list.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(path)
+        self.records = read_json(path)
+        if not isinstance(self.records, list):
+            raise ValueError(f"{path}: expected a JSON list of objects, got {type(self.records).__name__}")
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Record:
+        return _checked(self.records[index], f"{self.path}:{index}", None)
+
+
+def _checked(record: Any, path: Path | str, offset: int | None) -> Record:
+    if not isinstance(record, dict):
+        raise SampleError("not a JSON object", path, f"got {record!r:.80}", offset=offset)
+    return record
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file. Raises ValueError where it is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+
+
+class DelimitedRows(_Lines):
+    """The rows of a .csv (commas) or .tsv (tabs), whose first line names the columns; fields may be quoted.
+
+    A quotation that never ends, or over several lines not as it should, spoils its own line alone.
+
+    Raises:
+        ValueError: it has no first line.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(path)
+        self.delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        content, start = self._content, 0
+        self.columns: list[str] = []
+        while start < len(content):
+            end = self._row_end(content, start)
+            if content[start:end].strip():
+                self._add(start, end)
+            if len(self) == 1 and not self.columns:
+                self.columns = self._fields(0)
+            start = end + 1
+        if not self.columns:
+            raise ValueError(f"{path}: it is empty; its first line should name the columns")
+        del self._starts[0], self._ends[0]
+        if len(self.columns) != len(set(self.columns)):
+            raise ValueError(f"{path}: a column is named twice: {', '.join(self.columns)}")
+
+    def _row_end(self, content: mmap | bytes, start: int) -> int:
+        """Where a row ends; the first line's end where it is damaged, or its quotation has no end."""
+        first, quoted = None, False
+        for begin, end in line_ends(content, start):
+            quoted = _quoted_at_end(content[begin:end], quoted, self.delimiter.encode())
+            if first is None:
+                first = end
+                if not quoted:
+                    return end
+            if end - start > MOST_QUOTED:
+                return first
+            if not quoted:
+                return end if self._is_row(content[start:end]) else first
+        return len(content) if first is None else first
+
+    def _is_row(self, row: bytes) -> bool:
+        try:
+            fields = self._parsed(row.decode("utf-8", "replace"), strict=True)
+            return not self.columns or len(fields) == len(self.columns)
+        except (csv.Error, StopIteration):
+            return False
+
+    def _parsed(self, row: str, *, strict: bool = False) -> list[str]:
+        lines = re.split(r"(?<=\n)", row)  # splitlines would also cut at separators within a field
+        return next(csv.reader(lines, delimiter=self.delimiter, strict=strict))
+
+    def _fields(self, index: int) -> list[str]:
+        row, offset = self._text(index), self.offset(index)
+        try:
+            return self._parsed(row)
+        except (csv.Error, StopIteration) as error:
+            raise SampleError("not a row", self.path, f"not a row: {error}", offset=offset) from error
+
+    def __getitem__(self, index: int) -> Record:
+        fields = self._fields(index)
+        if len(fields) != len(self.columns):
+            detail = f"{len(fields)} fields, the first line names {len(self.columns)}"
+            raise SampleError("not a row", self.path, detail, offset=self.offset(index))
+        return dict(zip(self.columns, fields, strict=True))
+
+
+def _quoted_at_end(line: bytes, quoted: bool, delimiter: bytes) -> bool:
+    """Whether a line ends inside a quotation, which begins with a field; `quoted` says how it begins.
+
+    Example:
+        >>> _quoted_at_end(b'a.png,"two', False, b","), _quoted_at_end(b'lines"', True, b",")
+        (True, False)
+    """
+    position = 0
+    while True:
+        if quoted:
+            position = line.find(b'"', position)
+            if position < 0:
+                return True
+            quoted = line[position + 1 : position + 2] == b'"'  # two of them are a letter
+            position += 2 if quoted else 1
+        elif position == 0 and line.startswith(b'"'):
+            quoted, position = True, 1
+        else:
+            position = line.find(delimiter + b'"', position)
+            if position < 0:
+                return False
+            quoted, position = True, position + 2
+
+
+def columns(records: Records) -> Sequence[str]:
+    """Names of the columns, by the first record that is whole."""
+    if isinstance(records, DelimitedRows):
+        return records.columns
+    for index in range(min(len(records), 100)):
+        try:
+            return list(records[index])
+        except SampleError:
+            continue
+    return ()

@@ -1,0 +1,202 @@
+"""Tables of captioned pictures and of texts, whatever file holds them. Knows columns, no conversations."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unitok.data.faults import SampleError
+from unitok.data.readers.base import Reader, Source
+from unitok.data.readers.containers import SPLITS, Look, Part, open_records, parquet_files
+from unitok.data.readers.contents import inside, picture, text
+from unitok.data.readers.records import Record, columns
+from unitok.document import Document, Segment
+
+PICTURE_COLUMNS = (
+    "image", "file_name", "filepath", "file_path", "image_path", "filename", "path", "img", "jpg", "png",
+    "webp",
+)  # fmt: skip
+CAPTION_COLUMNS = ("text", "caption", "title", "captions", "description", "prompt", "txt", "label")
+
+
+class RecordReader(Reader):
+    """A source with one document a record.
+
+    Args:
+        path: a .jsonl, .json, .csv, .tsv or .parquet file, a folder of .parquet files, or one that HF
+            `datasets` saved.
+        images: folder of the pictures that records name; if absent that of the file.
+        part: of a folder of Parquet files, those whose names begin with it; None takes all.
+    """
+
+    def __init__(self, path: str, *, images: str | None = None, part: Part | None = None):
+        self.records = open_records(Path(path), part)
+        self.images = Path(images) if images else (Path(path) if Path(path).is_dir() else Path(path).parent)
+        self.faults = self.records.faults
+
+    @classmethod
+    def open(cls, path: Path, part: Part | None, **settings) -> Source:
+        if part and path.is_dir() and any(parquet_files(path, name) for name in SPLITS):
+            return cls(str(path), part=part, **settings)
+        return super().open(path, part, **settings)
+
+    @classmethod
+    def fits(cls, look: Look) -> bool:
+        return look.record is not None and cls.fits_record(look.record)
+
+    @classmethod
+    @abstractmethod
+    def fits_record(cls, record: Record) -> bool:
+        """Whether a record looks like this format."""
+
+    @abstractmethod
+    def document(self, record: Record, *, path: str, offset: int | None) -> Document:
+        """A record as a document; `path` and `offset` say in faults where it lies."""
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Document:
+        record, offset = self.records[index], self.records.offset(index)
+        path = str(self.records.path) if offset is not None else f"{self.records.path}:{index}"
+        return self.document(record, path=path, offset=offset)
+
+    def picture(self, value: Any, *, path: str, offset: int | None, learn: bool = True) -> Segment:
+        """The picture of a cell: a file's name, bytes, or {"bytes": …, "path": …} as HF has it."""
+        if isinstance(value, dict):
+            value = value["bytes"] if value.get("bytes") is not None else value.get("path", value.get("url"))
+        if isinstance(value, bytes):
+            return picture(value, path=path, offset=offset, learn=learn)
+        file = inside(self.images, value, path=path, offset=offset)
+        return picture(file, path=file, learn=learn)
+
+
+def column(names: Sequence[str], wanted: str | None, known: Sequence[str]) -> str | None:
+    """The column that is asked for, or the first known one that is there."""
+    return wanted or next((name for name in known if name in names), None)
+
+
+class CaptionTable(RecordReader):
+    """Captioned pictures, one a row, such as csv files with `filepath` and `title`.
+
+    Where a caption is a list of several, the first is taken.
+
+    Args:
+        path, images, part: see RecordReader.
+        picture_column, caption_column: if absent, the first known name, such as file_name and text.
+
+    Raises:
+        ValueError: there are no such columns.
+    """
+
+    format = "table"
+    looks_like = (
+        "a .csv, .tsv, .jsonl, .json or .parquet file, a folder of the last, or one saved by HF datasets, "
+        f"with a column of pictures ({', '.join(PICTURE_COLUMNS)}) and one of captions "
+        f"({', '.join(CAPTION_COLUMNS)})"
+    )
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        images: str | None = None,
+        part: Part | None = None,
+        picture_column: str | None = None,
+        caption_column: str | None = None,
+    ):
+        super().__init__(path, images=images, part=part)
+        names = columns(self.records)
+        self.shown = column(names, picture_column, PICTURE_COLUMNS)
+        self.said = column([n for n in names if n != self.shown], caption_column, CAPTION_COLUMNS)
+        for name, kind in ((self.shown, "pictures"), (self.said, "captions")):
+            if name is None or name not in names:
+                raise ValueError(
+                    f"{path}: no column of {kind}{f' {name!r}' if name else ''} among {', '.join(names)}"
+                )
+
+    @classmethod
+    def fits_record(cls, record: Record) -> bool:
+        shown = column(list(record), None, PICTURE_COLUMNS)
+        return shown is not None and column([*record.keys() - {shown}], None, CAPTION_COLUMNS) is not None
+
+    def document(self, record: Record, *, path: str, offset: int | None) -> Document:
+        for name in (self.shown, self.said):
+            if name not in record:
+                raise SampleError("missing column", path, f"it has no {name!r}", offset=offset)
+        caption = record[self.said]
+        caption = caption[0] if isinstance(caption, list) and caption else caption
+        said = text(caption, path=path, offset=offset)
+        return said, self.picture(record[self.shown], path=path, offset=offset)
+
+
+class MetadataFolder(CaptionTable):
+    """A folder of pictures with metadata.jsonl, .csv or .parquet, as HF's `imagefolder` has it.
+
+    Each row names its picture by `file_name`, relative to the folder. Pictures that no row names are passed
+    over.
+
+    Args:
+        path: the folder.
+        caption_column: if absent, the first known name, such as text.
+
+    Raises:
+        FileNotFoundError: it has no such file.
+        ValueError: that has no such columns.
+    """
+
+    format = "imagefolder"
+    looks_like = "a folder with metadata.jsonl, metadata.csv or metadata.parquet"
+
+    def __init__(self, path: str, *, caption_column: str | None = None):
+        file = metadata_file(Path(path))
+        if file is None:
+            raise FileNotFoundError(
+                f"the folder {path} has no metadata.jsonl, metadata.csv or metadata.parquet"
+            )
+        super().__init__(str(file), picture_column="file_name", caption_column=caption_column)
+
+    @classmethod
+    def open(cls, path: Path, part: Part | None, **settings) -> Source:
+        return super(RecordReader, cls).open(path, part, **settings)  # its file has no parts
+
+    @classmethod
+    def fits(cls, look: Look) -> bool:
+        return metadata_file(look.path) is not None
+
+
+def metadata_file(path: Path) -> Path | None:
+    """The file of a folder that names its pictures."""
+    files = (path / f"metadata{suffix}" for suffix in (".jsonl", ".csv", ".parquet"))
+    return next((file for file in files if file.is_file()), None)
+
+
+class TextTable(RecordReader):
+    """Texts, one a row, in a column of a table.
+
+    Args:
+        path, part: see RecordReader.
+        text_column: if absent, the first known name, such as text.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+
+    format = "texts"
+    looks_like = f"a table as above with a column of texts ({', '.join(CAPTION_COLUMNS)}) and no pictures"
+
+    def __init__(self, path: str, *, part: Part | None = None, text_column: str | None = None):
+        super().__init__(path, part=part)
+        names = columns(self.records)
+        self.said = column(names, text_column, CAPTION_COLUMNS)
+        if self.said is None or self.said not in names:
+            raise ValueError(f"{path}: no column of texts among {', '.join(names)}")
+
+    @classmethod
+    def fits_record(cls, record: Record) -> bool:
+        return isinstance(record.get(column(list(record), None, CAPTION_COLUMNS)), str)
+
+    def document(self, record: Record, *, path: str, offset: int | None) -> Document:
+        if self.said not in record:
+            raise SampleError("missing column", path, f"it has no {self.said!r}", offset=offset)
+        return (text(record[self.said], path=path, offset=offset),)

@@ -1,0 +1,77 @@
+"""A shard's bytes, memory-mapped; those of a .gz are first unpacked into a file that nobody else sees.
+
+Knows no tar.
+"""
+
+import os
+import tempfile
+import weakref
+import zlib
+from gzip import BadGzipFile, GzipFile
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+from unitok.data.readers.tar import Break
+
+AT_ONCE = 2**20
+RATIO = 100
+"""Times that a .gz may grow; pictures grow by little, texts by ten, a bomb by a thousand."""
+SMALL = 2**26
+"""Bytes that any .gz may have unpacked."""
+
+
+class Unpacked:
+    """The bytes of a file, or of what a .gz holds: up to where it is damaged, which `broken` then says.
+
+    Workers share the unpacked file; it goes when the process that made it does.
+    """
+
+    def __init__(self, path: Path):
+        self.path = self.plain = path
+        self.broken: Break | None = None
+        self._map: mmap | bytes | None = None
+        if path.name.lower().endswith((".gz", ".tgz")):
+            self._unpack()
+
+    def _unpack(self) -> None:
+        handle, name = tempfile.mkstemp(prefix="unitok-", suffix=".tar")
+        self.plain = Path(name)
+        self._remove = weakref.finalize(self, _remove, name, os.getpid())
+        with os.fdopen(handle, "wb") as out:
+            self.broken = unpack(self.path, out)
+
+    @property
+    def content(self) -> mmap | bytes:
+        """Everything; it has no position that processes could share."""
+        if self._map is None:
+            if self.plain != self.path and not self.plain.exists():  # its process has ended
+                self._unpack()
+            with self.plain.open("rb") as file:
+                empty = os.fstat(file.fileno()).st_size == 0
+                self._map = b"" if empty else mmap(file.fileno(), 0, access=ACCESS_READ)
+        return self._map
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in self.__dict__.items() if name != "_remove"} | {"_map": None}
+
+
+def unpack(path: Path, out) -> Break | None:
+    """Write what a .gz holds; returns where and how it is damaged, or None."""
+    most, written = max(SMALL, RATIO * path.stat().st_size), 0
+    try:
+        with GzipFile(path) as file:
+            while data := file.read1(AT_ONCE):
+                out.write(data)
+                written += len(data)
+                if written > most:
+                    return Break("archive too large", written, f"it unpacks to more than {most} bytes")
+    except EOFError as error:
+        return Break("truncated archive", written, str(error))
+    except (BadGzipFile, zlib.error) as error:
+        return Break("damaged archive", written, str(error))
+    return None
+
+
+def _remove(name: str, owner: int) -> None:
+    if os.getpid() == owner:
+        Path(name).unlink(missing_ok=True)

@@ -1,0 +1,207 @@
+"""WebDataset: captioned pictures in tar shards. Knows how their files are named; nothing is unpickled."""
+
+import json
+import logging
+import posixpath
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from unitok.data.faults import Fault, SampleError, by_reason
+from unitok.data.readers.base import Reader, Source
+from unitok.data.readers.containers import SPLITS, Look, Part
+from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
+from unitok.data.readers.tar import Break, Member, members, neighbours
+from unitok.data.readers.unpacked import Unpacked
+from unitok.document import Document, Segment
+
+log = logging.getLogger(__name__)
+
+SHARDS = (".tar", ".tar.gz", ".tgz")
+
+
+class Sample(NamedTuple):
+    """The files of one sample; `shard` counts the source's shards."""
+
+    shard: int
+    picture: Member
+    caption: Member
+    metadata: Member | None
+
+
+class WebDataset(Reader):
+    """Captioned pictures from tar shards, indexed once and read in place.
+
+    A sample is KEY.png (or another picture), KEY.txt and perhaps KEY.json; other files are passed over,
+    nothing is unpickled or run. Shards may be .tar.gz, which are unpacked into a temporary file first. A
+    damage of a shard is one fault, with the samples that it leaves incomplete; what follows it is read.
+
+    Args:
+        path: a folder of shards, or one shard.
+        split: the shards' names begin with it and a hyphen; None takes all.
+        where: keeps the samples whose metadata has these values, such as {"subset": "combo"}.
+
+    Raises:
+        FileNotFoundError: there is no such shard.
+        ValueError: no sample is left.
+    """
+
+    format = "webdataset"
+    looks_like = "a folder of tar shards (.tar, .tar.gz, .tgz), or one of them"
+    PICTURES = PICTURES
+
+    def __init__(self, path: str, split: str | None = "train", where: dict[str, Any] | None = None):
+        self.path, self.split, self.where = path, split, dict(where or {})
+        self.shards = _shards(Path(path), split)
+        if not self.shards:
+            wanted = "shards" if split is None else f"shards {split}-*.tar"
+            raise FileNotFoundError(f"the folder {path} has no {wanted}")
+        self.faults: list[Fault] = []
+        self._files = [Unpacked(shard) for shard in self.shards]
+        self.samples = [s for number in range(len(self.shards)) for s in self._index(number)]
+        for fault in self.faults:
+            log.warning("dropped: %s", fault)
+        if not self.samples:
+            raise ValueError(
+                f"no sample of {path}/{split or ''}*.tar is left: {self.where=}, {dict(self.dropped)=}"
+            )
+
+    @classmethod
+    def fits(cls, look: Look) -> bool:
+        return bool(_shards(look.path, None))
+
+    @classmethod
+    def open(cls, path: Path, part: Part | None, **settings) -> Source:
+        if part is not None and path.is_dir():
+            parts = {name for name, names in SPLITS.items() if any(_shards(path, one) for one in names)}
+            if parts:
+                found = (name for name in SPLITS[part] if _shards(path, name))
+                return cls(str(path), next(found, part), **settings)
+        return super().open(path, part, split=None, **settings)
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """How many samples were left out while indexing, by reason."""
+        return by_reason(self.faults)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Document:
+        sample = self.samples[index]
+        place = {"path": self._name(sample.shard, sample.picture.name), "offset": sample.picture.offset}
+        caption = Segment("text", self.caption(index))
+        return caption, picture(self._read(sample.shard, sample.picture), **place)
+
+    def caption(self, index: int) -> str:
+        """The caption alone, without decoding the picture."""
+        sample = self.samples[index]
+        member = sample.caption._replace(size=min(sample.caption.size, MOST_TEXT + 1))
+        place = {"path": self._name(sample.shard, member.name), "offset": member.offset}
+        return text(self._read(sample.shard, member), **place).content
+
+    def metadata(self, index: int) -> dict[str, Any]:
+        """A sample's json record; empty where it has none."""
+        return self._metadata(self.samples[index])
+
+    def _metadata(self, sample: Sample) -> dict[str, Any]:
+        if sample.metadata is None:
+            return {}
+        member = sample.metadata
+        path = self._name(sample.shard, member.name)
+        try:
+            if member.size > MOST_TEXT:
+                raise ValueError(f"{member.size} bytes")
+            record = json.loads(self._read(sample.shard, member))
+        except (ValueError, RecursionError) as error:
+            detail = f"not JSON: {error}"
+            raise SampleError("damaged metadata", path, detail, offset=member.offset) from error
+        if not isinstance(record, dict):
+            detail = f"got {record!r:.80}, expected a JSON object"
+            raise SampleError("damaged metadata", path, detail, offset=member.offset)
+        return record
+
+    # -- indexing
+
+    def _index(self, shard: int) -> list[Sample]:
+        """The samples of one shard that are whole and wanted."""
+        file = self._files[shard]
+        found = list(members(file.content))
+        if file.broken is not None:
+            found = _ended(found, file.broken)
+        excused: set[str] = set()
+        for index, broken in enumerate(found):
+            if isinstance(broken, Break):
+                keys = [_key(member.name)[0] for member in neighbours(found, index)]
+                excused.update(keys)
+                self._fault(broken, self.shards[shard], keys)
+        samples = []
+        for key, files in self._by_key(shard, [m for m in found if isinstance(m, Member)]).items():
+            sample = self._sample(shard, key, files, excused=key in excused)
+            if sample is not None and self._wanted(sample):
+                samples.append(sample)
+        return samples
+
+    def _by_key(self, shard: int, found: list[Member]) -> dict[str, dict[str, Member]]:
+        """Files by key (all before a name's first dot) and lower-case suffix (the rest)."""
+        samples: dict[str, dict[str, Member]] = {}
+        for member in found:
+            key, suffix = _key(member.name)
+            if not posixpath.basename(key):  # hidden, such as the ._ files of macOS
+                continue
+            files = samples.setdefault(key, {})
+            if suffix in files and suffix in (*PICTURES, ".txt", ".json"):
+                path = self._name(shard, member.name)
+                self.faults.append(Fault("file twice", path, "the first is kept", member.offset))
+            files.setdefault(suffix, member)
+        return samples
+
+    def _sample(self, shard: int, key: str, files: dict[str, Member], *, excused: bool) -> Sample | None:
+        shown = next((files[suffix] for suffix in PICTURES if suffix in files), None)
+        if shown is not None and ".txt" in files:
+            return Sample(shard, shown, files[".txt"], files.get(".json"))
+        if not excused:
+            first = next(iter(files.values()))
+            reason = "no picture" if shown is None else "no caption"
+            self.faults.append(Fault(reason, self._name(shard, key), offset=first.offset))
+        return None
+
+    def _wanted(self, sample: Sample) -> bool:
+        if not self.where:
+            return True
+        try:
+            return self.where.items() <= self._metadata(sample).items()
+        except SampleError as error:
+            self.faults.append(error.fault)
+            return False
+
+    def _fault(self, broken: Break, shard: Path, keys: list[str]) -> None:
+        beside = f" (beside {', '.join(dict.fromkeys(keys))})" if keys else ""
+        self.faults.append(Fault(broken.reason, str(shard), broken.detail + beside, broken.offset))
+
+    def _read(self, shard: int, member: Member) -> bytes:
+        return self._files[shard].content[member.offset : member.offset + member.size]
+
+    def _name(self, shard: int, name: str) -> str:
+        return f"{self.shards[shard]}:{name}"
+
+
+def _shards(path: Path, split: str | None) -> list[Path]:
+    if path.is_file():
+        return [path] if path.name.lower().endswith(SHARDS) else []
+    pattern = "*" if split is None else f"{split}-*"
+    return sorted(file for file in path.glob(pattern) if file.name.lower().endswith(SHARDS))
+
+
+def _key(name: str) -> tuple[str, str]:
+    folder, file = posixpath.split(name)
+    stem, dot, suffix = file.partition(".")
+    return posixpath.join(folder, stem), (dot + suffix).lower()
+
+
+def _ended(found: list[Member | Break], broken: Break) -> list[Member | Break]:
+    """The files of a tar whose .gz is damaged: that what is left of it has no end is the same damage."""
+    cut = found[-1] if found else None
+    if isinstance(cut, Break) and cut.reason == "truncated archive":
+        return [*found[:-1], broken._replace(offset=cut.offset, detail=f"{broken.detail}; {cut.detail}")]
+    return [*found, broken]
