@@ -11,6 +11,7 @@ and one after another.
 import argparse
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from transformers import AutoModelForCausalLM, LogitsProcessor
 
 from unitok.bundle import UniTok
 from unitok.codec import Codec
-from unitok.document import Codes
+from unitok.document import Codes, Segment
 from unitok.generation.engine import Engine
 from unitok.generation.requests import Request
 from unitok.interop.grammar_processor import Grammar
@@ -41,6 +42,7 @@ SIDE = 8  # cells
 BARS = {1: 2.2}
 MORE = 1.9  # bar of larger batches
 WORDS = 8  # ids of a prompt
+GUESSES = (1, 2, 4, 8, 16)
 
 
 def model_of(size: str, *, text: int, image: int, dtype: torch.dtype) -> UniTok:
@@ -167,6 +169,30 @@ def mixed(model: UniTok, *, rounds: int, name: str, count: int = 24) -> Row:
     return Row(f"{name}, mixed requests, 16 at once", count / seconds.ours, "requests/s", ratio, None, True)
 
 
+def guessing(folder: str, *, rounds: int) -> list[Row]:
+    """Forward passes and time of a trained model that guesses ahead, against the same that does not."""
+    model = UniTok.from_pretrained(folder, device="cpu")
+    rows = []
+    for guesses in GUESSES:
+        engines = {}
+
+        def draw(speculate: int, engines: dict[int, Engine] = engines) -> None:
+            engines[speculate] = model.engine(speculate=speculate)
+            settings = {"guidance_scale": 1.0, "target": "image"}
+            engines[speculate].submit(model.request((Segment("text", model.example_prompts[0]),), **settings))
+            for _ in engines[speculate].run():
+                pass
+
+        seconds = alternate(partial(draw, guesses), partial(draw, 0), rounds=rounds)
+        passes = engines[0].forwards / engines[guesses].forwards
+        rows.append(Row(f"{guesses} guesses, time", seconds.ours, "s", seconds.theirs / seconds.ours, 1.4,
+                        seconds.theirs >= 1.4 * seconds.ours))  # fmt: skip
+        rows.append(
+            Row(f"{guesses} guesses, passes", engines[guesses].forwards, "", passes, 2.0, passes >= 2)
+        )
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -179,8 +205,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="times that each side runs (default 5)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--json", metavar="FILE", help="also write the rows there")
+    parser.add_argument("--model", metavar="DIR", help="a trained model: measure its guesses instead")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.model:
+        return finish(guessing(options.model, rounds=options.rounds), options.json)
     dtype = getattr(torch, options.dtype)
     model = model_of(options.size, text=options.text, image=options.image, dtype=dtype)
     name = f"{options.size} {options.dtype} {(options.text + options.image) // 1000}k ids"

@@ -14,7 +14,9 @@ from unitok.card import model_card
 from unitok.codec import Codec
 from unitok.document import Codes, Document, Segment
 from unitok.folder import Parts, load, save
-from unitok.generate import generate, stream
+from unitok.generate import generate
+from unitok.generation.engine import Engine
+from unitok.generation.requests import Request
 from unitok.likelihood import Score, scores
 from unitok.modalities.image import ImageModality
 from unitok.models.transformer import Transformer
@@ -281,20 +283,42 @@ class UniTok:
         **settings: float | None,
     ) -> Iterator[Update]:
         """The same as `generate` for one document, shown as it is written: text by piece, an image by row."""
-        events = stream(
-            self.model,
-            self.codec,
-            [self.codec.encode(document)],
-            target=target,
-            sampling=self.settings_of(settings),
-            seed=seed,
-            shapes=self._shapes(size),
-            max_segments=max_segments,
+        engine = self.engine(batch_size=1)
+        engine.submit(
+            self.request(document, target=target, seed=seed, size=size, max_segments=max_segments, **settings)
         )
-        for event in events:
+        for event in engine.run():
             update = shown(self.codec, event)
             if update is not None:
                 yield update
+
+    def engine(self, *, batch_size: int = 32, speculate: int = 0) -> Engine:
+        """What writes many requests together, which may come at any time; `updates.shown` has its events."""
+        return Engine(self.model, self.codec, rows=batch_size, speculate=speculate)
+
+    def request(
+        self,
+        document: Document,
+        *,
+        target: str | None = None,
+        seed: int = 0,
+        copy: int = 0,
+        negative: Document = (),
+        size: tuple[int, int] | None = None,
+        max_segments: int = 8,
+        **settings: float | None,
+    ) -> Request:
+        """One document as an engine takes it; arguments as of `generate`."""
+        return Request(
+            prompt=self.codec.encode(document),
+            target=target,
+            sampling=self.settings_of(settings),
+            shapes=self._shapes(size),
+            seed=seed,
+            copy=copy,
+            negative=self.codec.encode(negative),
+            max_segments=max_segments,
+        )
 
     def encode_image(self, image: Image.Image) -> Int64[Tensor, "h w"]:
         """The grid of codes of a picture, resized to the model's size."""
