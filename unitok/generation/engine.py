@@ -15,8 +15,9 @@ from torch import Tensor
 
 from unitok.codec import Codec
 from unitok.generation.choose import choose
+from unitok.generation.lane import Lane
 from unitok.generation.requests import DocumentDone, Event, Request
-from unitok.generation.row import Lane, Row
+from unitok.generation.row import Row
 from unitok.models.transformer import Transformer
 
 SMALLEST = 64

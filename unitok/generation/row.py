@@ -15,39 +15,10 @@ from unitok.codec import Codec
 from unitok.cursor import Legal, Position
 from unitok.document import Codes, Tokens
 from unitok.generation.choose import Ask
-from unitok.generation.guidance import branches
+from unitok.generation.guidance import Branch, branches
+from unitok.generation.lane import unread
 from unitok.generation.requests import DocumentDone, Event, Reason, Request, SegmentDone, Written
 from unitok.sampling import Sampling, row_key
-
-
-@dataclass(eq=False)
-class Lane:
-    """A line of the cache: a branch of a row, with the ids that it has not read yet.
-
-    `shift` is how far its clock is from the first branch's, `held` how many ids it has read, `last` where
-    the hidden state of the last of them is.
-    """
-
-    row: "Row"
-    ids: list[int]
-    positions: list[Position]
-    weight: float = 1.0
-    shift: int = 0
-    held: int = 0
-    last: int = 0
-    gone: bool = False
-
-    def add(self, token: int, position: Position) -> None:
-        """One more id to read."""
-        self.ids.append(token)
-        self.positions.append(self.shifted(position))
-
-    def shifted(self, position: Position) -> Position:
-        """A position of the first branch as one of this."""
-        if not self.shift:
-            return position
-        time, row, column = position
-        return (time + self.shift, row + self.shift, column + self.shift)
 
 
 @dataclass
@@ -82,7 +53,7 @@ class Row:
         self.key = row_key(request.seed, opened.ids if target else prompt.ids, request.copy)
         self.cursor = codec.cursor(clock=int(opened.positions[-1, 0]), shapes=request.shapes)
         self.count = len(prompt)
-        self.lanes = [_lane(self, prompt)]
+        self.lanes = [unread(self, prompt)]
         self.fresh = list(self.lanes)
         self.segments: list[Codes] = []
         self.events: list[Event] = []
@@ -113,7 +84,7 @@ class Row:
         shape = (self.request.shapes or {}).get(name)
         return self.codec.longest(name, shape=shape, limit=self.request.sampling[name].max_new_tokens)
 
-    def _branches(self, name: str):
+    def _branches(self, name: str) -> list[Branch]:
         return branches(
             self.codec,
             [*self.request.prompt, *self.segments],
@@ -225,7 +196,7 @@ class Row:
         for tokens, weight in others:
             shift = int(tokens.positions[-1, 0]) - position[0]
             known = Tokens(tokens.ids[:-1], tokens.positions[:-1], tokens.learn[:-1])
-            self.lanes.append(_lane(self, known, weight=weight, shift=shift))
+            self.lanes.append(unread(self, known, weight=weight, shift=shift))
             self.fresh.append(self.lanes[-1])
 
     def _end(self, name: str) -> None:
@@ -278,11 +249,6 @@ class Row:
             self.guesses.ids.append(likely[-1])
             self.guesses.positions.append(position)
             self.guesses.legal.append(after if following is None else (following,))
-
-
-def _lane(row: Row, tokens: Tokens, *, weight: float = 1.0, shift: int = 0) -> Lane:
-    """A line that has all these ids still to read."""
-    return Lane(row, tokens.ids.tolist(), list(map(tuple, tokens.positions.tolist())), weight, shift)
 
 
 def _fixed_ids(codec: Codec, codes: Codes) -> list[int]:
