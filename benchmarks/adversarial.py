@@ -7,6 +7,7 @@ input, without and with in a row each.
 """
 
 import argparse
+import math
 import tempfile
 
 import torch
@@ -81,7 +82,7 @@ def measure(data: ImageData, *, steps: int, out: str) -> list[Row]:
         rows = [images, *(t.decode(t.encode(images).codes) for t in (plain, sharp))]
     save_image(make_grid(torch.cat(rows) / 2 + 0.5, nrow=SHOWN), out)
     even = sum(0.55 <= a <= 0.95 for a in curves.accuracy) / max(1, len(curves.accuracy))
-    finite = sum(map(torch.isfinite, map(torch.tensor, curves.losses)))
+    finite = sum(map(math.isfinite, curves.losses))
     ratio = sharpness(rows[2]) / sharpness(rows[1])
     return [
         Row(

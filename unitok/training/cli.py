@@ -25,6 +25,7 @@ from unitok.terminal import plain_errors
 from unitok.training.callbacks import Export
 from unitok.training.checkpoint import LAST, AtomicCheckpointIO, checkpoints
 from unitok.training.interruption import Interrupted, SaveWhenInterrupted
+from unitok.training.randomness import RandomByBatch
 
 
 class RunFolder(Trainer):
@@ -37,6 +38,7 @@ class RunFolder(Trainer):
             *(options.pop("callbacks", None) or []),
             *checkpoints(folder, monitor=monitor),
             Export(export),
+            RandomByBatch(),
             SaveWhenInterrupted(folder),
         ]
         if options.get("enable_progress_bar", True) is not False:

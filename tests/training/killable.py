@@ -1,0 +1,44 @@
+"""A training in a process that may be killed at any moment; started by test_killed.py."""
+
+import json
+import os
+from pathlib import Path
+
+from lightning.pytorch import Callback
+
+ROOT = Path(__file__).parents[2]
+
+
+class Record(Callback):
+    """Appends every step's number and loss to a file, at once."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def on_train_batch_end(self, trainer, module, outputs, *rest):
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        with self.path.open("a") as file:
+            file.write(json.dumps([trainer.global_step, float(loss)]) + "\n")
+
+
+def train(part: str, folder: str, arguments: list[str]) -> None:
+    """Run a part's script into a folder, quietly."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.chdir(ROOT)
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
+    if part == "tokenizer":
+        from train.tokenizer import main
+        from unitok.training.tokenizer import TokenizerTraining as Module
+    else:
+        from train.transformer import main
+        from unitok.training.transformer import TransformerTraining as Module
+    Module.configure_callbacks = lambda self: [Record(Path(folder) / "losses.jsonl")]
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    main([
+        "fit", "--config", f"configs/{part}/tiny.yaml", "--threads", "1", "--ckpt_path", "auto",
+        "--trainer.default_root_dir", folder, "--trainer.enable_progress_bar", "false", *arguments,
+    ])  # fmt: skip
