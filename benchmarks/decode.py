@@ -10,6 +10,7 @@ and one after another.
 
 import argparse
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,7 @@ SIDE = 8  # cells
 BARS = {1: 2.2}
 MORE = 1.9  # bar of larger batches
 WORDS = 8  # ids of a prompt
+Clock = Callable[[], float]
 GUESSES = (1, 2, 4, 8, 16)
 
 
@@ -116,7 +118,9 @@ def theirs(
     return draw
 
 
-def against_transformers(model: UniTok, *, batches: list[int], rounds: int, name: str) -> list[Row]:
+def against_transformers(
+    model: UniTok, *, batches: list[int], rounds: int, name: str, clock: Clock
+) -> list[Row]:
     """Each batch against both of the peer's ways, and guidance at one picture."""
     with tempfile.TemporaryDirectory() as folder:
         export(model, Path(folder) / "model")
@@ -128,7 +132,9 @@ def against_transformers(model: UniTok, *, batches: list[int], rounds: int, name
     for count, scale in [*((batch, 1.0) for batch in batches), (1, 3.0)]:
         for way, processor in ways.items():
             mine = ours(model, count, scale=scale)
-            seconds = alternate(mine, theirs(model, peer, count, processor, scale=scale), rounds=rounds)
+            seconds = alternate(
+                mine, theirs(model, peer, count, processor, scale=scale), rounds=rounds, clock=clock
+            )
             ratio, bar = seconds.theirs / seconds.ours, 3.0 if scale != 1 else BARS.get(count, MORE)
             kind = f"{name}, batch {count}{', guided' if scale != 1 else ''}, peer's {way}"
             rate = count * SIDE * SIDE / seconds.ours
@@ -136,14 +142,14 @@ def against_transformers(model: UniTok, *, batches: list[int], rounds: int, name
     return rows
 
 
-def guidance_cost(model: UniTok, *, rounds: int, name: str) -> Row:
+def guidance_cost(model: UniTok, *, rounds: int, name: str, clock: Clock) -> Row:
     """What a second branch costs one picture."""
-    seconds = alternate(ours(model, 1, scale=3.0), ours(model, 1, scale=1.0), rounds=rounds)
+    seconds = alternate(ours(model, 1, scale=3.0), ours(model, 1, scale=1.0), rounds=rounds, clock=clock)
     cost = seconds.ours / seconds.theirs
     return Row(f"{name}, guidance", cost, "times the plain cost", None, 1.4, cost <= 1.4)
 
 
-def mixed(model: UniTok, *, rounds: int, name: str, count: int = 24) -> Row:
+def mixed(model: UniTok, *, rounds: int, name: str, clock: Clock, count: int = 24) -> Row:
     """Drawings, guided ones, captions and whole documents: sixteen at once against one at a time."""
     plain = dict.fromkeys(model.codec.modalities, Sampling(max_new_tokens=24))
     guided = {"text": plain["text"], "image": Sampling(guidance_scale=3.0)}
@@ -164,12 +170,12 @@ def mixed(model: UniTok, *, rounds: int, name: str, count: int = 24) -> Row:
 
         return serve
 
-    seconds = alternate(run(16), run(1), rounds=rounds)
+    seconds = alternate(run(16), run(1), rounds=rounds, clock=clock)
     ratio = seconds.theirs / seconds.ours
     return Row(f"{name}, mixed requests, 16 at once", count / seconds.ours, "requests/s", ratio, None, True)
 
 
-def guessing(folder: str, *, rounds: int) -> list[Row]:
+def guessing(folder: str, *, rounds: int, clock: Clock) -> list[Row]:
     """Forward passes and time of a trained model that guesses ahead, against the same that does not."""
     model = UniTok.from_pretrained(folder, device="cpu")
     rows = []
@@ -183,7 +189,7 @@ def guessing(folder: str, *, rounds: int) -> list[Row]:
             for _ in engines[speculate].run():
                 pass
 
-        seconds = alternate(partial(draw, guesses), partial(draw, 0), rounds=rounds)
+        seconds = alternate(partial(draw, guesses), partial(draw, 0), rounds=rounds, clock=clock)
         passes = engines[0].forwards / engines[guesses].forwards
         rows.append(Row(f"{guesses} guesses, time", seconds.ours, "s", seconds.theirs / seconds.ours, 1.4,
                         seconds.theirs >= 1.4 * seconds.ours))  # fmt: skip
@@ -204,18 +210,20 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", help="float32 or bfloat16")
     parser.add_argument("--rounds", type=int, default=5, help="times that each side runs (default 5)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--cpu-time", action="store_true", help="the processor's time, on a busy machine")
     parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     parser.add_argument("--model", metavar="DIR", help="a trained model: measure its guesses instead")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    shared = {"rounds": options.rounds, "clock": time.process_time if options.cpu_time else time.perf_counter}
     if options.model:
-        return finish(guessing(options.model, rounds=options.rounds), options.json)
+        return finish(guessing(options.model, **shared), options.json)
     dtype = getattr(torch, options.dtype)
     model = model_of(options.size, text=options.text, image=options.image, dtype=dtype)
     name = f"{options.size} {options.dtype} {(options.text + options.image) // 1000}k ids"
-    rows = against_transformers(model, batches=options.batches, rounds=options.rounds, name=name)
-    rows.append(guidance_cost(model, rounds=options.rounds, name=name))
-    rows.append(mixed(model, rounds=options.rounds, name=name))
+    rows = against_transformers(model, batches=options.batches, **shared, name=name)
+    rows.append(guidance_cost(model, **shared, name=name))
+    rows.append(mixed(model, **shared, name=name))
     finish(rows, options.json)
 
 
