@@ -1,37 +1,34 @@
 """Draw pictures: python sample/image.py --model runs/demo/model --prompt "a small red circle" --out drawn"""
 
-import argparse
 from pathlib import Path
 
 from unitok.terminal import Parser, command
 
 
-def arguments() -> argparse.ArgumentParser:
+def arguments() -> Parser:
     """The command line."""
     parser = Parser(prog="image.py", description="Draw a prompt; writes PNG files and a contact sheet.")
-    parser.add_argument(
-        "--prompt", action="append", required=True, help="what to draw; may be given several times"
-    )
-    parser.add_argument("--model", default="runs/demo/model", metavar="DIR", help="model folder")
-    parser.add_argument("--out", default="drawn", metavar="DIR", help="folder of the pictures")
-    parser.add_argument("--n", type=int, default=1, help="pictures of each prompt")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed and prompt give the same picture")
-    parser.add_argument("--guidance-scale", type=float, help="1 is none; the model's default if absent")
-    parser.add_argument("--negative", help="what guidance leads away from")
-    parser.add_argument("--temperature", type=float, help="0 is greedy; the model's default if absent")
-    parser.add_argument("--top-k", type=int, help="draw among the k likeliest codes only")
-    parser.add_argument(
-        "--top-p", type=float, help="draw among the codes of this share of the probability only"
-    )
-    parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="pixels, where the model allows"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--prompt", action="append", required=True, help="what to draw; may be given several times")
+    add("--model", default="runs/demo/model", metavar="DIR", help="model folder")
+    add("--out", default="drawn", metavar="DIR", help="folder of the pictures")
+    add("--n", type=int, default=1, help="pictures of each prompt")
+    add("--seed", type=int, default=0, help="the same seed and prompt give the same picture")
+    add("--guidance-scale", type=float, help="1 is none; the model's default if absent")
+    add("--negative", help="what guidance leads away from")
+    add("--temperature", type=float, help="0 is greedy; the model's default if absent")
+    add("--top-k", type=int, help="draw among the k likeliest codes only")
+    add("--top-p", type=float, help="draw among the codes of this share of the probability only")
+    add("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="pixels, where the model allows")
+    add(
         "--best-of", type=int, default=1, help="draw so many for each picture, keep the best by log p(prompt)"
     )
-    parser.add_argument("--batch-size", type=int, default=32, help="pictures drawn at once")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
-    parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
+    add("--init", metavar="FILE", help="a picture to begin with: what --mask leaves of it stays")
+    add("--mask", metavar="FILE", help="of the --init picture's size: white is drawn anew, black stays")
+    add("--speculate", type=int, default=0, help="codes guessed ahead; changes the speed, not the picture")
+    add("--batch-size", type=int, default=32, help="pictures drawn at once")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
+    add("--dtype", default="auto", help="auto, float32 or bfloat16")
     return parser
 
 
@@ -39,25 +36,33 @@ def arguments() -> argparse.ArgumentParser:
 def main(args: list[str] | None = None) -> None:
     """Read the command line, write the pictures."""
     options = arguments().parse_args(args)
+    if (options.init is None) != (options.mask is None):
+        raise ValueError("--init and --mask go together (sample/edit.py has --keep)")
+    unfit = [name for name in ("size", "negative", "speculate") if options.init and getattr(options, name)]
+    if unfit:
+        raise ValueError(f"--{unfit[0]} does not go with --init")
     from unitok import UniTok
+    from unitok.data.images import load_image
     from unitok.pictures import save_drawings
 
+    names = ("n", "seed", "best_of", "guidance_scale", "temperature", "top_k", "top_p", "batch_size")
+    settings = {name: getattr(options, name) for name in names}
     model = UniTok.from_pretrained(options.model, device=options.device, dtype=options.dtype)
-    images = model.draw(
-        options.prompt,
-        n=options.n,
-        seed=options.seed,
-        guidance_scale=options.guidance_scale,
-        temperature=options.temperature,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        size=tuple(options.size) if options.size else None,
-        best_of=options.best_of,
-        negative=options.negative,
-        batch_size=options.batch_size,
-    )
-    for path in save_drawings(images, options.prompt, Path(options.out)):
+    prompts = options.prompt
+    if options.init:
+        known = [[load_image(path)] * len(prompts) for path in (options.init, options.mask)]
+        images = model.inpaint(*known, prompts, **settings)
+    else:
+        size = tuple(options.size) if options.size else None
+        images = model.draw(
+            prompts, **settings, size=size, negative=options.negative, speculate=options.speculate
+        )
+    for path in save_drawings(images, prompts, Path(options.out)):
         print(path)
+    if options.best_of > 1:
+        for i, image in enumerate(images):
+            ((nats,),) = model.mutual_information([image], [prompts[i // options.n]])
+            print(f"picture {i}: log p(prompt | picture) - log p(prompt) = {nats:.2f} nats")
 
 
 if __name__ == "__main__":

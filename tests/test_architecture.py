@@ -9,15 +9,24 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["unitok.document"],
+    ["unitok.document", "unitok.device"],
     ["unitok.models"],
     ["unitok.modalities"],
     ["unitok.vocabulary"],
     ["unitok.cursor"],
     ["unitok.codec"],
     ["unitok.sampling"],
+    ["unitok.generation"],
     ["unitok.generate", "unitok.likelihood"],
-    ["unitok.card", "unitok.pictures", "unitok.ranking", "unitok.editing", "unitok.terminal"],
+    [
+        "unitok.card",
+        "unitok.pictures",
+        "unitok.ranking",
+        "unitok.editing",
+        "unitok.terminal",
+        "unitok.folder",
+        "unitok.updates",
+    ],
     ["unitok.bundle"],
     ["unitok.interop"],
     ["unitok.data", "unitok.chat", "unitok.pipelines"],
@@ -25,7 +34,15 @@ LAYERS = [
     ["unitok.evaluate"],
     ["unitok.training"],
 ]
-ALLOWED_IN_MODELS = {"torch", "vector_quantize_pytorch", "einops", "jaxtyping", "safetensors", "unitok"}
+ALLOWED_IN_MODELS = {
+    "torch",
+    "vector_quantize_pytorch",
+    "einops",
+    "jaxtyping",
+    "safetensors",
+    "unitok",
+    "xformers",
+}
 
 
 def imports(path: Path) -> set[str]:

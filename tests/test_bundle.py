@@ -11,6 +11,7 @@ from tests.models_for_tests import tiny_model
 from unitok.bundle import UniTok
 from unitok.document import Segment
 from unitok.sampling import Sampling
+from unitok.updates import shown
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,20 @@ def test_the_stream_ends_in_what_generate_returns(model):
     assert updates[-1].content.tobytes() == model.draw("draw", seed=3)[0].tobytes()
     updates = list(model.stream(document, target="text", max_new_tokens=6))
     assert updates[-1].content.startswith(updates[0].content)
+
+
+def test_requests_of_all_kinds_are_written_together(model):
+    engine = model.engine(batch_size=2, speculate=2)
+    one = engine.submit(model.request((Segment("text", "one"),), target="image", seed=1, guidance_scale=3.0))
+    two = engine.submit(model.request((Segment("image", picture()),), target="text", max_new_tokens=5))
+    shown_last = {}
+    for event in engine.run():
+        update = shown(model.codec, event)
+        if update is not None:
+            shown_last[event.row] = update
+    assert all(update.done for update in shown_last.values())
+    assert shown_last[one].content.tobytes() == model.draw("one", seed=1, guidance_scale=3.0)[0].tobytes()
+    assert shown_last[two].content == model.caption(picture(), max_new_tokens=5)[0]
 
 
 def test_pictures_go_to_codes_and_back(model):

@@ -7,10 +7,11 @@ from PIL import Image
 from rich.console import Console
 
 from tests.models_for_tests import tiny_model
-from unitok.bundle import UniTok, Update
+from unitok.bundle import UniTok
 from unitok.chat import Chat
 from unitok.document import Segment
 from unitok.modalities.places import Box, Point
+from unitok.updates import Update
 
 PICTURE = Image.new("RGB", (12, 8), "red")
 

@@ -132,6 +132,17 @@ def test_ranks_are_by_the_texts_likelihood(model):
     assert [number for number, _ in found] == sorted(range(4), key=lambda i: -direct[i])
 
 
+def test_mutual_information_is_what_the_picture_adds_to_the_text(model):
+    images, texts = [picture(1), picture(2)], ["a dog", "xyz", ""]
+    found = model.mutual_information(images, texts)
+    for image, row in zip(images, found, strict=True):
+        for text, value in zip(texts, row, strict=True):
+            alone, after = model.score(
+                [(Segment("text", text),), (Segment("image", image), Segment("text", text))]
+            )
+            assert value == pytest.approx(after.log_probability - alone.log_probability, abs=1e-3)
+
+
 def test_the_best_of_several_drawings_is_returned():
     model = tiny_model()
     many = model.draw(["a dog", "b"], n=6, seed=4)

@@ -1,58 +1,32 @@
-"""One folder = one model: weights, both tokenizers and settings, and the calls people make on it.
+"""A model as people use it: what a transformer and its codec do together. Knows no training and no files."""
 
-Knows no training and no command line.
-"""
-
-import hashlib
-import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from jaxtyping import Int64
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from unitok import editing, ranking
 from unitok.card import model_card
 from unitok.codec import Codec
 from unitok.document import Codes, Document, Segment
-from unitok.generate import Event, generate, stream
+from unitok.folder import Parts, load, save
+from unitok.generate import generate
+from unitok.generation.engine import Engine
+from unitok.generation.requests import Request
 from unitok.likelihood import Score, scores
 from unitok.modalities.image import ImageModality
-from unitok.modalities.location import LOCATIONS, LocationModality
-from unitok.modalities.places import Box, Point
-from unitok.modalities.text import TextModality
-from unitok.models.autoencoder import ImageTokenizer
-from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.transformer import Transformer
 from unitok.sampling import Sampling
+from unitok.updates import Update, shown
 
-CONFIG, WEIGHTS, TEXT, IMAGE, SUMS = (
-    "config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "image_tokenizer",
-    "sha256.json",
-)
-FORMAT = 1
 DEFAULT_SAMPLING = {
     "text": Sampling(temperature=0.0, max_new_tokens=128),
     "image": Sampling(temperature=1.0, guidance_scale=1.5),
 }
-
-
-@dataclass(frozen=True)
-class Update:
-    """A segment on its way: its content so far (of an image a preview), and whether it is complete."""
-
-    modality: str
-    content: str | Image.Image | Box | Point
-    done: bool
 
 
 class UniTok:
@@ -91,39 +65,8 @@ class UniTok:
 
         The folder is complete or absent: it is written beside its place and then renamed.
         """
-        target = Path(directory)
-        beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-        beside.mkdir(parents=True)
-        image: ImageModality = self.codec.modalities["image"]
-        image.tokenizer.save_pretrained(beside / IMAGE)
-        self.codec.modalities["text"].save(beside / TEXT)
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
-        if self.model.config.tie_embeddings:
-            del weights["unembedding.weight"]
-        save_file(weights, beside / WEIGHTS, metadata={"format": "pt"})
-        (beside / CONFIG).write_text(json.dumps(self._config(), indent=2) + "\n")
-        (beside / "README.md").write_text(model_card(self))
-        sums = {str(p.relative_to(beside)): _sha256(p) for p in sorted(beside.rglob("*")) if p.is_file()}
-        (beside / SUMS).write_text(json.dumps(sums, indent=2) + "\n")
-        _replace_folder(beside, target)
-
-    def _config(self) -> dict:
-        image: ImageModality = self.codec.modalities["image"]
-        return {
-            "model_type": "unitok",
-            "format": FORMAT,
-            "transformer": asdict(self.model.config),
-            "vocabulary": self.codec.vocabulary.describe(),
-            "positions": self.codec.positions,
-            "image": {"shape": image.shape, "max_side": image.max_side},
-            "locations": {
-                name: {"bins": modality.size}
-                for name, modality in self.codec.modalities.items()
-                if isinstance(modality, LocationModality)
-            },
-            "sampling": {name: asdict(sampling) for name, sampling in self.sampling.items()},
-            "example_prompts": self.example_prompts,
-        }
+        parts = Parts(self.model, self.codec, self.sampling, self.example_prompts)
+        save(parts, directory, card=model_card(self))
 
     @classmethod
     def from_pretrained(
@@ -141,34 +84,8 @@ class UniTok:
             FileNotFoundError: the folder or one of its files is missing.
             ValueError: a file is damaged, of another format, or does not fit the others.
         """
-        directory = Path(directory)
-        if not (directory / CONFIG).is_file():
-            raise FileNotFoundError(f"{directory}: no model here ({CONFIG} is missing)")
-        if verify:
-            verify_sums(directory)
-        config = _read_config(directory / CONFIG)
-        sizes, sampling = _settings(directory / CONFIG, config)
-        place = pick_device(device)
-        image_tokenizer = ImageTokenizer.from_pretrained(directory / IMAGE).to(place)
-        codec = Codec(
-            [
-                TextModality.from_file(directory / TEXT),
-                ImageModality(
-                    image_tokenizer, shape=config["image"]["shape"], max_side=config["image"]["max_side"]
-                ),
-                *_locations(directory / CONFIG, config),
-            ],
-            positions=config["positions"],
-        )
-        saved = [tuple(entry) for entry in config["vocabulary"]]
-        if saved != codec.vocabulary.describe():
-            raise ValueError(
-                f"{directory}: the transformer was trained with the vocabulary {saved}, but the folder's "
-                f"tokenizers make {codec.vocabulary.describe()}"
-            )
-        model = _load_transformer(directory / WEIGHTS, sizes)
-        model = model.to(device=place, dtype=pick_dtype(dtype, place))
-        return cls(model, codec, sampling=sampling, example_prompts=config["example_prompts"])
+        model, codec, sampling, prompts = load(directory, device=device, dtype=dtype, verify=verify)
+        return cls(model, codec, sampling=sampling, example_prompts=prompts)
 
     @property
     def device(self) -> torch.device:
@@ -191,6 +108,7 @@ class UniTok:
         best_of: int = 1,
         negative: str | Sequence[str] | None = None,
         batch_size: int = 32,
+        speculate: int = 0,
     ) -> list[Image.Image]:
         """Pictures of the prompts: one flat list, prompt by prompt, `n` of each.
 
@@ -204,6 +122,7 @@ class UniTok:
             best_of: drawings made for each one that is returned: that from which the prompt is likeliest.
             negative: what guidance leads away from, one for all prompts or one each; None for nothing.
             batch_size: pictures drawn at once.
+            speculate: codes that are guessed ahead and verified together; it changes no picture.
         """
         prompts = _several(prompts)
         for name, count in (("n", n), ("best_of", best_of)):
@@ -225,6 +144,7 @@ class UniTok:
             negatives=self._negatives(negative, prompts, copies),
             size=size,
             batch_size=batch_size,
+            speculate=speculate,
         )
         drawn = [document[-1].content for document in documents]
         if best_of == 1:
@@ -302,6 +222,13 @@ class UniTok:
         """Numbers of the pictures with log p(text | picture), the likeliest first."""
         return ranking.rank(self, images, text, batch_size=batch_size)
 
+    def mutual_information(
+        self, images: Sequence[Image.Image], texts: Sequence[str], *, batch_size: int = 32
+    ) -> list[list[float]]:
+        """log p(text | picture) - log p(text) in nats: a row a picture, a column a text."""
+        table = ranking.table(self, images, texts, batch_size=batch_size)
+        return [[cell.mutual_information for cell in row] for row in table]
+
     def generate(
         self,
         documents: Sequence[Document],
@@ -313,6 +240,7 @@ class UniTok:
         size: tuple[int, int] | None = None,
         batch_size: int = 32,
         max_segments: int = 8,
+        speculate: int = 0,
         **settings: float | None,
     ) -> list[Document]:
         """The documents, each continued by one segment of modality `target`, or until the model ends it.
@@ -320,7 +248,8 @@ class UniTok:
         Args:
             documents: what is known.
             target: "text", "image", or None: the model chooses, for at most `max_segments` segments.
-            seed, copies, size, batch_size: see `draw`; equal documents draw differently by their copy number.
+            seed, copies, size, batch_size, speculate: see `draw`; equal documents draw differently by their
+                copy number.
             negatives: what guidance leads away from, one a document; None for nothing.
             settings: fields of Sampling; what is None or absent is the model's own default.
         """
@@ -337,6 +266,7 @@ class UniTok:
             shapes=self._shapes(size),
             batch_size=batch_size,
             max_segments=max_segments,
+            speculate=speculate,
         )
         new = [codes[len(before) :] for codes, before in zip(continued, known, strict=True)]
         written = self.codec.decode_many(new)
@@ -353,45 +283,42 @@ class UniTok:
         **settings: float | None,
     ) -> Iterator[Update]:
         """The same as `generate` for one document, shown as it is written: text by piece, an image by row."""
-        events = stream(
-            self.model,
-            self.codec,
-            [self.codec.encode(document)],
-            target=target,
-            sampling=self.settings_of(settings),
-            seed=seed,
-            shapes=self._shapes(size),
-            max_segments=max_segments,
+        engine = self.engine(batch_size=1)
+        engine.submit(
+            self.request(document, target=target, seed=seed, size=size, max_segments=max_segments, **settings)
         )
-        for event in events:
-            update = self._update(event)
+        for event in engine.run():
+            update = shown(self.codec, event)
             if update is not None:
                 yield update
 
-    def _update(self, event: Event) -> Update | None:
-        """What an event shows; None where nothing new can be seen."""
-        if event.segment is not None:
-            return Update(event.modality, self.codec.decode([event.segment])[0].content, done=True)
-        modality, words = self.codec.modalities[event.modality], self.codec.vocabulary
-        codes = words.to_codes(event.modality, torch.tensor(event.ids))
-        if modality.open_ended:
-            text = modality.decode(codes, (len(codes),))
-            return None if text.endswith("�") else Update(event.modality, text, done=False)
-        if isinstance(modality, LocationModality):
-            return None
-        header, cells = codes[: modality.header_length].tolist(), codes[modality.header_length :]
-        if len(header) < modality.header_length:
-            return None
-        rows, columns = modality.shape_of(header)
-        depth = len(modality.cell_ranges)
-        if not len(cells) or len(cells) % (columns * depth):
-            return None
-        unseen = cells[-depth:].repeat(rows * columns - len(cells) // depth)
-        preview = modality.decode(torch.cat((cells, unseen)), (rows, columns))
-        height = preview.height * len(cells) // (rows * columns * depth)
-        grey = Image.new("RGB", (preview.width, preview.height - height), (128, 128, 128))
-        preview.paste(grey, (0, height))
-        return Update(event.modality, preview, done=False)
+    def engine(self, *, batch_size: int = 32, speculate: int = 0) -> Engine:
+        """What writes many requests together, which may come at any time; `updates.shown` has its events."""
+        return Engine(self.model, self.codec, rows=batch_size, speculate=speculate)
+
+    def request(
+        self,
+        document: Document,
+        *,
+        target: str | None = None,
+        seed: int = 0,
+        copy: int = 0,
+        negative: Document = (),
+        size: tuple[int, int] | None = None,
+        max_segments: int = 8,
+        **settings: float | None,
+    ) -> Request:
+        """One document as an engine takes it; arguments as of `generate`."""
+        return Request(
+            prompt=self.codec.encode(document),
+            target=target,
+            sampling=self.settings_of(settings),
+            shapes=self._shapes(size),
+            seed=seed,
+            copy=copy,
+            negative=self.codec.encode(negative),
+            max_segments=max_segments,
+        )
 
     def encode_image(self, image: Image.Image) -> Int64[Tensor, "h w"]:
         """The grid of codes of a picture, resized to the model's size."""
@@ -427,108 +354,3 @@ class UniTok:
 def _several(values):
     """A list of one, or of what is given."""
     return [values] if isinstance(values, str | Image.Image) else list(values)
-
-
-def pick_device(device: str) -> torch.device:
-    """ "auto" is a GPU where there is one. Raises ValueError for a device that is not there."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} is not available: {str(error).splitlines()[0]}") from error
-    return place
-
-
-def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """ "auto" is bfloat16 on a GPU and float32 elsewhere. Raises ValueError for an unknown name."""
-    if dtype == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    value = getattr(torch, dtype, None)
-    if not isinstance(value, torch.dtype) or not value.is_floating_point:
-        raise ValueError(f"unknown dtype {dtype!r}; try auto, float32, bfloat16 or float16")
-    return value
-
-
-def verify_sums(directory: Path) -> None:
-    """Raises ValueError naming the first file that is missing or differs from its sha256."""
-    if not (directory / SUMS).is_file():
-        raise FileNotFoundError(f"{directory}: {SUMS} is missing")
-    for name, wanted in json.loads((directory / SUMS).read_text()).items():
-        if not (directory / name).is_file() or _sha256(directory / name) != wanted:
-            raise ValueError(
-                f"{directory / name}: missing or changed since it was written (sha256 {wanted[:12]}…)"
-            )
-
-
-def _read_config(path: Path) -> dict:
-    try:
-        config = json.loads(path.read_text())
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: not readable as JSON ({error})") from error
-    kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind != "unitok":
-        raise ValueError(f"{path}: model_type is {kind!r}, not 'unitok'")
-    if config.get("format") != FORMAT:
-        raise ValueError(f"{path}: format {config.get('format')}; this version reads format {FORMAT}")
-    return config
-
-
-def _settings(path: Path, config: dict) -> tuple[TransformerConfig, dict[str, Sampling]]:
-    """Sizes and default sampling of a config; raises ValueError naming what is missing or unknown."""
-    keys = ("transformer", "vocabulary", "positions", "image", "sampling", "example_prompts")
-    missing = [key for key in keys if config.get(key) is None]
-    if missing:
-        raise ValueError(f"{path}: {', '.join(missing)} is missing")
-    try:
-        sampling = {name: Sampling(**values) for name, values in config["sampling"].items()}
-        return TransformerConfig(**config["transformer"]), sampling
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _locations(path: Path, config: dict) -> list[LocationModality]:
-    """Boxes and points of a config, in order; none in one that was written before there were any."""
-    try:
-        return [LOCATIONS[name](**values) for name, values in config.get("locations", {}).items()]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{path}: locations are {', '.join(LOCATIONS)} with their bins: {error!r}"
-        ) from error
-
-
-def _load_transformer(path: Path, config: TransformerConfig) -> Transformer:
-    """A transformer with the weights of a file; refuses the first that is missing, foreign or misshapen."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: the transformer's weights are missing")
-    try:
-        weights = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path}: damaged or not safetensors ({error})") from error
-    if config.tie_embeddings and "embedding.weight" in weights:
-        weights["unembedding.weight"] = weights["embedding.weight"]
-    model = Transformer(config)
-    wanted = model.state_dict()
-    for name in sorted(wanted.keys() ^ weights.keys()):
-        raise ValueError(f"{path}: {name} is {'missing' if name in wanted else 'not part of this model'}")
-    for name, value in wanted.items():
-        if value.shape != weights[name].shape:
-            raise ValueError(
-                f"{path}: {name} is {tuple(weights[name].shape)}; the config says {tuple(value.shape)}"
-            )
-    model.load_state_dict(weights)
-    return model
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _replace_folder(new: Path, target: Path) -> None:
-    """Put a folder in another's place; the old one is removed only once the new one is there."""
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

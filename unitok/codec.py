@@ -34,9 +34,11 @@ class Codec:
         self.positions = positions
         self._grids: dict[tuple, tuple[np.ndarray, int]] = {}
 
-    def cursor(self, *, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Cursor:
-        """A cursor at the start of a new document."""
-        return Cursor(self.vocabulary, self.modalities, positions=self.positions, shapes=shapes)
+    def cursor(
+        self, *, shapes: Mapping[str, tuple[int, ...]] | None = None, clock: int | None = None
+    ) -> Cursor:
+        """A cursor at the start of a new document, or between two segments of one at the time `clock`."""
+        return Cursor(self.vocabulary, self.modalities, positions=self.positions, shapes=shapes, clock=clock)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

@@ -23,6 +23,8 @@ class Cursor:
         positions: "grid" gives image codes (time, row, column) from their grid; "sequential" counts ids on
             all axes.
         shapes: shapes that are forced where a header would let the model choose.
+        clock: time of the next id of a document that is begun already, between two of its segments; None at
+            the start of a new one.
     """
 
     def __init__(
@@ -32,13 +34,14 @@ class Cursor:
         *,
         positions: Positions = "grid",
         shapes: Mapping[str, tuple[int, ...]] | None = None,
+        clock: int | None = None,
     ):
         self.vocabulary, self.modalities, self.positions = vocabulary, modalities, positions
         self.shapes = dict(shapes or {})
         self.open: str | None = None
         self.done = False
-        self._started = False
-        self._clock = 0
+        self._started = clock is not None
+        self._clock = clock or 0
         self._begin_segment()
 
     def _begin_segment(self) -> None:
@@ -67,9 +70,13 @@ class Cursor:
         if len(self._header) < modality.header_length:
             return self._legal_header(modality)
         if self._count < self._cells:
-            ranges = modality.cell_ranges
-            return self.vocabulary.to_range(self.open, ranges[self._count % len(ranges)])
+            return self._legal_cell(self._count)
         return (self.vocabulary.end(self.open),)
+
+    def _legal_cell(self, place: int) -> range:
+        """Ids of a place of the open grid: of its depth, where a cell has several codes."""
+        ranges = self.modalities[self.open].cell_ranges
+        return self.vocabulary.to_range(self.open, ranges[place % len(ranges)])
 
     def _legal_header(self, modality: Modality) -> Legal:
         legal = self.vocabulary.to_range(modality.name, modality.header_codes())
@@ -81,10 +88,22 @@ class Cursor:
     @property
     def position(self) -> Position:
         """(time, row, column) of the next id."""
-        if self.positions == "grid" and self._grid is not None and self._count < self._cells:
-            time, row, column = self._grid[self._count]
-            return (self._base + time, self._base + row, self._base + column)
+        if self._grid is not None and self._count < self._cells:
+            return self._cell_position(self._count)
         return (self._clock, self._clock, self._clock)
+
+    def _cell_position(self, place: int) -> Position:
+        """(time, row, column) of a place of the open grid."""
+        if self.positions == "sequential":
+            clock = self._clock + place - self._count
+            return (clock, clock, clock)
+        time, row, column = self._grid[place]
+        return (self._base + time, self._base + row, self._base + column)
+
+    def ahead(self, count: int) -> list[tuple[Legal, Position]]:
+        """Legal ids and position of the next `count` ids, as far as the open grid goes, whatever they are."""
+        places = range(self._count, min(self._count + count, self._cells))
+        return [(self._legal_cell(place), self._cell_position(place)) for place in places]
 
     @property
     def remaining(self) -> int | None:

@@ -1,7 +1,7 @@
 """Choices by likelihood: which label, which picture, which drawing. Knows a model's public calls alone."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -56,6 +56,29 @@ def rank(
     pairs = [(Segment("image", image), Segment("text", text)) for image in images]
     found = [score.log_probability for score in model.score(pairs, batch_size=batch_size)]
     return sorted(enumerate(found), key=lambda pair: -pair[1])
+
+
+class Affinity(NamedTuple):
+    """How well a text fits a picture, in nats; the second is not fooled by texts that are likely anyway."""
+
+    log_probability: float
+    mutual_information: float
+
+
+def table(
+    model: "UniTok", images: Sequence[Image.Image], texts: Sequence[str], *, batch_size: int = 32
+) -> list[list[Affinity]]:
+    """log p(text | picture), and the same less log p(text), of every picture (row) and text (column)."""
+    pairs = [(Segment("image", image), Segment("text", text)) for image in images for text in texts]
+    alone = model.score([(Segment("text", text),) for text in texts], batch_size=batch_size)
+    found = iter(model.score(pairs, batch_size=batch_size))
+    return [
+        [
+            Affinity(value, value - free.log_probability)
+            for free, value in ((free, next(found).log_probability) for free in alone)
+        ]
+        for _ in images
+    ]
 
 
 def best_of(

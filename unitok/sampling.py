@@ -21,7 +21,12 @@ class Sampling:
         top_k: draw among the k most likely ids only; None for all.
         top_p: draw among the fewest ids that hold this share of the probability only; None for all.
         guidance_scale: 1 is none; s moves the logits to `free + s · (prompted - free)`, where `free` has no
-            prompt (classifier-free guidance, arXiv:2207.12598, for logits as in arXiv:2203.13131).
+            prompt (classifier-free guidance, arXiv:2207.12598, for logits as in arXiv:2203.13131). Text is
+            never guided.
+        image_guidance_scale: how far the known pictures count, if not as far as the rest of the prompt: three
+            branches, none, pictures, all (arXiv:2211.09800, eq. 3); at 1 the text alone guides.
+        guidance_rescale: share of the way back to the standard deviation that the logits have without
+            guidance (arXiv:2305.08891, eq. 15 and 16); 0 is none.
         max_new_tokens: longest text, in ids.
     """
 
@@ -29,6 +34,8 @@ class Sampling:
     top_k: int | None = None
     top_p: float | None = None
     guidance_scale: float = 1.0
+    image_guidance_scale: float | None = None
+    guidance_rescale: float = 0.0
     max_new_tokens: int = 256
 
     def __post_init__(self):
@@ -40,13 +47,12 @@ class Sampling:
             raise ValueError(f"top_p is above 0 and at most 1, not {self.top_p}")
         if not 0 <= self.guidance_scale < math.inf:
             raise ValueError(f"guidance_scale is 0 or more, not {self.guidance_scale}")
+        if self.image_guidance_scale is not None and not 0 <= self.image_guidance_scale < math.inf:
+            raise ValueError(f"image_guidance_scale is 0 or more, not {self.image_guidance_scale}")
+        if not 0 <= self.guidance_rescale <= 1:
+            raise ValueError(f"guidance_rescale is a share from 0 to 1, not {self.guidance_rescale}")
         if self.max_new_tokens < 1:
             raise ValueError(f"max_new_tokens is 1 or more, not {self.max_new_tokens}")
-
-    @property
-    def guided(self) -> bool:
-        """Whether a second, promptless branch is needed."""
-        return self.guidance_scale != 1
 
 
 def row_key(seed: int, prompt: Int64[Tensor, " t"], copy: int) -> int:

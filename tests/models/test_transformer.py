@@ -82,19 +82,23 @@ def test_cached_logits_equal_uncached_ones_for_rows_of_different_lengths():
 
 
 @torch.no_grad()
-def test_a_row_that_is_kept_goes_on_as_before():
+def test_rows_that_are_moved_shared_and_given_room_go_on_as_before():
     model = tiny_transformer()
-    ids, positions = (
-        torch.randint(CODEC.vocabulary.size, (3, 8)),
-        torch.arange(8)[None, :, None].expand(3, -1, 3),
-    )
-    full, cache = model(ids, positions), model.new_cache(3, 8)
-    model(ids[:, :6], positions[:, :6], cache=cache)
-    cache.keep(torch.tensor([2, 0]))
-    rest = model(ids[[2, 0], 6:], positions[[2, 0], 6:], cache=cache)
-    assert (rest - full[[2, 0], 6:]).abs().max() <= 1e-4
-    with pytest.raises(ValueError, match="holds 8 tokens a row; 8 \\+ 1 do not fit"):
-        model(ids[[2, 0], :1], positions[[2, 0], :1], cache=cache)
+    ids = torch.randint(CODEC.vocabulary.size, (3, 8))
+    positions = torch.arange(8)[None, :, None].expand(3, -1, 3)
+    full, cache = model(ids, positions), model.new_cache(3, 6)
+    model(ids[:, :6], positions[:, :6], cache=cache.part(0, [0, 0, 0]))
+    with pytest.raises(ValueError, match="holds 6 tokens a row; 6 \\+ 1 do not fit"):
+        model(ids[:, 6:7], positions[:, 6:7], cache=cache.part(0, [6, 6, 6]))
+    cache = cache.grown(4, 8)
+    cache.move(2, 0, tokens=6)
+    cache.spread(1, [0, 0, 0], tokens=6)
+    rows = [2, 1, 1, 1]
+    rest = model(ids[rows, 6:], positions[:1, 6:].expand(4, -1, -1), cache=cache.part(0, [6] * 4))
+    assert (rest - full[rows, 6:]).abs().max() <= 1e-4
+    later = cache.part(2, [6, 5])
+    part = model(ids[[1, 1], 6:7], torch.tensor([[[6] * 3], [[5] * 3]]), cache=later)
+    assert (part[0, 0] - full[1, 6]).abs().max() <= 1e-4
 
 
 @torch.no_grad()

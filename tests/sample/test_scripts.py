@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sample import caption, chat, demo, image
+from sample import caption, chat, demo, image, rank
 from tests.models_for_tests import tiny_model
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = {"caption": caption, "image": image, "chat": chat, "demo": demo}
+SCRIPTS = {"caption": caption, "image": image, "chat": chat, "demo": demo, "rank": rank}
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,39 @@ def test_all_settings_of_drawing_are_taken(world, tmp_path):
     assert (tmp_path / "sheet.png").is_file()
 
 
+def test_a_part_of_a_picture_is_drawn_anew(world, tmp_path, capsys):
+    Image.new("L", (30, 20)).save(tmp_path / "black.png")
+    hole = Image.new("L", (30, 20))
+    hole.paste(255, (0, 0, 9, 9))
+    hole.save(tmp_path / "hole.png")
+    given = ["--prompt", "x", "--init", str(world / "good.png"), "--out", str(tmp_path / "out")]
+    run("image", world, *given, "--mask", str(tmp_path / "hole.png"), "--n", "2", "--best-of", "2")
+    said = capsys.readouterr().out.splitlines()
+    assert [Path(line).name for line in said[:3]] == ["00-x-0.png", "00-x-1.png", "sheet.png"]
+    assert all("log p(prompt | picture) - log p(prompt) = " in line for line in said[3:]) and len(said) == 5
+    assert Image.open(tmp_path / "out/00-x-0.png").getpixel((11, 7)) == (255, 0, 0)
+
+
+def test_guessing_ahead_draws_the_same_picture(world, tmp_path):
+    for folder, guesses in (("a", "0"), ("b", "3")):
+        run("image", world, "--prompt", "x", "--speculate", guesses, "--out", str(tmp_path / folder))
+    plain, guessed = ((tmp_path / folder / "00-x-0.png").read_bytes() for folder in "ab")
+    assert plain == guessed
+
+
+@pytest.mark.parametrize("score", ["plain", "mutual"])
+def test_texts_are_ranked_for_each_picture_and_turned(world, capsys, score):
+    paths = [str(world / name) for name in ("good.png", "noise.png")]
+    given = [*paths, "--text", "a cat", "--text", "b", "--text", "dog", "--score", score]
+    run("rank", world, *given, "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert len(found) == 6 and found == sorted(found, key=lambda pair: -pair["score"])
+    for kind, heads in (("picture", paths), ("text", ["a cat", "b", "dog"])):
+        run("rank", world, *given, "--by", kind)
+        lines = capsys.readouterr().out.splitlines()
+        assert [line for line in lines if not line.startswith(" ")] == heads and len(lines) == 6 + len(heads)
+
+
 def test_a_conversation_through_a_pipe(world, tmp_path):
     lines = f"hello\n/image {world / 'good.png'}\n/image missing.png\n/draw\n/quit\n"
     done = script("chat", "--model", world / "model", "--out", tmp_path / "chat", stdin=lines)
@@ -166,6 +199,12 @@ BAD = {  # W is the folder of models and pictures
     "image --prompt x --size 9 12": "size (9, 12) is not a multiple of 4 pixels",
     "image --prompt x --size 16 12": "have (2, 3) cells, not (4, 3)",
     "image --prompt x --out W/good.png": "good.png",
+    "image --prompt x --speculate -1": "speculate is 0 or more, not -1",
+    "image --prompt x --init W/good.png": "--init and --mask go together",
+    "image --prompt x --init W/good.png --mask W/noise.png --size 8 12": "--size does not go with --init",
+    "image --prompt x --init W/good.png --mask W/noise.png": "the mask has (64, 64) pixels",
+    "rank W/good.png": "required: --text",
+    "rank W/torn.png --text x": "torn.png: ",
     "chat --device toaster": "device 'toaster' is not available",
     "chat --dtype float99": "unknown dtype 'float99'",
     "chat --sede 1": "unrecognized arguments: --sede 1",

@@ -1,6 +1,7 @@
 """A training in a process that may be killed at any moment; started by test_killed.py."""
 
 import json
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def train(part: str, folder: str, arguments: list[str]) -> None:
     """Run a part's script into a folder, quietly."""
     import torch
 
+    multiprocessing.set_start_method("fork", force=True)  # of workers, as in a process of one's own
     torch.set_num_threads(1)
     os.chdir(ROOT)
     silent = os.open(os.devnull, os.O_WRONLY)

@@ -15,7 +15,7 @@ from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.patch import Patch
 from unitok.models.vector import EMACodebook
 
-KILLS = 20
+KILLS = 5  # of each kind of run: 20 in all
 STEPS = 48
 COMMON = (
     "--trainer.max_steps", str(STEPS), "--trainer.val_check_interval", "3", "--model.schedule", "constant",

@@ -101,12 +101,33 @@ class Attention(nn.Module):
         cache: Cache | None,
     ) -> Float[Tensor, "b t d"]:
         """`mask=None` is plain causal attention over the row."""
-        sizes = (self.heads, self.kv_heads, self.kv_heads)
         heads = self.qkv(x).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
-        queries, keys, values = heads.split(sizes, dim=1)
-        queries = rotate(self.query_norm(queries), cos, sin).to(values.dtype)
-        keys = rotate(self.key_norm(keys), cos, sin).to(values.dtype)
         if cache is not None:
-            keys, values = cache.write(self.layer, keys, values)
+            queries, keys, values = self._cached(heads, cos, sin, cache)
+        else:
+            queries, keys, values = heads.split((self.heads, self.kv_heads, self.kv_heads), dim=1)
+            queries = rotate(self.query_norm(queries), cos, sin).to(values.dtype)
+            keys = rotate(self.key_norm(keys), cos, sin).to(values.dtype)
         attended = attend(queries, keys.to(queries.dtype), values.to(queries.dtype), mask)
         return self.out(attended.transpose(1, 2).flatten(2))
+
+    def _cached(
+        self, heads: Float[Tensor, "b h t w"], cos: Tensor, sin: Tensor, cache: Cache
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """New queries, and all keys and values; queries and keys are turned as one, since a step of one id
+        costs what its operations cost."""
+        turned, values = heads.split((self.heads + self.kv_heads, self.kv_heads), dim=1)
+        if isinstance(self.query_norm, nn.RMSNorm):
+            turned = F.rms_norm(turned, (self.head_width,), eps=self.query_norm.eps) * self._scales
+        turned = rotate(turned, cos, sin).to(values.dtype)
+        queries, keys = turned.split((self.heads, self.kv_heads), dim=1)
+        return queries, *cache.write(self.layer, torch.cat((keys, values), dim=1))
+
+    @property
+    def _scales(self) -> Float[Tensor, "h 1 w"]:
+        """The norms' weights, a row a head."""
+        weights = (
+            self.query_norm.weight.expand(self.heads, -1),
+            self.key_norm.weight.expand(self.kv_heads, -1),
+        )
+        return torch.cat(weights)[:, None]

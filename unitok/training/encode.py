@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from unitok.bundle import pick_device
 from unitok.data.check import SHEET, check_source, in_words
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.faults import REPORT
@@ -19,6 +18,7 @@ from unitok.data.resize import Buckets, Resized
 from unitok.data.shapes import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, ShapesSource
 from unitok.data.sources import Source, open_data
 from unitok.data.store import TEXT_TOKENIZER, Summary, write_store
+from unitok.device import pick_device
 
 SHAPES_SEEDS = {"train": TRAIN_SEED, "val": VALIDATION_SEED, "test": TEST_SEED}
 

@@ -1,0 +1,231 @@
+"""Pictures drawn by the engine against transformers' Qwen3ForCausalLM.generate with the same weights.
+
+python benchmarks/decode.py [--batches 1 4 16] [--dtype bfloat16] [--json FILE]
+
+Both sides draw 64 codes a picture in one process, in turn, by sampling at temperature 1. The peer opens the
+exported folder and has two ways to stay among the codes: the folder's own grammar processor, and a mask that
+is made once, the least it could do. Guidance is its `guidance_scale`. Then requests of all kinds, together
+and one after another.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from compare import Row, alternate, finish
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoModelForCausalLM, LogitsProcessor
+
+from unitok.bundle import UniTok
+from unitok.codec import Codec
+from unitok.document import Codes, Segment
+from unitok.generation.engine import Engine
+from unitok.generation.requests import Request
+from unitok.interop.grammar_processor import Grammar
+from unitok.interop.serving import export
+from unitok.modalities.image import ImageModality
+from unitok.modalities.text import TextModality
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.patch import Patch
+from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.vector import EMACodebook
+from unitok.sampling import Sampling
+
+SIZES = {
+    "10M": {"width": 320, "layers": 8, "heads": 5, "kv_heads": 5, "head_width": 64, "hidden": 960},
+    "100M": {"width": 768, "layers": 12, "heads": 12, "kv_heads": 12, "head_width": 64, "hidden": 2304},
+}
+SIDE = 8  # cells
+BARS = {1: 2.2}
+MORE = 1.9  # bar of larger batches
+WORDS = 8  # ids of a prompt
+Clock = Callable[[], float]
+GUESSES = (1, 2, 4, 8, 16)
+
+
+def model_of(size: str, *, text: int, image: int, dtype: torch.dtype) -> UniTok:
+    """A random model of so many text and image ids."""
+    torch.manual_seed(0)
+    tokenizer = ImageTokenizer(ImageTokenizerConfig(Patch(channels=8), EMACodebook(image, 8)))
+    codec = Codec(
+        [_text(text), ImageModality(tokenizer, shape=(SIDE, SIDE))],
+        positions="sequential",
+    )
+    config = TransformerConfig(vocab_size=codec.vocabulary.size, max_length=1024, **SIZES[size])
+    return UniTok(Transformer(config).to(dtype), codec)
+
+
+def _text(size: int) -> TextModality:
+    """Bytes, and tokens that nothing is merged into."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = [*letters, *(f"{letters[0]}{i}" for i in range(size - len(letters)))]
+    tokenizer = Tokenizer(models.BPE({word: i for i, word in enumerate(words)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return TextModality(tokenizer)
+
+
+class Mask(LogitsProcessor):
+    """Only the codes of an image."""
+
+    def __init__(self, ids: range, total: int):
+        self.hidden = torch.full((total,), -torch.inf)
+        self.hidden[ids.start : ids.stop] = 0
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        return scores + self.hidden
+
+
+def prompts(count: int) -> list[list[Codes]]:
+    """Texts of one length."""
+    return [[Codes("text", (torch.arange(WORDS) * 7 + i) % 256, (WORDS,))] for i in range(count)]
+
+
+def ours(model: UniTok, count: int, *, scale: float, speculate: int = 0) -> Callable[[], object]:
+    """A drawing of `count` pictures' codes."""
+    settings = dict.fromkeys(model.codec.modalities, Sampling(guidance_scale=scale))
+
+    def draw() -> None:
+        engine = Engine(model.model, model.codec, rows=count, speculate=speculate)
+        for prompt in prompts(count):
+            engine.submit(Request(prompt=prompt, target="image", sampling=settings))
+        for _ in engine.run():
+            pass
+
+    return draw
+
+
+def theirs(
+    model: UniTok, peer, count: int, processor: LogitsProcessor, *, scale: float, **options
+) -> Callable:
+    """The same by transformers, which writes the codes alone."""
+    codec = model.codec
+    starts = torch.stack([codec.join(prompt, open="image").ids for prompt in prompts(count)])
+    free = codec.join([], open="image").ids.expand(count, -1)
+    guidance = {"guidance_scale": scale, "negative_prompt_ids": free} if scale != 1 else {}
+
+    def draw() -> None:
+        written = peer.generate(
+            starts, max_new_tokens=SIDE * SIDE, do_sample=True, top_k=0, logits_processor=[processor],
+            **guidance, **options,
+        )  # fmt: skip
+        assert written.shape[1] == starts.shape[1] + SIDE * SIDE
+
+    return draw
+
+
+def against_transformers(
+    model: UniTok, *, batches: list[int], rounds: int, name: str, clock: Clock
+) -> list[Row]:
+    """Each batch against both of the peer's ways, and guidance at one picture."""
+    with tempfile.TemporaryDirectory() as folder:
+        export(model, Path(folder) / "model")
+        peer = AutoModelForCausalLM.from_pretrained(Path(folder) / "model", dtype="auto").eval()
+        grammar = Grammar.from_pretrained(Path(folder) / "model", "image")
+    words = model.codec.vocabulary
+    ways = {"grammar": grammar, "mask": Mask(words.codes("image"), words.size)}
+    rows = []
+    for count, scale in [*((batch, 1.0) for batch in batches), (1, 3.0)]:
+        for way, processor in ways.items():
+            mine = ours(model, count, scale=scale)
+            seconds = alternate(
+                mine, theirs(model, peer, count, processor, scale=scale), rounds=rounds, clock=clock
+            )
+            ratio, bar = seconds.theirs / seconds.ours, 3.0 if scale != 1 else BARS.get(count, MORE)
+            kind = f"{name}, batch {count}{', guided' if scale != 1 else ''}, peer's {way}"
+            rate = count * SIDE * SIDE / seconds.ours
+            rows.append(Row(kind, rate, "codes/s", ratio, bar, ratio >= bar, f"{seconds.ours:.3f} s a batch"))
+    return rows
+
+
+def guidance_cost(model: UniTok, *, rounds: int, name: str, clock: Clock) -> Row:
+    """What a second branch costs one picture."""
+    seconds = alternate(ours(model, 1, scale=3.0), ours(model, 1, scale=1.0), rounds=rounds, clock=clock)
+    cost = seconds.ours / seconds.theirs
+    return Row(f"{name}, guidance", cost, "times the plain cost", None, 1.4, cost <= 1.4)
+
+
+def mixed(model: UniTok, *, rounds: int, name: str, clock: Clock, count: int = 24) -> Row:
+    """Drawings, guided ones, captions and whole documents: sixteen at once against one at a time."""
+    plain = dict.fromkeys(model.codec.modalities, Sampling(max_new_tokens=24))
+    guided = {"text": plain["text"], "image": Sampling(guidance_scale=3.0)}
+    kinds = [
+        {"target": "image", "sampling": plain},
+        {"target": "text", "sampling": plain},
+        {"target": "image", "sampling": guided},
+        {"sampling": plain, "max_segments": 2},
+    ]
+
+    def run(rows: int) -> Callable[[], object]:
+        def serve() -> None:
+            engine = Engine(model.model, model.codec, rows=rows)
+            for i, prompt in enumerate(prompts(count)):
+                engine.submit(Request(prompt=prompt, seed=i, **kinds[i % len(kinds)]))
+            for _ in engine.run():
+                pass
+
+        return serve
+
+    seconds = alternate(run(16), run(1), rounds=rounds, clock=clock)
+    ratio = seconds.theirs / seconds.ours
+    return Row(f"{name}, mixed requests, 16 at once", count / seconds.ours, "requests/s", ratio, None, True)
+
+
+def guessing(folder: str, *, rounds: int, clock: Clock) -> list[Row]:
+    """Forward passes and time of a trained model that guesses ahead, against the same that does not."""
+    model = UniTok.from_pretrained(folder, device="cpu")
+    rows = []
+    for guesses in GUESSES:
+        engines = {}
+
+        def draw(speculate: int, engines: dict[int, Engine] = engines) -> None:
+            engines[speculate] = model.engine(speculate=speculate)
+            settings = {"guidance_scale": 1.0, "target": "image"}
+            engines[speculate].submit(model.request((Segment("text", model.example_prompts[0]),), **settings))
+            for _ in engines[speculate].run():
+                pass
+
+        seconds = alternate(partial(draw, guesses), partial(draw, 0), rounds=rounds, clock=clock)
+        passes = engines[0].forwards / engines[guesses].forwards
+        rows.append(Row(f"{guesses} guesses, time", seconds.ours, "s", seconds.theirs / seconds.ours, 1.4,
+                        seconds.theirs >= 1.4 * seconds.ours))  # fmt: skip
+        rows.append(
+            Row(f"{guesses} guesses, passes", engines[guesses].forwards, "", passes, 2.0, passes >= 2)
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16], help="pictures at once")
+    parser.add_argument("--size", choices=SIZES, default="10M", help="weights without ids (default 10M)")
+    parser.add_argument("--text", type=int, default=2048, help="text ids (default 2048)")
+    parser.add_argument("--image", type=int, default=1024, help="image ids (default 1024)")
+    parser.add_argument("--dtype", default="float32", help="float32 or bfloat16")
+    parser.add_argument("--rounds", type=int, default=5, help="times that each side runs (default 5)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--cpu-time", action="store_true", help="the processor's time, on a busy machine")
+    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
+    parser.add_argument("--model", metavar="DIR", help="a trained model: measure its guesses instead")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    shared = {"rounds": options.rounds, "clock": time.process_time if options.cpu_time else time.perf_counter}
+    if options.model:
+        return finish(guessing(options.model, **shared), options.json)
+    dtype = getattr(torch, options.dtype)
+    model = model_of(options.size, text=options.text, image=options.image, dtype=dtype)
+    name = f"{options.size} {options.dtype} {(options.text + options.image) // 1000}k ids"
+    rows = against_transformers(model, batches=options.batches, **shared, name=name)
+    rows.append(guidance_cost(model, **shared, name=name))
+    rows.append(mixed(model, **shared, name=name))
+    finish(rows, options.json)
+
+
+if __name__ == "__main__":
+    main()

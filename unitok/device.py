@@ -1,0 +1,25 @@
+"""Where a model runs and in which precision: names to torch's devices and dtypes. Knows no model."""
+
+import torch
+
+
+def pick_device(device: str) -> torch.device:
+    """ "auto" is a GPU where there is one. Raises ValueError for a device that is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {device!r} is not available: {str(error).splitlines()[0]}") from error
+    return place
+
+
+def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """ "auto" is bfloat16 on a GPU and float32 elsewhere. Raises ValueError for an unknown name."""
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    value = getattr(torch, dtype, None)
+    if not isinstance(value, torch.dtype) or not value.is_floating_point:
+        raise ValueError(f"unknown dtype {dtype!r}; try auto, float32, bfloat16 or float16")
+    return value
