@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
@@ -133,6 +133,8 @@ def test_a_relation_needs_its_distance(relation):
 @given(worlds)
 def test_noise_and_specks_do_not_matter(world):
     scene = sample_scene(**world)
+    small_stars = any(o.shape == "star" and o.size == "small" for o in scene.objects)
+    assume(scene.canvas > 48 or not small_stars)  # of some thirty pixels, most on their edge
     rng = np.random.default_rng(world["seed"])
     noisy = render(scene) + rng.normal(0, 6, (scene.canvas, scene.canvas, 3))
     noisy[0, :3] = (0, 0, 0)
