@@ -110,6 +110,6 @@ class undisturbed:
 
 
 def _seconds(trainer: Trainer) -> float:
-    """Seconds of training so far, over all sessions of the run."""
+    """Seconds of training so far, over all starts of the run."""
     timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
     return round(timers[0].time_elapsed() if timers else time.monotonic(), 1)
