@@ -6,7 +6,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from unitok.codec import Codec
-from unitok.document import Codes
+from unitok.data.sources import Source
+from unitok.document import Codes, Segment
 from unitok.modalities.base import Modality
 from unitok.modalities.text import TextModality
 
@@ -51,6 +52,20 @@ class GridModality(Modality):
 
     def fingerprint(self):
         return f"{self.name}:{self.codebook}:{self.shape}:{self.max_side}"
+
+
+class Named(Source):
+    """`size` documents that say whose they are, and which."""
+
+    def __init__(self, name: str, size: int):
+        self.name, self.size = name, size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int):
+        assert 0 <= index < self.size
+        return (Segment("text", f"{self.name}.{index}"),)
 
 
 def byte_text() -> TextModality:

@@ -7,21 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.worlds import Named
 from unitok.data.mixture import Mixture
-from unitok.data.sources import Source
-from unitok.document import Segment
-
-
-class Named(Source):
-    def __init__(self, name: str, size: int):
-        self.name, self.size = name, size
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __getitem__(self, index: int):
-        assert 0 <= index < self.size
-        return (Segment("text", f"{self.name}.{index}"),)
 
 
 @settings(max_examples=60, deadline=None)

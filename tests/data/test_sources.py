@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.worlds import Named
 from unitok.data.sources import PictureFolder, Source, Together, WebDataset
-from unitok.document import Segment
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 
@@ -181,26 +181,12 @@ def test_published_sets_are_read(name, split, where, count):
 
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))
 def test_together_is_one_source_after_the_other(sizes):
-    sources = [Repeated(f"{number}", size) for number, size in enumerate(sizes)]
+    sources = [Named(f"{number}", size) for number, size in enumerate(sizes)]
     together = Together(sources)
     whole = [source[i][0].content for source in sources for i in range(len(source))]
     assert [together[i][0].content for i in range(len(together))] == whole
     with pytest.raises(IndexError, match=f"index {len(whole)} of {len(whole)} documents"):
         together[len(whole)]
-
-
-class Repeated(Source):
-    """`size` documents that say whose they are, and which."""
-
-    def __init__(self, name: str, size: int):
-        self.name, self.size = name, size
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __getitem__(self, index: int):
-        assert 0 <= index < self.size
-        return (Segment("text", f"{self.name}.{index}"),)
 
 
 def test_a_folder_of_pictures_is_read_by_name_and_below(tmp_path):

@@ -11,9 +11,6 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.killable import train
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.models.patch import Patch
-from unitok.models.vector import EMACodebook
 
 KILLS = 5  # of each kind of run: 20 in all
 STEPS = 48
@@ -31,16 +28,6 @@ def processes():
     context.set_forkserver_preload(["tests.training.killable", "train.tokenizer", "train.transformer",
                                     "unitok.training.tokenizer", "unitok.training.transformer"])  # fmt: skip
     return context
-
-
-@pytest.fixture(scope="module")
-def image_tokenizer(tmp_path_factory) -> Path:
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("tokenizer") / "image_tokenizer"
-    tokenizer = ImageTokenizer(ImageTokenizerConfig(Patch(channels=16), EMACodebook(32))).train()
-    tokenizer.encode(torch.rand(8, 3, 48, 48) * 2 - 1)
-    tokenizer.eval().save_pretrained(folder)
-    return folder
 
 
 def losses(folder: Path) -> dict[int, set[float]]:

@@ -16,25 +16,12 @@ from unitok.data.packing import pack
 from unitok.data.shapes import TEST_SEED
 from unitok.data.shapes_tasks import ShapesTasks
 from unitok.modalities.text import train_bpe
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.cross_entropy import grouped_cross_entropy
-from unitok.models.patch import Patch
-from unitok.models.vector import EMACodebook
 from unitok.training.hiding import after_first_segment
 from unitok.training.transformer import TransformerTraining
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
 CONFIG = Path(__file__).parents[2] / "configs/transformer/tiny.yaml"
-
-
-@pytest.fixture(scope="module")
-def image_tokenizer(tmp_path_factory) -> Path:
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("tokenizer") / "image_tokenizer"
-    tokenizer = ImageTokenizer(ImageTokenizerConfig(Patch(channels=16), EMACodebook(32))).train()
-    tokenizer.encode(torch.rand(8, 3, 48, 48) * 2 - 1)  # places the codes by k-means
-    tokenizer.eval().save_pretrained(folder)
-    return folder
 
 
 class Recorder(Callback):

@@ -9,9 +9,6 @@ import pytest
 import torch
 
 from unitok.bundle import UniTok
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.models.patch import Patch
-from unitok.models.vector import EMACodebook
 
 ROOT = Path(__file__).parents[2]
 STEPS = 50
@@ -21,16 +18,6 @@ STRATEGIES = {
               "--trainer.strategy.data_parallel_size", "2", "--trainer.strategy.tensor_parallel_size", "1",
               "--trainer.strategy.save_distributed_checkpoint", "false"),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def image_tokenizer(tmp_path_factory) -> Path:
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("tokenizer") / "image_tokenizer"
-    tokenizer = ImageTokenizer(ImageTokenizerConfig(Patch(channels=16), EMACodebook(32))).train()
-    tokenizer.encode(torch.rand(8, 3, 48, 48) * 2 - 1)  # places the codes by k-means
-    tokenizer.eval().save_pretrained(folder)
-    return folder
 
 
 def trained(folder: Path, image_tokenizer: Path, *more: str, ranks: int) -> list[dict]:

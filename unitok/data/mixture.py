@@ -1,16 +1,15 @@
 """Several sources in one, each with its share of the documents. Knows no format and no task."""
 
 import logging
-from bisect import bisect_right
 from itertools import accumulate
 
-from unitok.data.readers.base import Source
+from unitok.data.readers.base import Source, Together
 from unitok.document import Document
 
 log = logging.getLogger(__name__)
 
 
-class Mixture(Source):
+class Mixture(Together):
     """Sources by weight: of an epoch's documents each gives its share, and of each every document comes.
 
     The source that is largest for its weight comes once an epoch, the others again and again; so an epoch is
@@ -29,25 +28,18 @@ class Mixture(Source):
             raise ValueError(f"{len(sources)} sources need as many weights above 0, not {weights}")
         if not all(map(len, sources)):
             raise ValueError("a source of the mixture is empty")
-        self.sources = list(sources)
+        super().__init__(sources)
         epoch = max(len(source) / weight for source, weight in zip(sources, weights, strict=True))
         self.counts = [
             max(len(source), round(epoch * weight)) for source, weight in zip(sources, weights, strict=True)
         ]
         self.ends = list(accumulate(self.counts))
-        self.faults = [fault for source in sources for fault in source.faults]
         for source, count in zip(sources, self.counts, strict=True):
             log.info(
                 "%s of %d documents: %d an epoch, %.1f%% of the mixture",
                 *(type(source).__name__, len(source), count, 100 * count / self.ends[-1]),
             )
 
-    def __len__(self) -> int:
-        return self.ends[-1]
-
     def __getitem__(self, index: int) -> Document:
-        if not 0 <= index < len(self):
-            raise IndexError(f"index {index} of {len(self)} documents")
-        number = bisect_right(self.ends, index)
-        source = self.sources[number]
-        return source[(index - self.ends[number] + self.counts[number]) % len(source)]
+        number, within = self._place(index)
+        return self.sources[number][within % len(self.sources[number])]

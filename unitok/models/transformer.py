@@ -5,7 +5,7 @@ rotary positions, no biases.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -177,7 +177,11 @@ class Transformer(nn.Module):
         return sum(weight.numel() for weight in self.parameters())
 
 
-def empty(config: TransformerConfig) -> Transformer:
-    """A transformer without memory for its weights, to be filled by `load_state_dict(…, assign=True)`."""
+def filled(config: TransformerConfig, tensors: Mapping[str, Tensor]) -> Transformer:
+    """A transformer that takes these tensors as its weights, without copying or drawing any."""
     with torch.device("meta"):
-        return Transformer(config)
+        model = Transformer(config)
+    model.load_state_dict(tensors, assign=True)
+    if config.tie_embeddings:
+        model.unembedding.weight = model.embedding.weight
+    return model

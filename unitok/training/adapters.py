@@ -2,7 +2,7 @@
 
 import torch
 
-from unitok.models.transformer import Transformer
+from unitok.models.transformer import Transformer, filled
 
 MATRICES = ("qkv", "out", "gate_up", "down")
 TOKENS = ("embedding.weight", "unembedding.weight")
@@ -38,9 +38,7 @@ def merged(model: Transformer) -> Transformer:
     for name, module in model.named_modules():
         if isinstance(module, LoraLayer):
             tensors[f"{name}.weight"] = tensors[f"{name}.weight"] + module.get_delta_weight("default")
-    plain = Transformer(model.config).to(model.embedding.weight.device)
-    plain.load_state_dict(tensors)
-    return plain
+    return filled(model.config, tensors)
 
 
 def hold_old_rows(model: Transformer, *, known: int) -> None:

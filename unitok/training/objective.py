@@ -46,12 +46,15 @@ class Legal(Competition):
 class Full(Competition):
     """Each target, the forced ends of images too, competes with all ids."""
 
+    def __init__(self, codec: Codec):
+        super().__init__(codec)
+        closed = [name for name, modality in codec.modalities.items() if not modality.open_ended]
+        self.ends = {name: codec.vocabulary.end(name) for name in closed}
+        self.groups = (*codec.groups, *((f"{name}_end", name, (end,)) for name, end in self.ends.items()))
+
     def objective(self, batch: Batch) -> Objective:
-        words = self.codec.vocabulary
-        closed = [name for name, modality in self.codec.modalities.items() if not modality.open_ended]
-        ends = tuple((f"{name}_end", name, (words.end(name),)) for name in closed)
-        forced = torch.tensor([words.end(name) for name in closed], device=batch.ids.device)
-        return Objective(with_forced(batch, forced), (*self.codec.groups, *ends), range(words.size))
+        forced = torch.tensor([*self.ends.values()], device=batch.ids.device)
+        return Objective(with_forced(batch, forced), self.groups, range(self.codec.vocabulary.size))
 
 
 COMPETITIONS: dict[Head, type[Competition]] = {"legal": Legal, "full": Full}

@@ -6,7 +6,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
-from unitok.models.transformer import Transformer
+from unitok.models.transformer import Transformer, filled
 
 
 def shard(model: Transformer, mesh: DeviceMesh) -> None:
@@ -35,6 +35,4 @@ def gathered(model: Transformer) -> Transformer:
     """The same model with all of its weights, if they are dealt out; all processes take part."""
     if not any(isinstance(weight, DTensor) for weight in model.parameters()):
         return model
-    plain = Transformer(model.config).to(whole(model.norm.weight).device)
-    plain.load_state_dict({name: whole(tensor) for name, tensor in model.state_dict().items()})
-    return plain
+    return filled(model.config, {name: whole(tensor) for name, tensor in model.state_dict().items()})

@@ -143,6 +143,8 @@ class TransformerTraining(LightningModule):
         if self.init_from is not None:
             scale = start_from_language_model(self.model, self.codec, self.init_from, new_head=self.new_head)
         start_from_features(self.model, self.codec, scale=scale)
+        self.model.packed_mask = packed_mask(self.attention, self.trainer.strategy.root_device)
+        self.competition = COMPETITIONS[self.head](self.codec)
         if self.lora_rank:
             add_adapters(self.model, rank=self.lora_rank, alpha=self.lora_alpha)
         if self.ema_decay:  # before the blocks' forward is replaced, which a copy would share
@@ -156,12 +158,6 @@ class TransformerTraining(LightningModule):
             if self.optimizer_name == "muon":
                 raise ValueError("Muon needs whole matrices: shard them with model.optimizer=adamw")
             shard(self.model, self.device_mesh)
-
-    def on_fit_start(self) -> None:
-        self.model.packed_mask = packed_mask(self.attention, self.device)
-        self.competition = COMPETITIONS[self.head](self.codec)
-
-    on_validation_start = on_test_start = on_fit_start
 
     @property
     def result(self) -> Transformer:

@@ -1,6 +1,7 @@
 """Records of Parquet files and of sets saved by HF `datasets`. Needs pyarrow; knows no column by name."""
 
 import json
+from abc import abstractmethod
 from bisect import bisect_right
 from itertools import accumulate
 from pathlib import Path
@@ -49,13 +50,13 @@ class _Chunks(Records):
         row = index - (self._ends[number - 1] if number else 0)
         return self._held.slice(row, 1).to_pylist()[0]
 
+    @abstractmethod
     def _read(self, number: int):
         """A chunk as a pyarrow Table."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _name(self, number: int) -> Path:
         """The file of a chunk."""
-        raise NotImplementedError
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_chunk": -1, "_held": None}

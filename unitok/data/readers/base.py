@@ -80,10 +80,15 @@ class Together(Source):
         return self.ends[-1]
 
     def __getitem__(self, index: int) -> Document:
+        number, within = self._place(index)
+        return self.sources[number][within]
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Which source has a document, and how many of that source's come before it."""
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} of {len(self)} documents")
         number = bisect_right(self.ends, index)
-        return self.sources[number][index - (self.ends[number - 1] if number else 0)]
+        return number, index - (self.ends[number - 1] if number else 0)
 
 
 class HeldOut(Source):
