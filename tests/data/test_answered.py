@@ -1,6 +1,7 @@
 """Questions and statements of shards become documents, and a model's answers to them are counted."""
 
 import json
+from collections import Counter
 from io import BytesIO
 from pathlib import Path
 
@@ -48,6 +49,17 @@ def test_questions_and_boxes_become_documents(folder):
     for document in (source[i] for i in range(7)):
         assert [segment.learn for segment in document] == [False] * (len(document) - 1) + [True]
         assert document[0].content.size == (12, 8)
+
+
+def test_questions_in_a_row_are_all_there_and_only_answers_are_learned(folder):
+    alone = QuestionShards(folder, "val", boxes=True)
+    several = QuestionShards(folder, "val", boxes=True, turns=3)
+    assert len(several) == 3  # of 4 and 3 questions
+    learned = [s.content for i in range(3) for s in several[i] if s.learn]
+    assert Counter(map(str, learned)) == Counter(str(alone[i][-1].content) for i in range(7))
+    assert all(several[i][0].modality == "image" and several[i][-1].learn for i in range(3))
+    with pytest.raises(ValueError, match="1 question or more, not 0"):
+        QuestionShards(folder, "val", turns=0)
 
 
 def test_statements_become_documents(folder):

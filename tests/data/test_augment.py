@@ -7,6 +7,7 @@ from PIL import Image, ImageOps
 from unitok.data.augment import Augment, Augmented
 from unitok.data.sources import Source
 from unitok.document import Segment
+from unitok.modalities.places import Box, Point
 
 
 class Dots(Source):
@@ -57,6 +58,36 @@ def test_the_same_number_gives_the_same_picture_and_another_seed_another():
     one, same, other = (Augmented(Dots(), Augment(copies=50, shift=5, seed=seed)) for seed in (0, 0, 1))
     ours, again, others = ([s[i][1].content.tobytes() for i in range(150)] for s in (one, same, other))
     assert ours == again != others
+
+
+class Placed(Dots):
+    """The same pictures, each before and after, with the dot's box and middle."""
+
+    def __getitem__(self, index):
+        _, picture = super().__getitem__(index)
+        box = Box.of_pixels((8 + index, 9, 9 + index, 10), 20, 24)
+        middle = Point((8.5 + index) / 20, 9.5 / 24)
+        return picture, Segment("box", box, learn=False), Segment("point", middle), picture
+
+
+def test_boxes_and_points_go_where_their_pictures_go():
+    for before, box, point, after in map(
+        Augmented(Placed(), Augment(copies=60, shift=6)).__getitem__, range(180)
+    ):
+        x, y = dot(before.content)
+        assert dot(after.content) == (x, y)
+        assert box.content.pixels(20, 24) == pytest.approx((x, y, x + 1, y + 1)) and not box.learn
+        assert point.content.pixels(20, 24) == pytest.approx((x + 0.5, y + 0.5))
+
+
+def test_what_leaves_the_picture_is_cut_off():
+    class Cornered(Placed):
+        def __getitem__(self, index):
+            picture, *_ = super().__getitem__(index)
+            return picture, Segment("box", Box(0, 0, 0.1, 0.5)), Segment("point", Point(0, 1))
+
+    for _, box, point in map(Augmented(Cornered(), Augment(copies=60, shift=9)).__getitem__, range(180)):
+        assert all(0 <= value <= 1 for value in (*box.content.numbers, *point.content.numbers))
 
 
 @pytest.mark.parametrize("wrong", [{"copies": 0}, {"shift": -1}])

@@ -4,6 +4,8 @@ The metadata of a sample hold what is asked, so the captions stay where they are
 alone are learned.
 """
 
+from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 from PIL import Image
@@ -14,7 +16,9 @@ from unitok.modalities.places import Box
 
 
 class QuestionShards(Source):
-    """A document for each question of a folder's samples: its metadata have qa, pairs of question and answer.
+    """A document for each question of a folder's samples, or for some in a row.
+
+    The metadata have qa, pairs of question and answer.
 
     Args:
         path, split, where: of WebDataset.
@@ -22,20 +26,29 @@ class QuestionShards(Source):
             "where is the red circle?", answered by its box, and by its caption where the box is given.
 
     Raises:
-        ValueError: no sample has questions, or one has no box where boxes are wanted.
+        ValueError: no sample has questions, one has no box where boxes are wanted, or turns is below 1.
     """
 
     def __init__(
-        self, path: str, split: str = "train", where: dict[str, Any] | None = None, boxes: bool = False
+        self,
+        path: str,
+        split: str = "train",
+        where: dict[str, Any] | None = None,
+        boxes: bool = False,
+        turns: int = 1,
     ):
+        if turns < 1:
+            raise ValueError(f"a document asks 1 question or more, not {turns}")
         self.shards, self.boxes = WebDataset(path, split, where), boxes
-        self.asked: list[tuple[int, int]] = []
+        self.asked: list[tuple[int, Sequence[int]]] = []
         for sample in range(len(self.shards)):
             record = self.shards.metadata(sample)
             if boxes and "bbox_xyxy" not in record:
                 raise ValueError(f"{path}/{split}: sample {sample} has no bbox_xyxy")
-            count = len(record.get("qa", ()))
-            self.asked += [(sample, number) for number in range(count + 2 * boxes)]
+            numbers = list(range(len(record.get("qa", ())) + 2 * boxes))
+            if turns > 1:
+                Random(f"questions of {sample}").shuffle(numbers)
+            self.asked += [(sample, numbers[i : i + turns]) for i in range(0, len(numbers), turns)]
         if not self.asked:
             raise ValueError(f"{path}/{split}: no sample has questions (qa)")
 
@@ -43,11 +56,13 @@ class QuestionShards(Source):
         return len(self.asked)
 
     def __getitem__(self, index: int) -> Document:
-        sample, number = self.asked[index]
-        record = self.shards.metadata(sample)
+        sample, numbers = self.asked[index]
         caption, picture = self.shards[sample]
-        turn = _turns(record, caption.content, picture.content, boxes=self.boxes)[number]
-        return _unlearned(picture), *(_unlearned(segment) for segment in turn[:-1]), turn[-1]
+        turns = _turns(self.shards.metadata(sample), caption.content, picture.content, boxes=self.boxes)
+        document = [_unlearned(picture)]
+        for *question, answer in (turns[number] for number in numbers):
+            document += [*map(_unlearned, question), answer]
+        return tuple(document)
 
 
 def _turns(

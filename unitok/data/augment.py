@@ -1,22 +1,24 @@
-"""More documents out of few: pictures mirrored and shifted. Knows no files and no codes."""
+"""More documents of few: pictures mirrored and shifted, places in them too. Knows no files and no codes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from unitok.data.draws import uniform
 from unitok.data.sources import Source
-from unitok.document import Document, Segment
+from unitok.document import Document
+from unitok.modalities.places import Box, Point
 
 
 @dataclass(frozen=True)
 class Augment:
-    """How pictures may change while their captions stay true.
+    """How pictures may change while their captions stay true; boxes and points change with them.
 
     Args:
         copies: documents made of each; the first is the original.
-        mirror: left and right may change places; not for letters, nor where captions say left or right.
+        mirror: left and right may change places; not for letters, nor where words say left or right.
         shift: pixels that a picture may move in each direction, its edges repeated; not where captions name
             places.
         seed: of the draws.
@@ -47,22 +49,57 @@ class Augmented(Source):
     def __getitem__(self, index: int) -> Document:
         number, original = divmod(index, len(self.source))
         document = self.source[original]
-        if number == 0:
+        pictures = [segment.content for segment in document if segment.modality == "image"]
+        if number == 0 or not pictures:
             return document
+        change = self._drawn(index)
         return tuple(
-            Segment("image", self._changed(segment.content, index, place), segment.learn)
-            if segment.modality == "image"
+            replace(segment, content=_CHANGES[segment.modality](segment.content, change, pictures[0]))
+            if segment.modality in _CHANGES
             else segment
-            for place, segment in enumerate(document)
+            for segment in document
         )
 
-    def _changed(self, picture: Image.Image, index: int, place: int) -> Image.Image:
-        def drawn(what: str) -> float:
-            return uniform(self.augment.seed, place, index, what)
+    def _drawn(self, index: int) -> "Change":
+        """One change for all of a document, so that pictures and places still belong together."""
+        seed, reach = self.augment.seed, self.augment.shift
+        mirror = self.augment.mirror and uniform(seed, 0, index, "mirror") < 0.5
+        right, down = (
+            int(uniform(seed, 0, index, side) * (2 * reach + 1)) - reach for side in ("right", "down")
+        )
+        return Change(mirror, right, down)
 
-        if self.augment.mirror and drawn("mirror") < 0.5:
-            picture = ImageOps.mirror(picture)
-        reach = self.augment.shift
-        down, right = (int(drawn(side) * (2 * reach + 1)) for side in ("down", "right"))
-        padded = np.pad(np.asarray(picture), ((reach, reach), (reach, reach), (0, 0)), mode="edge")
-        return Image.fromarray(padded[down : down + picture.height, right : right + picture.width])
+
+class Change(NamedTuple):
+    """Left and right change places first; then all moves by so many pixels."""
+
+    mirror: bool
+    right: int
+    down: int
+
+
+def _picture(picture: Image.Image, change: Change, _: Image.Image) -> Image.Image:
+    """A changed picture; what moves in repeats the edge."""
+    if change.mirror:
+        picture = ImageOps.mirror(picture)
+    rows = (np.arange(picture.height) - change.down).clip(0, picture.height - 1)
+    columns = (np.arange(picture.width) - change.right).clip(0, picture.width - 1)
+    return Image.fromarray(np.asarray(picture)[rows][:, columns])
+
+
+def _box(box: Box, change: Change, picture: Image.Image) -> Box:
+    """Where a box of a picture goes; what leaves the picture is cut off."""
+    left, top, right, bottom = box.pixels(*picture.size)
+    if change.mirror:
+        left, right = picture.width - right, picture.width - left
+    moved = (left + change.right, top + change.down, right + change.right, bottom + change.down)
+    return Box.of_pixels(moved, *picture.size)
+
+
+def _point(point: Point, change: Change, picture: Image.Image) -> Point:
+    """Where a point of a picture goes, at most to its edge."""
+    box = _box(Box(point.x, point.y, point.x, point.y), change, picture)
+    return Point(box.left, box.top)
+
+
+_CHANGES = {"image": _picture, "box": _box, "point": _point}

@@ -4,9 +4,7 @@ A document of n ids gives n - 1 pairs (id, next id), so that no target crosses a
 spent on predicting from a document's last id.
 """
 
-from bisect import bisect_left, insort
 from collections.abc import Sequence
-from heapq import heapreplace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,11 +12,10 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from unitok.data.bins import tightest
 from unitok.document import Tokens
 
 IGNORED = -100
-EVEN = 8
-"""Rows have a multiple of so many places, where they are shorter than they may be."""
 
 
 class Batch(NamedTuple):
@@ -40,62 +37,8 @@ class Batch(NamedTuple):
         return float((self.document < 0).float().mean())
 
 
-def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Bins of indices whose lengths sum to at most `capacity`: best fit decreasing, deterministic.
-
-    Raises:
-        ValueError: a length exceeds the capacity.
-    """
-    bins: list[list[int]] = []
-    space: list[tuple[int, int]] = []  # (free, bin), sorted
-    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        length = lengths[index]
-        if length > capacity:
-            raise ValueError(f"document {index} takes {length} places; a row has {capacity}")
-        place = bisect_left(space, (length, -1))
-        free, which = space.pop(place) if place < len(space) else (capacity, len(bins))
-        if which == len(bins):
-            bins.append([])
-        bins[which].append(index)
-        insort(space, (free - length, which))
-    return sorted(bins)
-
-
-def balanced(lengths: Sequence[int], count: int) -> list[list[int]]:
-    """`count` bins of nearly equal sums: each length, longest first, into the emptiest bin (Graham 1969)."""
-    bins: list[list[int]] = [[] for _ in range(count)]
-    filled = [(0, which) for which in range(count)]  # a heap
-    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        total, which = filled[0]
-        bins[which].append(index)
-        heapreplace(filled, (total + lengths[index], which))
-    return [sorted(members) for members in bins]
-
-
-def tightest(lengths: Sequence[int], capacity: int) -> tuple[list[list[int]], int]:
-    """Bins of which the least is left empty, and their capacity: a multiple of 8, or the one given.
-
-    Those of `best_fit`, or up to twice as many balanced ones. Six documents of 80 leave 6% of a row of 512
-    empty, but four of them fill one of 320.
-
-    Example:
-        >>> tightest([80] * 8, 512)
-        ([[0, 2, 4, 6], [1, 3, 5, 7]], 320)
-    """
-    best = best_fit(lengths, capacity), capacity
-    fewest = len(best[0])
-    for count in range(fewest, 2 * fewest + 1):
-        bins = balanced(lengths, count)
-        length = (
-            -(-max(sum(lengths[i] for i in members) for members in bins) // EVEN) * EVEN if bins else EVEN
-        )
-        if length <= capacity and count * length < len(best[0]) * best[1]:
-            best = bins, length
-    return best
-
-
 def pack(documents: Sequence[Tokens], *, length: int, pad: int) -> Batch:
-    """A batch with as little padding as best fit finds; of no document, a row of padding.
+    """A batch with as little padding as `tightest` finds; of no document, a row of padding.
 
     Args:
         documents: each takes one place less than it has ids.
