@@ -6,7 +6,6 @@ import torch
 from tests.models.test_cross_entropy import CODEC, random_batch, tiny_transformer
 from unitok.data.packing import pack
 from unitok.interop.qwen3 import from_transformers
-from unitok.models.attention import attend, attend_plainly, document_mask
 from unitok.models.transformer import Transformer, TransformerConfig
 
 transformers = pytest.importorskip("transformers")
@@ -115,22 +114,6 @@ def test_a_packed_document_has_the_hidden_states_of_a_single_one():
             matches = [s for s, b in zip(singles, alone, strict=True) if torch.equal(b.ids[0], ids)]
             assert any((packed[row, inside] - single).abs().max() <= 1e-4 for single in matches)
     assert torch.isfinite(packed).all()
-
-
-@pytest.mark.parametrize("kv_heads", [1, 2, 4])
-@pytest.mark.parametrize("masked", [True, False])
-def test_plain_attention_equals_the_fused_kernel_in_value_and_gradient(kv_heads, masked):
-    queries, keys, values = (torch.randn(3, h, 21, 8, requires_grad=True) for h in (4, kv_heads, kv_heads))
-    document = torch.arange(21).expand(3, -1) // torch.tensor([[5], [8], [30]])
-    mask = document_mask(document) if masked else None
-    plain = attend_plainly(queries, keys, values, mask)
-    with torch.no_grad():
-        assert (plain - attend(queries, keys, values, mask)).abs().max() <= 1e-5
-    fused = torch.nn.functional.scaled_dot_product_attention(
-        queries, keys, values, attn_mask=mask, is_causal=not masked, enable_gqa=True
-    )
-    gradients = [torch.autograd.grad(x.square().sum(), (queries, keys, values)) for x in (plain, fused)]
-    assert all((a - b).abs().max() <= 1e-4 for a, b in zip(*gradients, strict=True))
 
 
 @pytest.mark.parametrize(("changes", "message"), [

@@ -7,11 +7,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unitok.models.blockwise import attend_blockwise
 from unitok.models.cache import Cache
 from unitok.models.rotary import rotate
 
-SHORT = 256
-"""Longest row, in tokens, for which plain matrix products train faster on a CPU than the flash kernel."""
+LONGEST = 2048
+"""Tokens of the longest row that a CPU trains by blocks: probabilities of longer ones take much memory."""
 
 
 def document_mask(document: Int64[Tensor, "b t"]) -> Bool[Tensor, "b 1 t t"]:
@@ -42,32 +43,23 @@ def attend(
     values: Float[Tensor, "b g s w"],
     mask: Bool[Tensor, "#b 1 t s"] | PackedMask | None,
 ) -> Float[Tensor, "b h t w"]:
-    """Softmax attention under `mask`, causal where it is None."""
+    """Softmax attention under `mask`, causal where it is None; a mask hides all later places too."""
     if isinstance(mask, PackedMask):
         return mask.attend(queries, keys, values)
-    if queries.device.type == "cpu" and queries.shape[2] <= SHORT and torch.is_grad_enabled():
-        return attend_plainly(queries, keys, values, mask)
+    if _trains_on_cpu(queries, keys):
+        copies = queries.shape[1] // keys.shape[1]
+        if copies > 1:
+            keys, values = (x.repeat_interleave(copies, dim=1) for x in (keys, values))
+        return attend_blockwise(queries, keys, values, mask)
     grouped = queries.shape[1] != keys.shape[1]
     return F.scaled_dot_product_attention(
         queries, keys, values, attn_mask=mask, is_causal=mask is None, enable_gqa=grouped
     )
 
 
-def attend_plainly(
-    queries: Float[Tensor, "b h t w"],
-    keys: Float[Tensor, "b g s w"],
-    values: Float[Tensor, "b g s w"],
-    mask: Bool[Tensor, "#b 1 t s"] | None,
-) -> Float[Tensor, "b h t w"]:
-    """The same by matrix products: on a CPU and for short rows its backward is five times as fast."""
-    tokens, copies = queries.shape[2], queries.shape[1] // keys.shape[1]
-    if copies > 1:
-        keys, values = keys.repeat_interleave(copies, dim=1), values.repeat_interleave(copies, dim=1)
-    if mask is None:
-        mask = torch.ones(tokens, tokens, dtype=torch.bool, device=queries.device).tril()
-    hidden = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, -torch.inf)
-    scores = (queries @ keys.transpose(-1, -2)).float() * queries.shape[-1] ** -0.5 + hidden
-    return scores.softmax(dim=-1).to(values.dtype) @ values
+def _trains_on_cpu(queries: Tensor, keys: Tensor) -> bool:
+    whole = keys.shape[2] == queries.shape[2] <= LONGEST  # no cache
+    return whole and queries.device.type == "cpu" and torch.is_grad_enabled()
 
 
 class Attention(nn.Module):
