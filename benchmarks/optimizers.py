@@ -56,7 +56,7 @@ STABILITY = {
 
 
 class Curve(NamedTuple):
-    """Smoothed loss and root mean square of the image logits, step by step, and seconds a step."""
+    """Smoothed loss and root mean square of the image logits, step by step, and processor seconds a step."""
 
     loss: list[float]
     logits: list[float]
@@ -95,14 +95,14 @@ def learn(data: DocumentData, *, steps: int, **changes) -> Curve:
     sizes = TransformerSizes(**SIZES, qk_norm=options.pop("qk_norm", True))
     module, watch = TransformerTraining(sizes, **options), Watch()
     with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
+        started = time.process_time()  # one thread; the machine may be busy
         module.export = lambda folder: None
         RunFolder(
             default_root_dir=folder, max_steps=steps, max_epochs=-1, accelerator="cpu", callbacks=[watch],
             log_every_n_steps=1, limit_val_batches=0, enable_progress_bar=False, enable_model_summary=False,
             use_distributed_sampler=False,
         ).fit(module, datamodule=data)  # fmt: skip
-    return Curve(watch.loss, watch.logits, (time.perf_counter() - started) / steps)
+    return Curve(watch.loss, watch.logits, (time.process_time() - started) / steps)
 
 
 def plot(curves: dict[str, dict[str, Curve]], path: str) -> None:
