@@ -11,6 +11,7 @@ from unitok.terminal import Parser, Setting, command
 SUITES = (
     "shapes",
     "tasks",
+    "hallucination",
     "easy_vqa",
     "pairs",
     "answers",
@@ -33,7 +34,7 @@ def arguments() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", default="runs/demo/model", metavar="DIR", help="model folder")
     add("--suite", choices=SUITES, default="shapes",
-        help="shapes and easy_vqa have judges, tasks asks about shapes; pairs is any folder of shards, "
+        help="shapes and easy_vqa have judges, tasks and hallucination ask about shapes; pairs is any folder of shards, "
         "answers and nlvr ask what a folder asks; the others are benchmarks with --file")  # fmt: skip
     add(
         "--out",

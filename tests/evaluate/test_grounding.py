@@ -15,6 +15,7 @@ def test_iou_by_hand():
     assert iou((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
     assert iou((0, 0, 4, 4), (0, 0, 4, 2)) == 0.5
     assert iou((0, 0, 1, 1), (1, 0, 2, 1)) == iou((0, 0, 0, 0), (0, 0, 0, 0)) == 0
+    assert iou((0, 0, 1e-200, 1e-200), (0, 0, 1e-200, 1e-200)) == 0  # an area too small for a number
 
 
 @settings(deadline=None)

@@ -84,8 +84,8 @@ class Pope(Benchmark):
         written = answers(model, prompts, batch_size=batch_size)
         likelier = [word == "yes" for word in choices(model, prompts, YES_NO, batch_size=batch_size)]
         said = [says_yes(text) for text in written]
-        figures = {"questions": len(questions)} | _named("pope", pope(said, truth))
-        figures |= _named("pope_likelihood", pope(likelier, truth))
+        figures = {"questions": len(questions)} | named("pope", pope(said, truth))
+        figures |= named("pope_likelihood", pope(likelier, truth))
         right = [a == b for a, b in zip(said, truth, strict=True)]
         return Report(figures, {"pope": page(prompts, written, right)})
 
@@ -249,7 +249,8 @@ def page(prompts: Sequence[Document], written: Sequence[str], right: Sequence[bo
     )
 
 
-def _named(prefix: str, figures: Any) -> dict[str, float]:
+def named(prefix: str, figures: Any) -> dict[str, float]:
+    """Figures of a NamedTuple by their names, after a prefix."""
     return {f"{prefix}_{name}": value for name, value in figures._asdict().items()}
 
 

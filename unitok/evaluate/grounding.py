@@ -34,12 +34,11 @@ class Points(NamedTuple):
 
 def iou(a: Box, b: Box) -> float:
     """Intersection over union of two boxes, 0..1; 0 where they do not overlap or have no area."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
+    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
     shared = width * height
-    return shared / (_area(a) + _area(b) - shared)
+    union = _area(a) + _area(b) - shared
+    return shared / union if union > 0 else 0.0
 
 
 def _area(box: Box) -> float:

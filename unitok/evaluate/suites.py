@@ -9,11 +9,12 @@ from unitok.data.sources import WebDataset, open_data
 from unitok.evaluate.answered import questions_report, statements_report
 from unitok.evaluate.benchmarks import BENCHMARKS, benchmark
 from unitok.evaluate.report import Report, World, measure, measure_tokenizer
+from unitok.evaluate.shapes_hallucination import hallucination_report
 from unitok.evaluate.shapes_tasks import tasks_report
 from unitok.evaluate.worlds import easy_vqa_world, pairs_world, shapes_world
 
 FOLDERS = {"easy_vqa": easy_vqa_world, "pairs": pairs_world}
-SUITES = ("shapes", "tasks", *FOLDERS, "answers", "nlvr", *BENCHMARKS)
+SUITES = ("shapes", "tasks", "hallucination", *FOLDERS, "answers", "nlvr", *BENCHMARKS)
 SCENES = 500
 TASK_SCENES = 200  # of each task
 
@@ -33,8 +34,8 @@ def run_suite(
 
     Args:
         model: who draws and captions.
-        suite: "shapes" and "tasks" render their scenes; "easy_vqa", "pairs", "answers" and "nlvr" read the
-            data of `path`; the others read a benchmark's own files.
+        suite: "shapes", "tasks" and "hallucination" render their scenes; "easy_vqa", "pairs", "answers" and
+            "nlvr" read the data of `path`; the others read a benchmark's own files.
         path, split: see `open_data`; the suites of data alone take them.
         where: of WebDataset.
         count: pictures measured; None takes 500 scenes (200 of each task), or all there are.
@@ -56,6 +57,10 @@ def run_suite(
         return shapes_report(model, canvas=_canvas(model), scenes=count or SCENES, batch_size=batch_size)
     if suite == "tasks":
         return tasks_report(model, canvas=_canvas(model), count=count or TASK_SCENES, batch_size=batch_size)
+    if suite == "hallucination":
+        return hallucination_report(
+            model, canvas=_canvas(model), count=count or SCENES, batch_size=batch_size
+        )
     if suite in BENCHMARKS:
         return benchmark(suite, count=count, **files).measure(model, batch_size=batch_size)
     if path is None:
