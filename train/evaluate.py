@@ -34,8 +34,9 @@ def arguments() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", default="runs/demo/model", metavar="DIR", help="model folder")
     add("--suite", choices=SUITES, default="shapes",
-        help="shapes and easy_vqa have judges, tasks and hallucination ask about shapes; pairs is any folder of shards, "
-        "answers and nlvr ask what a folder asks; the others are benchmarks with --file")  # fmt: skip
+        help="shapes and easy_vqa have judges, tasks and hallucination ask about shapes; pairs is any "
+        "folder of shards, answers and nlvr ask what a folder asks; the others are benchmarks "
+        "with --file")  # fmt: skip
     add(
         "--out",
         type=Path,
