@@ -13,11 +13,13 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from tests.data.samples import png, told, write_lines, write_pictures, write_tar
+from tests.data.test_documents import CODEC, Numbered
 from train.encode import main
 from unitok.data.faults import Fault
 from unitok.data.modules import DocumentData
 from unitok.data.sources import WebDataset, open_data, read
-from unitok.data.store import Store
+from unitok.data.shards import map_shard
+from unitok.data.store import Store, write_store
 from unitok.training.encode import open_source
 
 
@@ -193,3 +195,40 @@ def test_tags_of_yaml_make_nothing(tmp_path, capsys):
     with pytest.raises(yaml.YAMLError):
         yaml.safe_load(config.read_text())
     assert Store  # a store is safetensors and JSON: nothing in it could be run
+
+
+@pytest.mark.parametrize(
+    "name", ["../codes-00000.safetensors", "/{outside}/codes-00000.safetensors", "", ".", 7]
+)
+def test_an_index_names_no_shard_outside_its_folder(tmp_path, name):
+    write_store(tmp_path / "store", Numbered(3), CODEC, progress=False)
+    (tmp_path / "store/codes-00000.safetensors").rename(tmp_path / "codes-00000.safetensors")
+    index = json.loads((tmp_path / "store/index.json").read_text())
+    index["shards"][0]["file"] = name.format(outside=tmp_path) if isinstance(name, str) else name
+    (tmp_path / "store/index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match="names a shard"):
+        Store(tmp_path / "store", CODEC)
+
+
+@pytest.mark.parametrize(
+    "kind", ["pickle", "empty", "no header", "beyond the end", "before the beginning", "objects"]
+)
+def test_shards_of_a_store_are_arrays_or_refused(tmp_path, kind):
+    write_store(tmp_path, Numbered(3), CODEC, progress=False)
+    file = tmp_path / "codes-00000.safetensors"
+    whole = file.read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + size])
+    if kind == "beyond the end":
+        header["codes"]["data_offsets"][1] += 2**40
+    elif kind == "before the beginning":
+        header["codes"]["data_offsets"][0] = -8
+    else:
+        header["codes"]["dtype"] = "O"
+    changed = json.dumps(header).encode()
+    content = {
+        "pickle": pickle.dumps(Trap(tmp_path)), "empty": b"", "no header": whole[: 8 + size // 2],
+    }.get(kind, len(changed).to_bytes(8, "little") + changed + whole[8 + size :])  # fmt: skip
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged or not safetensors"):
+        map_shard(file)

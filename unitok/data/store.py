@@ -4,6 +4,7 @@ A store is a folder of shards and an index.json, which is written last.
 """
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -24,6 +25,7 @@ from unitok.data.sources import Source
 from unitok.document import Codes
 
 INDEX, TEXT_TOKENIZER = "index.json", "tokenizer.json"
+SHARD = re.compile(r"codes-\d+\.safetensors")
 FORMAT = 1
 ALIKE = 0.9
 """Share of equal codes from which two encodings of one document count as equal: rounding may change a few."""
@@ -211,7 +213,7 @@ class Store:
         self.names = list(index["modalities"])
         _check_codec(self.path, index["modalities"], codec)
         self._outer = [codec.segment_length(name, 0) for name in self.names]
-        self._files = [self.path / record["file"] for record in index["shards"]]
+        self._files = [self.path / _shard_name(self.path, record["file"]) for record in index["shards"]]
         for file, record in zip(self._files, index["shards"], strict=True):
             _check_size(file, record["bytes"])
         self._starts = [0, *accumulate(record["documents"] for record in index["shards"])]
@@ -265,6 +267,13 @@ def _read_index(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path / INDEX}: not the index of a store of codes ({error})") from error
     return index
+
+
+def _shard_name(path: Path, name: Any) -> str:
+    """A shard's name as the index has it: of a file in the store's own folder."""
+    if not isinstance(name, str) or not SHARD.fullmatch(name):
+        raise ValueError(f"{path / INDEX}: it names a shard {name!r:.80}, expected {SHARD.pattern}")
+    return name
 
 
 def _check_codec(path: Path, stored: dict[str, str], codec: Codec) -> None:
