@@ -17,8 +17,8 @@ from tests.data.test_documents import CODEC, Numbered
 from train.encode import main
 from unitok.data.faults import Fault
 from unitok.data.modules import DocumentData
-from unitok.data.sources import WebDataset, open_data, read
 from unitok.data.shards import map_shard
+from unitok.data.sources import CaptionTable, MetadataFolder, WebDataset, open_data, read
 from unitok.data.store import Store, write_store
 from unitok.training.encode import open_source
 
@@ -58,13 +58,28 @@ def test_pickles_are_never_opened(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "path", ["pipe:mkdir owned", "pipe:mkdir owned #.tar", "file:///etc", "http://localhost/a.tar"]
+    "path",
+    [
+        "pipe:mkdir owned",
+        "pipe:mkdir owned #.tar",
+        "pipe://mkdir owned",
+        "file:///etc",
+        "zip://a::s3://b/owned.zip",
+        "memory:owned",
+    ],
 )
-def test_commands_and_urls_are_no_paths(path):
-    with pytest.raises(FileNotFoundError):
-        open_data(path)
-    with pytest.raises(FileNotFoundError):
-        WebDataset(path)
+def test_commands_and_foreign_urls_are_refused(path, monkeypatch, tmp_path):
+    monkeypatch.setenv("UNITOK_CACHE", str(tmp_path / "cache"))
+    for opened in (
+        open_data,
+        WebDataset,
+        CaptionTable,
+        MetadataFolder,
+        lambda p: Store(p, CODEC),
+        open_source,
+    ):
+        with pytest.raises(ValueError, match="commands are never run"):
+            opened(path)
 
 
 ELSEWHERE = (

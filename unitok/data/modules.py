@@ -21,6 +21,7 @@ from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.documents import EncodedSource, PackedDocuments
 from unitok.data.draws import uniform
 from unitok.data.faults import Fault, Faults, journal_report, summary, write_report
+from unitok.data.remote import local
 from unitok.data.resize import Resize, Resized
 from unitok.data.sources import Source, open_data, read
 from unitok.data.store import TEXT_TOKENIZER, Store
@@ -303,7 +304,7 @@ class DocumentData(LightningDataModule):
         if self.text_tokenizer is not None:
             return Path(self.text_tokenizer)
         if isinstance(self.train, str):
-            return Path(self.train) / TEXT_TOKENIZER
+            return local(self.train) / TEXT_TOKENIZER
         if self.trainer is None:
             raise ValueError("no text_tokenizer is given, and no run has a folder that could keep a new one")
         path = Path(self.trainer.default_root_dir) / TEXT_TOKENIZER

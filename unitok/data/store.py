@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from unitok.codec import Codec
 from unitok.data.encoding import encode_each
 from unitok.data.faults import Fault, Faults, write_report
+from unitok.data.remote import local
 from unitok.data.shards import Shard, document_of, map_shard, metadata_of, replace_file, to_shard, write_shard
 from unitok.data.sources import Source
 from unitok.document import Codes
@@ -198,16 +199,16 @@ class Store:
     Shards are memory-mapped when first touched, and again in each process that the store is sent to.
 
     Args:
-        path: the folder.
+        path: the folder, also as a URL (see `remote`).
         codec: whose codes they must be. It may have more modalities than the store, or other positions.
 
     Raises:
         FileNotFoundError: there is no store, or a shard of it is missing.
-        ValueError: it is unfinished, damaged, or of another tokenizer.
+        ValueError: it is unfinished, damaged, or of another tokenizer; or a URL that is not read.
     """
 
     def __init__(self, path: str | Path, codec: Codec):
-        self.path = Path(path)
+        self.path = local(path)
         index = _read_index(self.path)
         self.fingerprint: str = index["fingerprint"]
         self.names = list(index["modalities"])

@@ -14,6 +14,7 @@ import torch
 from unitok.data.check import SHEET, check_source, in_words
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.faults import REPORT
+from unitok.data.remote import is_url
 from unitok.data.resize import Buckets, Resized
 from unitok.data.shapes import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, ShapesSource
 from unitok.data.sources import Source, open_data
@@ -157,8 +158,8 @@ def open_source(
     """A source by its short form.
 
     Args:
-        source: "shapes"; or a data set of any format in docs/your-data.md, or a list of them; or a class
-            path; or, as in the training configs, {"class_path": …, "init_args": {…}}.
+        source: "shapes"; or a data set of any format in docs/your-data.md, also as a URL, or a list of them;
+            or a class path; or, as in the training configs, {"class_path": …, "init_args": {…}}.
         split: train, val, test, or all of a data set.
         settings: arguments of the source.
         format: of a data set; if absent it is recognised.
@@ -176,7 +177,7 @@ def open_source(
         if split not in SHAPES_SEEDS:
             raise ValueError(f"the splits of shapes are {', '.join(SHAPES_SEEDS)}, not {split!r}")
         kind, arguments = ShapesSource, {"first_seed": SHAPES_SEEDS[split], **arguments}
-    elif isinstance(source, list) or Path(source).exists():
+    elif isinstance(source, list) or is_url(source) or Path(source).exists():
         return _opened(source, split, format, arguments)
     else:
         kind = _class(source)

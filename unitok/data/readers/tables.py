@@ -10,6 +10,7 @@ from unitok.data.readers.base import Reader, Source
 from unitok.data.readers.containers import SPLITS, Look, Part, open_records, parquet_files
 from unitok.data.readers.contents import inside, picture, text
 from unitok.data.readers.records import Record, columns
+from unitok.data.remote import local
 from unitok.document import Document, Segment
 
 PICTURE_COLUMNS = (
@@ -24,14 +25,15 @@ class RecordReader(Reader):
 
     Args:
         path: a .jsonl, .json, .csv, .tsv or .parquet file, a folder of .parquet files, or one that HF
-            `datasets` saved.
+            `datasets` saved; also as a URL (see `remote`).
         images: folder of the pictures that records name; if absent that of the file.
         part: of a folder of Parquet files, those whose names begin with it; None takes all.
     """
 
     def __init__(self, path: str, *, images: str | None = None, part: Part | None = None):
-        self.records = open_records(Path(path), part)
-        self.images = Path(images) if images else (Path(path) if Path(path).is_dir() else Path(path).parent)
+        place = local(path)
+        self.records = open_records(place, part)
+        self.images = Path(images) if images else (place if place.is_dir() else place.parent)
         self.faults = self.records.faults
 
     @classmethod
@@ -149,7 +151,7 @@ class MetadataFolder(CaptionTable):
     looks_like = "a folder with metadata.jsonl, metadata.csv or metadata.parquet"
 
     def __init__(self, path: str, *, caption_column: str | None = None):
-        file = metadata_file(Path(path))
+        file = metadata_file(local(path))
         if file is None:
             raise FileNotFoundError(
                 f"the folder {path} has no metadata.jsonl, metadata.csv or metadata.parquet"
