@@ -5,10 +5,11 @@ import logging
 import posixpath
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from unitok.data.faults import Fault, SampleError, by_reason
 from unitok.data.readers.base import Reader, Source
+from unitok.data.readers.compact import Sample, Samples
 from unitok.data.readers.containers import SPLITS, Look, Part
 from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
 from unitok.data.readers.tar import Break, Member, members, neighbours
@@ -19,15 +20,6 @@ from unitok.document import Document, Segment
 log = logging.getLogger(__name__)
 
 SHARDS = (".tar", ".tar.gz", ".tgz")
-
-
-class Sample(NamedTuple):
-    """The files of one sample; `shard` counts the source's shards."""
-
-    shard: int
-    picture: Member
-    caption: Member
-    metadata: Member | None
 
 
 class WebDataset(Reader):
@@ -59,7 +51,7 @@ class WebDataset(Reader):
             raise FileNotFoundError(f"the folder {path} has no {wanted}")
         self.faults: list[Fault] = []
         self._files = [Unpacked(shard) for shard in self.shards]
-        self.samples = [s for number in range(len(self.shards)) for s in self._index(number)]
+        self.samples = Samples(s for number in range(len(self.shards)) for s in self._index(number))
         for fault in self.faults:
             log.warning("dropped: %s", fault)
         if not self.samples:
