@@ -18,7 +18,7 @@ from jaxtyping import Int64
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from unitok.codec import Codec
-from unitok.data.encoding import encode_each
+from unitok.data.encoding import Coded, encode_each
 from unitok.data.faults import Fault, Faults, write_report
 from unitok.data.remote import local
 from unitok.data.shards import Shard, document_of, map_shard, metadata_of, replace_file, to_shard, write_shard
@@ -193,7 +193,7 @@ def _fingerprints(codec: Codec) -> dict[str, str]:
 # ---- reading
 
 
-class Store:
+class Store(Coded):
     """A folder that `write_store` wrote, as documents of codes in canonical order.
 
     Shards are memory-mapped when first touched, and again in each process that the store is sent to.
@@ -209,7 +209,7 @@ class Store:
 
     def __init__(self, path: str | Path, codec: Codec):
         self.path = local(path)
-        index = _read_index(self.path)
+        index = read_index(self.path)
         self.fingerprint: str = index["fingerprint"]
         self.names = list(index["modalities"])
         _check_codec(self.path, index["modalities"], codec)
@@ -256,7 +256,8 @@ class Store:
         return {**self.__dict__, "_shards": {}}
 
 
-def _read_index(path: Path) -> dict[str, Any]:
+def read_index(path: Path) -> dict[str, Any]:
+    """What a store's index.json says. Raises FileNotFoundError or ValueError where there is no whole one."""
     if not (path / INDEX).is_file():
         if list(path.glob("codes-*.safetensors")):
             raise ValueError(f"{path}: this store is unfinished; run the same encoding again to complete it")
