@@ -2,8 +2,9 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from lightning.pytorch import LightningDataModule
 from PIL import Image, ImageOps
 from rich.progress import track
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from unitok.codec import Codec
 from unitok.cursor import Positions
@@ -24,6 +25,7 @@ from unitok.data.encoding import Coded
 from unitok.data.faults import Fault, Faults, journal_report, summary, write_report
 from unitok.data.mixed import MixedDocuments, Stored, stores_of
 from unitok.data.mixture import Mixture
+from unitok.data.packing import Batch
 from unitok.data.remote import local
 from unitok.data.resize import Resize, Resized
 from unitok.data.sources import Source, open_data, read
@@ -431,11 +433,29 @@ def report_faults(module: ImageData | DocumentData) -> None:
 class ExactLoader(DataLoader):
     """Begins each pass where the trainer's own count of batches says, so there is no state to keep."""
 
+    def __iter__(self) -> Iterator:
+        for batch in super().__iter__():
+            yield Batch(*map(torch.from_numpy, batch)) if _is_packed(batch, np.ndarray) else batch
+
     def state_dict(self) -> dict:
         return {}
 
     def load_state_dict(self, state: dict) -> None:
         pass
+
+
+def _is_packed(batch: Any, kind: type) -> bool:
+    return isinstance(batch, Batch) and isinstance(batch.ids, kind)
+
+
+def lightened(batch: Any) -> Any:
+    """What a worker sends: arrays of packed documents, which pass a pipe in a tenth of the time of tensors.
+
+    A tensor would be given shared memory and a file descriptor of its own, four of them a batch.
+    """
+    if get_worker_info() is not None and _is_packed(batch, Tensor):
+        return Batch(*(tensor.numpy() for tensor in batch))
+    return batch
 
 
 def exact_loader(
@@ -448,6 +468,7 @@ def exact_loader(
         dataset,
         sampler=windows,
         batch_size=None,
+        collate_fn=lightened,
         num_workers=module.workers,
         persistent_workers=module.workers > 0,
     )

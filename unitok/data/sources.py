@@ -12,14 +12,15 @@ from unitok.data.readers.folders import ClassFolders, PictureFolder, TextPairs
 from unitok.data.readers.idx import Idx
 from unitok.data.readers.interleaved import Mmc4, Obelics
 from unitok.data.readers.plain import PlainText
+from unitok.data.readers.stream import Streamed
 from unitok.data.readers.tables import CaptionTable, MetadataFolder, TextTable
 from unitok.data.readers.webdataset import WebDataset
 from unitok.data.remote import local
 
 __all__ = [
     "CaptionTable", "ClassFolders", "CocoCaptions", "HeldOut", "Idx", "Llava", "Messages", "MetadataFolder",
-    "Mixture", "Mmc4", "Obelics", "PictureFolder", "PlainText", "Reader", "Source", "TextPairs", "TextTable",
-    "Together", "WebDataset", "open_data", "read", "recognise",
+    "Mixture", "Mmc4", "Obelics", "PictureFolder", "PlainText", "Reader", "Source", "Streamed", "TextPairs",
+    "TextTable", "Together", "WebDataset", "open_data", "read", "recognise",
 ]  # fmt: skip
 
 PARTICULAR: tuple[type[Reader], ...] = (
