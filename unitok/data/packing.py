@@ -84,14 +84,19 @@ def tightest(lengths: Sequence[int], capacity: int) -> tuple[list[list[int]], in
     """
     best = best_fit(lengths, capacity), capacity
     fewest = len(best[0])
+    total, longest = sum(lengths), max(lengths, default=0)
     for count in range(fewest, 2 * fewest + 1):
+        if count == 0 or count * _even(max(longest, -(-total // count))) >= len(best[0]) * best[1]:
+            continue  # no bins of that number could be tighter
         bins = balanced(lengths, count)
-        length = (
-            -(-max(sum(lengths[i] for i in members) for members in bins) // EVEN) * EVEN if bins else EVEN
-        )
+        length = _even(max(sum(lengths[i] for i in members) for members in bins))
         if length <= capacity and count * length < len(best[0]) * best[1]:
             best = bins, length
     return best
+
+
+def _even(length: int) -> int:
+    return -(-length // EVEN) * EVEN
 
 
 def pack(documents: Sequence[Tokens], *, length: int, pad: int) -> Batch:
