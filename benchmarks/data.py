@@ -12,13 +12,9 @@ import logging
 import sys
 import tarfile
 import tempfile
-import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -158,49 +154,26 @@ def write_codes(folder: Path):
     return codec
 
 
-class Clocks:
-    """Wall and processor's seconds of what Lightning's loops do, by name."""
-
-    def __init__(self):
-        self.taken: dict[str, list[tuple[float, float]]] = defaultdict(list)
-
-    @contextmanager
-    def profile(self, name: str) -> Iterator[None]:
-        began = time.perf_counter(), time.process_time()
-        try:
-            yield
-        finally:
-            self.taken[name].append((time.perf_counter() - began[0], time.process_time() - began[1]))
-
-
 def waiting(folder: Path, *, steps: int, workers: int) -> Row:
     """The share of the time of training steps that went by until the next batch was there."""
     sys.path.insert(0, str(ROOT))
-    from lightning.pytorch.profilers import Profiler
-
     from train.transformer import main
 
-    clocks, codes = Clocks(), str(folder / "codes")
-    with patch.object(Profiler, "profile", lambda self, name: clocks.profile(name)):
-        main([
-            "fit", "--config", str(ROOT / "configs/transformer/tiny.yaml"), "--threads", "1",
-            "--trainer.max_steps", str(steps), "--trainer.val_check_interval", str(steps),
-            "--trainer.check_val_every_n_epoch", "null", "--trainer.log_every_n_steps", "25",
-            "--trainer.enable_progress_bar", "false", "--trainer.profiler", "simple",
-            "--trainer.default_root_dir", str(folder / f"run-{workers}"),
-            "--data.image_tokenizer", str(folder / "tokenizer"),
-            "--data.train", codes, "--data.val", codes, "--data.workers", str(workers),
-        ])  # fmt: skip
-    waited, ran = (
-        np.array(next(times for key, times in clocks.taken.items() if key.endswith(name))[1:])
-        for name in ("train_dataloader_next", "run_training_batch")
-    )  # without the first, which starts the workers
-    share, busy = waited.sum(axis=0) / (waited.sum(axis=0) + ran.sum(axis=0))
-    median = np.median(waited[:, 0]) / (np.median(waited[:, 0]) + np.median(ran[:, 0]))
-    remark = (
-        f"median {median:.1%}: a step takes {np.median(ran[:, 0]) * 1e3:.1f} ms, the next batch "
-        f"{np.median(waited[:, 0]) * 1e3:.2f} ms; {busy:.1%} of the processor's time"
-    )
+    codes = str(folder / "codes")
+    cli = main([
+        "fit", "--config", str(ROOT / "configs/transformer/tiny.yaml"), "--threads", "1",
+        "--trainer.max_steps", str(steps), "--trainer.val_check_interval", str(steps),
+        "--trainer.check_val_every_n_epoch", "null", "--trainer.log_every_n_steps", "25",
+        "--trainer.enable_progress_bar", "false", "--trainer.profiler", "simple",
+        "--trainer.default_root_dir", str(folder / f"run-{workers}"),
+        "--data.image_tokenizer", str(folder / "tokenizer"), "--data.train", codes, "--data.val", codes,
+        "--data.workers", str(workers),
+    ])  # fmt: skip
+    taken = cli.trainer.profiler.recorded_durations
+    waited = taken["[_TrainingEpochLoop].train_dataloader_next"][1:]  # the first starts the workers
+    ran = taken["run_training_batch"][1:]
+    share = sum(waited) / (sum(waited) + sum(ran))
+    remark = f"a step takes {np.median(ran) * 1e3:.1f} ms, a batch {np.median(waited) * 1e3:.2f} ms"
     name = f"training waits, {workers} worker" + "s" * (workers != 1)
     return Row(name, share, "of the time", None, BARS["waiting"], share < BARS["waiting"], remark)
 
