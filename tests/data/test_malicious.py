@@ -13,11 +13,13 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from tests.data.samples import png, told, write_lines, write_pictures, write_tar
+from tests.data.test_documents import CODEC, Numbered
 from train.encode import main
 from unitok.data.faults import Fault
 from unitok.data.modules import DocumentData
-from unitok.data.sources import WebDataset, open_data, read
-from unitok.data.store import Store
+from unitok.data.shards import map_shard
+from unitok.data.sources import CaptionTable, MetadataFolder, WebDataset, open_data, read
+from unitok.data.store import Store, write_store
 from unitok.training.encode import open_source
 
 
@@ -56,13 +58,28 @@ def test_pickles_are_never_opened(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "path", ["pipe:mkdir owned", "pipe:mkdir owned #.tar", "file:///etc", "http://localhost/a.tar"]
+    "path",
+    [
+        "pipe:mkdir owned",
+        "pipe:mkdir owned #.tar",
+        "pipe://mkdir owned",
+        "file:///etc",
+        "zip://a::s3://b/owned.zip",
+        "memory:owned",
+    ],
 )
-def test_commands_and_urls_are_no_paths(path):
-    with pytest.raises(FileNotFoundError):
-        open_data(path)
-    with pytest.raises(FileNotFoundError):
-        WebDataset(path)
+def test_commands_and_foreign_urls_are_refused(path, monkeypatch, tmp_path):
+    monkeypatch.setenv("UNITOK_CACHE", str(tmp_path / "cache"))
+    for opened in (
+        open_data,
+        WebDataset,
+        CaptionTable,
+        MetadataFolder,
+        lambda p: Store(p, CODEC),
+        open_source,
+    ):
+        with pytest.raises(ValueError, match="commands are never run"):
+            opened(path)
 
 
 ELSEWHERE = (
@@ -193,3 +210,40 @@ def test_tags_of_yaml_make_nothing(tmp_path, capsys):
     with pytest.raises(yaml.YAMLError):
         yaml.safe_load(config.read_text())
     assert Store  # a store is safetensors and JSON: nothing in it could be run
+
+
+@pytest.mark.parametrize(
+    "name", ["../codes-00000.safetensors", "/{outside}/codes-00000.safetensors", "", ".", 7]
+)
+def test_an_index_names_no_shard_outside_its_folder(tmp_path, name):
+    write_store(tmp_path / "store", Numbered(3), CODEC, progress=False)
+    (tmp_path / "store/codes-00000.safetensors").rename(tmp_path / "codes-00000.safetensors")
+    index = json.loads((tmp_path / "store/index.json").read_text())
+    index["shards"][0]["file"] = name.format(outside=tmp_path) if isinstance(name, str) else name
+    (tmp_path / "store/index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match="names a shard"):
+        Store(tmp_path / "store", CODEC)
+
+
+@pytest.mark.parametrize(
+    "kind", ["pickle", "empty", "no header", "beyond the end", "before the beginning", "objects"]
+)
+def test_shards_of_a_store_are_arrays_or_refused(tmp_path, kind):
+    write_store(tmp_path, Numbered(3), CODEC, progress=False)
+    file = tmp_path / "codes-00000.safetensors"
+    whole = file.read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + size])
+    if kind == "beyond the end":
+        header["codes"]["data_offsets"][1] += 2**40
+    elif kind == "before the beginning":
+        header["codes"]["data_offsets"][0] = -8
+    else:
+        header["codes"]["dtype"] = "O"
+    changed = json.dumps(header).encode()
+    content = {
+        "pickle": pickle.dumps(Trap(tmp_path)), "empty": b"", "no header": whole[: 8 + size // 2],
+    }.get(kind, len(changed).to_bytes(8, "little") + changed + whole[8 + size :])  # fmt: skip
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged or not safetensors"):
+        map_shard(file)

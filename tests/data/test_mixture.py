@@ -1,14 +1,32 @@
-"""A mixture has the shares that were asked for, and every document of each source."""
+"""A mixture has the shares that were asked for, every document of each source, and a task for each."""
 
+import json
 import logging
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightning.pytorch.callbacks import ModelCheckpoint
 
+from tests.data.test_documents import (
+    CODEC,
+    Counting,
+    Numbered,
+    Stop,
+    StopAfter,
+    document_data,
+    equal,
+    fit,
+)
 from tests.worlds import Named
+from unitok.data.augment import Augment
+from unitok.data.mixed import Stored
 from unitok.data.mixture import Mixture
+from unitok.data.modules import DocumentData
+from unitok.data.store import write_store
+from unitok.training.encode import encode
 
 
 @settings(max_examples=60, deadline=None)
@@ -28,7 +46,7 @@ def test_shares_are_as_asked_and_each_document_comes_as_often_as_its_neighbours(
 def test_the_realised_mixture_is_logged(caplog):
     with caplog.at_level(logging.INFO):
         assert len(Mixture([Named("a", 10), Named("b", 90)], [1, 1])) == 180
-    assert "Named of 10 documents: 90 an epoch, 50.0% of the mixture" in caplog.text
+    assert "Named 1 of 10 documents: 90 an epoch, 50.0% of the mixture" in caplog.text
 
 
 @pytest.mark.parametrize("weights", [[1], [1, 0], [1, -2]])
@@ -37,3 +55,119 @@ def test_wrong_weights_are_refused(weights):
         Mixture([Named("a", 1), Named("b", 1)], weights)
     with pytest.raises(ValueError, match="is empty"):
         Mixture([Named("a", 0), Named("b", 1)], [1, 1])
+
+
+@pytest.mark.parametrize("wrong", [{"tasks": ["draw"]}, {"learn": [None, None, ["text"]]}])
+def test_wrong_tasks_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"2 sources need as many|task is one of"):
+        Mixture([Named("a", 1), Named("b", 1)], [1, 1], **wrong)
+
+
+# ---- tasks, and codes
+
+
+def mixed(tmp_path, **options) -> DocumentData:
+    """Three sources of pairs, the second a store: number i of source s shows 50 s / 3 + i in its codes."""
+    write_store(tmp_path / "store", Shifted(16, 11), CODEC, progress=False)
+    sources = [Shifted(0, 7), Stored(str(tmp_path / "store")), Shifted(32, 5)]
+    tasks, learn = ["caption", "draw", None], [["text"], None, ["image"]]
+    mixture = Mixture(sources, [1, 2, 1], tasks, learn)
+    return document_data(mixture, **{"condition_dropout": 0.0, "task": "chat", **options})
+
+
+class Shifted(Numbered):
+    """Document i has the codes of first + i."""
+
+    def __init__(self, first, count):
+        super().__init__(count)
+        self.first = first
+
+    def __getitem__(self, index):
+        return super().__getitem__(index + self.first)
+
+
+def written(batch) -> list[tuple[int, list[str], set[str]]]:
+    """Of each document of a batch: its number, its modalities in order, and those that are learned."""
+    found, words = [], CODEC.vocabulary
+    for row, documents, targets in zip(batch.ids, batch.document, batch.targets, strict=True):
+        for number in range(int(documents.max()) + 1):
+            ids, learned = row[documents == number], targets[documents == number]
+            names = [name for one in ids.tolist() if (name := words.begun_by(one))]
+            blocks = {name: words.block(name) for name in CODEC.modalities}
+            kinds = {name for name, block in blocks.items() for one in learned.tolist() if one in block}
+            image = next(one for one in ids.tolist() if one in blocks["image"])
+            found.append((image - words.start("image"), names, kinds))
+    return found
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_each_source_has_its_task_and_what_of_it_is_learned(tmp_path, workers, caplog):
+    data = mixed(tmp_path, workers=workers)
+    data.trainer = SimpleNamespace(
+        global_rank=0, world_size=1, default_root_dir=str(tmp_path), is_global_zero=True,
+        fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(
+            batch_progress=SimpleNamespace(total=SimpleNamespace(processed=0)))),
+    )  # fmt: skip
+    data.setup("fit")
+    documents = [one for batch in data.train_dataloader() for one in written(batch)]
+    counts = data.train.counts
+    assert counts == [7, 14, 7] and len(documents) == sum(counts)
+    for number, names, kinds in documents:
+        if number < 16:
+            assert names == ["image", "text"] and kinds == {"text"}
+        elif number < 32:
+            assert names == ["text", "image"] and kinds == {"text", "image"}
+        else:
+            assert names == ["text", "image"] and kinds == {"image"}  # the run's: as they are
+    with caplog.at_level(logging.INFO):
+        data.teardown("fit")
+    realised = json.loads((tmp_path / "data_mixture.json").read_text())
+    assert [count["documents"] for count in realised.values()] == counts
+    assert list(realised) == ["Shifted 1", "Stored", "Shifted 3"]
+    ids = {name: count["ids"] for name, count in realised.items()}
+    assert ids["Stored"] == 14 * (2 + 2 + 2 + 2 + 4)  # numbers of two letters
+    assert "the mixture as it was read: Stored: 14 documents (50.0%), 168 ids" in caplog.text
+
+
+def test_a_stopped_run_on_a_mixture_goes_on_exactly(tmp_path):
+    whole = fit(tmp_path / "a", mixed(tmp_path, condition_dropout=0.3, task="both"))
+    save = ModelCheckpoint(tmp_path, filename="last", every_n_train_steps=1, enable_version_counter=False)
+    with pytest.raises(Stop):
+        fit(
+            tmp_path / "b",
+            mixed(tmp_path, condition_dropout=0.3, task="both"),
+            callbacks=[save, StopAfter(9)],
+        )
+    again = mixed(tmp_path, condition_dropout=0.3, task="both")
+    resumed = fit(tmp_path / "b", again, ckpt_path=tmp_path / "last.ckpt")
+    assert equal(resumed.seen, whole.seen[9:]) and len(whole.seen) == 21
+
+
+def test_a_document_of_a_mixture_is_encoded_once_however_often_it_comes(tmp_path):
+    source = Counting(count=3)
+    data = document_data(Mixture([source, Numbered(30)], [1, 1]))
+    data.setup("fit")
+    assert sum(1 for _ in data.train_dataloader()) == 15
+    assert sorted(source.reads) == [0, 1, 2]
+
+
+def test_stores_and_tasks_are_for_training(tmp_path):
+    write_store(tmp_path / "store", Numbered(3), CODEC, progress=False)
+    stored = Stored(str(tmp_path / "store"))
+    with pytest.raises(TypeError, match="holds codes"):
+        stored[0]
+    with pytest.raises(ValueError, match="augment changes pictures, but"):
+        document_data(Mixture([stored], [1]), augment=Augment())
+    with pytest.raises(ValueError, match="a store has no tasks"):
+        mixture = {"class_path": "unitok.data.sources.Mixture"}
+        mixture["init_args"] = {"sources": [stored], "weights": [1]}
+        encode(source=mixture, image_tokenizer="none", out=tmp_path / "codes")
+
+
+def test_augmented_sources_keep_their_shares_and_tasks():
+    data = document_data(
+        Mixture([Numbered(6), Numbered(2)], [3, 1], ["caption", None]), augment=Augment(copies=2)
+    )
+    data.setup("fit")
+    mixture = data._packed["train"].documents.mixture
+    assert mixture.counts == [12, 4] and mixture.tasks == ["caption", None]

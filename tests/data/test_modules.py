@@ -60,6 +60,7 @@ def test_sources_are_mixed_by_weight_in_a_config(sets):
     config["data"]["val"] = config["data"]["train"]
     mixed = parser.instantiate(parser.parse_object(config)).data.train
     assert isinstance(mixed, Mixture) and mixed.counts == [2, 6]
+    assert mixed.tasks == ["caption", None] and mixed.learn == [["text"], None]
 
 
 @pytest.mark.parametrize("preload", [True, False])

@@ -39,12 +39,18 @@ def test_both_orders_are_equally_frequent_and_change_with_seed_and_epoch():
 
 @pytest.mark.parametrize("task", ["caption", "draw", "both"])
 def test_the_condition_is_dropped_as_often_as_asked_whatever_the_order(task):
-    kept = [order(i, task=task, condition_dropout=0.25) for i in range(4000)]
+    learned = [TEXT, replace(IMAGE, learn=True)]
+    kept = [order(i, task=task, condition_dropout=0.25, codes=learned) for i in range(4000)]
     alone = [index for index, names in enumerate(kept) if len(names) == 1]
     assert abs(len(alone) / 4000 - 0.25) < 0.03
     assert all(kept[i] == order(i, task=task)[-1:] for i in alone)
     last = [kept[i][0] == "image" for i in alone]
     assert abs(sum(last) / len(last) - {"caption": 0, "draw": 1, "both": 0.5}[task]) < 0.07
+
+
+def test_what_is_not_learned_is_never_left_alone():
+    kept = [order(i, task="draw", condition_dropout=0.9) for i in range(100)]
+    assert kept == [["text", "image"]] * 100
 
 
 @given(st.integers(0, 2**31), st.integers(0, 1000), st.integers(0, 10**7))

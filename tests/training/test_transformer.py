@@ -1,5 +1,6 @@
 """Training through the real command line: it learns, goes on exactly, and skips what is not finite."""
 
+import json
 import random
 from pathlib import Path
 
@@ -81,6 +82,15 @@ def test_a_run_learns_and_ends_in_a_folder_that_draws_and_captions(train, tmp_pa
     assert {"drawn.png", "captioned.png"} <= {path.name for path in (tmp_path / "run").iterdir()}
     logged = {name.split("/")[0] for name in cli.trainer.logged_metrics}
     assert logged >= {"loss", "perplexity", "gradient_norm", "tokens_per_second", "lr", "val"}
+
+
+def test_a_run_on_a_mixture_tells_what_it_read(train, tmp_path):
+    mixture = str(CONFIG.parents[1] / "data/mixture.yaml")
+    train("mixed", "--config", mixture, "--data.condition_dropout", "0", steps=3)
+    read = json.loads((tmp_path / "mixed/data_mixture.json").read_text())
+    documents = {name: count["documents"] for name, count in read.items()}
+    assert sum(documents.values()) >= 24 and documents["ShapesSource 1"] < documents["ShapesSource 2"]
+    assert all(count["ids"] > 36 * count["documents"] for count in read.values())
 
 
 @pytest.mark.parametrize("more", [(), ("--model.optimizer", "adamw"), ("--trainer.precision", "bf16-mixed")])

@@ -91,12 +91,19 @@ def tightest(lengths: Sequence[int], capacity: int) -> tuple[list[list[int]], in
     """
     best = best_fit(lengths, capacity), capacity
     fewest = len(best[0])
-    for count in range(fewest, 2 * fewest + 1):
-        if sum(lengths) >= (1 - LITTLE) * len(best[0]) * best[1]:
+    total, longest = sum(lengths), max(lengths, default=0)
+    for count in range(max(1, fewest), 2 * fewest + 1):
+        space = len(best[0]) * best[1]
+        if total >= (1 - LITTLE) * space:
             break
+        if count * _even(max(longest, -(-total // count))) >= space:
+            continue  # no bins of that number could be tighter
         bins = balanced(lengths, count)
-        longest = max(sum(lengths[i] for i in members) for members in bins)
-        length = -(-longest // EVEN) * EVEN
-        if length <= capacity and count * length < len(best[0]) * best[1]:
+        length = _even(max(sum(lengths[i] for i in members) for members in bins))
+        if length <= capacity and count * length < space:
             best = bins, length
     return best
+
+
+def _even(length: int) -> int:
+    return -(-length // EVEN) * EVEN

@@ -8,7 +8,7 @@ from jaxtyping import Int64
 from torch.utils.data import Dataset
 
 from unitok.codec import Codec
-from unitok.data.encoding import encode_each
+from unitok.data.encoding import Coded, encode_each
 from unitok.data.faults import Faults
 from unitok.data.packing import Batch, pack
 from unitok.data.sources import Source
@@ -23,7 +23,7 @@ PATIENCE = 64
 """Documents of a source that may be too long before one fits."""
 
 
-class EncodedSource:
+class EncodedSource(Coded):
     """A source as documents of codes, encoded when they are first read; None for one that cannot be.
 
     Args:
@@ -63,7 +63,7 @@ class PackedDocuments(Dataset):
         documents: codes in canonical order.
         codec: lays them out.
         row_length: places of a row; a document takes one place less than it has ids.
-        task: the order of a document's segments, see `arrange`.
+        task: the order of a document's segments, see `arrange`; of those that have no task of their own.
         condition_dropout: probability that a document keeps its last segment only.
         unprompted: modalities that are also learned without a prompt, see `arrange`.
         seed: of the draws.
@@ -74,7 +74,7 @@ class PackedDocuments(Dataset):
 
     def __init__(
         self,
-        documents: Store | EncodedSource,
+        documents: Coded,
         codec: Codec,
         *,
         row_length: int,
@@ -106,10 +106,10 @@ class PackedDocuments(Dataset):
         return pack(tokens, length=self.row_length, pad=self.codec.vocabulary.pad)
 
     def _tokens(self, codes: list[Codes], epoch: int, index: int) -> Tokens:
-        return self.codec.join(
+        tokens = self.codec.join(
             arrange(
                 codes,
-                task=self.task,
+                task=self.documents.task(index) or self.task,
                 condition_dropout=self.condition_dropout,
                 unprompted=self.unprompted,
                 seed=self.seed,
@@ -117,6 +117,8 @@ class PackedDocuments(Dataset):
                 index=index,
             )
         )
+        self.documents.count(index, len(tokens.ids))
+        return tokens
 
     def _fits(self, index: int, codes: list[Codes]) -> bool:
         places = self.codec.length(codes) - 1

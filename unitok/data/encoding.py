@@ -1,12 +1,32 @@
 """Documents of a source -> codes; the faulty ones are left out and counted. Knows no files and no order."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from unitok.codec import Codec
 from unitok.data.faults import Fault, Faults
 from unitok.data.sources import Source, read
+from unitok.data.tasks import Task
 from unitok.document import Codes, Document
 from unitok.modalities.text import clean
+
+
+class Coded(ABC):
+    """Documents of codes by index, in canonical order."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def fetch(self, indices: Sequence[int]) -> list[list[Codes] | None]:
+        """Codes of several documents; None for one that is faulty."""
+
+    def task(self, index: int) -> Task | None:
+        """The task of a document; None leaves it to the run."""
+        return None
+
+    def count(self, index: int, ids: int) -> None:  # noqa: B027 (most keep no counts)
+        """Told of each document that was laid out as so many ids."""
 
 
 def encode_each(

@@ -1,9 +1,11 @@
-"""Several sources in one, each with its share of the documents. Knows no format and no task."""
+"""Several sources in one, each with its share of the documents and its task. Knows no format."""
 
 import logging
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from unitok.data.readers.base import Source, Together
+from unitok.data.tasks import Task, learned_only
 from unitok.document import Document
 
 log = logging.getLogger(__name__)
@@ -16,30 +18,64 @@ class Mixture(Together):
     as long as that takes. A document is a function of its index alone, as everywhere.
 
     Args:
-        sources: one or more, none of them empty.
+        sources: one or more, none of them empty; Stored for a folder of codes.
         weights: shares, one a source, above 0; they need not add up to 1.
+        tasks: of each source caption, draw, both or chat; None for one that has the run's.
+        learn: of each source the modalities that are learned, such as [text]; None for all.
 
     Raises:
-        ValueError: weights that are no shares, or not one a source; or an empty source.
+        ValueError: weights that are no shares, or not one a source, and so with tasks and learn; or an empty
+            source.
     """
 
-    def __init__(self, sources: list[Source], weights: list[float]):
+    def __init__(
+        self,
+        sources: list[Source],
+        weights: list[float],
+        tasks: list[Task | None] | None = None,
+        learn: list[list[str] | None] | None = None,
+    ):
         if not sources or len(sources) != len(weights) or min(weights) <= 0:
             raise ValueError(f"{len(sources)} sources need as many weights above 0, not {weights}")
         if not all(map(len, sources)):
             raise ValueError("a source of the mixture is empty")
         super().__init__(sources)
+        self.weights = list(weights)
+        self.tasks: list[Task | None] = self._one_each("tasks", tasks)
+        self.learn: list[list[str] | None] = self._one_each("learn", learn)
         epoch = max(len(source) / weight for source, weight in zip(sources, weights, strict=True))
         self.counts = [
             max(len(source), round(epoch * weight)) for source, weight in zip(sources, weights, strict=True)
         ]
         self.ends = list(accumulate(self.counts))
-        for source, count in zip(sources, self.counts, strict=True):
+        for name, source, count in zip(self.names, sources, self.counts, strict=True):
             log.info(
                 "%s of %d documents: %d an epoch, %.1f%% of the mixture",
-                *(type(source).__name__, len(source), count, 100 * count / self.ends[-1]),
+                *(name, len(source), count, 100 * count / self.ends[-1]),
             )
 
-    def __getitem__(self, index: int) -> Document:
+    def _one_each(self, name: str, given: Sequence | None) -> list:
+        if given is not None and len(given) != len(self.sources):
+            raise ValueError(f"{len(self.sources)} sources need as many {name}, not {given}")
+        return list(given) if given is not None else [None] * len(self.sources)
+
+    @property
+    def names(self) -> list[str]:
+        """What logs call the sources: their kinds, numbered where one kind comes twice."""
+        kinds = [type(source).__name__ for source in self.sources]
+        return [
+            kind if kinds.count(kind) == 1 else f"{kind} {number}" for number, kind in enumerate(kinds, 1)
+        ]
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Which source has a document, and which of that source's it is."""
         number, within = self._place(index)
-        return self.sources[number][within % len(self.sources[number])]
+        return number, within % len(self.sources[number])
+
+    def __getitem__(self, index: int) -> Document:
+        number, within = self.place(index)
+        return tuple(learned_only(self.sources[number][within], self.learn[number]))
+
+    def with_each(self, change: Callable[[Source], Source]) -> "Mixture":
+        """The mixture of changed sources, with the same shares."""
+        return Mixture([change(source) for source in self.sources], self.weights, self.tasks, self.learn)

@@ -2,8 +2,9 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from lightning.pytorch import LightningDataModule
 from PIL import Image, ImageOps
 from rich.progress import track
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from unitok.codec import Codec
 from unitok.cursor import Positions
@@ -20,7 +21,12 @@ from unitok.data.augment import Augment, Augmented
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.documents import EncodedSource, PackedDocuments
 from unitok.data.draws import uniform
+from unitok.data.encoding import Coded
 from unitok.data.faults import Fault, Faults, journal_report, summary, write_report
+from unitok.data.mixed import MixedDocuments, Stored, stores_of
+from unitok.data.mixture import Mixture
+from unitok.data.packing import Batch
+from unitok.data.remote import local
 from unitok.data.resize import Resize, Resized
 from unitok.data.sources import Source, open_data, read
 from unitok.data.store import TEXT_TOKENIZER, Store
@@ -276,8 +282,8 @@ class DocumentData(LightningDataModule):
         self.row_length, self.batch_size, self.workers = row_length, batch_size, workers
         self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
         self.unprompted, self.augment = list(unprompted), augment
-        if augment is not None and isinstance(self.train, str):
-            raise ValueError(f"augment changes pictures, but {self.train} is a store of codes")
+        if augment is not None and stores_of(self.train):
+            raise ValueError(f"augment changes pictures, but {stores_of(self.train)[0]} is a store of codes")
         self.resize = resize
         self._codec = codec
         self._packed: dict[str, PackedDocuments] = {}
@@ -302,8 +308,8 @@ class DocumentData(LightningDataModule):
         """The tokenizer.json, trained first if there is none."""
         if self.text_tokenizer is not None:
             return Path(self.text_tokenizer)
-        if isinstance(self.train, str):
-            return Path(self.train) / TEXT_TOKENIZER
+        if stores_of(self.train):
+            return local(stores_of(self.train)[0]) / TEXT_TOKENIZER
         if self.trainer is None:
             raise ValueError("no text_tokenizer is given, and no run has a folder that could keep a new one")
         path = Path(self.trainer.default_root_dir) / TEXT_TOKENIZER
@@ -322,7 +328,7 @@ class DocumentData(LightningDataModule):
         ):
             if name not in self._packed:
                 if name == "train" and self.augment is not None:
-                    documents = Augmented(documents, self.augment)
+                    documents = augmented(documents, self.augment)
                 self._packed[name] = self._pack(name, documents, task_dropout)
 
     def examples(self, count: int) -> list[tuple[str, Image.Image]]:
@@ -333,13 +339,8 @@ class DocumentData(LightningDataModule):
         return [pair for pair in pairs if pair is not None]
 
     def _pack(self, name: str, documents: Source | str, condition_dropout: float) -> PackedDocuments:
-        stored = isinstance(documents, str)
-        if self.resize is not None and not stored:
-            documents = Resized(documents, self.resize)
         return PackedDocuments(
-            Store(documents, self.codec)
-            if stored
-            else EncodedSource(documents, self.codec, faults=faults_of(self, name)),
+            self._coded(documents, faults_of(self, name)),
             self.codec,
             row_length=self.row_length,
             task=self.task,
@@ -348,8 +349,24 @@ class DocumentData(LightningDataModule):
             seed=self.seed,
         )
 
+    def _coded(self, documents: Source | str, faults: Faults) -> Coded:
+        """Codes of a store, of a source, or of all sources of a mixture."""
+        if isinstance(documents, str):
+            return Store(documents, self.codec)
+        if isinstance(documents, Stored):
+            return documents.open(self.codec)
+        if isinstance(documents, Mixture):
+            parts = [self._coded(source, faults) for source in documents.sources]
+            return MixedDocuments(documents, parts, readers=1 + self.workers)
+        if self.resize is not None:
+            documents = Resized(documents, self.resize)
+        return EncodedSource(documents, self.codec, faults=faults)
+
     def teardown(self, stage: str) -> None:
         report_faults(self)
+        mixed = self._packed["train"].documents if "train" in self._packed else None
+        if isinstance(mixed, MixedDocuments) and self.trainer and self.trainer.is_global_zero:
+            mixed.report(Path(self.trainer.default_root_dir))
 
     def train_dataloader(self) -> DataLoader:
         return exact_loader(self, self._packed["train"], seed=self.seed, start=lambda: trained(self))
@@ -362,6 +379,13 @@ def _example(codec: Codec, codes: Sequence[Codes]) -> tuple[str, Image.Image] | 
     """Text and picture of a document that has both."""
     contents = {segment.modality: segment.content for segment in codec.decode(codes)}
     return (contents["text"], contents["image"]) if contents.keys() >= {"text", "image"} else None
+
+
+def augmented(documents: Source, augment: Augment) -> Source:
+    """A source with changed copies; of a mixture each, so that their shares stay."""
+    if isinstance(documents, Mixture):
+        return documents.with_each(lambda source: augmented(source, augment))
+    return Augmented(documents, augment)
 
 
 def train_and_val(
@@ -409,11 +433,29 @@ def report_faults(module: ImageData | DocumentData) -> None:
 class ExactLoader(DataLoader):
     """Begins each pass where the trainer's own count of batches says, so there is no state to keep."""
 
+    def __iter__(self) -> Iterator:
+        for batch in super().__iter__():
+            yield Batch(*map(torch.from_numpy, batch)) if _is_packed(batch, np.ndarray) else batch
+
     def state_dict(self) -> dict:
         return {}
 
     def load_state_dict(self, state: dict) -> None:
         pass
+
+
+def _is_packed(batch: Any, kind: type) -> bool:
+    return isinstance(batch, Batch) and isinstance(batch.ids, kind)
+
+
+def lightened(batch: Any) -> Any:
+    """What a worker sends: arrays of packed documents, which pass a pipe in a tenth of the time of tensors.
+
+    A tensor would be given shared memory and a file descriptor of its own, four of them a batch.
+    """
+    if get_worker_info() is not None and _is_packed(batch, Tensor):
+        return Batch(*(tensor.numpy() for tensor in batch))
+    return batch
 
 
 def exact_loader(
@@ -426,6 +468,7 @@ def exact_loader(
         dataset,
         sampler=windows,
         batch_size=None,
+        collate_fn=lightened,
         num_workers=module.workers,
         persistent_workers=module.workers > 0,
     )

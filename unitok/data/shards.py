@@ -84,7 +84,8 @@ def document_of(shard: Shard, names: Sequence[str], index: int) -> list[Codes]:
 
 
 def map_shard(file: Path) -> Shard:
-    """The arrays of a shard, mapped rather than read."""
+    """The arrays of a shard, mapped rather than read. Raises ValueError where the file is damaged."""
+    metadata_of(file)  # safetensors checks that the arrays lie in the file
     with file.open("rb") as opened:
         size = int.from_bytes(opened.read(8), "little")
         header = json.loads(opened.read(size))

@@ -12,13 +12,15 @@ from unitok.data.readers.folders import ClassFolders, PictureFolder, TextPairs
 from unitok.data.readers.idx import Idx
 from unitok.data.readers.interleaved import Mmc4, Obelics
 from unitok.data.readers.plain import PlainText
+from unitok.data.readers.stream import Streamed
 from unitok.data.readers.tables import CaptionTable, MetadataFolder, TextTable
 from unitok.data.readers.webdataset import WebDataset
+from unitok.data.remote import local
 
 __all__ = [
     "CaptionTable", "ClassFolders", "CocoCaptions", "HeldOut", "Idx", "Llava", "Messages", "MetadataFolder",
-    "Mixture", "Mmc4", "Obelics", "PictureFolder", "PlainText", "Reader", "Source", "TextPairs", "TextTable",
-    "Together", "WebDataset", "open_data", "read", "recognise",
+    "Mixture", "Mmc4", "Obelics", "PictureFolder", "PlainText", "Reader", "Source", "Streamed", "TextPairs",
+    "TextTable", "Together", "WebDataset", "open_data", "read", "recognise",
 ]  # fmt: skip
 
 PARTICULAR: tuple[type[Reader], ...] = (
@@ -36,7 +38,7 @@ def open_data(
     """The documents of a path, in whichever format they lie there.
 
     Args:
-        path: a file or folder; or several, which are read one after the other.
+        path: a file or folder, also as a URL (see `remote`); or several, which are read one after the other.
         part: train, val or test: the folder or file of that name, else the shards whose names begin with it,
             else (of a set without splits) a share: every 20th document is for validation. None takes all.
         format: one of FORMATS; if absent it is recognised.
@@ -44,7 +46,8 @@ def open_data(
 
     Raises:
         FileNotFoundError: there is nothing at the path.
-        ValueError: its format is not recognised, or damaged as a whole; or the part is unknown.
+        ValueError: it is a URL that is not read; its format is not recognised, or damaged as a whole; or the
+            part is unknown.
     """
     if not isinstance(path, str | Path):
         return Together([open_data(one, part=part, format=format, **settings) for one in path])
@@ -52,7 +55,7 @@ def open_data(
         raise ValueError(f"format is one of {', '.join(FORMATS)}, not {format!r}")
     if part is not None and part not in SPLITS:
         raise ValueError(f"the parts of a set are {', '.join(SPLITS)}, not {part!r}")
-    whole = Path(path)
+    whole = local(path)
     if not whole.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     parts = split_paths(whole)

@@ -4,6 +4,7 @@ A store is a folder of shards and an index.json, which is written last.
 """
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -17,13 +18,15 @@ from jaxtyping import Int64
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from unitok.codec import Codec
-from unitok.data.encoding import encode_each
+from unitok.data.encoding import Coded, encode_each
 from unitok.data.faults import Fault, Faults, write_report
+from unitok.data.remote import local
 from unitok.data.shards import Shard, document_of, map_shard, metadata_of, replace_file, to_shard, write_shard
 from unitok.data.sources import Source
 from unitok.document import Codes
 
 INDEX, TEXT_TOKENIZER = "index.json", "tokenizer.json"
+SHARD = re.compile(r"codes-\d+\.safetensors")
 FORMAT = 1
 ALIKE = 0.9
 """Share of equal codes from which two encodings of one document count as equal: rounding may change a few."""
@@ -190,28 +193,28 @@ def _fingerprints(codec: Codec) -> dict[str, str]:
 # ---- reading
 
 
-class Store:
+class Store(Coded):
     """A folder that `write_store` wrote, as documents of codes in canonical order.
 
     Shards are memory-mapped when first touched, and again in each process that the store is sent to.
 
     Args:
-        path: the folder.
+        path: the folder, also as a URL (see `remote`).
         codec: whose codes they must be. It may have more modalities than the store, or other positions.
 
     Raises:
         FileNotFoundError: there is no store, or a shard of it is missing.
-        ValueError: it is unfinished, damaged, or of another tokenizer.
+        ValueError: it is unfinished, damaged, or of another tokenizer; or a URL that is not read.
     """
 
     def __init__(self, path: str | Path, codec: Codec):
-        self.path = Path(path)
-        index = _read_index(self.path)
+        self.path = local(path)
+        index = read_index(self.path)
         self.fingerprint: str = index["fingerprint"]
         self.names = list(index["modalities"])
         _check_codec(self.path, index["modalities"], codec)
         self._outer = [codec.segment_length(name, 0) for name in self.names]
-        self._files = [self.path / record["file"] for record in index["shards"]]
+        self._files = [self.path / _shard_name(self.path, record["file"]) for record in index["shards"]]
         for file, record in zip(self._files, index["shards"], strict=True):
             _check_size(file, record["bytes"])
         self._starts = [0, *accumulate(record["documents"] for record in index["shards"])]
@@ -253,7 +256,8 @@ class Store:
         return {**self.__dict__, "_shards": {}}
 
 
-def _read_index(path: Path) -> dict[str, Any]:
+def read_index(path: Path) -> dict[str, Any]:
+    """What a store's index.json says. Raises FileNotFoundError or ValueError where there is no whole one."""
     if not (path / INDEX).is_file():
         if list(path.glob("codes-*.safetensors")):
             raise ValueError(f"{path}: this store is unfinished; run the same encoding again to complete it")
@@ -265,6 +269,13 @@ def _read_index(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path / INDEX}: not the index of a store of codes ({error})") from error
     return index
+
+
+def _shard_name(path: Path, name: Any) -> str:
+    """A shard's name as the index has it: of a file in the store's own folder."""
+    if not isinstance(name, str) or not SHARD.fullmatch(name):
+        raise ValueError(f"{path / INDEX}: it names a shard {name!r:.80}, expected {SHARD.pattern}")
+    return name
 
 
 def _check_codec(path: Path, stored: dict[str, str], codec: Codec) -> None:

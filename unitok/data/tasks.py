@@ -3,13 +3,14 @@
 Sources and stores hold the canonical order, text before image; a task is applied whenever a document is read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from unitok.data.draws import uniform
-from unitok.document import Codes
+from unitok.document import Codes, Segment
 
+Part = TypeVar("Part", Segment, Codes)
 Task = Literal["caption", "draw", "both", "chat"]
 PAIR = ("text", "image")
 UNPROMPTED = ("text", "image")
@@ -21,6 +22,14 @@ def check_task(task: str, condition_dropout: float) -> None:
         raise ValueError(f"task is one of {', '.join(get_args(Task))}, not {task!r}")
     if not 0 <= condition_dropout < 1:
         raise ValueError(f"condition_dropout is a probability from 0 to below 1, not {condition_dropout}")
+
+
+def learned_only(segments: Iterable[Part], modalities: Sequence[str] | None) -> list[Part]:
+    """Segments of which those of other modalities are not learned; None changes nothing."""
+    return [
+        segment if modalities is None or segment.modality in modalities else replace(segment, learn=False)
+        for segment in segments
+    ]
 
 
 def arrange(
@@ -63,7 +72,8 @@ def arrange(
     turned = task == "caption" or (task == "both" and uniform(seed, epoch, index, "task") < 0.5)
     first, last = codes[::-1] if turned else codes
     if (
-        last.modality in unprompted
+        last.learn
+        and last.modality in unprompted
         and condition_dropout > 0
         and uniform(seed, epoch, index, "condition") < condition_dropout
     ):

@@ -14,6 +14,9 @@ import torch
 from unitok.data.check import SHEET, check_source, in_words
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.faults import REPORT
+from unitok.data.mixed import stores_of
+from unitok.data.mixture import Mixture
+from unitok.data.remote import is_url
 from unitok.data.resize import Buckets, Resized
 from unitok.data.shapes import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, ShapesSource
 from unitok.data.sources import Source, open_data
@@ -63,7 +66,8 @@ def encode(
             nearest to its own.
 
     Raises:
-        ValueError: both a shape and a number of cells are given; and what `open_source` raises.
+        ValueError: both a shape and a number of cells are given; a mixture has tasks; and what `open_source`
+            raises.
     """
     if image_cells is not None and image_shape is not None:
         raise ValueError("image_shape and image_cells exclude each other")
@@ -71,6 +75,10 @@ def encode(
         torch.set_num_threads(threads)
     start, kept = time.monotonic(), Path(out)
     opened = open_source(source, split=split, settings=settings, format=format)
+    if isinstance(opened, Mixture) and (any(opened.tasks) or stores_of(opened)):
+        raise ValueError(
+            "a store has no tasks: encode each source by itself, and mix their stores in training"
+        )
     if text_tokenizer is None and not (kept / TEXT_TOKENIZER).is_file():
         train_text_tokenizer(opened, kept / TEXT_TOKENIZER, size=text_size)
     codec = build_codec(
@@ -157,8 +165,8 @@ def open_source(
     """A source by its short form.
 
     Args:
-        source: "shapes"; or a data set of any format in docs/your-data.md, or a list of them; or a class
-            path; or, as in the training configs, {"class_path": …, "init_args": {…}}.
+        source: "shapes"; or a data set of any format in docs/your-data.md, also as a URL, or a list of them;
+            or a class path; or, as in the training configs, {"class_path": …, "init_args": {…}}.
         split: train, val, test, or all of a data set.
         settings: arguments of the source.
         format: of a data set; if absent it is recognised.
@@ -176,7 +184,7 @@ def open_source(
         if split not in SHAPES_SEEDS:
             raise ValueError(f"the splits of shapes are {', '.join(SHAPES_SEEDS)}, not {split!r}")
         kind, arguments = ShapesSource, {"first_seed": SHAPES_SEEDS[split], **arguments}
-    elif isinstance(source, list) or Path(source).exists():
+    elif isinstance(source, list) or is_url(source) or Path(source).exists():
         return _opened(source, split, format, arguments)
     else:
         kind = _class(source)

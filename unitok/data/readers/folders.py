@@ -1,12 +1,14 @@
 """Folders of pictures: alone, with a .txt beside each, or sorted by class. Knows no metadata files."""
 
 import os
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from unitok.data.faults import Fault
 from unitok.data.readers.base import Reader
+from unitok.data.readers.compact import Names
 from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
 from unitok.document import Document, Segment
@@ -41,7 +43,8 @@ class PictureFolder(Reader):
     looks_like = "a folder with pictures in it or below"
 
     def __init__(self, path: str):
-        self.files = sorted(walk(Path(path), *PICTURES))
+        self.root = Path(path)
+        self.files = Names(str(file.relative_to(path)) for file in sorted(walk(self.root, *PICTURES)))
         if not self.files:
             raise FileNotFoundError(f"the folder {path} has no pictures ({', '.join(PICTURES)})")
 
@@ -53,7 +56,8 @@ class PictureFolder(Reader):
         return len(self.files)
 
     def __getitem__(self, index: int) -> Document:
-        return (picture(self.files[index], path=self.files[index]),)
+        file = self.root / self.files[index]
+        return (picture(file, path=file),)
 
 
 class TextPairs(Reader):
@@ -72,12 +76,15 @@ class TextPairs(Reader):
     looks_like = "a folder of pictures, each with a .txt of the same name"
 
     def __init__(self, path: str):
-        faults: list[Fault] = []
-        files = _by_stem(walk(Path(path), *PICTURES), faults)
-        captions = _by_stem(walk(Path(path), ".txt"), faults)
-        self.files = [(files[stem], captions[stem]) for stem in sorted(files.keys() & captions)]
-        faults += [Fault("no caption", str(files[stem])) for stem in files.keys() - captions]
-        faults += [Fault("no picture", str(captions[stem])) for stem in captions.keys() - files]
+        self.root, faults = Path(path), []
+        pictures = _by_stem(self.root, walk(self.root, *PICTURES), faults)
+        captions = _by_stem(self.root, walk(self.root, ".txt"), faults)
+        stems = sorted(pictures.keys() & captions, key=Path)
+        self.files = Names(stem + pictures[stem] for stem in stems)
+        self.captions = Names(stem + captions[stem] for stem in stems)
+        for reason, here, there in (("no caption", pictures, captions), ("no picture", captions, pictures)):
+            alone = here.keys() - there
+            faults += [Fault(reason, str(self.root / (stem + here[stem]))) for stem in alone]
         self.faults = sorted(faults, key=lambda fault: fault.path)
         if not self.files:
             raise FileNotFoundError(f"the folder {path} has no picture with a .txt of the same name")
@@ -91,18 +98,21 @@ class TextPairs(Reader):
         return len(self.files)
 
     def __getitem__(self, index: int) -> Document:
-        file, beside = self.files[index]
+        file, beside = self.root / self.files[index], self.root / self.captions[index]
         with beside.open("rb") as opened:
             caption = text(opened.read(MOST_TEXT + 1), path=beside)
         return caption, picture(file, path=file)
 
 
-def _by_stem(files: Iterator[Path], faults: list[Fault]) -> dict[Path, Path]:
-    """Files by their name without suffix; the second of a name is a fault."""
-    found: dict[Path, Path] = {}
+def _by_stem(root: Path, files: Iterator[Path], faults: list[Fault]) -> dict[str, str]:
+    """Suffixes by the rest of the name, relative to `root`; the second file of a name is a fault."""
+    found: dict[str, str] = {}
     for file in files:
-        if found.setdefault(file.with_suffix(""), file) is not file:
-            faults.append(Fault("file twice", str(file), f"beside {found[file.with_suffix('')].name}"))
+        stem = str(file.relative_to(root).with_suffix(""))
+        if stem in found:
+            faults.append(Fault("file twice", str(file), f"beside {file.stem}{found[stem]}"))
+        else:
+            found[stem] = sys.intern(file.suffix)
     return found
 
 
@@ -125,11 +135,11 @@ class ClassFolders(Reader):
         if "{}" not in template:
             raise ValueError(f"the template {template!r} has no {{}} where the class goes")
         folders = sorted(folder for folder in Path(path).glob("*") if _is_class(folder))
-        self.template = template
-        self.samples = [
-            (file, folder.name.replace("_", " ")) for folder in folders for file in walk(folder, *PICTURES)
-        ]
-        if not self.samples:
+        self.template, self.root = template, Path(path)
+        self.files = Names(
+            str(file.relative_to(path)) for folder in folders for file in walk(folder, *PICTURES)
+        )
+        if not self.files:
             raise FileNotFoundError(f"the folder {path} has no folders with pictures")
 
     @classmethod
@@ -140,11 +150,12 @@ class ClassFolders(Reader):
         return len(folders) > 1 and all(map(_holds, folders))
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.files)
 
     def __getitem__(self, index: int) -> Document:
-        file, name = self.samples[index]
-        return Segment("text", self.template.replace("{}", name)), picture(file, path=file)
+        name = Path(self.files[index])
+        said = self.template.replace("{}", name.parts[0].replace("_", " "))
+        return Segment("text", said), picture(self.root / name, path=self.root / name)
 
 
 def _is_class(folder: Path) -> bool:

@@ -9,7 +9,8 @@ from unitok.data.faults import SampleError
 from unitok.data.readers.base import Reader, Source
 from unitok.data.readers.containers import SPLITS, Look, Part, open_records, parquet_files
 from unitok.data.readers.contents import inside, picture, text
-from unitok.data.readers.records import Record, columns
+from unitok.data.readers.records import Record, Records, columns
+from unitok.data.remote import local
 from unitok.document import Document, Segment
 
 PICTURE_COLUMNS = (
@@ -24,14 +25,15 @@ class RecordReader(Reader):
 
     Args:
         path: a .jsonl, .json, .csv, .tsv or .parquet file, a folder of .parquet files, or one that HF
-            `datasets` saved.
+            `datasets` saved; also as a URL (see `remote`); or records that are open.
         images: folder of the pictures that records name; if absent that of the file.
         part: of a folder of Parquet files, those whose names begin with it; None takes all.
     """
 
-    def __init__(self, path: str, *, images: str | None = None, part: Part | None = None):
-        self.records = open_records(Path(path), part)
-        self.images = Path(images) if images else (Path(path) if Path(path).is_dir() else Path(path).parent)
+    def __init__(self, path: str | Records, *, images: str | None = None, part: Part | None = None):
+        place = path.path if isinstance(path, Records) else local(path)
+        self.records = path if isinstance(path, Records) else open_records(place, part)
+        self.images = Path(images) if images else (place if place.is_dir() else place.parent)
         self.faults = self.records.faults
 
     @classmethod
@@ -98,7 +100,7 @@ class CaptionTable(RecordReader):
 
     def __init__(
         self,
-        path: str,
+        path: str | Records,
         *,
         images: str | None = None,
         part: Part | None = None,
@@ -111,9 +113,8 @@ class CaptionTable(RecordReader):
         self.said = column([n for n in names if n != self.shown], caption_column, CAPTION_COLUMNS)
         for name, kind in ((self.shown, "pictures"), (self.said, "captions")):
             if name is None or name not in names:
-                raise ValueError(
-                    f"{path}: no column of {kind}{f' {name!r}' if name else ''} among {', '.join(names)}"
-                )
+                called = f"{kind} {name!r}" if name else kind
+                raise ValueError(f"{self.records.path}: no column of {called} among {', '.join(names)}")
 
     @classmethod
     def fits_record(cls, record: Record) -> bool:
@@ -149,7 +150,7 @@ class MetadataFolder(CaptionTable):
     looks_like = "a folder with metadata.jsonl, metadata.csv or metadata.parquet"
 
     def __init__(self, path: str, *, caption_column: str | None = None):
-        file = metadata_file(Path(path))
+        file = metadata_file(local(path))
         if file is None:
             raise FileNotFoundError(
                 f"the folder {path} has no metadata.jsonl, metadata.csv or metadata.parquet"
@@ -185,12 +186,12 @@ class TextTable(RecordReader):
     format = "texts"
     looks_like = f"a table as above with a column of texts ({', '.join(CAPTION_COLUMNS)}) and no pictures"
 
-    def __init__(self, path: str, *, part: Part | None = None, text_column: str | None = None):
+    def __init__(self, path: str | Records, *, part: Part | None = None, text_column: str | None = None):
         super().__init__(path, part=part)
         names = columns(self.records)
         self.said = column(names, text_column, CAPTION_COLUMNS)
         if self.said is None or self.said not in names:
-            raise ValueError(f"{path}: no column of texts among {', '.join(names)}")
+            raise ValueError(f"{self.records.path}: no column of texts among {', '.join(names)}")
 
     @classmethod
     def fits_record(cls, record: Record) -> bool:

@@ -5,28 +5,21 @@ import logging
 import posixpath
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from unitok.data.faults import Fault, SampleError, by_reason
 from unitok.data.readers.base import Reader, Source
+from unitok.data.readers.compact import Sample, Samples
 from unitok.data.readers.containers import SPLITS, Look, Part
 from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
 from unitok.data.readers.tar import Break, Member, members, neighbours
 from unitok.data.readers.unpacked import Unpacked
+from unitok.data.remote import local
 from unitok.document import Document, Segment
 
 log = logging.getLogger(__name__)
 
 SHARDS = (".tar", ".tar.gz", ".tgz")
-
-
-class Sample(NamedTuple):
-    """The files of one sample; `shard` counts the source's shards."""
-
-    shard: int
-    picture: Member
-    caption: Member
-    metadata: Member | None
 
 
 class WebDataset(Reader):
@@ -37,7 +30,7 @@ class WebDataset(Reader):
     damage of a shard is one fault, with the samples that it leaves incomplete; what follows it is read.
 
     Args:
-        path: a folder of shards, or one shard.
+        path: a folder of shards, or one shard, also as a URL (see `remote`).
         split: the shards' names begin with it and a hyphen; None takes all.
         where: keeps the samples whose metadata has these values, such as {"subset": "combo"}.
 
@@ -52,13 +45,13 @@ class WebDataset(Reader):
 
     def __init__(self, path: str, split: str | None = "train", where: dict[str, Any] | None = None):
         self.path, self.split, self.where = path, split, dict(where or {})
-        self.shards = _shards(Path(path), split)
+        self.shards = _shards(local(path), split)
         if not self.shards:
             wanted = "shards" if split is None else f"shards {split}-*.tar"
             raise FileNotFoundError(f"the folder {path} has no {wanted}")
         self.faults: list[Fault] = []
         self._files = [Unpacked(shard) for shard in self.shards]
-        self.samples = [s for number in range(len(self.shards)) for s in self._index(number)]
+        self.samples = Samples(s for number in range(len(self.shards)) for s in self._index(number))
         for fault in self.faults:
             log.warning("dropped: %s", fault)
         if not self.samples:

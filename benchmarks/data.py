@@ -1,0 +1,202 @@
+"""Samples a second from tars and Parquet against webdataset and HF datasets; a store against its pictures.
+
+All sides decode the same JPEGs by Pillow to RGB, bring them to 64 x 64 pixels by the same call and read the
+caption, in one process. Opening the set is part of every pass. A last row trains at the size of
+configs/transformer/tiny.yaml from a store, and says which share of a step's time the data were waited for.
+
+python benchmarks/data.py [--json FILE]
+"""
+
+import argparse
+import logging
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from compare import Row, alternate, finish
+from PIL import Image, ImageOps
+
+from unitok.data.codecs import build_codec, train_text_tokenizer
+from unitok.data.resize import Fit, Resized
+from unitok.data.shapes import ShapesSource
+from unitok.data.sources import CaptionTable, Source, WebDataset
+from unitok.data.store import TEXT_TOKENIZER, Store, write_store
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+
+ROOT = Path(__file__).parents[1]
+SIDE = 64
+SHARD = 500
+BARS = {"tars": 1.0, "store": 20.0, "waiting": 0.03}
+
+
+# ---- the sets
+
+
+def samples(count: int, side: int) -> Iterable[tuple[str, bytes, bytes]]:
+    """Key, JPEG and caption of rendered scenes with some grain, as a camera has."""
+    scenes, rng = ShapesSource(first_seed=0, count=count, canvas=side, kind="demo"), np.random.default_rng(0)
+    for index in range(count):
+        caption, picture = scenes[index]
+        grain = rng.normal(0, 6, (side, side, 3))
+        noisy = Image.fromarray((np.asarray(picture.content) + grain).clip(0, 255).astype(np.uint8))
+        buffer = BytesIO()
+        noisy.save(buffer, "JPEG", quality=90)
+        yield f"{index:09d}", buffer.getvalue(), caption.content.encode()
+
+
+def write_sets(folder: Path, count: int, side: int) -> None:
+    """The same samples as tars and as one Parquet file."""
+    import pyarrow
+    import pyarrow.parquet
+
+    made = list(samples(count, side))
+    for start in range(0, count, SHARD):
+        with tarfile.open(folder / f"train-{start // SHARD:06d}.tar", "w") as archive:
+            for key, jpeg, caption in made[start : start + SHARD]:
+                for suffix, content in (("jpg", jpeg), ("txt", caption)):
+                    member = tarfile.TarInfo(f"{key}.{suffix}")
+                    member.size = len(content)
+                    archive.addfile(member, BytesIO(content))
+    rows = [{"image": {"bytes": jpeg, "path": None}, "text": said.decode()} for _, jpeg, said in made]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "set.parquet", row_group_size=100)
+
+
+# ---- one pass over them
+
+
+def read_all(source: Source, count: int) -> None:
+    """Every document of ours."""
+    resized = Resized(source, Fit(SIDE, SIDE))
+    shown = [resized[index][1].content for index in range(len(resized))]
+    _check(shown, count)
+
+
+def peer_tars(folder: Path, count: int) -> None:
+    """The same by webdataset."""
+    import webdataset
+
+    shards = sorted(map(str, folder.glob("*.tar")))
+    found = webdataset.WebDataset(shards, shardshuffle=False).decode("pilrgb").to_tuple("jpg", "txt")
+    _check([_fitted(picture) for picture, _ in found], count)
+
+
+def peer_rows(rows: Iterable[dict], count: int) -> None:
+    """The same by HF datasets."""
+    _check([_fitted(row["image"].convert("RGB")) for row in rows if row["text"]], count)
+
+
+def streamed(file: Path) -> Iterable[dict]:
+    """The Parquet file as a stream of HF datasets that decodes its pictures."""
+    import datasets
+
+    rows = datasets.load_dataset("parquet", data_files=str(file), split="train", streaming=True)
+    return rows.cast_column("image", datasets.Image())
+
+
+def _fitted(picture: Image.Image) -> Image.Image:
+    return ImageOps.fit(picture, (SIDE, SIDE), Image.Resampling.BICUBIC)
+
+
+def _check(pictures: list[Image.Image], count: int) -> None:
+    assert len(pictures) == count and all(p.size == (SIDE, SIDE) and p.mode == "RGB" for p in pictures)
+
+
+# ---- rows
+
+
+def compared(name: str, ours: Callable, theirs: Callable, *, count: int, rounds: int, bar: float, peer: str):
+    """Samples a second of both, as a row."""
+    seconds = alternate(ours, theirs, rounds=rounds)
+    ratio = seconds.theirs / seconds.ours
+    remark = f"{peer}: {count / seconds.theirs:.0f} samples/s"
+    return Row(name, count / seconds.ours, "samples/s", ratio, bar, bar is None or ratio >= bar, remark)
+
+
+def speeds(folder: Path, *, count: int, rounds: int) -> list[Row]:
+    """Tars, Parquet, and the store of the tars."""
+    common = {"count": count, "rounds": rounds}
+    file = folder / "set.parquet"
+    rows = [
+        compared("tars", lambda: read_all(WebDataset(str(folder)), count), lambda: peer_tars(folder, count),
+                 bar=BARS["tars"], peer="webdataset", **common),
+        compared("Parquet, in order", lambda: read_all(CaptionTable(str(file)), count),
+                 lambda: peer_rows(streamed(file), count), bar=None, peer="HF datasets, streaming", **common),
+    ]  # fmt: skip
+    codec = write_codes(folder)
+
+    def pictures() -> None:
+        read_all(WebDataset(str(folder)), count)
+
+    def codes() -> None:
+        store = Store(folder / "codes", codec)
+        assert len(store.fetch(range(len(store)))) == count
+
+    rows.append(compared("store of codes", codes, pictures, bar=BARS["store"],
+                         peer="its pictures, not yet encoded", **common))  # fmt: skip
+    return rows
+
+
+def write_codes(folder: Path):
+    """The store of the tars, by an image tokenizer that has only placed its codes; its codec."""
+    source = WebDataset(str(folder))
+    torch.manual_seed(0)
+    tokenizer = ImageTokenizer(ImageTokenizerConfig()).train()
+    tokenizer.encode(torch.rand(32, 3, 48, 48) * 2 - 1)
+    tokenizer.eval().save_pretrained(folder / "tokenizer")
+    train_text_tokenizer(source, folder / "codes" / TEXT_TOKENIZER, size=300)
+    codec = build_codec(folder / "tokenizer", folder / "codes" / TEXT_TOKENIZER, image_shape=(6, 6))
+    write_store(folder / "codes", source, codec, progress=False)
+    return codec
+
+
+def waiting(folder: Path, *, steps: int, workers: int) -> Row:
+    """The share of the time of training steps that went by until the next batch was there."""
+    sys.path.insert(0, str(ROOT))
+    from train.transformer import main
+
+    codes = str(folder / "codes")
+    cli = main([
+        "fit", "--config", str(ROOT / "configs/transformer/tiny.yaml"), "--threads", "1",
+        "--trainer.max_steps", str(steps), "--trainer.val_check_interval", str(steps),
+        "--trainer.check_val_every_n_epoch", "null", "--trainer.log_every_n_steps", "25",
+        "--trainer.enable_progress_bar", "false", "--trainer.profiler", "simple",
+        "--trainer.default_root_dir", str(folder / f"run-{workers}"),
+        "--data.image_tokenizer", str(folder / "tokenizer"), "--data.train", codes, "--data.val", codes,
+        "--data.workers", str(workers),
+    ])  # fmt: skip
+    taken = cli.trainer.profiler.recorded_durations
+    waited = taken["[_TrainingEpochLoop].train_dataloader_next"][1:]  # the first starts the workers
+    ran = taken["run_training_batch"][1:]
+    share = sum(waited) / (sum(waited) + sum(ran))
+    remark = f"a step takes {np.median(ran) * 1e3:.1f} ms, a batch {np.median(waited) * 1e3:.2f} ms"
+    name = f"training waits, {workers} worker" + "s" * (workers != 1)
+    return Row(name, share, "of the time", None, BARS["waiting"], share < BARS["waiting"], remark)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=2000, help="samples (default 2000)")
+    parser.add_argument("--side", type=int, default=256, help="pixels a side of a picture (default 256)")
+    parser.add_argument("--rounds", type=int, default=5, help="times that each side runs (default 5)")
+    parser.add_argument("--steps", type=int, default=300, help="of training (default 300)")
+    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.disable(logging.INFO)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_sets(folder, options.count, options.side)
+        rows = speeds(folder, count=options.count, rounds=options.rounds)
+        rows += [waiting(folder, steps=options.steps, workers=workers) for workers in (0, 1)]
+    finish(rows, options.json)
+
+
+if __name__ == "__main__":
+    main()

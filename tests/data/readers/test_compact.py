@@ -1,0 +1,146 @@
+"""Compact lists are lists: what goes in comes out; and a million samples fit into little memory."""
+
+import gc
+import json
+import pickle
+import random
+import re
+import tarfile
+import tracemalloc
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.data.samples import png, told, write_lines
+from tests.data.test_documents import CODEC, Numbered
+from unitok.data.documents import PackedDocuments
+from unitok.data.readers.compact import Names, Sample, Samples
+from unitok.data.readers.tar import Member
+from unitok.data.shards import to_shard, write_shard
+from unitok.data.sources import PictureFolder, TextPairs, TextTable, WebDataset
+from unitok.data.store import Store, write_store
+from unitok.data.windows import Windows
+from unitok.document import Codes
+
+NAME = st.text(st.characters(exclude_categories=[]), max_size=12)
+MEMBER = st.builds(Member, NAME, st.integers(0, 2**62), st.integers(0, 2**62))
+SAMPLE = st.builds(Sample, st.integers(0, 2**31), MEMBER, MEMBER, st.none() | MEMBER)
+
+
+@given(st.lists(NAME))
+def test_names_come_back(names):
+    compact = pickle.loads(pickle.dumps(Names(names)))
+    assert list(compact) == names and [compact[-1]] == names[-1:] if names else len(compact) == 0
+    with pytest.raises(IndexError):
+        compact[len(names)]
+
+
+@given(st.lists(SAMPLE))
+def test_samples_come_back(samples):
+    compact = pickle.loads(pickle.dumps(Samples(samples)))
+    assert list(compact) == samples and len(compact) == len(samples)
+    with pytest.raises(IndexError):
+        compact[-len(samples) - 1]
+
+
+def held(make) -> tuple[object, int]:
+    """What is made, and the bytes of Python's memory that it holds."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        made = make()
+        return made, tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+
+def write_tars(folder, count: int, *, shard: int = 10_000) -> None:
+    """Captioned pictures of one pixel, in shards."""
+    picture, caption = png(size=(1, 1)), b"a"
+    blocks = [content + bytes(-len(content) % 512) for content in (picture, caption)]
+    for start in range(0, count, shard):
+        with (folder / f"train-{start // shard:06d}.tar").open("wb") as file:
+            for number in range(start, min(start + shard, count)):
+                for suffix, content, block in zip((".png", ".txt"), (picture, caption), blocks, strict=True):
+                    member = tarfile.TarInfo(f"{number:09d}{suffix}")
+                    member.size = len(content)
+                    file.write(member.tobuf(tarfile.USTAR_FORMAT) + block)
+            file.write(bytes(1024))
+
+
+def test_a_sample_takes_a_hundred_bytes():
+    def some():
+        for number in range(10_000):
+            place, key = number * 2048, f"{number:09d}"
+            yield Sample(0, Member(f"{key}.png", place, 999), Member(f"{key}.txt", place, 9), None)
+
+    assert held(lambda: Samples(some()))[1] < 130 * 10_000
+
+
+def test_a_line_of_json_takes_sixteen_bytes(tmp_path):
+    file = write_lines(tmp_path / "t.jsonl", ({"text": f"text {i}"} for i in range(20_000)))
+    source, size = held(lambda: TextTable(str(file)))
+    assert told(source[19_999]) == ["text 19999"] and size < 24 * 20_000
+
+
+def anonymous() -> int:
+    """Bytes of memory of this process that are no mapped file."""
+    gc.collect()
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        pytest.skip("resident memory is read from /proc")
+    return int(re.search(r"RssAnon:\s+(\d+)", status.read_text())[1]) * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [100_000, 10**6])
+def test_resident_memory_is_bounded_by_the_samples(tmp_path, count):
+    write_tars(tmp_path, count)
+    before = anonymous()
+    source = WebDataset(str(tmp_path))
+    opened = anonymous() - before
+    print(f"{count} samples: {opened / count:.0f} bytes each")
+    assert len(source) == count and opened < 150 * count + 2**25
+    for index in random.Random(0).sample(range(count), 20_000):
+        assert source[index][0].content == "a"
+    assert anonymous() - before - opened < 2**23
+
+
+@pytest.mark.slow
+def test_a_store_of_a_million_documents_is_mapped(tmp_path):
+    codes = [Codes("text", torch.arange(5), (5,)), Codes("image", torch.arange(4), (2, 2))]
+    write_store(tmp_path, Numbered(1), CODEC, progress=False)
+    arrays = to_shard([codes] * 50_000, list(CODEC.modalities), wide=False)
+    index = json.loads((tmp_path / "index.json").read_text())
+    write_shard(tmp_path / "codes-00000.safetensors", arrays, {})
+    for number in range(1, 20):
+        (tmp_path / f"codes-{number:05d}.safetensors").hardlink_to(tmp_path / "codes-00000.safetensors")
+    size = (tmp_path / "codes-00000.safetensors").stat().st_size
+    index["shards"] = [
+        {"file": f"codes-{number:05d}.safetensors", "bytes": size, "documents": 50_000, "codes": 450_000}
+        for number in range(20)
+    ]
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    before = anonymous()
+    packed = PackedDocuments(Store(tmp_path, CODEC), CODEC, row_length=40)
+    windows = Windows(len(packed), 64, seed=0)
+    packed[windows.window(0)]
+    opened = anonymous()
+    print(f"a store: {(opened - before) / 10**6:.0f} bytes a document")
+    assert len(packed) == 10**6 and opened - before < 64 * 10**6
+    for number in range(1, 2000):
+        packed[windows.window(number)]
+    assert anonymous() - opened < 2**22
+
+
+def test_a_file_of_a_folder_takes_its_name(tmp_path):
+    for number in range(1000):
+        (tmp_path / f"{number:06d}.png").write_bytes(b"")
+        (tmp_path / f"{number:06d}.txt").write_bytes(b"")
+    for kind in (PictureFolder, TextPairs):
+        kind(str(tmp_path))  # imports, and what is made once
+        source, size = held(lambda kind=kind: kind(str(tmp_path)))
+        assert len(source) == 1000 and size < 80 * 1000

@@ -1,0 +1,113 @@
+"""A mixture as documents of codes, from sources and stores, and what of it was read. Knows no format."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch.utils.data import get_worker_info
+
+from unitok.codec import Codec
+from unitok.data.encoding import Coded
+from unitok.data.mixture import Mixture
+from unitok.data.remote import local
+from unitok.data.shards import replace_file
+from unitok.data.sources import Source
+from unitok.data.store import Store, read_index
+from unitok.data.tasks import Task, learned_only
+from unitok.document import Codes, Document
+
+REALISED = "data_mixture.json"
+
+log = logging.getLogger(__name__)
+
+
+class Stored(Source):
+    """A folder of codes as a source of a mixture. It has no documents: training reads its codes.
+
+    Args:
+        path: the folder, also as a URL (see `remote`).
+
+    Raises:
+        FileNotFoundError: there is no store.
+        ValueError: it is unfinished or damaged; or a URL that is not read.
+    """
+
+    def __init__(self, path: str):
+        self.path = path
+        self._count = sum(record["documents"] for record in read_index(local(path))["shards"])
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Document:
+        raise TypeError(
+            f"{self.path} holds codes: a mixture with it is for training, and is not encoded again"
+        )
+
+    def open(self, codec: Codec) -> Store:
+        """Its codes. Raises ValueError where they are another tokenizer's."""
+        return Store(self.path, codec)
+
+
+def stores_of(documents: Source | str) -> list[str]:
+    """Folders of codes among what is trained on."""
+    if isinstance(documents, Mixture):
+        return [path for source in documents.sources for path in stores_of(source)]
+    if isinstance(documents, Stored):
+        return [documents.path]
+    return [documents] if isinstance(documents, str) else []
+
+
+class MixedDocuments(Coded):
+    """The documents of a mixture, from the codes of its parts.
+
+    Args:
+        mixture: says which document of which part comes at an index, by which task.
+        parts: the codes of its sources, in their order.
+        readers: processes that read, this one included; each has counts of its own, shared by all.
+    """
+
+    def __init__(self, mixture: Mixture, parts: Sequence[Coded], *, readers: int = 1):
+        self.mixture, self.parts = mixture, list(parts)
+        self.counted = torch.zeros(readers, len(self.parts), 2, dtype=torch.long).share_memory_()
+
+    def __len__(self) -> int:
+        return len(self.mixture)
+
+    def fetch(self, indices: Sequence[int]) -> list[list[Codes] | None]:
+        places = [self.mixture.place(index) for index in indices]
+        found: dict[tuple[int, int], list[Codes] | None] = {}
+        for number, part in enumerate(self.parts):
+            wanted = [within for which, within in dict.fromkeys(places) if which == number]
+            learn = self.mixture.learn[number]
+            for within, codes in zip(wanted, part.fetch(wanted) if wanted else (), strict=True):
+                found[number, within] = None if codes is None else learned_only(codes, learn)
+        return [found[place] for place in places]
+
+    def task(self, index: int) -> Task | None:
+        number, within = self.mixture.place(index)
+        return self.mixture.tasks[number] or self.parts[number].task(within)
+
+    def count(self, index: int, ids: int) -> None:
+        worker = get_worker_info()
+        reader = worker.id + 1 if worker is not None and len(self.counted) > 1 else 0
+        self.counted[reader, self.mixture.place(index)[0]] += torch.tensor((1, ids))
+
+    def realised(self) -> dict[str, dict[str, int]]:
+        """Documents and ids of each source that were read so far, those that are still on their way too."""
+        names = self.mixture.names
+        sums = self.counted.sum(dim=0).tolist()
+        return {name: {"documents": d, "ids": i} for name, (d, i) in zip(names, sums, strict=True)}
+
+    def report(self, folder: Path) -> None:
+        """Write what was read into data_mixture.json, and a line for each source into the log."""
+        counts = self.realised()
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(folder / REALISED, lambda beside: beside.write_text(json.dumps(counts, indent=2) + "\n"))
+        totals = [max(1, sum(count[what] for count in counts.values())) for what in ("documents", "ids")]
+        for name, count in counts.items():
+            shares = (f"{value:,} {what} ({value / total:.1%})" for (what, value), total in
+                      zip(count.items(), totals, strict=True))  # fmt: skip
+            log.info("the mixture as it was read: %s: %s", name, ", ".join(shares))
