@@ -40,6 +40,7 @@ from unitok.models.vector import EMACodebook
 from unitok.sampling import Sampling
 
 SIZES = {
+    "small": {"width": 128, "layers": 2, "heads": 2, "kv_heads": 2, "head_width": 64, "hidden": 384},
     "10M": {"width": 320, "layers": 8, "heads": 5, "kv_heads": 5, "head_width": 64, "hidden": 960},
     "100M": {"width": 768, "layers": 12, "heads": 12, "kv_heads": 12, "head_width": 64, "hidden": 2304},
 }
@@ -49,7 +50,7 @@ Clock = Callable[[], float]
 GUESSES = (1, 2, 4, 8, 16)
 
 
-def model_of(size: str, *, text: int, image: int, dtype: torch.dtype) -> UniTok:
+def model_of(size: str, *, text: int, image: int, dtype: torch.dtype, max_length: int = 1024) -> UniTok:
     """A random model of so many text and image ids."""
     torch.manual_seed(0)
     tokenizer = ImageTokenizer(ImageTokenizerConfig(Patch(channels=8), EMACodebook(image, 8)))
@@ -57,7 +58,7 @@ def model_of(size: str, *, text: int, image: int, dtype: torch.dtype) -> UniTok:
         [_text(text), ImageModality(tokenizer, shape=(SIDE, SIDE))],
         positions="sequential",
     )
-    config = TransformerConfig(vocab_size=codec.vocabulary.size, max_length=1024, **SIZES[size])
+    config = TransformerConfig(vocab_size=codec.vocabulary.size, max_length=max_length, **SIZES[size])
     return UniTok(Transformer(config).to(dtype), codec)
 
 
