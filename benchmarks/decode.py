@@ -1,11 +1,13 @@
 """Pictures drawn by the engine against transformers' Qwen3ForCausalLM.generate with the same weights.
 
-python benchmarks/decode.py [--batches 1 4 16] [--dtype bfloat16] [--json FILE]
+python benchmarks/decode.py [--batches 1 4 16] [--dtype bfloat16] [--compile] [--json FILE]
 
 Both sides draw 64 codes a picture in one process, in turn, by sampling at temperature 1. The peer opens the
 exported folder and has two ways to stay among the codes: the folder's own grammar processor, and a mask that
-is made once, the least it could do. Guidance is its `guidance_scale`. Then requests of all kinds, together
-and one after another.
+is made once, the least it could do. Guidance is its `guidance_scale`. With `--compile` our steps are
+compiled, and the peer, with the mask, is taken as it is (a cache that grows) and with its static cache,
+compiled. The floor is the time of the same linear layers alone, by torch's own kernel. Then requests of all
+kinds, together and one after another.
 """
 
 import argparse
@@ -14,11 +16,13 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from compare import Row, alternate, finish
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, LogitsProcessor
+from torch.nn import functional as F
+from transformers import AutoModelForCausalLM, CompileConfig, LogitsProcessor
 
 from unitok.bundle import UniTok
 from unitok.codec import Codec
@@ -36,18 +40,17 @@ from unitok.models.vector import EMACodebook
 from unitok.sampling import Sampling
 
 SIZES = {
+    "small": {"width": 128, "layers": 2, "heads": 2, "kv_heads": 2, "head_width": 64, "hidden": 384},
     "10M": {"width": 320, "layers": 8, "heads": 5, "kv_heads": 5, "head_width": 64, "hidden": 960},
     "100M": {"width": 768, "layers": 12, "heads": 12, "kv_heads": 12, "head_width": 64, "hidden": 2304},
 }
 SIDE = 8  # cells
-BARS = {1: 2.2}
-MORE = 1.9  # bar of larger batches
 WORDS = 8  # ids of a prompt
 Clock = Callable[[], float]
 GUESSES = (1, 2, 4, 8, 16)
 
 
-def model_of(size: str, *, text: int, image: int, dtype: torch.dtype) -> UniTok:
+def model_of(size: str, *, text: int, image: int, dtype: torch.dtype, max_length: int = 1024) -> UniTok:
     """A random model of so many text and image ids."""
     torch.manual_seed(0)
     tokenizer = ImageTokenizer(ImageTokenizerConfig(Patch(channels=8), EMACodebook(image, 8)))
@@ -55,7 +58,7 @@ def model_of(size: str, *, text: int, image: int, dtype: torch.dtype) -> UniTok:
         [_text(text), ImageModality(tokenizer, shape=(SIDE, SIDE))],
         positions="sequential",
     )
-    config = TransformerConfig(vocab_size=codec.vocabulary.size, max_length=1024, **SIZES[size])
+    config = TransformerConfig(vocab_size=codec.vocabulary.size, max_length=max_length, **SIZES[size])
     return UniTok(Transformer(config).to(dtype), codec)
 
 
@@ -85,12 +88,12 @@ def prompts(count: int) -> list[list[Codes]]:
     return [[Codes("text", (torch.arange(WORDS) * 7 + i) % 256, (WORDS,))] for i in range(count)]
 
 
-def ours(model: UniTok, count: int, *, scale: float, speculate: int = 0) -> Callable[[], object]:
+def ours(model: UniTok, count: int, *, scale: float, compile: bool = False) -> Callable[[], object]:
     """A drawing of `count` pictures' codes."""
     settings = dict.fromkeys(model.codec.modalities, Sampling(guidance_scale=scale))
 
     def draw() -> None:
-        engine = Engine(model.model, model.codec, rows=count, speculate=speculate)
+        engine = Engine(model.model, model.codec, rows=count, compile=compile)
         for prompt in prompts(count):
             engine.submit(Request(prompt=prompt, target="image", sampling=settings))
         for _ in engine.run():
@@ -118,33 +121,79 @@ def theirs(
     return draw
 
 
+class Way(NamedTuple):
+    """How the peer decodes, and the bars of one picture and of several."""
+
+    name: str
+    processor: LogitsProcessor
+    options: dict
+    one: float
+    several: float
+
+
+def ways(folder: Path, model: UniTok, *, compile: bool) -> list[Way]:
+    """The peer's grammar and the mask; or the mask without and with its static cache and compiled step."""
+    words = model.codec.vocabulary
+    mask = Mask(words.codes("image"), words.size)
+    if not compile:
+        grammar = Grammar.from_pretrained(folder, "image")
+        return [Way("grammar", grammar, {}, 2.2, 1.9), Way("mask", mask, {}, 2.2, 1.9)]
+    static = CompileConfig(fullgraph=False, dynamic=False, mode="default")
+    static._compile_all_devices = True
+    options = {"cache_implementation": "static", "compile_config": static}
+    return [Way("growing cache", mask, {}, 2.2, 1.9), Way("static cache, compiled", mask, options, 1.4, 1.5)]
+
+
 def against_transformers(
-    model: UniTok, *, batches: list[int], rounds: int, name: str, clock: Clock
+    model: UniTok, *, batches: list[int], compile: bool, rounds: int, name: str, clock: Clock
 ) -> list[Row]:
-    """Each batch against both of the peer's ways, and guidance at one picture."""
+    """Each batch against the peer's ways, and guidance at one picture."""
     with tempfile.TemporaryDirectory() as folder:
         export(model, Path(folder) / "model")
         peer = AutoModelForCausalLM.from_pretrained(Path(folder) / "model", dtype="auto").eval()
-        grammar = Grammar.from_pretrained(Path(folder) / "model", "image")
-    words = model.codec.vocabulary
-    ways = {"grammar": grammar, "mask": Mask(words.codes("image"), words.size)}
+        peers = ways(Path(folder) / "model", model, compile=compile)
     rows = []
     for count, scale in [*((batch, 1.0) for batch in batches), (1, 3.0)]:
-        for way, processor in ways.items():
-            mine = ours(model, count, scale=scale)
-            seconds = alternate(
-                mine, theirs(model, peer, count, processor, scale=scale), rounds=rounds, clock=clock
-            )
-            ratio, bar = seconds.theirs / seconds.ours, 3.0 if scale != 1 else BARS.get(count, MORE)
-            kind = f"{name}, batch {count}{', guided' if scale != 1 else ''}, peer's {way}"
+        mine = ours(model, count, scale=scale, compile=compile)
+        for way in peers:
+            if scale != 1 and way.options:
+                continue  # guidance runs a second cache, which its static one does not know
+            other = theirs(model, peer, count, way.processor, scale=scale, **way.options)
+            seconds = alternate(mine, other, rounds=rounds, clock=clock)
+            bar = 3.0 if scale != 1 else way.one if count == 1 else way.several
+            ratio = seconds.theirs / seconds.ours
+            kind = f"{name}, batch {count}{', guided' if scale != 1 else ''}, peer's {way.name}"
             rate = count * SIDE * SIDE / seconds.ours
             rows.append(Row(kind, rate, "codes/s", ratio, bar, ratio >= bar, f"{seconds.ours:.3f} s a batch"))
     return rows
 
 
-def guidance_cost(model: UniTok, *, rounds: int, name: str, clock: Clock) -> Row:
+def floor(model: UniTok, *, compile: bool, rounds: int, name: str, clock: Clock) -> Row:
+    """One picture's share of the speed that its linear layers alone would allow, by torch's own kernel."""
+    transformer = model.model
+    layers = [weight for key, weight in transformer.blocks.named_parameters() if weight.ndim == 2]
+    codes = model.codec.vocabulary.codes("image")
+    layers.append(transformer.unembedding.weight[codes.start : codes.stop])
+    rows = [torch.ones(1, weight.shape[1], dtype=weight.dtype) for weight in layers]
+
+    @torch.inference_mode()
+    def bare() -> None:
+        for _ in range(SIDE * SIDE):
+            for row, weight in zip(rows, layers, strict=True):
+                F.linear(row, weight)
+
+    seconds = alternate(ours(model, 1, scale=1.0, compile=compile), bare, rounds=rounds, clock=clock)
+    megabytes = sum(weight.nbytes for weight in layers) / 2**20
+    rate = megabytes * SIDE * SIDE / seconds.theirs / 2**10
+    share, remark = seconds.theirs / seconds.ours, f"{megabytes:.0f} MB a code, the layers at {rate:.1f} GB/s"
+    return Row(f"{name}, share of the layers' speed", SIDE * SIDE / seconds.ours, "codes/s", share, 0.8,
+               share >= 0.8, remark)  # fmt: skip
+
+
+def guidance_cost(model: UniTok, *, compile: bool, rounds: int, name: str, clock: Clock) -> Row:
     """What a second branch costs one picture."""
-    seconds = alternate(ours(model, 1, scale=3.0), ours(model, 1, scale=1.0), rounds=rounds, clock=clock)
+    sides = (ours(model, 1, scale=scale, compile=compile) for scale in (3.0, 1.0))
+    seconds = alternate(*sides, rounds=rounds, clock=clock)
     cost = seconds.ours / seconds.theirs
     return Row(f"{name}, guidance", cost, "times the plain cost", None, 1.4, cost <= 1.4)
 
@@ -208,6 +257,7 @@ def main() -> None:
     parser.add_argument("--text", type=int, default=2048, help="text ids (default 2048)")
     parser.add_argument("--image", type=int, default=1024, help="image ids (default 1024)")
     parser.add_argument("--dtype", default="float32", help="float32 or bfloat16")
+    parser.add_argument("--compile", action="store_true", help="compile our steps, and the peer's")
     parser.add_argument("--rounds", type=int, default=5, help="times that each side runs (default 5)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--cpu-time", action="store_true", help="the processor's time, on a busy machine")
@@ -221,9 +271,12 @@ def main() -> None:
     dtype = getattr(torch, options.dtype)
     model = model_of(options.size, text=options.text, image=options.image, dtype=dtype)
     name = f"{options.size} {options.dtype} {(options.text + options.image) // 1000}k ids"
-    rows = against_transformers(model, batches=options.batches, **shared, name=name)
-    rows.append(guidance_cost(model, **shared, name=name))
-    rows.append(mixed(model, **shared, name=name))
+    settings = shared | {"name": name, "compile": options.compile}
+    rows = against_transformers(model, batches=options.batches, **settings)
+    rows.append(floor(model, **settings))
+    rows.append(guidance_cost(model, **settings))
+    if not options.compile:
+        rows.append(mixed(model, **shared, name=name))
     finish(rows, options.json)
 
 

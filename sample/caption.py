@@ -18,6 +18,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=int, default=32, help="pictures read at once")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
     parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
+    parser.add_argument(
+        "--compile", action="store_true", help="compiled steps: half a minute at first, faster then"
+    )
     return parser
 
 
@@ -30,7 +33,9 @@ def main(args: list[str] | None = None) -> None:
     images = [load_image(path) for path in options.images]  # a bad one is told before torch is loaded
     from unitok import UniTok
 
-    model = UniTok.from_pretrained(options.model, device=options.device, dtype=options.dtype)
+    model = UniTok.from_pretrained(
+        options.model, device=options.device, dtype=options.dtype, compile=options.compile
+    )
     captions = model.caption(images, max_new_tokens=options.max_new_tokens, batch_size=options.batch_size)
     pairs = [{"image": path, "caption": text} for path, text in zip(options.images, captions, strict=True)]
     if options.json:

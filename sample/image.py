@@ -29,6 +29,7 @@ def arguments() -> Parser:
     add("--batch-size", type=int, default=32, help="pictures drawn at once")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
     add("--dtype", default="auto", help="auto, float32 or bfloat16")
+    add("--compile", action="store_true", help="compiled steps: half a minute at first, faster then")
     return parser
 
 
@@ -47,7 +48,9 @@ def main(args: list[str] | None = None) -> None:
 
     names = ("n", "seed", "best_of", "guidance_scale", "temperature", "top_k", "top_p", "batch_size")
     settings = {name: getattr(options, name) for name in names}
-    model = UniTok.from_pretrained(options.model, device=options.device, dtype=options.dtype)
+    model = UniTok.from_pretrained(
+        options.model, device=options.device, dtype=options.dtype, compile=options.compile
+    )
     prompts = options.prompt
     if options.init:
         known = [[load_image(path)] * len(prompts) for path in (options.init, options.mask)]

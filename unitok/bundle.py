@@ -12,6 +12,7 @@ from torch import Tensor
 from unitok import editing, ranking
 from unitok.card import model_card
 from unitok.codec import Codec
+from unitok.device import lacks_compiler
 from unitok.document import Codes, Document, Segment
 from unitok.folder import Parts, load, save
 from unitok.generate import generate
@@ -37,6 +38,7 @@ class UniTok:
         codec: its modalities: text, image, and perhaps boxes and points.
         sampling: default settings per modality; what a call does not say is taken from here.
         example_prompts: prompts that the model knows, for its card and its demos.
+        compile: whatever is written is written by compiled steps: half a minute more at first, faster then.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class UniTok:
         *,
         sampling: Mapping[str, Sampling] | None = None,
         example_prompts: Sequence[str] = (),
+        compile: bool = False,
     ):
         if model.config.vocab_size != codec.vocabulary.size:
             raise ValueError(
@@ -53,7 +56,9 @@ class UniTok:
                 "they do not belong together"
             )
         self.model = model.eval()
-        self.codec = codec
+        self.codec, self.compile = codec, compile
+        if compile and (lack := lacks_compiler(self.device)) is not None:
+            raise ValueError(f"nothing can be compiled for {self.device} here ({lack}); leave compile out")
         likeliest = dict.fromkeys(codec.modalities, Sampling(temperature=0.0))
         self.sampling = likeliest | DEFAULT_SAMPLING | dict(sampling or {})
         self.example_prompts = list(example_prompts)
@@ -70,7 +75,13 @@ class UniTok:
 
     @classmethod
     def from_pretrained(
-        cls, directory: str | Path, *, device: str = "auto", dtype: str = "auto", verify: bool = False
+        cls,
+        directory: str | Path,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        verify: bool = False,
+        compile: bool = False,
     ) -> "UniTok":
         """Load a folder that `save_pretrained` wrote.
 
@@ -79,13 +90,14 @@ class UniTok:
             device: "cpu", "cuda", "cuda:1", …; "auto" takes a GPU where there is one.
             dtype: "float32", "bfloat16", …; "auto" is bfloat16 on a GPU and float32 on a CPU.
             verify: compare every file with its sha256.
+            compile: write by compiled steps.
 
         Raises:
             FileNotFoundError: the folder or one of its files is missing.
             ValueError: a file is damaged, of another format, or does not fit the others.
         """
         model, codec, sampling, prompts = load(directory, device=device, dtype=dtype, verify=verify)
-        return cls(model, codec, sampling=sampling, example_prompts=prompts)
+        return cls(model, codec, sampling=sampling, example_prompts=prompts, compile=compile)
 
     @property
     def device(self) -> torch.device:
@@ -267,6 +279,7 @@ class UniTok:
             batch_size=batch_size,
             max_segments=max_segments,
             speculate=speculate,
+            compile=self.compile,
         )
         new = [codes[len(before) :] for codes, before in zip(continued, known, strict=True)]
         written = self.codec.decode_many(new)
@@ -294,7 +307,7 @@ class UniTok:
 
     def engine(self, *, batch_size: int = 32, speculate: int = 0) -> Engine:
         """What writes many requests together, which may come at any time; `updates.shown` has its events."""
-        return Engine(self.model, self.codec, rows=batch_size, speculate=speculate)
+        return Engine(self.model, self.codec, rows=batch_size, speculate=speculate, compile=self.compile)
 
     def request(
         self,

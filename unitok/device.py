@@ -1,4 +1,4 @@
-"""Where a model runs and in which precision: names to torch's devices and dtypes. Knows no model."""
+"""Where a model runs, in which precision, and whether code can be compiled there. Knows no model."""
 
 import torch
 
@@ -23,3 +23,17 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if not isinstance(value, torch.dtype) or not value.is_floating_point:
         raise ValueError(f"unknown dtype {dtype!r}; try auto, float32, bfloat16 or float16")
     return value
+
+
+def lacks_compiler(device: torch.device) -> str | None:
+    """Why torch.compile does not work there; None where it does. A CPU needs a C++ compiler and Python's
+    headers; a GPU, Triton."""
+    try:
+        torch.compile(_probe)(torch.ones(8, device=device))
+    except Exception as error:  # every backend has its own kinds
+        return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+    return None
+
+
+def _probe(x: torch.Tensor) -> torch.Tensor:
+    return (x * 2).exp()

@@ -140,6 +140,7 @@ def _redraw(
         copies=list(range(copies)) * len(asked),
         fixed=[codes for codes in fixed for _ in range(copies)],
         batch_size=batch_size,
+        compile=model.compile,
     )
     if best_of > 1:
         found = scores(model.model, codec, documents, batch_size=batch_size)

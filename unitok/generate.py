@@ -30,6 +30,7 @@ def stream(
     batch_size: int = 32,
     max_segments: int = 8,
     speculate: int = 0,
+    compile: bool = False,
 ) -> Iterator[Event]:
     """Continue every prompt by one segment of modality `target`, or without one until the model ends it.
 
@@ -44,6 +45,8 @@ def stream(
         negatives: what guidance leads away from, one list a document, in place of the empty prompt.
         batch_size: rows decoded at once; when one is done, the next enters.
         speculate: codes of an image that are guessed ahead; changes the speed, not the result.
+        compile: steps run by compiled code, which takes half a minute to make; changes the speed and the
+            rounding of sums.
 
     Raises:
         ValueError: an unknown target, or a prompt that leaves no room within the model's `max_length`.
@@ -58,7 +61,7 @@ def stream(
         raise ValueError(f"{count} prompts need as many partly known segments of their target {target!r}")
     if negatives is not None and len(negatives) != count:
         raise ValueError(f"{count} prompts need as many negative ones, not {len(negatives)}")
-    engine = Engine(model, codec, rows=batch_size, speculate=speculate)
+    engine = Engine(model, codec, rows=batch_size, speculate=speculate, compile=compile)
     for i, prompt in enumerate(prompts):
         request = Request(
             prompt=prompt,

@@ -65,6 +65,7 @@ class Row:
 
     def _check_room(self) -> None:
         target, count = self.request.target, self.count
+        self.reach = count
         if target is None:
             if count > self.length:
                 raise ValueError(
@@ -73,6 +74,7 @@ class Row:
             return
         longest = max(len(branch.tokens) for branch in self._branches(target))
         needed, open_ended = longest + self._most(target), self.codec.modalities[target].open_ended
+        self.reach = min(needed, self.length)
         if needed > self.length and not (open_ended and longest < self.length):
             raise ValueError(
                 f"the prompt is too long: it has {longest} ids, and with the {target} after it {needed}; "

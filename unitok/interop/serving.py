@@ -18,7 +18,7 @@ def export(model: UniTok, folder: str | Path) -> None:
     """Write weights and configuration, the text's tokenizer.json, grammar.json and a LogitsProcessor for it.
 
     Raises:
-        ValueError: positions are a grid, which other engines do not have.
+        ValueError: positions are a grid, or text sees the latest image alone: no other engine has these.
         FileExistsError: the folder is there and not empty.
     """
     codec, folder = model.codec, Path(folder)
@@ -26,6 +26,10 @@ def export(model: UniTok, folder: str | Path) -> None:
         raise ValueError(
             f"this model has {codec.positions} positions (time, row, column), which no other engine has; "
             "train one with data.positions: sequential to export it"
+        )
+    if model.model.config.latest_image:
+        raise ValueError(
+            "this model's text sees the latest image alone (latest_image), as in no other engine"
         )
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is there and not empty")

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unitok.models.blockwise import attend_blockwise
-from unitok.models.cache import Cache
+from unitok.models.cache import Room
+from unitok.models.linear import Linear
 from unitok.models.rotary import rotate
 
 LONGEST = 2048
@@ -78,8 +79,8 @@ class Attention(nn.Module):
     ):
         super().__init__()
         self.heads, self.kv_heads, self.head_width, self.layer = heads, kv_heads, head_width, layer
-        self.qkv = nn.Linear(width, (heads + 2 * kv_heads) * head_width, bias=False)
-        self.out = nn.Linear(heads * head_width, width, bias=False)
+        self.qkv = Linear(width, (heads + 2 * kv_heads) * head_width)
+        self.out = Linear(heads * head_width, width)
         self.query_norm = nn.RMSNorm(head_width, eps=norm_eps) if qk_norm else nn.Identity()
         self.key_norm = nn.RMSNorm(head_width, eps=norm_eps) if qk_norm else nn.Identity()
 
@@ -90,12 +91,12 @@ class Attention(nn.Module):
         sin: Float[Tensor, "b t f"],
         *,
         mask: Bool[Tensor, "b 1 t s"] | PackedMask | None,
-        cache: Cache | None,
+        room: Room | None,
     ) -> Float[Tensor, "b t d"]:
-        """`mask=None` is plain causal attention over the row."""
+        """`mask=None` is plain causal attention over the row; in `room` the row has tokens before it."""
         heads = self.qkv(x).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
-        if cache is not None:
-            queries, keys, values = self._cached(heads, cos, sin, cache)
+        if room is not None:
+            queries, keys, values = self._after(heads, cos, sin, room)
         else:
             queries, keys, values = heads.split((self.heads, self.kv_heads, self.kv_heads), dim=1)
             queries = rotate(self.query_norm(queries), cos, sin).to(values.dtype)
@@ -103,8 +104,8 @@ class Attention(nn.Module):
         attended = attend(queries, keys.to(queries.dtype), values.to(queries.dtype), mask)
         return self.out(attended.transpose(1, 2).flatten(2))
 
-    def _cached(
-        self, heads: Float[Tensor, "b h t w"], cos: Tensor, sin: Tensor, cache: Cache
+    def _after(
+        self, heads: Float[Tensor, "b h t w"], cos: Tensor, sin: Tensor, room: Room
     ) -> tuple[Tensor, Tensor, Tensor]:
         """New queries, and all keys and values; queries and keys are turned as one, since a step of one id
         costs what its operations cost."""
@@ -113,7 +114,7 @@ class Attention(nn.Module):
             turned = F.rms_norm(turned, (self.head_width,), eps=self.query_norm.eps) * self._scales
         turned = rotate(turned, cos, sin).to(values.dtype)
         queries, keys = turned.split((self.heads, self.kv_heads), dim=1)
-        return queries, *cache.write(self.layer, torch.cat((keys, values), dim=1))
+        return queries, *room.write(self.layer, torch.cat((keys, values), dim=1))
 
     @property
     def _scales(self) -> Float[Tensor, "h 1 w"]:

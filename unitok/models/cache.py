@@ -6,14 +6,39 @@ up to its own. Right-padded prompts are therefore prefilled in one batch and the
 
 from collections.abc import Sequence
 from copy import copy
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 
+class Room(NamedTuple):
+    """Where the next tokens of some rows go, and what they see: all that a forward pass needs of a cache.
+
+    Args:
+        lines: keys, and values after them, of every layer; written in place.
+        slots: where each row's new tokens go.
+        mask: the slots that each new token sees.
+    """
+
+    lines: tuple[Float[Tensor, "b c h w"], ...]
+    slots: Int64[Tensor, "b t"]
+    mask: Bool[Tensor, "b 1 t s"]
+
+    def write(
+        self, layer: int, new: Float[Tensor, "b h t w"]
+    ) -> tuple[Float[Tensor, "b g s w"], Float[Tensor, "b g s w"]]:
+        """Store a layer's new keys, and its new values after them; returns all keys and all values."""
+        lines = self.lines[layer]
+        index = self.slots[:, :, None, None].expand(-1, -1, *lines.shape[2:])
+        lines.scatter_(1, index, new.transpose(1, 2).to(lines.dtype))
+        return lines[:, : self.mask.shape[-1]].transpose(1, 2).chunk(2, dim=1)
+
+
 class Cache:
-    """Keys and values of `rows` sequences of up to `length` tokens, for every layer."""
+    """Keys and values of `rows` sequences of up to `length` tokens, for every layer; with `images`, also
+    which image each token belongs to."""
 
     def __init__(
         self,
@@ -25,25 +50,33 @@ class Cache:
         head_width: int,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        images: bool = False,
     ):
-        self.held = torch.zeros(layers, rows, length, 2 * kv_heads, head_width, device=device, dtype=dtype)
-        self.kv_heads = kv_heads
+        self.held = [
+            torch.zeros(rows, length, 2 * kv_heads, head_width, device=device, dtype=dtype)
+            for _ in range(layers)
+        ]
+        self.layers = layers
+        if images:
+            self.held.append(torch.zeros(rows, length, device=device, dtype=torch.long))
         self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
         self.extent = 0
-        self.slots: Int64[Tensor, " bt"] | None = None
 
     @property
     def rows(self) -> int:
         """Sequences that it holds."""
-        return self.held.shape[1]
+        return self.held[0].shape[0]
 
     @property
     def capacity(self) -> int:
         """Tokens a row can hold."""
-        return self.held.shape[2]
+        return self.held[0].shape[1]
 
-    def reserve(self, tokens: int) -> Bool[Tensor, "b 1 t s"]:
-        """Claim the next `tokens` slots of every row; returns the mask of the slots that each query sees.
+    def reserve(self, tokens: int, *, whole: bool = False) -> Room:
+        """Claim the next `tokens` slots of every row.
+
+        Args:
+            whole: the mask has all slots, those too that nobody holds, so that its shape stays.
 
         Raises:
             ValueError: a row would exceed the capacity.
@@ -52,26 +85,21 @@ class Cache:
             raise ValueError(
                 f"the cache holds {self.capacity} tokens a row; {self.extent} + {tokens} do not fit"
             )
-        steps = torch.arange(tokens, device=self.lengths.device)
-        slots = self.lengths[:, None] + steps
-        rows = torch.arange(len(self.lengths), device=self.lengths.device)[:, None]
-        self.slots = (rows * self.capacity + slots).flatten()
+        slots = self.lengths[:, None] + torch.arange(tokens, device=self.lengths.device)
         self.lengths = self.lengths + tokens
         self.extent += tokens
-        seen = torch.arange(self.extent, device=self.lengths.device)
-        return (seen <= slots[:, :, None]).unsqueeze(1)
+        places = torch.arange(self.capacity if whole else self.extent, device=self.lengths.device)
+        return Room(tuple(self.held[: self.layers]), slots, (places <= slots[:, :, None]).unsqueeze(1))
 
-    def write(
-        self, layer: int, new: Float[Tensor, "b h t w"]
-    ) -> tuple[Float[Tensor, "b g s w"], Float[Tensor, "b g s w"]]:
-        """Store a layer's new keys, and its new values after them, in the reserved slots; returns all keys
-        and all values that the rows hold."""
-        lines = self.held[layer]
-        lines.view(-1, *lines.shape[2:]).index_copy_(
-            0, self.slots, new.transpose(1, 2).flatten(0, 1).to(lines.dtype)
-        )
-        keys, values = lines[:, : self.extent].transpose(1, 2).split(self.kv_heads, dim=1)
-        return keys, values
+    @property
+    def image_numbers(self) -> Int64[Tensor, "b s"]:
+        """Which image each slot's token belongs to, 0 for none; of slots that are not held, anything."""
+        return self.held[self.layers]
+
+    def images_before(self) -> Int64[Tensor, " b"]:
+        """Images of each row so far."""
+        held = torch.arange(self.capacity, device=self.lengths.device) < self.lengths[:, None]
+        return self.image_numbers.where(held, 0).amax(1)
 
     def truncate(self, lengths: Int64[Tensor, " b"]) -> None:
         """Forget everything after each row's first `lengths` tokens."""
@@ -82,25 +110,28 @@ class Cache:
         """The rows from `start` on, as many as there are `lengths`, that hold so many tokens; it writes into
         this cache, whose own lengths stay."""
         part, rows = copy(self), slice(start, start + len(lengths))
-        part.held = self.held[:, rows]
+        part.held = [lines[rows] for lines in self.held]
         part.lengths = torch.tensor(lengths, dtype=torch.long, device=self.lengths.device)
         part.extent = max(lengths, default=0)
         return part
 
     def move(self, source: int, target: int, *, tokens: int) -> None:
         """Copy a row's first tokens over another's."""
-        self.held[:, target, :tokens] = self.held[:, source, :tokens]
+        for lines in self.held:
+            lines[target, :tokens] = lines[source, :tokens]
 
     def spread(self, start: int, sources: Sequence[int], *, tokens: int) -> None:
         """Give row `start + i` the first tokens of row `start + sources[i]`, all at once."""
         index = torch.tensor(sources, device=self.lengths.device)
-        rows = self.held[:, start : start + len(sources), :tokens]
-        rows.copy_(rows[:, index])
+        for lines in self.held:
+            rows = lines[start : start + len(sources), :tokens]
+            rows.copy_(rows[index])
 
     def grown(self, rows: int, length: int) -> "Cache":
         """A larger cache with all that this one holds."""
         new = copy(self)
         new.lengths = torch.nn.functional.pad(self.lengths, (0, rows - len(self.lengths)))
-        new.held = self.held.new_zeros(len(self.held), rows, length, *self.held.shape[3:])
-        new.held[:, : self.rows, : self.capacity] = self.held
+        new.held = [lines.new_zeros(rows, length, *lines.shape[2:]) for lines in self.held]
+        for larger, lines in zip(new.held, self.held, strict=True):
+            larger[: self.rows, : self.capacity] = lines
         return new

@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unitok.models.attention import Attention, PackedMask, document_mask
-from unitok.models.cache import Cache
+from unitok.models.cache import Cache, Room
+from unitok.models.latest import image_numbers, latest_image_mask
+from unitok.models.linear import Linear, project
 from unitok.models.rotary import rotary_angles
 
 
@@ -34,6 +36,7 @@ class TransformerSizes:
         qk_norm: normalise queries and keys per head (Qwen3); false is Llama's block.
         tie_embeddings: the head shares the embedding's matrix.
         max_length: most tokens of a document.
+        latest_image: text sees only the most recent image (Flamingo); images see everything before them.
     """
 
     width: int = 256
@@ -47,6 +50,7 @@ class TransformerSizes:
     qk_norm: bool = True
     tie_embeddings: bool = False
     max_length: int = 1024
+    latest_image: bool = False
 
     def __post_init__(self):
         if self.heads % self.kv_heads:
@@ -57,9 +61,23 @@ class TransformerSizes:
 
 @dataclass(frozen=True)
 class TransformerConfig(TransformerSizes):
-    """All sizes of a transformer; `vocab_size` is the number of joint ids."""
+    """All sizes of a transformer.
+
+    Args:
+        vocab_size: the number of joint ids.
+        images: the images' ids: the first, and one more than the last, which is their begin; `latest_image`
+            needs them.
+    """
 
     vocab_size: int = field(kw_only=True)
+    images: tuple[int, int] | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.latest_image and self.images is None:
+            raise ValueError(
+                "latest_image is set and images=None; it needs the ids of images, as (first, stop)"
+            )
 
 
 class FeedForward(nn.Module):
@@ -67,8 +85,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, hidden: int):
         super().__init__()
-        self.gate_up = nn.Linear(width, 2 * hidden, bias=False)
-        self.down = nn.Linear(hidden, width, bias=False)
+        self.gate_up = Linear(width, 2 * hidden)
+        self.down = Linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
         gate, up = self.gate_up(x).chunk(2, dim=-1)
@@ -109,7 +127,7 @@ class Transformer(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, config.width)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
         self.norm = nn.RMSNorm(config.width, eps=config.norm_eps)
-        self.unembedding = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.unembedding = Linear(config.width, config.vocab_size)
         self.packed_mask: Callable[[Tensor], Tensor | PackedMask] = document_mask
         self._initialise()
         if config.tie_embeddings:
@@ -137,14 +155,44 @@ class Transformer(nn.Module):
             cache: keys and values of the tokens before these; extended in place. `document` must then be
                 None.
         """
-        cos, sin = rotary_angles(positions, head_width=self.config.head_width, base=self.config.rope_base)
         if cache is not None:
-            mask = cache.reserve(ids.shape[1])
-        else:
-            mask = None if document is None else self.packed_mask(document)
+            room = self.room(ids, cache)
+            return self.through(ids, positions, mask=room.mask, room=room)
+        mask = None if document is None else self.packed_mask(document)
+        if self.config.latest_image:
+            mask = self._of_latest(
+                ids, mask if document is not None else document_mask(torch.zeros_like(ids))
+            )
+        return self.through(ids, positions, mask=mask)
+
+    def _of_latest(self, ids: Int64[Tensor, "b t"], mask: Bool[Tensor, "b 1 t t"]) -> Bool[Tensor, "b 1 t t"]:
+        """What a mask leaves where text sees the latest image alone."""
+        numbers = image_numbers(ids, self.config.images, before=ids.new_zeros(len(ids)))
+        return mask & latest_image_mask(numbers, torch.arange(ids.shape[1], device=ids.device).expand_as(ids))
+
+    def room(self, ids: Int64[Tensor, "b t"], cache: Cache, *, whole: bool = False) -> Room:
+        """Claim the next slots of every row for these ids; `whole` as of `Cache.reserve`."""
+        if not self.config.latest_image:
+            return cache.reserve(ids.shape[1], whole=whole)
+        numbers = image_numbers(ids, self.config.images, before=cache.images_before())
+        room = cache.reserve(ids.shape[1], whole=whole)
+        cache.image_numbers.scatter_(1, room.slots, numbers)
+        seen = latest_image_mask(cache.image_numbers[:, : room.mask.shape[-1]], room.slots)
+        return room._replace(mask=room.mask & seen)
+
+    def through(
+        self,
+        ids: Int64[Tensor, "b t"],
+        positions: Int64[Tensor, "b t 3"],
+        *,
+        mask: Bool[Tensor, "b 1 t s"] | PackedMask | None,
+        room: Room | None = None,
+    ) -> Float[Tensor, "b t d"]:
+        """Hidden states under a mask, after the tokens that `room` holds: tensors alone, to be compiled."""
+        cos, sin = rotary_angles(positions, head_width=self.config.head_width, base=self.config.rope_base)
         x = self.embedding(ids)
         for block in self.blocks:
-            x = block(x, cos, sin, mask=mask, cache=cache)
+            x = block(x, cos, sin, mask=mask, room=room)
         return self.norm(x)
 
     def head(
@@ -156,7 +204,7 @@ class Transformer(nn.Module):
             weight = weight[block.start : block.stop]
         elif block is not None:
             weight = weight[list(block)]
-        return F.linear(hidden, weight.to(hidden.dtype)).float()
+        return project(hidden, weight.to(hidden.dtype)).float()
 
     def new_cache(self, rows: int, length: int) -> Cache:
         """An empty cache on the model's device, in its dtype."""
@@ -169,6 +217,7 @@ class Transformer(nn.Module):
             head_width=self.config.head_width,
             device=weight.device,
             dtype=weight.dtype,
+            images=self.config.latest_image,
         )
 
     @property

@@ -7,6 +7,8 @@ from functools import partial
 import torch
 from torch import nn
 
+from unitok.device import lacks_compiler
+
 log = logging.getLogger(__name__)
 
 
@@ -14,13 +16,11 @@ def compile_blocks(blocks: Iterable[nn.Module], *, device: torch.device) -> bool
     """Compile each block's training in place; false, with one line in the log, where nothing compiles.
 
     All blocks share one compilation, for any number of rows. Without gradients they stay as they are: while
-    decoding, every id changes the shapes. A CPU needs a C++ compiler and Python's headers; a GPU, Triton.
+    decoding, every id changes the shapes.
     """
-    try:
-        torch.compile(_probe)(torch.ones(8, device=device))
-    except Exception as error:  # every backend has its own kinds
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        log.warning("torch.compile does not work here, training goes on without it: %.200s", reason)
+    lack = lacks_compiler(device)
+    if lack is not None:
+        log.warning("torch.compile does not work here, training goes on without it: %s", lack)
         return False
     for block in blocks:
         plain = block.forward
@@ -30,7 +30,3 @@ def compile_blocks(blocks: Iterable[nn.Module], *, device: torch.device) -> bool
 
 def _forward(plain: Callable, compiled: Callable, *args, **options):
     return (compiled if torch.is_grad_enabled() else plain)(*args, **options)
-
-
-def _probe(x: torch.Tensor) -> torch.Tensor:
-    return (x * 2).exp()

@@ -139,7 +139,7 @@ class TransformerTraining(LightningModule):
         sizes, scale = self.sizes, self.code_scale
         if self.init_from is not None:
             sizes = language_model_sizes(self.init_from, max_length=sizes.max_length)
-        self.model = Transformer(TransformerConfig(vocab_size=self.codec.vocabulary.size, **asdict(sizes)))
+        self.model = Transformer(self._config(sizes))
         if self.init_from is not None:
             scale = start_from_language_model(self.model, self.codec, self.init_from, new_head=self.new_head)
         start_from_features(self.model, self.codec, scale=scale)
@@ -158,6 +158,17 @@ class TransformerTraining(LightningModule):
             if self.optimizer_name == "muon":
                 raise ValueError("Muon needs whole matrices: shard them with model.optimizer=adamw")
             shard(self.model, self.device_mesh)
+
+    def _config(self, sizes: TransformerSizes) -> TransformerConfig:
+        """The sizes with what the data say: how many ids there are, and which are images'."""
+        words, images = self.codec.vocabulary, None
+        if sizes.latest_image:
+            if "image" not in words.modalities:
+                raise ValueError(f"latest_image needs images; the data have {', '.join(words.modalities)}")
+            if self.attention != "sdpa":
+                raise ValueError(f"latest_image needs model.attention=sdpa, not {self.attention}")
+            images = (words.block("image").start, words.begin("image") + 1)
+        return TransformerConfig(vocab_size=words.size, images=images, **asdict(sizes))
 
     @property
     def result(self) -> Transformer:

@@ -1,0 +1,189 @@
+"""What decoding and training cost as vocabulary, context and batch grow, on a small model.
+
+python benchmarks/growth.py [--only decode] [--json FILE] [--plot docs/growth.png]
+
+Image codes a second while a picture is drawn after a text, its prefill not counted; and a loss and its
+gradients on rows of image codes, without the optimizer. One of the three grows at a time; all settings run in
+turn, so that a busy machine slows each alike. Slopes are of the upper half of an axis, log against log.
+"""
+
+import argparse
+import math
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from compare import Row, finish
+from decode import model_of
+
+from unitok.bundle import UniTok
+from unitok.document import Codes
+from unitok.generation.engine import Engine
+from unitok.generation.requests import Request
+from unitok.models.cross_entropy import grouped_cross_entropy
+from unitok.sampling import Sampling
+
+IMAGE = 1024  # image ids
+STEPS = 24  # codes that are timed
+GROWING = {
+    "decode": {
+        "vocabulary": (3_000, 12_000, 50_000, 168_000),
+        "context": (256, 1024, 2048, 8192),
+        "batch": (1, 2, 8, 32),
+    },
+    "train": {
+        "vocabulary": (3_000, 12_000, 50_000, 150_000),
+        "context": (512, 1024, 2048, 8192),
+        "batch": (1, 2, 8, 32),
+    },
+}
+PLAIN = {"vocabulary": 3_000, "context": 256, "batch": 1}
+
+
+class Setting(NamedTuple):
+    """What is measured, which axis grows, and how large it is."""
+
+    kind: str
+    axis: str
+    size: int
+
+
+def decoder(model: UniTok, *, context: int, batch: int) -> Callable[[], float]:
+    """Seconds of a step of `batch` pictures after texts of `context` ids, all of them image codes."""
+    settings = dict.fromkeys(model.codec.modalities, Sampling())
+    text = torch.arange(context) % 250
+
+    def seconds() -> float:
+        engine = Engine(model.model, model.codec, rows=batch)
+        for copy in range(batch):
+            prompt = [Codes("text", text, (context,))]
+            engine.submit(Request(prompt=prompt, target="image", sampling=settings, copy=copy))
+        engine.step()
+        engine.step()
+        started = time.process_time()
+        for _ in range(STEPS):
+            engine.step()
+        return (time.process_time() - started) / STEPS
+
+    return seconds
+
+
+def trainer(model: UniTok, *, context: int, batch: int) -> Callable[[], float]:
+    """Seconds of a loss and its gradients on rows of image codes: what an image token costs in training."""
+    words, transformer = model.codec.vocabulary, model.model.train()
+    codes = words.codes("image")
+    ids = torch.randint(codes.start, codes.stop, (batch, context + 1))
+    positions = torch.arange(context)[None, :, None].expand(batch, -1, 3)
+
+    def seconds() -> float:
+        started = time.process_time()
+        hidden = transformer(ids[:, :-1], positions)
+        groups = [("image", "image", codes)]
+        loss = grouped_cross_entropy(
+            transformer.unembedding.weight, hidden, ids[:, 1:].contiguous(), groups, z_loss=1e-4
+        )
+        loss.mean.backward()
+        transformer.zero_grad()
+        return time.process_time() - started
+
+    return seconds
+
+
+def settings_of(kinds: list[str]) -> list[Setting]:
+    return [Setting(kind, axis, n) for kind in kinds for axis, sizes in GROWING[kind].items() for n in sizes]
+
+
+def measured(settings: list[Setting], *, rounds: int) -> dict[Setting, float]:
+    """Every setting once a round; the first round does not count."""
+    models: dict[int, UniTok] = {}
+    runs = {}
+    for setting in settings:
+        values = PLAIN | {setting.axis: setting.size}
+        vocabulary = values.pop("vocabulary")
+        if vocabulary not in models:
+            models[vocabulary] = model_of(
+                "small", text=vocabulary - IMAGE, image=IMAGE, dtype=torch.float32, max_length=16_384
+            )
+        runs[setting] = (decoder if setting.kind == "decode" else trainer)(models[vocabulary], **values)
+    taken: dict[Setting, list[float]] = {setting: [] for setting in settings}
+    for number in range(rounds + 1):
+        for setting, run in runs.items():
+            seconds = run()
+            if number:
+                taken[setting].append(seconds)
+    return {setting: statistics.median(found) for setting, found in taken.items()}
+
+
+def slope(sizes: tuple[int, ...], costs: list[float]) -> float:
+    """Growth of the cost over the upper half of the sizes: 1 where twice the size costs twice."""
+    middle = len(sizes) // 2
+    return math.log(costs[-1] / costs[middle]) / math.log(sizes[-1] / sizes[middle])
+
+
+def rows_of(figures: dict[Setting, float]) -> list[Row]:
+    """A line for each setting, and one for each axis' slope."""
+    rows = []
+    for kind, axis in dict.fromkeys((s.kind, s.axis) for s in figures):
+        sizes = GROWING[kind][axis]
+        costs = [figures[Setting(kind, axis, size)] for size in sizes]
+        for size, cost in zip(sizes, costs, strict=True):
+            tokens = (size if axis == "batch" else 1) * (1 if kind == "decode" else 256)
+            tokens = size if (kind, axis) == ("train", "context") else tokens
+            rows.append(Row(f"{kind}, {axis} {size}", tokens / cost, "tokens/s", None, None, True))
+        steepness = slope(sizes, costs)
+        rows.append(Row(f"{kind}, {axis}: slope of a step", steepness, "", None, None, True))
+        if axis == "vocabulary":
+            ratio = costs[-1] / costs[0]
+            name = f"{kind}, {sizes[-1] // 1000}k ids against {sizes[0] // 1000}k"
+            rows.append(Row(name, ratio, "times the time", None, 1.1, ratio <= 1.1))
+    return rows
+
+
+def plot(figures: dict[Setting, float], path: str) -> None:
+    """A row of panels a kind, a panel an axis."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    kinds = list(dict.fromkeys(setting.kind for setting in figures))
+    figure, panels = pyplot.subplots(
+        len(kinds), 3, figsize=(11, 3.4 * len(kinds)), squeeze=False, sharey="row"
+    )
+    for row, kind in zip(panels, kinds, strict=True):
+        for panel, (axis, sizes) in zip(row, GROWING[kind].items(), strict=True):
+            found = [figures[Setting(kind, axis, size)] for size in sizes]
+            panel.loglog(sizes, 1000 * np.array(found), "o-", label="ms a step")
+            panel.set_xlabel({"vocabulary": "ids", "context": "tokens of a row", "batch": "rows"}[axis])
+            panel.set_xticks(sizes, [f"{n // 1000}k" if n >= 3000 else str(n) for n in sizes])
+            panel.minorticks_off()
+            panel.yaxis.set_major_formatter("{x:g}")
+            panel.set_title(f"{'a code of every row' if kind == 'decode' else 'loss and gradients'}: {axis}")
+            panel.grid(alpha=0.3)
+            panel.legend()
+        row[0].set_ylim(1, 1.5 * max(line.get_ydata().max() for panel in row for line in panel.get_lines()))
+    figure.tight_layout()
+    figure.savefig(path, dpi=80)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", choices=GROWING, action="append", help="measure this alone")
+    parser.add_argument("--rounds", type=int, default=3, help="times that each setting runs (default 3)")
+    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
+    parser.add_argument("--plot", metavar="FILE", help="also draw them")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    figures = measured(settings_of(options.only or list(GROWING)), rounds=options.rounds)
+    if options.plot:
+        plot(figures, options.plot)
+    finish(rows_of(figures), options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""A seed's codes depend on neither the batch nor on compiled steps."""
+
+import pytest
+import torch
+
+from tests.test_generate import untrained
+from tests.worlds import tiny_codec
+from unitok.device import lacks_compiler
+from unitok.document import Codes, same
+from unitok.generate import generate
+from unitok.generation.compiled import rounded
+from unitok.models.linear import project
+from unitok.sampling import Sampling
+
+CODEC = tiny_codec()
+
+
+def drawn(model, *, batch: int, compile: bool, scale: float) -> list[list[Codes]]:
+    """Eight pictures of one seed."""
+    prompts = [[Codes("text", torch.tensor([i, 3, 5]), (3,))] for i in range(8)]
+    return generate(
+        model,
+        CODEC,
+        prompts,
+        target="image",
+        seed=11,
+        sampling=Sampling(guidance_scale=scale),
+        shapes={"image": (3, 4)},
+        batch_size=batch,
+        compile=compile,
+    )
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_seed_gives_the_same_codes_in_batches_of_1_2_and_8(dtype, scale):
+    model = untrained(CODEC, dtype)
+    one, two, eight = (drawn(model, batch=batch, compile=False, scale=scale) for batch in (1, 2, 8))
+    for number in range(8):
+        assert same(one[number][-1], two[number][-1]) and same(one[number][-1], eight[number][-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_compiled_steps_give_the_same_codes_in_batches_of_1_2_and_8(dtype, device):
+    if (lack := lacks_compiler(torch.device(device))) is not None:
+        pytest.skip(lack)
+    model = untrained(CODEC, dtype).to(device)
+    plain = drawn(model, batch=8, compile=False, scale=2.0)
+    for batch in (1, 2, 8):
+        compiled = drawn(model, batch=batch, compile=True, scale=2.0)
+        assert all(same(a[-1], b[-1]) for a, b in zip(plain, compiled, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (2, 1), (1, 2), (3, 1), (2, 5), ()])
+@torch.no_grad()
+def test_products_of_few_rows_are_those_of_many(shape, dtype):
+    x, weight = torch.randn(*shape, 24).to(dtype), torch.randn(7, 24).to(dtype)
+    wanted = torch.nn.functional.linear(x.double(), weight.double())
+    found = project(x, weight)
+    assert found.shape == wanted.shape and found.dtype == dtype
+    assert (found - wanted).abs().max() <= (0.1 if dtype == torch.bfloat16 else 1e-5)
+
+
+def test_counts_are_rounded_up_to_powers_of_two():
+    assert [rounded(n) for n in (1, 2, 3, 4, 5, 32, 33)] == [1, 2, 4, 4, 8, 32, 64]
