@@ -1,4 +1,4 @@
-"""Whatever is sent: an answer or an error in OpenAI's shape, never a failure, and no more memory than before."""
+"""Whatever is sent: an answer or an error in OpenAI's shape, no failure, no more memory than before."""
 
 import random
 import socket
