@@ -49,10 +49,10 @@ def served(size: str, rows: int, waiting: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         model_of(size, text=512, image=256, dtype=torch.float32).save_pretrained(Path(folder) / "model")
         options = ["--model", f"{folder}/model", "--port", "0", "--device", "cpu", "--threads", "1"]
+        options += ["--batch-size", str(rows), "--queue", str(waiting)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "sample.serve", *options, "--batch-size", str(rows), "--queue", str(waiting)],
-            cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "sample.serve", *options], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
         try:
             yield process.stdout.readline().split("/v1")[0]
         finally:
@@ -69,14 +69,14 @@ def picture(number: int) -> bytes:
 
 
 def question(number: int) -> dict:
-    """A question about a picture; every second one asks for a caption alone."""
+    """A picture, in every other request with a question; without one a caption is wanted."""
     url = f"data:image/png;base64,{base64.b64encode(picture(number)).decode()}"
-    parts = [
-        {"type": "image_url", "image_url": {"url": url}},
-        {"type": "text", "text": f"what is it? {number}"},
-    ]
-    body = {"messages": [{"role": "user", "content": parts[: 1 + number % 4 // 2]}], "max_tokens": LETTERS}
-    return {"json": {"model": "unitok", "seed": number, "temperature": 1.0, **body}}
+    parts = [{"type": "image_url", "image_url": {"url": url}}]
+    if number % 4:
+        parts.append({"type": "text", "text": f"what is it? {number}"})
+    messages = [{"role": "user", "content": parts}]
+    settings = {"seed": number, "temperature": 1.0, "max_tokens": LETTERS}
+    return {"json": {"model": "unitok", "messages": messages, **settings}}
 
 
 def drawing(number: int) -> dict:
@@ -146,21 +146,19 @@ def measure(address: str, *, count: int, rounds: int, rows: int) -> list[Row]:
     slow = statistics.median(found.seconds for found in alone)
     fast = statistics.median(found.seconds for found in all_at_once)
     lost = sum(answer is None for found in (*alone, *all_at_once) for answer in found.answers)
-    pairs = [
-        pair
-        for sides in zip(alone, all_at_once, strict=True)
-        for pair in zip(*(s.answers for s in sides), strict=True)
-    ]
-    other = sum(one != all for one, all in pairs)
+    other = sum(
+        a != b
+        for one, other in zip(alone, all_at_once, strict=True)
+        for a, b in zip(one.answers, other.answers, strict=True)
+    )
     p95, p95_alone = (
         statistics.median(statistics.quantiles(found.each, n=20)[-1] for found in side)
         for side in (all_at_once, alone)
     )
     ratio, bound = slow / fast, (rows + count) * fast / count  # a full server's last request waits so long
+    name = f"{count} requests at once"
     return [
-        Row(
-            f"{count} requests at once", count / fast, "requests/s", ratio, BAR, ratio >= BAR, f"{fast:.1f} s"
-        ),
+        Row(name, count / fast, "requests/s", ratio, BAR, ratio >= BAR, f"{fast:.1f} s"),
         Row("one at a time", count / slow, "requests/s", None, None, True, f"{slow:.1f} s"),
         Row("lost", lost, "", None, 0, not lost),
         Row("answers that differ", other, "", None, None, True, f"of {count * rounds}"),
