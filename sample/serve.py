@@ -6,6 +6,8 @@ from importlib.util import find_spec
 
 from unitok.terminal import Parser, command
 
+NEEDED = ("fastapi", "uvicorn", "python_multipart")
+
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
@@ -33,8 +35,9 @@ def arguments() -> argparse.ArgumentParser:
 def main(args: list[str] | None = None) -> None:
     """Read the command line, serve until SIGTERM or Ctrl-C."""
     options = arguments().parse_args(args)
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
-        raise ValueError("the server needs FastAPI and uvicorn: pip install -e '.[serve]'")
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise ValueError(f"the server needs {', '.join(missing)}: python -m pip install -e '.[serve]'")
     from unitok import UniTok
     from unitok.server.app import serve
     from unitok.server.gate import Limits

@@ -189,6 +189,7 @@ def test_figures_are_told(client, server):
         ({"messages": [said("")]}, 400, "invalid_value", "every message is empty"),
         ({"messages": [{"role": "tool", "content": "x"}]}, 400, "literal_error", "'system'"),
         ({"messages": [said("x" * 400)]}, 400, "invalid_value", "the prompt is too long"),
+        ({"messages": [said(*[RED] * 17)]}, 400, "invalid_value", "17 pictures"),
         ({"tools": [{}]}, 400, "value_error", "does not know tools"),
         ({"modalities": ["audio"]}, 400, "literal_error", "modalities.0"),
         ({"stream": True, "messages": [said("x" * 400)]}, 400, "invalid_value", "the prompt is too long"),

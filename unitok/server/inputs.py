@@ -13,7 +13,7 @@ from unitok.data.images import ImageError, load_image, load_mask
 from unitok.document import Document, Segment
 from unitok.modalities.image import ImageModality
 from unitok.server.errors import invalid
-from unitok.server.wire import Format, Message
+from unitok.server.wire import MOST_PICTURES, Format, Message
 
 MOST_PIXELS = 16 * 2**20
 DATA_URI = re.compile(r"data:[\w.+/-]{0,64}(;[\w=.-]{0,64}){0,4},", re.ASCII)
@@ -74,8 +74,11 @@ def document(messages: Sequence[Message], modality: ImageModality) -> Document:
     """The segments of a conversation's parts, in order; who said them is not part of a document.
 
     Raises:
-        Refused: a picture that is none, or nothing is said.
+        Refused: a picture that is none, too many of them, or nothing is said.
     """
+    pictures = sum(part.type == "image_url" for message in messages for part in message.parts)
+    if pictures > MOST_PICTURES:
+        raise invalid(f"{pictures} pictures are sent, the most is {MOST_PICTURES}", param="messages")
     segments = []
     for i, message in enumerate(messages):
         for part in message.parts:

@@ -15,7 +15,8 @@ MOST_COPIES = 10
 MOST_PREVIEWS = 3
 MOST_MESSAGES = 256
 MOST_PARTS = 64
-MOST_PICTURES = 8
+MOST_PICTURES = 16
+"""Of one request: a small file may be a large picture."""
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Copies = Annotated[int, Field(ge=1, le=MOST_COPIES)]
 Previews = Annotated[int, Field(ge=0, le=MOST_PREVIEWS)]
@@ -25,7 +26,7 @@ UNSUPPORTED = ("audio", "functions", "logit_bias", "logprobs", "prediction", "to
 
 
 class Sent(BaseModel):
-    """A JSON object from outside: no infinities, no strings for numbers."""
+    """A JSON object from outside; no number in it is infinite."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
