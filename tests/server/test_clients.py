@@ -240,6 +240,17 @@ def test_a_body_that_is_too_large(client):
     assert (raised.value.status_code, raised.value.code) == (413, "body_too_large")
 
 
+def test_a_file_that_is_too_large(client, server):
+    with pytest.raises(openai.APIStatusError) as raised:
+        client.images.edit(image=b"x" * 300_000, prompt="a star")
+    assert raised.value.status_code == 413
+    form = b"--b\r\nContent-Disposition: form-data; name=image; filename=a\r\n\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    chunks = iter([form, *[b"x" * 50_000] * 10])
+    answer = httpx.post(f"{server.url}/v1/images/edits", content=chunks, headers=headers)
+    assert answer.status_code == 413 and answer.json()["error"]["code"] == "body_too_large"
+
+
 def test_a_body_that_does_not_say_how_large_it_is(server):
     chunks = (b'{"prompt": "', *[b"x" * 50_000] * 6, b'"}')
     answer = httpx.post(

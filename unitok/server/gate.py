@@ -74,10 +74,10 @@ class Gate:
         try:
             if scope["path"] not in OPEN:
                 self._check(scope)
-            await self.app(scope, body.receive, send)
         except Refused as error:
             await body.discard()
-            await JSONResponse(error.content, error.status_code, error.headers)(scope, receive, send)
+            return await JSONResponse(error.content, error.status_code, error.headers)(scope, receive, send)
+        await self.app(scope, body.receive, send)
 
     def _check(self, scope: Scope) -> None:
         """Raises Refused for a wrong key, one request too many, or a body that says itself too large."""
@@ -116,6 +116,7 @@ class _Body:
             raise Refused(408, f"the body did not come within {self._seconds:g} s", code="timeout") from error
         self._note(message)
         if self._read > self._most:
+            await self.discard()
             raise too_large(self._most)
         return message
 
