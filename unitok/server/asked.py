@@ -128,6 +128,7 @@ async def unless_gone(receive: Receive, work: Awaitable[Result]) -> Result:
     finally:
         doing.cancel()
         gone.cancel()
+        await asyncio.gather(doing, gone, return_exceptions=True)  # an error that came too late is nobody's
 
 
 async def _gone(receive: Receive) -> None:
