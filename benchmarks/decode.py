@@ -40,7 +40,7 @@ from unitok.models.vector import EMACodebook
 from unitok.sampling import Sampling
 
 SIZES = {
-    "small": {"width": 128, "layers": 2, "heads": 2, "kv_heads": 2, "head_width": 64, "hidden": 384},
+    "tiny": {"width": 128, "layers": 4, "heads": 4, "kv_heads": 2, "head_width": 32, "hidden": 384},
     "10M": {"width": 320, "layers": 8, "heads": 5, "kv_heads": 5, "head_width": 64, "hidden": 960},
     "100M": {"width": 768, "layers": 12, "heads": 12, "kv_heads": 12, "head_width": 64, "hidden": 2304},
 }

@@ -105,7 +105,7 @@ def measured(settings: list[Setting], *, rounds: int) -> dict[Setting, float]:
         vocabulary = values.pop("vocabulary")
         if vocabulary not in models:
             models[vocabulary] = model_of(
-                "small", text=vocabulary - IMAGE, image=IMAGE, dtype=torch.float32, max_length=16_384
+                "tiny", text=vocabulary - IMAGE, image=IMAGE, dtype=torch.float32, max_length=16_384
             )
         runs[setting] = (decoder if setting.kind == "decode" else trainer)(models[vocabulary], **values)
     taken: dict[Setting, list[float]] = {setting: [] for setting in settings}

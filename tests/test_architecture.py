@@ -30,7 +30,7 @@ LAYERS = [
     ["unitok.bundle"],
     ["unitok.interop"],
     ["unitok.data", "unitok.chat", "unitok.pipelines"],
-    ["unitok.page"],
+    ["unitok.page", "unitok.server"],
     ["unitok.evaluate"],
     ["unitok.training"],
 ]
@@ -102,6 +102,12 @@ def test_gradio_is_imported_by_the_page_only():
     for path in FILES:
         if any(module.split(".")[0] == "gradio" for module in imports(path)):
             assert path.relative_to(ROOT / "unitok").parts[0] == "page", path
+
+
+def test_fastapi_is_imported_by_the_server_only():
+    for path in FILES:
+        if {module.split(".")[0] for module in imports(path)} & {"fastapi", "starlette", "uvicorn"}:
+            assert path.relative_to(ROOT / "unitok").parts[0] == "server", path
 
 
 def test_models_import_torch_and_the_quantizer_only():

@@ -10,7 +10,7 @@ from tests.commands import ROOT, check
 from tests.models_for_tests import tiny_model
 
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
-OTHERS = {"cd", "git", "pip", "source", ".venv/bin/tensorboard", "tar", "python3"}
+OTHERS = {"cd", "curl", "git", "pip", "source", ".venv/bin/tensorboard", "tar", "python3"}
 """Programs that are not this project's."""
 
 

@@ -12,6 +12,7 @@ from train import tokenizer, transformer
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(path for folder in ("train", "sample") for path in (ROOT / folder).glob("[a-z]*.py"))
 HEAVY = [
+    "fastapi",
     "gradio",
     "jsonargparse",
     "lightning",
@@ -22,6 +23,7 @@ HEAVY = [
     "scipy",
     "torch",
     "transformers",
+    "uvicorn",
 ]
 RUN = """
 import runpy, sys

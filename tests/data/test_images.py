@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unitok.data.faults import REASONS
-from unitok.data.images import FORMATS, ImageError, load_image
+from unitok.data.images import FORMATS, ImageError, load_image, load_mask
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,6 +51,17 @@ def test_every_format_and_mode_becomes_rgb(form, mode):
         pytest.skip(f"{form} has no {mode}")
     picture = load_image(as_bytes(half_and_half().convert(mode), form))
     assert picture.mode == "RGB" and picture.size == (8, 4)
+
+
+def test_a_mask_is_what_is_transparent_or_light():
+    alpha = Image.new("RGBA", (2, 1), "white")
+    alpha.putpixel((0, 0), (255, 255, 255, 10))
+    assert load_mask(as_bytes(alpha)).tobytes() == b"\xff\x00"
+    light = Image.new("RGB", (2, 1), "black")
+    light.putpixel((1, 0), (200, 200, 200))
+    assert load_mask(as_bytes(light)).tobytes() == b"\x00\xff"
+    with pytest.raises(ImageError, match="not a picture"):
+        load_mask(b"nothing")
 
 
 def test_alpha_lies_on_white():

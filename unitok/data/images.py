@@ -1,6 +1,7 @@
 """One door for pictures from outside: bytes or files become RGB. Knows no tensors and no data sets."""
 
 import warnings
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -39,11 +40,30 @@ def load_image(
     `name` is what errors call a picture that has no path. Raises ImageError for a missing, damaged, foreign
     or larger file; its size is checked before it is decoded.
     """
-    called = name or _name_of(source)
+    return _loaded(source, name or _name_of(source), most_pixels, _as_rgb)
+
+
+def load_mask(
+    source: str | Path | bytes | BinaryIO, *, name: str | None = None, most_pixels: int = MOST_PIXELS
+) -> Image.Image:
+    """A picture as a mask of 0 and 255: white is what is transparent, or light where nothing is.
+
+    Arguments and errors are those of `load_image`.
+    """
+    return _loaded(source, name or _name_of(source), most_pixels, _as_mask)
+
+
+def _loaded(
+    source: str | Path | bytes | BinaryIO,
+    called: str,
+    most_pixels: int,
+    finish: Callable[[Image.Image], Image.Image],
+) -> Image.Image:
+    """A picture, upright and finished. Every failure is an ImageError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow: odd metadata, and sizes that are checked here
-            return _load(BytesIO(source) if isinstance(source, bytes) else source, most_pixels)
+            return finish(_load(BytesIO(source) if isinstance(source, bytes) else source, most_pixels))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(called, "missing file", error.strerror or str(error)) from error
     except (_TooLarge, Image.DecompressionBombError) as error:
@@ -64,7 +84,7 @@ def _load(source: str | Path | BinaryIO | BytesIO, most_pixels: int) -> Image.Im
         if width * height > most_pixels:
             raise _TooLarge(f"{width} × {height} pixels, the most is {most_pixels} in all")
         picture.load()
-        return _as_rgb(_upright(picture))
+        return _upright(picture)
 
 
 def _name_of(source: str | Path | bytes | BinaryIO) -> str:
@@ -95,6 +115,12 @@ def _as_rgb(picture: Image.Image) -> Image.Image:
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("RGB")
     return picture.convert("RGB")
+
+
+def _as_mask(picture: Image.Image) -> Image.Image:
+    if picture.has_transparency_data:
+        return picture.convert("RGBA").getchannel("A").point(lambda alpha: 255 * (alpha < 128))
+    return _as_rgb(picture).convert("L").point(lambda light: 255 * (light >= 128))
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:

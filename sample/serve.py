@@ -1,0 +1,64 @@
+"""Serve a model to clients of OpenAI's API: python sample/serve.py --model runs/demo/model"""
+
+import argparse
+import os
+from importlib.util import find_spec
+
+from unitok.terminal import Parser, command
+
+NEEDED = ("fastapi", "uvicorn", "python_multipart")
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = Parser(
+        prog="serve.py",
+        description="Serve chat, drawing and editing on 127.0.0.1 to clients of OpenAI's API. Where the "
+        "environment has UNITOK_API_KEY, clients must know it.",
+    )
+    add = parser.add_argument
+    add("--model", default="runs/demo/model", metavar="DIR", help="model folder")
+    add("--name", default="unitok", help="by which clients ask for the model")
+    add("--host", default="127.0.0.1", help="another than this machine's own needs a key")
+    add("--port", type=int, default=8000, help="0 takes a free one")
+    add("--batch-size", type=int, default=32, help="documents written at once")
+    add("--queue", type=int, default=256, help="documents that may wait; more get status 429")
+    add("--max-body", type=float, default=20, metavar="MB", help="of a request; more gets status 413")
+    add("--timeout", type=float, default=300, metavar="SECONDS", help="of a request")
+    add("--threads", type=int, help="CPU threads of the model; one less than there are cores if absent")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
+    add("--dtype", default="auto", help="auto, float32 or bfloat16")
+    return parser
+
+
+@command("serve.py")
+def main(args: list[str] | None = None) -> None:
+    """Read the command line, serve until SIGTERM or Ctrl-C."""
+    options = arguments().parse_args(args)
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise ValueError(f"the server needs {', '.join(missing)}: python -m pip install -e '.[serve]'")
+    from unitok import UniTok
+    from unitok.server.app import serve
+    from unitok.server.gate import Limits
+
+    model = UniTok.from_pretrained(options.model, device=options.device, dtype=options.dtype)
+    serve(
+        model,
+        name=options.name,
+        host=options.host,
+        port=options.port,
+        threads=options.threads,
+        rows=options.batch_size,
+        waiting=options.queue,
+        limits=Limits(
+            body=int(options.max_body * 2**20),
+            requests=2 * (options.batch_size + options.queue),
+            seconds=options.timeout,
+            key=os.environ.get("UNITOK_API_KEY") or None,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

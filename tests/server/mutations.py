@@ -1,0 +1,152 @@
+"""Requests that are nearly right: honest ones with a value, some bytes or a header changed."""
+
+import base64
+import json
+import random
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+ODD = [
+    None, True, False, 0, -1, 1, 2, 10, 11, 1.5, 1e308, 2**63, -(2**70), "", " ", "x", "auto", "0x0", "8x12",
+    "12x8", "99999x99999", "unitok", "\x00", "\u202e", "é", "\ud800", "a" * 3000, "b64_json", "url", "text",
+    "image", "data:image/png;base64,", "data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=", "http://192.0.2.1/a.png",
+    "file:///etc/passwd", [], {}, [[]], {"": None}, [None], float("nan"), float("inf"),
+]  # fmt: skip
+TYPES = [
+    "application/json",
+    "application/json; charset=utf-16",
+    "text/plain",
+    "multipart/form-data",
+    "",
+    "a/b; =;",
+]
+BOUNDARY = "boundary"
+
+
+class Sent(NamedTuple):
+    """A request: where, its headers, its body."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    def raw(self, host: str) -> bytes:
+        """All of it as bytes."""
+        headers = {"host": host, "content-length": str(len(self.body)), "connection": "close", **self.headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"POST {self.path} HTTP/1.1\r\n{head}\r\n".encode() + self.body
+
+
+def png(color: str = "red", mode: str = "RGB", size: tuple[int, int] = (12, 8)) -> bytes:
+    """A small picture file."""
+    file = BytesIO()
+    Image.new(mode, size, color).save(file, "PNG")
+    return file.getvalue()
+
+
+URI = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
+
+
+def chat(rng: random.Random) -> dict[str, Any]:
+    """An honest conversation."""
+    parts = [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": URI}}]
+    return {
+        "model": "unitok",
+        "messages": [
+            {"role": "system", "content": "be brief"},
+            {"role": "user", "content": parts[: rng.randint(1, 2)]},
+        ],
+        "modalities": rng.choice([["text"], ["image"], ["text", "image"]]),
+        "n": rng.randint(1, 2),
+        "max_tokens": rng.randint(1, 8),
+        "temperature": 1.0,
+        "top_p": 0.9,
+        "seed": 1,
+        "stop": ["a", "bc"],
+        "stream": rng.random() < 0.3,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def drawing(rng: random.Random) -> dict[str, Any]:
+    """An honest wish."""
+    return {
+        "prompt": "a star", "n": rng.randint(1, 2), "size": "12x8", "response_format": "b64_json", "seed": 1,
+        "stream": rng.random() < 0.3, "partial_images": 2, "negative_prompt": "no", "guidance_scale": 2.0,
+        "output_format": rng.choice(["png", "jpeg", "webp"]),
+    }  # fmt: skip
+
+
+def edit(rng: random.Random) -> bytes:
+    """An honest form."""
+    fields: list[tuple[str, bytes]] = [
+        ('name="prompt"', b"a star"),
+        ('name="n"', b"1"),
+        ('name="seed"', b"1"),
+    ]
+    fields.append(('name="image"; filename="a.png"\r\nContent-Type: image/png', png()))
+    if rng.random() < 0.7:
+        fields.append(('name="mask"; filename="m.png"', png("white", "L")))
+    if rng.random() < 0.3:
+        fields.append(('name="stream"', b"true"))
+    lines = [
+        f"--{BOUNDARY}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + content + b"\r\n"
+        for head, content in fields
+    ]
+    return b"".join(lines) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def mutated(number: int) -> Sent:
+    """The request of this number; one in ten is honest."""
+    rng = random.Random(number)
+    kind = rng.choice([chat, drawing, edit])
+    if kind is edit:
+        path, headers = "/v1/images/edits", {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+        body = edit(rng)
+    else:
+        path = "/v1/chat/completions" if kind is chat else "/v1/images/generations"
+        headers, content = {"content-type": "application/json"}, kind(rng)
+        for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
+            content = _changed(content, rng)
+        body = json.dumps(content).encode()
+    if rng.random() < 0.4:
+        body = _torn(body, rng)
+    if rng.random() < 0.05:
+        headers["content-type"] = rng.choice(TYPES)
+    return Sent(path, headers, body)
+
+
+def _changed(node: Any, rng: random.Random) -> Any:
+    """A value with one of its parts replaced, removed or doubled."""
+    if not isinstance(node, dict | list) or not node or rng.random() < 0.1:
+        return rng.choice(ODD)
+    keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+    key, copy = rng.choice(keys), node.copy()
+    how = rng.random()
+    if how < 0.1:
+        del copy[key]
+    elif how < 0.15 and isinstance(copy, list):
+        copy += copy * rng.choice([1, 100])
+    else:
+        copy[key] = _changed(copy[key], rng) if rng.random() < 0.7 else rng.choice(ODD)
+    return copy
+
+
+def _torn(body: bytes, rng: random.Random) -> bytes:
+    """Bytes flipped, cut out, doubled or put in."""
+    data = bytearray(body)
+    for _ in range(rng.randint(1, 4)):
+        place, how = rng.randrange(len(data) + 1), rng.random()
+        if how < 0.4 and place < len(data):
+            data[place] ^= 1 << rng.randrange(8)
+        elif how < 0.6:
+            del data[place : place + rng.randint(1, 40)]
+        elif how < 0.8:
+            data[place:place] = data[place : place + rng.randint(1, 40)]
+        else:
+            data[place:place] = rng.choice(
+                [b"\x00", b"\xff\xfe", b"[" * 5000, b"1" * 5000, b"\r\n", b'"', b"{}"]
+            )
+    return bytes(data)

@@ -1,0 +1,80 @@
+"""A running server for tests: uvicorn in a thread, and an engine whose steps wait to be allowed."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from unitok.bundle import UniTok
+from unitok.server.app import build, listen
+from unitok.server.gate import Limits
+from unitok.server.service import Service
+
+__all__ = ["Limits", "Running", "Steps", "running", "until"]
+
+
+class Running(NamedTuple):
+    """A server that listens."""
+
+    url: str
+    service: Service
+
+
+@contextmanager
+def running(model: UniTok, **options) -> Iterator[Running]:
+    """A server of a model on a free port; options as of `build`."""
+    app = build(model, **options)
+    server, at = listen(app, port=0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [at]})
+    thread.start()
+    try:
+        yield Running(f"http://127.0.0.1:{at.getsockname()[1]}", app.state.service)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive(), "the server did not stop"
+
+
+class Steps:
+    """Lets a worker's engine take one step at a time; `taken` counts them, `waiting` says that one waits."""
+
+    def __init__(self, service: Service):
+        self.taken, self.waiting = 0, False
+        self.worker = service.worker
+        self._step, self._allowed, self._free = self.worker.engine.step, threading.Semaphore(0), False
+        self.worker.engine.step = self._wait
+
+    def _wait(self):
+        if not self._free:
+            self.waiting = True
+            self._allowed.acquire()
+            self.waiting = False
+        self.taken += 1
+        return self._step()
+
+    def allow(self, count: int) -> None:
+        """So many steps more, and wait until they are taken."""
+        wanted = self.taken + count
+        self._allowed.release(count)
+        until(lambda: self.taken >= wanted)
+
+    def __enter__(self) -> "Steps":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._free = True
+        self._allowed.release(10_000)
+
+    @property
+    def rows(self) -> int:
+        """Documents that the engine writes or keeps waiting."""
+        return len(self.worker.engine._rows) + len(self.worker.engine._waiting)
+
+
+def until(true: Callable[[], object], *, seconds: float = 30.0) -> None:
+    """Wait for something. Raises AssertionError where it does not come."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.002)

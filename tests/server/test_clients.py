@@ -1,0 +1,280 @@
+"""The official `openai` client against a running server: what it asks, what it is told when it asks wrong."""
+
+import base64
+import io
+
+import pytest
+from PIL import Image, ImageChops
+
+from tests.models_for_tests import tiny_model
+from unitok.document import Segment
+
+openai = pytest.importorskip("openai", reason="openai is not installed (extra clients)")
+httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clients)")
+
+serving = pytest.importorskip("tests.server.serving", reason="the server is not installed (extra serve)")
+Limits = serving.Limits
+RED = Image.new("RGB", (12, 8), "red")
+
+
+def file_of(picture, format="PNG") -> bytes:
+    file = io.BytesIO()
+    picture.save(file, format)
+    return file.getvalue()
+
+
+def uri_of(picture) -> str:
+    return f"data:image/png;base64,{base64.b64encode(file_of(picture)).decode()}"
+
+
+def picture_of(item) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(item.b64_json))).convert("RGB")
+
+
+def said(*parts, role="user") -> dict:
+    """A message of texts and pictures."""
+    content = [
+        {"type": "text", "text": part}
+        if isinstance(part, str)
+        else {"type": "image_url", "image_url": {"url": uri_of(part)}}
+        for part in parts
+    ]
+    return {"role": role, "content": content}
+
+
+def client_of(server, key="none"):
+    return openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model(shape=(4, 3), max_length=300)
+
+
+@pytest.fixture(scope="module")
+def server(model):
+    with serving.running(model, limits=Limits(body=200_000)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with client_of(server) as client:
+        yield client
+
+
+# ---- what it asks
+
+
+def test_models_are_listed(client):
+    (found,) = client.models.list()
+    assert found.id == "unitok" and client.models.retrieve("unitok").object == "model"
+
+
+def test_a_question_about_a_picture(client, model):
+    answer = client.chat.completions.create(
+        model="unitok", messages=[said(RED, "what is it?")], max_tokens=9, seed=3, temperature=1.0
+    )
+    (choice,) = answer.choices
+    document = (Segment("image", RED), Segment("text", "what is it?"))
+    wanted = model.generate([document], target="text", seed=3, temperature=1.0, max_new_tokens=9)[0][-1]
+    assert choice.message.role == "assistant" and choice.message.content == wanted.content
+    assert answer.usage.prompt_tokens == 12 + len("what is it?")
+    assert answer.usage.completion_tokens <= 9 and choice.finish_reason in ("stop", "length")
+
+
+def test_a_stream_says_what_the_answer_says(client):
+    asked = {"model": "unitok", "messages": [said("hello")], "n": 2, "max_tokens": 20, "seed": 1}
+    asked |= {"temperature": 1.2, "stop": ["a", "é?"]}
+    whole = client.chat.completions.create(**asked)
+    texts, reasons, usage = ["", ""], [None, None], None
+    for chunk in client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}):
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            texts[choice.index] += choice.delta.content or ""
+            reasons[choice.index] = choice.finish_reason or reasons[choice.index]
+    assert texts == [choice.message.content for choice in whole.choices]
+    assert reasons == [choice.finish_reason for choice in whole.choices]
+    assert usage.total_tokens == whole.usage.total_tokens
+
+
+def test_the_model_may_answer_in_pictures_and_read_its_own(client, model):
+    asked = {"model": "unitok", "seed": 5, "modalities": ["image"]}
+    first = client.chat.completions.create(messages=[said("a star")], **asked).choices[0].message
+    (image,) = first.images
+    content = base64.b64decode(image["image_url"]["url"].split(",")[1])
+    (wanted,) = model.draw("a star", seed=5)
+    assert Image.open(io.BytesIO(content)).tobytes() == wanted.tobytes() and first.content is None
+    again = client.chat.completions.create(messages=[said("a star"), first.model_dump(), said("b")], **asked)
+    assert again.usage.prompt_tokens == len("a star") + 12 + 1
+
+
+def test_the_model_may_choose(client):
+    asked = {"model": "unitok", "messages": [said("hello")], "modalities": ["text", "image"], "seed": 2}
+    whole = client.chat.completions.create(**asked, max_tokens=5).choices[0].message
+    images, text = 0, ""
+    for chunk in client.chat.completions.create(**asked, max_tokens=5, stream=True):
+        text += chunk.choices[0].delta.content or ""
+        images += len(getattr(chunk.choices[0].delta, "images", ()))
+    assert (text or None, images) == (whole.content or None, len(getattr(whole, "images", ())))
+
+
+def test_two_pictures_are_those_of_draw(client, model):
+    answer = client.images.generate(
+        model="unitok", prompt="a red star", n=2, size="12x16", extra_body={"seed": 7}
+    )
+    for item, wanted in zip(answer.data, model.draw("a red star", n=2, seed=7), strict=True):
+        assert picture_of(item).tobytes() == wanted.tobytes()
+    assert answer.size == "12x16" and answer.usage.output_tokens == 24
+
+
+def test_pictures_grow_row_by_row(client, model):
+    events = list(
+        client.images.generate(prompt="a star", stream=True, partial_images=3, extra_body={"seed": 7})
+    )
+    kinds = [event.type.removeprefix("image_generation.") for event in events]
+    assert kinds == ["partial_image"] * 3 + ["completed"]
+    assert [event.partial_image_index for event in events[:-1]] == [0, 1, 2]
+    (wanted,) = model.draw("a star", seed=7)
+    assert picture_of(events[-1]).tobytes() == wanted.tobytes()
+    assert picture_of(events[0]).getpixel((0, 15)) == (128, 128, 128)
+
+
+def test_a_mask_keeps_what_is_opaque(client, model):
+    picture = Image.effect_noise((12, 16), 80).convert("RGB")
+    mask = Image.new("RGBA", (12, 16), "red")
+    mask.paste((0, 0, 0, 0), (0, 8, 12, 16))
+    answer = client.images.edit(
+        image=("a.png", file_of(picture)), mask=("m.png", file_of(mask)), prompt="a star", n=2,
+        extra_body={"seed": 4},
+    )  # fmt: skip
+    white = Image.new("L", (12, 16))
+    white.paste(255, (0, 8, 12, 16))
+    for item, wanted in zip(answer.data, model.inpaint(picture, white, "a star", n=2, seed=4), strict=True):
+        edited = picture_of(item)
+        assert edited.tobytes() == wanted.tobytes()
+        assert not ImageChops.difference(edited, picture).crop((0, 0, 12, 8)).getbbox()
+
+
+def test_an_edit_by_words(client, model):
+    events = list(
+        client.images.edit(
+            image=[file_of(RED)], prompt="a star", stream=True, partial_images=1, extra_body={"seed": 4}
+        )
+    )
+    document = (Segment("image", RED), Segment("text", "a star"))
+    wanted = model.generate([document], target="image", seed=4)[0][-1].content
+    assert [event.type for event in events] == ["image_edit.partial_image", "image_edit.completed"]
+    assert picture_of(events[-1]).tobytes() == wanted.tobytes()
+
+
+def test_figures_are_told(client, server):
+    client.images.generate(prompt="a", extra_body={"seed": 0})
+    text = httpx.get(f"{server.url}/metrics").text
+    assert 'unitok_requests_total{route="/v1/images/generations",status="200"}' in text
+    assert "unitok_documents_held 0" in text and 'unitok_codes_total{modality="image"}' in text
+    assert httpx.get(f"{server.url}/health").json() == {"status": "ok"}
+
+
+# ---- what it is told when it asks wrong
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code", "says"),
+    [
+        ({"model": "gpt-5"}, 404, "model_not_found", "only 'unitok'"),
+        ({"temperature": 3}, 400, "less_than_equal", "temperature"),
+        ({"n": 11}, 400, "less_than_equal", "n: "),
+        ({"messages": []}, 400, "too_short", "messages"),
+        ({"messages": [said("")]}, 400, "invalid_value", "every message is empty"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, 400, "literal_error", "'system'"),
+        ({"messages": [said("x" * 400)]}, 400, "invalid_value", "the prompt is too long"),
+        ({"messages": [said(*[RED] * 17)]}, 400, "invalid_value", "17 pictures"),
+        ({"tools": [{}]}, 400, "value_error", "does not know tools"),
+        ({"modalities": ["audio"]}, 400, "literal_error", "modalities.0"),
+        ({"stream": True, "messages": [said("x" * 400)]}, 400, "invalid_value", "the prompt is too long"),
+    ],
+)  # fmt: skip
+def test_a_wrong_chat(client, change, status, code, says):
+    asked = {"model": "unitok", "messages": [said("hello")], **change}
+    with pytest.raises(openai.APIStatusError) as raised:
+        client.chat.completions.create(**asked)
+    assert (raised.value.status_code, raised.value.code) == (status, code)
+    assert says in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://a.b/a.png", "file:///etc/passwd", "data:image/png;base64,####", "data:,x", uri_of(RED)[:70]],
+)
+def test_a_picture_that_is_none(client, url):
+    part = {"type": "image_url", "image_url": {"url": url}}
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.chat.completions.create(model="unitok", messages=[{"role": "user", "content": [part]}])
+    assert raised.value.param == "messages.0.content" and raised.value.code == "invalid_value"
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"size": "64x64"}, "cells"),
+        ({"size": "big"}, "WIDTHxHEIGHT"),
+        ({"response_format": "url"}, "b64_json"),
+        ({"prompt": ""}, "prompt"),
+    ],
+)
+def test_a_wrong_drawing(client, asked, says):
+    with pytest.raises(openai.BadRequestError, match=says):
+        client.images.generate(**{"prompt": "a star", **asked})
+
+
+def test_a_mask_of_another_size_or_of_nothing(client):
+    for mask, says in ((Image.new("L", (5, 5), 255), "must be alike"), (Image.new("L", (12, 8)), "nothing")):
+        with pytest.raises(openai.BadRequestError, match=says):
+            client.images.edit(image=file_of(RED), mask=file_of(mask), prompt="a star")
+
+
+def test_a_body_that_is_too_large(client):
+    with pytest.raises(openai.APIStatusError) as raised:
+        client.images.generate(prompt="x" * 300_000)
+    assert (raised.value.status_code, raised.value.code) == (413, "body_too_large")
+
+
+def test_a_file_that_is_too_large(client, server):
+    with pytest.raises(openai.APIStatusError) as raised:
+        client.images.edit(image=b"x" * 300_000, prompt="a star")
+    assert raised.value.status_code == 413
+    form = b"--b\r\nContent-Disposition: form-data; name=image; filename=a\r\n\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    chunks = iter([form, *[b"x" * 50_000] * 10])
+    answer = httpx.post(f"{server.url}/v1/images/edits", content=chunks, headers=headers)
+    assert answer.status_code == 413 and answer.json()["error"]["code"] == "body_too_large"
+
+
+def test_a_body_that_does_not_say_how_large_it_is(server):
+    chunks = (b'{"prompt": "', *[b"x" * 50_000] * 6, b'"}')
+    answer = httpx.post(
+        f"{server.url}/v1/images/generations",
+        content=iter(chunks),
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code == 413 and answer.json()["error"]["code"] == "body_too_large"
+
+
+def test_unknown_places_are_told_in_the_same_shape(server):
+    assert httpx.get(f"{server.url}/v1/nothing").json()["error"]["code"] == "not_found"
+    assert httpx.delete(f"{server.url}/v1/models").json()["error"]["code"] == "method_not_allowed"
+
+
+def test_a_key_is_asked_for(model):
+    with serving.running(model, limits=Limits(key="sesame")) as server:
+        for key in ("sesam", "sesame1", "Sesame", "x" * 1000):
+            with pytest.raises(openai.AuthenticationError) as raised, client_of(server, key) as client:
+                client.chat.completions.create(model="unitok", messages=[said("hello")])
+            assert raised.value.code == "invalid_api_key"
+        with client_of(server, "sesame") as client:
+            assert [found.id for found in client.models.list()] == ["unitok"]
+        assert httpx.get(f"{server.url}/health").status_code == 200
+        assert (
+            httpx.get(f"{server.url}/metrics", headers={"Authorization": b"Bearer \xff"}).status_code == 401
+        )

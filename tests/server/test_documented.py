@@ -1,0 +1,74 @@
+"""docs/serving.md does what it says: its commands and its example run against a server."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+from PIL import Image
+
+from tests.models_for_tests import tiny_model
+from tests.test_docs import ROOT, blocks
+
+pytest.importorskip("openai", reason="openai is not installed (extra clients)")
+serving = pytest.importorskip("tests.server.serving", reason="the server is not installed (extra serve)")
+PAGE = ROOT / "docs/serving.md"
+ADDRESS = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving.running(tiny_model()) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (12, 8), "red").save("photo.png")
+    Image.new("L", (12, 8), 255).save("hole.png")
+
+
+def curls() -> list[str]:
+    text = "\n".join(blocks(PAGE, "bash")).replace("\\\n", " ")
+    return re.findall(r"^curl .*$", text, re.MULTILINE)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+@pytest.mark.parametrize("line", curls())
+def test_the_commands_are_answered(server, line):
+    said = subprocess.run(
+        [*shlex.split(line.replace(ADDRESS, server.url)), "--fail-with-body", "--silent", "--show-error"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stdout + said.stderr
+    if "-N" in line:
+        assert said.stdout.count("data: ") > 1 and '"error"' not in said.stdout
+    elif "metrics" not in line:
+        assert "error" not in json.loads(said.stdout)
+
+
+def test_the_example_runs(server, tmp_path, capsys):
+    (block,) = blocks(PAGE, "python")
+    exec(compile(block.replace(ADDRESS, server.url), "serving.md", "exec"), {})
+    assert Image.open(tmp_path / "star-1.png").size == (12, 8)
+    assert Image.open(tmp_path / "circle-1.png").size == (12, 8)
+    assert capsys.readouterr().out.endswith("data:image/png;base64,iVBORw0KGgoAAAANSU\n")
+
+
+def test_every_field_of_the_table_is_known_and_none_is_missing():
+    from unitok.server import wire
+
+    rows = dict(re.findall(r"^\| `POST (/v1/[\w/]+)` \| (.*) \|$", PAGE.read_text(), re.MULTILINE))
+    common = set(wire.Pictures.model_fields) - {"model"}
+    wanted = {
+        "/v1/chat/completions": set(wire.ChatRequest.model_fields) - {"stream_options"},
+        "/v1/images/generations": common | {"negative_prompt"},
+        "/v1/images/edits": {"image", "image[]", "mask", "negative_prompt"},
+    }
+    told = {path: set(re.findall(r"`([a-z_\[\]]+)`", fields)) for path, fields in rows.items()}
+    told["/v1/chat/completions"] -= {"image_url"}
+    told["/v1/images/generations"] -= {"b64_json"}
+    assert told == wanted

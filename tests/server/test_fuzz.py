@@ -1,0 +1,140 @@
+"""Whatever is sent: an answer or an error in OpenAI's shape, no failure, no more memory than before."""
+
+import random
+import socket
+
+import hypothesis
+import pytest
+
+from tests.models_for_tests import tiny_model
+
+httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clients)")
+schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed (extra clients)")
+pytest.importorskip("uvicorn", reason="uvicorn is not installed (extra serve)")
+from tests.server.mutations import mutated  # noqa: E402
+from tests.server.process import child  # noqa: E402
+
+RAW = 0.1
+"""Share of the requests that are torn as a whole, headers and all."""
+MORE = 48
+"""MB that the server may hold more after the last two thirds of the requests than after the first."""
+EXPECTED = {200, 400, 401, 404, 405, 408, 413, 415, 429}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with child(tiny_model(max_length=60), tmp_path_factory.mktemp("fuzz"), "--max-body", "0.2") as server:
+        yield server
+
+
+def check(status: int, content_type: str, text: str) -> None:
+    assert status in EXPECTED, (status, text[:500])
+    if status >= 400 and content_type.startswith("application/json"):
+        error = httpx.Response(status, text=text).json()["error"]
+        assert set(error) == {"message", "type", "param", "code"} and error["message"] and error["code"]
+
+
+def send(server, client, number: int) -> int:
+    """Send the request of a number; returns its status, 0 where it was no HTTP."""
+    sent, rng = mutated(number), random.Random(number)
+    if rng.random() < RAW:
+        return send_torn(server, sent, rng)
+    answer = client.post(sent.path, content=sent.body, headers=sent.headers)
+    check(answer.status_code, answer.headers.get("content-type", ""), answer.text)
+    return answer.status_code
+
+
+def send_torn(server, sent, rng: random.Random) -> int:
+    data = bytearray(sent.raw("127.0.0.1"))
+    for _ in range(rng.randint(1, 3)):
+        data[rng.randrange(min(len(data), 200))] = rng.randrange(256)
+    with socket.create_connection(server.address, timeout=30) as connection:
+        connection.sendall(bytes(data))
+        connection.shutdown(socket.SHUT_WR)
+        try:
+            answer = connection.recv(65536)
+        except ConnectionResetError:
+            return 0
+    status = int(answer.split(b" ")[1]) if answer.startswith(b"HTTP/1.1 ") else 0
+    assert status == 0 or status in EXPECTED, answer[:500]
+    return status
+
+
+def mutate(server, count: int) -> None:
+    """So many requests, and the memory meanwhile."""
+    statuses = []
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        for number in range(count):
+            if number == count // 3:
+                before = server.memory
+            statuses.append(send(server, client, number))
+    share = statuses.count(200) / count
+    print(
+        {status: statuses.count(status) for status in sorted({*statuses})}, f"{before:.0f} MB", server.memory
+    )
+    assert 0.1 < share < 0.9, "these requests are too wrong, or too right, to find anything"
+    assert server.memory < before + MORE
+
+
+def by_schema(server, count: int) -> None:
+    """So many requests that schemathesis makes of the server's OpenAPI, right and wrong ones."""
+    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    operations = [operation.ok() for operation in schema.get_all_operations()]
+    assert len(operations) == 7
+    modes = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
+    for operation in operations:
+        for mode in modes if operation.method == "post" else modes[:1]:
+            share = count // 6 if operation.method == "post" else 5
+
+            @hypothesis.given(case=operation.as_strategy(mode))
+            @hypothesis.settings(
+                max_examples=share,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                suppress_health_check=list(hypothesis.HealthCheck),
+            )
+            def ask(case):
+                answer = case.call(timeout=60)
+                check(answer.status_code, answer.headers.get("content-type", [""])[0], answer.text)
+
+            ask()
+
+
+def left_in_order(server) -> None:
+    """Nothing failed, nothing is left over, nobody else was asked."""
+    figures = httpx.get(f"{server.url}/metrics").text
+    assert 'status="5' not in figures and "unitok_documents_held 0" in figures, figures
+    assert "Traceback" not in server.errors.read_text()
+    assert server.outside() == []
+    assert server.process.poll() is None
+
+
+def test_hundreds_of_mutated_requests(server):
+    mutate(server, 300)
+    left_in_order(server)
+
+
+def test_hundreds_of_requests_by_the_schema(server):
+    by_schema(server, 200)
+    left_in_order(server)
+
+
+@pytest.mark.slow
+def test_six_thousand_mutated_requests(server):
+    mutate(server, 6000)
+    left_in_order(server)
+
+
+@pytest.mark.slow
+def test_four_thousand_requests_by_the_schema(server):
+    by_schema(server, 4000)
+    left_in_order(server)
+
+
+def test_what_leaves_the_machine_would_be_noted(tmp_path):
+    from tests.server.child import note
+
+    note(str(tmp_path / "log"), "socket.getaddrinfo", ("example.com", 80))
+    note(str(tmp_path / "log"), "socket.getaddrinfo", ("127.0.0.1", 80))
+    assert (tmp_path / "log").read_text() == "socket.getaddrinfo example.com\n"

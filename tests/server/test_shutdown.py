@@ -1,0 +1,76 @@
+"""Told to stop, the server finishes what it answers or says that it does not, and ends with code 0."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+from tests.models_for_tests import tiny_model
+
+httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clients)")
+pytest.importorskip("uvicorn", reason="uvicorn is not installed (extra serve)")
+from tests.server.process import child  # noqa: E402
+
+DRAW = {"prompt": "a star", "seed": 1, "n": 4}
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_request_on_its_way_is_finished(tmp_path, sent):
+    with child(tiny_model(shape=(24, 24), max_length=700), tmp_path) as server:
+        answers = []
+
+        def draw():
+            answers.append(httpx.post(f"{server.url}/v1/images/generations", json=DRAW, timeout=60))
+
+        thread = threading.Thread(target=draw)
+        thread.start()
+        while "unitok_documents_held 4" not in httpx.get(f"{server.url}/metrics").text:
+            time.sleep(0.01)
+        assert server.stop(sent) == 0
+        thread.join()
+        assert answers[0].status_code == 200 and len(answers[0].json()["data"]) == 4
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{server.url}/health")
+        assert "Traceback" not in server.errors.read_text()
+
+
+@pytest.mark.slow
+def test_idle_it_ends_at_once(tmp_path):
+    with child(tiny_model(), tmp_path) as server, httpx.Client() as client:
+        assert client.get(f"{server.url}/health").status_code == 200  # a connection that is kept alive
+        assert server.stop(seconds=10) == 0
+
+
+def test_the_second_signal_does_not_wait(tmp_path):
+    with child(tiny_model(shape=(64, 64), max_length=5000), tmp_path) as server:
+        body = {**DRAW, "stream": True}
+        with httpx.stream("POST", f"{server.url}/v1/images/generations", json=body, timeout=60) as answer:
+            assert answer.status_code == 200
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            assert server.process.poll() is None, "it did not wait for the picture"
+            assert server.stop(seconds=10) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--host", "0.0.0.0"], "UNITOK_API_KEY"),
+        (["--port", "PORT"], "in use"),
+        (["--model", "nowhere"], "nowhere"),
+        (["--queue", "-1"], "waiting is 0 or more"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(tmp_path, capsys, monkeypatch, options, says):
+    import socket
+
+    from sample import serve
+
+    monkeypatch.delenv("UNITOK_API_KEY", raising=False)
+    tiny_model().save_pretrained(tmp_path / "model")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        given = [option.replace("PORT", str(taken.getsockname()[1])) for option in options]
+        with pytest.raises(SystemExit) as stop:
+            serve.main(["--model", str(tmp_path / "model"), *given])
+    assert stop.value.code == 2 and says in capsys.readouterr().err

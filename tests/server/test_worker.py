@@ -1,0 +1,162 @@
+"""Requests share a batch, wait in a bounded queue, and leave when nobody waits for them."""
+
+import json
+import threading
+import time
+from http.client import HTTPConnection
+
+import pytest
+
+from tests.models_for_tests import tiny_model
+
+httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clients)")
+serving = pytest.importorskip("tests.server.serving", reason="the server is not installed (extra serve)")
+Limits, Steps, running, until = serving.Limits, serving.Steps, serving.running, serving.until
+DRAW = {"prompt": "a star", "seed": 1}
+CODES = 64
+DRAWINGS = "/v1/images/generations"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model(shape=(8, 8), max_length=300)
+
+
+@pytest.fixture
+def server(model):
+    with running(model, rows=4, waiting=2) as server:
+        yield server
+
+
+class Client:
+    """Sends requests in threads of its own."""
+
+    def __init__(self, server):
+        self.server, self.answers, self.threads = server, [], []
+
+    def draw(self, count=1, **more):
+        for _ in range(count):
+            self.threads.append(threading.Thread(target=self._draw, args=({**DRAW, **more},)))
+            self.threads[-1].start()
+
+    def _draw(self, body):
+        url = self.server.url + DRAWINGS
+        self.answers.append(httpx.post(url, json=body, timeout=60))
+
+    def wait(self):
+        for thread in self.threads:
+            thread.join()
+        return [answer.status_code for answer in self.answers]
+
+
+def held(server):
+    return server.service.worker.held
+
+
+def test_requests_of_all_kinds_share_the_steps(server):
+    client = Client(server)
+    with Steps(server.service) as steps:
+        client.draw(n=2)
+        client.draw(guidance_scale=3.0)
+        chat = {"model": "unitok", "messages": [{"role": "user", "content": "x"}], "max_tokens": 200}
+        answers = []
+        url = f"{server.url}/v1/chat/completions"
+        thread = threading.Thread(target=lambda: answers.append(httpx.post(url, json=chat, timeout=60)))
+        thread.start()
+        until(lambda: held(server) == 4)
+    assert client.wait() == [200, 200]
+    thread.join()
+    assert answers[0].status_code == 200 and held(server) == 0
+    assert steps.taken < 3 * CODES + 200, "they did not advance together"
+    pictures = [item["b64_json"] for answer in client.answers for item in answer.json()["data"]]
+    assert len(set(pictures)) == 3
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_closing_the_connection_frees_the_row_within_a_step(server, stream):
+    body = json.dumps({**DRAW, "n": 2, "stream": stream, "partial_images": 3})
+    connection = HTTPConnection(server.url.removeprefix("http://"), timeout=60)
+    with Steps(server.service) as steps:
+        connection.request("POST", DRAWINGS, body, {"content-type": "application/json"})
+        steps.allow(20)
+        until(lambda: steps.waiting)
+        if stream:
+            answer = connection.getresponse()
+            assert answer.readline() == b"event: image_generation.partial_image\n"
+            answer.close()
+        assert steps.rows == 2 and steps.taken == 20
+        connection.close()
+        until(lambda: server.service.worker._cancelled)
+        steps.allow(1)
+        until(lambda: held(server) == 0)
+        assert steps.rows == 0 and steps.taken == 21
+    assert server.service.metrics.count("unitok_cancelled_total") == 2
+    assert httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60).status_code == 200  # the server goes on
+
+
+def test_a_full_queue_is_told_and_takes_more_when_there_is_room(server):
+    client = Client(server)
+    with Steps(server.service) as steps:
+        client.draw(6)
+        until(lambda: held(server) == 6)
+        refused = httpx.post(server.url + DRAWINGS, json=DRAW)
+        assert refused.status_code == 429 and refused.headers["retry-after"] == "1"
+        assert refused.json()["error"]["type"] == "rate_limit_error"
+        assert refused.json()["error"]["code"] == "queue_full"
+        assert steps.rows <= 6
+    assert client.wait() == [200] * 6
+    assert httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60).status_code == 200
+    never = httpx.post(server.url + DRAWINGS, json={**DRAW, "n": 7})
+    assert never.status_code == 400 and never.json()["error"]["param"] == "n"
+
+
+def test_more_requests_than_are_answered_at_once_are_refused_unread(model):
+    with running(model, limits=Limits(requests=2)) as server, Steps(server.service):
+        client = Client(server)
+        client.draw(2)
+        until(lambda: held(server) == 2)
+        assert httpx.get(f"{server.url}/v1/models").status_code == 429
+        assert httpx.get(f"{server.url}/health").status_code == 200
+
+
+def test_who_waits_too_long_is_told_and_leaves(model):
+    with running(model, limits=Limits(seconds=0.5)) as server, Steps(server.service) as steps:
+        answer = httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60)
+        assert answer.status_code == 504 and answer.json()["error"]["code"] == "timeout"
+        streamed = httpx.post(server.url + DRAWINGS, json={**DRAW, "stream": True}, timeout=60)
+        assert "timeout" in streamed.text
+        steps.allow(1)
+        until(lambda: held(server) == 0)
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(model):
+    def slow():
+        yield b'{"prompt": '
+        time.sleep(1.5)
+        yield b'"x"}'
+
+    with running(model, limits=Limits(seconds=0.3)) as server:
+        headers = {"content-type": "application/json"}
+        answer = httpx.post(server.url + DRAWINGS, content=slow(), headers=headers, timeout=60)
+        assert answer.status_code == 408 and answer.json()["error"]["code"] == "timeout"
+
+
+def test_a_step_that_fails_ends_its_requests_not_the_server(server, caplog):
+    def fail():
+        raise RuntimeError("out of memory")
+
+    server.service.worker.engine.step = fail
+    answer = httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60)
+    assert answer.status_code == 500 and answer.json()["error"]["type"] == "server_error"
+    assert "out of memory" not in answer.text and "out of memory" in caplog.text
+    assert httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60).status_code == 200
+
+
+def test_a_picture_does_not_depend_on_what_it_is_drawn_with(server, model):
+    client = Client(server)
+    client.draw(1)
+    client.draw(1, prompt="another", n=2, guidance_scale=2.0)
+    client.draw(1)
+    assert client.wait() == [200] * 3
+    drawn = [answer.json()["data"] for answer in client.answers]
+    assert len({items[0]["b64_json"] for items in drawn if len(items) == 1}) == 1

@@ -1,0 +1,150 @@
+"""The server: its routes, its errors, its beginning and end. Knows a model as what answers."""
+
+import ipaddress
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import FrameType
+
+import torch
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from unitok.bundle import UniTok
+from unitok.server import conversation, drawings
+from unitok.server.errors import Refused, handle
+from unitok.server.gate import Gate, Limits
+from unitok.server.metrics import Metrics
+from unitok.server.service import Service
+from unitok.server.worker import Worker
+
+router = APIRouter()
+GRACE = 30
+"""Seconds that a server which is told to stop gives to requests that are being answered."""
+
+
+@router.get("/v1/models", response_class=JSONResponse)
+def models(request: Request) -> dict:
+    """The one model."""
+    return {"object": "list", "data": [_described(request.app.state.service)]}
+
+
+@router.get("/v1/models/{name}", response_class=JSONResponse)
+def model(request: Request, name: str) -> dict:
+    """The model, by its name."""
+    service: Service = request.app.state.service
+    service.check(name)
+    return _described(service)
+
+
+def _described(service: Service) -> dict:
+    return {"id": service.name, "object": "model", "created": service.created, "owned_by": "unitok"}
+
+
+@router.get("/health", response_class=JSONResponse)
+def health(request: Request) -> dict:
+    """Whether requests are carried out. Raises Refused where they are not."""
+    if not request.app.state.service.worker.alive:
+        raise Refused(503, "the server is stopping", code="stopping")
+    return {"status": "ok"}
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def figures(request: Request) -> str:
+    """Figures in Prometheus' format."""
+    service: Service = request.app.state.service
+    held = {"documents_held": service.worker.held, "documents_most": service.worker.most}
+    return service.metrics.render(requests_running=service.metrics.running, **held)
+
+
+def build(
+    model: UniTok, *, name: str = "unitok", rows: int = 32, waiting: int = 256, limits: Limits | None = None
+) -> FastAPI:
+    """The server of a model, not yet listening.
+
+    Args:
+        model: who answers.
+        name: by which clients ask for it.
+        rows: documents written at once.
+        waiting: documents that may wait; more are refused.
+        limits: of requests.
+
+    Raises:
+        ValueError: no rows, or a negative number that may wait.
+    """
+    if waiting < 0:
+        raise ValueError(f"waiting is 0 or more, not {waiting}")
+    limits, metrics = limits or Limits(), Metrics()
+    worker = Worker(model, rows=rows, waiting=waiting, metrics=metrics)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        worker.start()
+        try:
+            yield
+        finally:
+            worker.stop()
+
+    # the pages of FastAPI's documentation would ask another host for their scripts
+    app = FastAPI(title="unitok", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.service = Service(model, name, worker, limits, metrics)
+    app.add_middleware(Gate, limits=limits, metrics=metrics)
+    handle(app)
+    for part in (router, conversation.router, drawings.router):
+        app.include_router(part)
+    return app
+
+
+class Server(uvicorn.Server):
+    """Ends with code 0 when it is told to stop: first politely, at the second signal at once."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """uvicorn's would raise the signal again when all is done."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def listen(app: FastAPI, *, host: str = "127.0.0.1", port: int = 8000) -> tuple[Server, socket.socket]:
+    """A server of an app and the socket it is to be run with, on which connections already wait.
+
+    Raises:
+        OSError: the port is in use, or the host is not this machine's.
+    """
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, ws="none", lifespan="on", server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )  # fmt: skip
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return Server(config), socket.create_server((host, port), family=family, backlog=1024)
+
+
+def serve(model: UniTok, *, host: str, port: int, threads: int | None = None, **options) -> None:
+    """Serve a model until SIGTERM or Ctrl-C; `options` as of `build`.
+
+    Args:
+        host, port: where; 0 takes a free port.
+        threads: of the model on a CPU; None leaves one core to the server.
+
+    Raises:
+        ValueError: a host that others can reach, without a key.
+        OSError: as `listen`.
+    """
+    limits: Limits = options["limits"]
+    if limits.key is None and not _local(host):
+        raise ValueError(f"{host} can be reached by others: set a key in UNITOK_API_KEY first")
+    torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
+    server, at = listen(build(model, **options), host=host, port=port)
+    address, port = at.getsockname()[:2]
+    print(f"http://{f'[{address}]' if ':' in address else address}:{port}/v1  (Ctrl-C stops it)", flush=True)
+    server.run(sockets=[at])
+
+
+def _local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

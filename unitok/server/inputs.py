@@ -1,0 +1,99 @@
+"""Pictures from clients and back: data URIs and files become pictures, pictures base64. Fetches nothing."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from io import BytesIO
+
+from PIL import Image
+
+from unitok import editing
+from unitok.data.images import ImageError, load_image, load_mask
+from unitok.document import Document, Segment
+from unitok.modalities.image import ImageModality
+from unitok.server.errors import invalid
+from unitok.server.wire import MOST_PICTURES, Format, Message
+
+MOST_PIXELS = 16 * 2**20
+DATA_URI = re.compile(r"data:[\w.+/-]{0,64}(;[\w=.-]{0,64}){0,4},", re.ASCII)
+
+
+def picture_of(url: str, modality: ImageModality, *, param: str) -> Image.Image:
+    """The picture of a data URI at the model's size.
+
+    Raises:
+        Refused: another address (nothing is fetched), no base64, or no picture.
+    """
+    head = DATA_URI.match(url[:512])
+    if not head or not head[0].endswith(";base64,"):
+        raise invalid(
+            f"{url[:40]!r}: pictures are sent as data:image/png;base64,…; addresses are not fetched",
+            param=param,
+        )
+    try:
+        content = base64.b64decode(url[head.end() :], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise invalid(f"the picture is not base64: {error}", param=param) from error
+    return read(content, modality, param=param)
+
+
+def read(content: bytes, modality: ImageModality, *, param: str) -> Image.Image:
+    """A picture file's picture at the model's size. Raises Refused where it is none."""
+    return modality.fit(opened(content, param=param))
+
+
+def opened(content: bytes, *, param: str) -> Image.Image:
+    """A picture file's picture. Raises Refused where it is none."""
+    return _opened(content, load_image, param)
+
+
+def mask_of(content: bytes, picture: Image.Image, size: tuple[int, int], *, param: str) -> Image.Image:
+    """A mask file's mask at `size` (width, height) as its picture is: white is drawn anew.
+
+    Raises:
+        Refused: it is no picture, not of the picture's size, or leaves nothing to draw.
+    """
+    try:
+        mask = editing.fit_mask(_opened(content, load_mask, param), picture, size)
+    except ValueError as error:
+        raise invalid(str(error), param=param) from error
+    if not mask.getbbox():
+        raise invalid("nothing of the mask is transparent (or white): nothing is to be drawn", param=param)
+    return mask
+
+
+def _opened(content: bytes, load: Callable[..., Image.Image], param: str) -> Image.Image:
+    try:
+        return load(content, most_pixels=MOST_PIXELS)
+    except ImageError as error:
+        raise invalid(str(error), param=param) from error
+
+
+def document(messages: Sequence[Message], modality: ImageModality) -> Document:
+    """The segments of a conversation's parts, in order; who said them is not part of a document.
+
+    Raises:
+        Refused: a picture that is none, too many of them, or nothing is said.
+    """
+    pictures = sum(part.type == "image_url" for message in messages for part in message.parts)
+    if pictures > MOST_PICTURES:
+        raise invalid(f"{pictures} pictures are sent, the most is {MOST_PICTURES}", param="messages")
+    segments = []
+    for i, message in enumerate(messages):
+        for part in message.parts:
+            if part.type == "text":
+                segments.append(Segment("text", part.text))
+            else:
+                picture = picture_of(part.image_url.url, modality, param=f"messages.{i}.content")
+                segments.append(Segment("image", picture))
+    if not segments:
+        raise invalid("nothing is said: every message is empty", param="messages")
+    return tuple(segments)
+
+
+def base64_of(picture: Image.Image, format: Format = "png") -> str:
+    """A picture as the base64 of a file."""
+    file = BytesIO()
+    picture.save(file, format)
+    return base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,74 @@
+"""What all routes share: the model and its name, the worker, the limits. Knows no route."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from anyio import CapacityLimiter, to_thread
+
+from unitok.bundle import UniTok
+from unitok.modalities.image import ImageModality
+from unitok.server.asked import Asked, Stream, unless_gone
+from unitok.server.errors import Refused
+from unitok.server.gate import Limits
+from unitok.server.jobs import Done, Taken
+from unitok.server.metrics import Metrics
+from unitok.server.worker import Worker
+
+Result = TypeVar("Result")
+READERS = 2
+"""Pictures that are read or written at once: each takes memory while it is."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A model that is served by a name."""
+
+    model: UniTok
+    name: str
+    worker: Worker
+    limits: Limits
+    metrics: Metrics
+    created: int = field(default_factory=lambda: int(time.time()))
+    readers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(READERS))
+
+    @property
+    def pictures(self) -> ImageModality:
+        """How the model sees pictures."""
+        return self.model.codec.modalities["image"]
+
+    def check(self, name: str | None) -> None:
+        """Raises Refused where a client asks for another model."""
+        if name is not None and name != self.name:
+            message = f"there is no model {name[:80]!r} here, only {self.name!r}"
+            raise Refused(404, message, code="model_not_found", param="model")
+
+    async def aside(self, work: Callable[..., Result], *arguments) -> Result:
+        """The result of work on pictures, done in a thread beside the event loop."""
+        return await to_thread.run_sync(work, *arguments, limiter=self.readers)
+
+
+def seed_of(given: int | None) -> int:
+    """The seed that was given, or one of chance."""
+    return secrets.randbelow(2**31) if given is None else given
+
+
+async def complete(asked: Asked, receive) -> list[Done]:
+    """All copies of a job, which is closed however it ends."""
+    try:
+        return await unless_gone(receive, asked.all())
+    finally:
+        asked.close()
+
+
+async def streamed(asked: Asked, receive, events: AsyncIterator[str]) -> Stream:
+    """The events of a job once the engine has taken it, so that what cannot be is an error, not a stream."""
+    try:
+        news = await unless_gone(receive, asked.next())
+        assert isinstance(news, Taken), news
+    except BaseException:
+        asked.close()
+        raise
+    return Stream(asked, events)

@@ -1,0 +1,176 @@
+"""What clients send, by the names of OpenAI's API. Knows JSON and forms, no model.
+
+Fields that only advise (quality, user, …) are passed over; fields without which an answer would be another
+one (tools, logprobs, …) are refused. `guidance_scale`, `top_k` and `negative_prompt` are this project's own.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.datastructures import UploadFile as UploadedFile
+
+MOST_COPIES = 10
+MOST_PREVIEWS = 3
+MOST_MESSAGES = 256
+MOST_PARTS = 64
+MOST_PICTURES = 16
+"""Of one request: a small file may be a large picture."""
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Copies = Annotated[int, Field(ge=1, le=MOST_COPIES)]
+Previews = Annotated[int, Field(ge=0, le=MOST_PREVIEWS)]
+Format = Literal["png", "jpeg", "webp"]
+Modality = Literal["text", "image"]
+UNSUPPORTED = ("audio", "functions", "logit_bias", "logprobs", "prediction", "tools", "web_search_options")
+
+
+class Sent(BaseModel):
+    """A JSON object from outside; no number in it is infinite."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class Settings(Sent):
+    """How ids are drawn; what is absent is the model's own default."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    guidance_scale: Annotated[float, Field(ge=0, le=100)] | None = None
+    seed: Seed | None = None
+
+    @property
+    def sampling(self) -> dict[str, float | None]:
+        """By the names of Sampling."""
+        names = ("temperature", "top_p", "top_k", "guidance_scale")
+        return {name: getattr(self, name) for name in names}
+
+
+class Address(Sent):
+    """Where a picture is: a data URI."""
+
+    url: str
+
+
+class TextPart(Sent):
+    """A part of a message that is text."""
+
+    type: Literal["text"]
+    text: str
+
+
+class PicturePart(Sent):
+    """A part of a message that is a picture."""
+
+    type: Literal["image_url"]
+    image_url: Address
+
+
+Part = Annotated[TextPart | PicturePart, Field(discriminator="type")]
+
+
+class Message(Sent):
+    """What somebody said. `images` is where this server puts pictures of an answer, so it may come back."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | Annotated[list[Part], Field(max_length=MOST_PARTS)] | None = None
+    images: Annotated[list[PicturePart], Field(max_length=MOST_PARTS)] | None = None
+
+    @property
+    def parts(self) -> list[TextPart | PicturePart]:
+        """Its parts in order; empty texts are none."""
+        content = self.content or []
+        told = [TextPart(type="text", text=content)] if isinstance(content, str) else content
+        return [part for part in (*told, *(self.images or ())) if part.type != "text" or part.text]
+
+
+class ChatRequest(Settings):
+    """POST /v1/chat/completions."""
+
+    model: str
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
+    modalities: Annotated[list[Modality], Field(min_length=1, max_length=2)] = ["text"]
+    n: Copies = 1
+    max_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    stop: (
+        Annotated[str, Field(min_length=1, max_length=256)]
+        | Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=4)]
+        | None
+    ) = None
+    stream: bool = False
+    stream_options: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse(cls, sent: Any) -> Any:
+        wanted = [name for name in UNSUPPORTED if isinstance(sent, dict) and sent.get(name)]
+        if wanted:
+            raise ValueError(f"this server does not know {', '.join(wanted)}")
+        return sent
+
+    @property
+    def target(self) -> Modality | None:
+        """The one modality to answer in; None where the model may choose."""
+        return self.modalities[0] if len(set(self.modalities)) == 1 else None
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts before which an answer ends."""
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+
+    @property
+    def longest(self) -> int | None:
+        """Most ids of a text."""
+        return self.max_completion_tokens or self.max_tokens
+
+
+class Pictures(Settings):
+    """What requests for pictures share."""
+
+    model: str | None = None
+    prompt: Annotated[str, Field(min_length=1)]
+    n: Copies = 1
+    size: str | None = None
+    response_format: Literal["b64_json"] = "b64_json"
+    output_format: Format = "png"
+    stream: bool = False
+    partial_images: Previews = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent(cls, sent: Any) -> Any:
+        """A null is a field that is not there."""
+        if not isinstance(sent, dict):
+            return sent
+        return {name: value for name, value in sent.items() if value is not None}
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """(height, width) in pixels; None where the model chooses. Raises ValueError for another text."""
+        if self.size is None or self.size == "auto":
+            return None
+        found = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", self.size, re.ASCII)
+        if not found:
+            raise ValueError(f"size is 'auto' or WIDTHxHEIGHT in pixels, like 64x48, not {self.size:.40}")
+        return int(found[2]), int(found[1])
+
+
+class DrawRequest(Pictures):
+    """POST /v1/images/generations."""
+
+    negative_prompt: str | None = None
+
+
+class EditForm(Pictures):
+    """POST /v1/images/edits: a form of fields and files, one `image` or several `image[]`."""
+
+    image: UploadFile | None = None
+    more: Annotated[list[UploadFile], Field(alias="image[]", max_length=MOST_PICTURES)] = []
+    mask: UploadFile | None = None
+
+    @property
+    def files(self) -> list[UploadedFile]:
+        """The pictures, in order."""
+        return [*([self.image] if self.image else []), *self.more]
