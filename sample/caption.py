@@ -1,4 +1,4 @@
-"""Describe pictures: python sample/caption.py --model runs/demo/model photo.png"""
+"""Describe pictures, or ask about them: python sample/caption.py --model runs/demo/model photo.png"""
 
 import argparse
 import json
@@ -8,12 +8,16 @@ from unitok.terminal import Parser, command, printable
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = Parser(prog="caption.py", description="Print a caption of each picture.")
+    parser = Parser(prog="caption.py", description="Print a caption of each picture, or an answer about it.")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files (PNG, JPEG, WebP, …)")
     parser.add_argument("--model", default="runs/demo/model", metavar="DIR", help="model folder")
-    parser.add_argument("--json", action="store_true", help="print a JSON list of {image, caption}")
+    parser.add_argument("--question", metavar="TEXT", help="print the answer to this instead of a caption")
+    parser.add_argument("--choices", nargs="+", default=[], metavar="TEXT", help="the answer is one of these")
+    parser.add_argument("--json", action="store_true", help="print a JSON list of {image, caption or answer}")
     parser.add_argument(
-        "--max-new-tokens", type=int, help="longest caption, in tokens; the model's default if absent"
+        "--max-new-tokens",
+        type=int,
+        help="longest caption or answer, in tokens; the model's default if absent",
     )
     parser.add_argument("--batch-size", type=int, default=32, help="pictures read at once")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
@@ -28,6 +32,8 @@ def arguments() -> argparse.ArgumentParser:
 def main(args: list[str] | None = None) -> None:
     """Read the command line, print the captions."""
     options = arguments().parse_args(args)
+    if options.choices and options.question is None:
+        raise ValueError("--choices are answers: give the --question too")
     from unitok.data.images import load_image
 
     images = [load_image(path) for path in options.images]  # a bad one is told before torch is loaded
@@ -36,14 +42,19 @@ def main(args: list[str] | None = None) -> None:
     model = UniTok.from_pretrained(
         options.model, device=options.device, dtype=options.dtype, compile=options.compile
     )
-    captions = model.caption(images, max_new_tokens=options.max_new_tokens, batch_size=options.batch_size)
-    pairs = [{"image": path, "caption": text} for path, text in zip(options.images, captions, strict=True)]
-    if options.json:
-        print(json.dumps(pairs, indent=2, ensure_ascii=False))
-    elif len(pairs) == 1:
-        print(printable(captions[0]))
+    settings = {"max_new_tokens": options.max_new_tokens, "batch_size": options.batch_size}
+    if options.question is None:
+        kind, texts = "caption", model.caption(images, **settings)
     else:
-        print("\n".join(printable(f"{pair['image']}: {pair['caption']}") for pair in pairs))
+        kind, texts = "answer", model.answer(images, options.question, choices=options.choices, **settings)
+    pairs = list(zip(options.images, texts, strict=True))
+    if options.json:
+        told = [{"image": path, kind: text} for path, text in pairs]
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+    elif len(pairs) == 1:
+        print(printable(texts[0]))
+    else:
+        print("\n".join(printable(f"{path}: {text}") for path, text in pairs))
 
 
 if __name__ == "__main__":

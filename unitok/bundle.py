@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Int64
@@ -210,6 +211,39 @@ class UniTok:
         )
         return [document[-1].content for document in documents]
 
+    def answer(
+        self,
+        images: Image.Image | Sequence[Image.Image],
+        questions: str | Sequence[str],
+        *,
+        choices: Sequence[str] = (),
+        max_new_tokens: int | None = None,
+        batch_size: int = 32,
+    ) -> list[str]:
+        """The most likely answer to each picture's question, id by id; one question may stand for all.
+
+        Args:
+            images, questions: as many of each, or one question.
+            choices: texts of which each answer is one; any text where there are none.
+            max_new_tokens: of an answer that may be any text; None is the model's own default.
+            batch_size: pictures at once.
+        """
+        images = _several(images)
+        asked = [questions] * len(images) if isinstance(questions, str) else list(questions)
+        if len(asked) != len(images):
+            raise ValueError(f"{len(images)} pictures need one question or {len(images)}, not {len(asked)}")
+        pairs = zip(images, asked, strict=True)
+        documents = self.generate(
+            [(Segment("image", image), Segment("text", question)) for image, question in pairs],
+            target="text",
+            choices=choices,
+            temperature=0.0,
+            guidance_scale=1.0,
+            max_new_tokens=max_new_tokens,
+            batch_size=batch_size,
+        )
+        return [document[-1].content for document in documents]
+
     def score(self, documents: Sequence[Document], *, of: int = -1, batch_size: int = 32) -> list[Score]:
         """log p(segment | the rest before it) of each document, in nats, and the number of its ids.
 
@@ -249,6 +283,7 @@ class UniTok:
         seed: int | Sequence[int] = 0,
         copies: Sequence[int] | None = None,
         negatives: Sequence[Document] | None = None,
+        choices: Sequence[Any] = (),
         size: tuple[int, int] | None = None,
         batch_size: int = 32,
         max_segments: int = 8,
@@ -263,8 +298,12 @@ class UniTok:
             seed, copies, size, batch_size, speculate: see `draw`; equal documents draw differently by their
                 copy number.
             negatives: what guidance leads away from, one a document; None for nothing.
+            choices: contents of which the new segment is one, such as ["yes", "no"], or
+                [str(n) for n in range(100)] for a number; any where there are none.
             settings: fields of Sampling; what is None or absent is the model's own default.
         """
+        if choices and target is None:
+            raise ValueError(f"choices need a target, the modality that they are of: {list(choices)}")
         known = self.codec.encode_many(documents)
         continued = generate(
             self.model,
@@ -275,6 +314,7 @@ class UniTok:
             seed=seed,
             copies=copies,
             negatives=None if negatives is None else self.codec.encode_many(negatives),
+            options=self.codec.encode(tuple(Segment(target, choice) for choice in choices)),
             shapes=self._shapes(size),
             batch_size=batch_size,
             max_segments=max_segments,

@@ -26,6 +26,7 @@ def stream(
     copies: Sequence[int] | None = None,
     shapes: Shapes | None = None,
     fixed: Sequence[Codes] | None = None,
+    options: Sequence[Codes] = (),
     negatives: Sequence[Sequence[Codes]] | None = None,
     batch_size: int = 32,
     max_segments: int = 8,
@@ -42,6 +43,7 @@ def stream(
         copies: which copy of its prompt each row is (0, 1, …), so that equal prompts get different noise.
         shapes: forced (rows, columns) of modalities that have a choice.
         fixed: what is known of each new segment of `target`: its codes, -1 where the model writes them.
+        options: complete segments of `target` of which each new one is one; any where there are none.
         negatives: what guidance leads away from, one list a document, in place of the empty prompt.
         batch_size: rows decoded at once; when one is done, the next enters.
         speculate: codes of an image that are guessed ahead; changes the speed, not the result.
@@ -71,6 +73,7 @@ def stream(
             seed=seeds[i],
             copy=copies[i],
             fixed=fixed[i] if fixed else None,
+            options=options,
             negative=negatives[i] if negatives else (),
             max_segments=max_segments,
         )

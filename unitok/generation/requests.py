@@ -22,6 +22,7 @@ class Request:
         shapes: forced (rows, columns) of modalities that have a choice.
         seed, copy: of the noise; equal prompts draw differently by their copy number.
         fixed: what is known of the new segment: its codes, -1 where the model writes them.
+        options: complete segments of which the new one is one; any where there are none.
         negative: what guidance leads away from, in place of the empty prompt.
         max_segments: most segments to write where there is no target.
     """
@@ -33,8 +34,18 @@ class Request:
     seed: int = 0
     copy: int = 0
     fixed: Codes | None = None
+    options: Sequence[Codes] = ()
     negative: Sequence[Codes] = ()
     max_segments: int = 8
+
+    def __post_init__(self):
+        others = {codes.modality for codes in self.options} - {self.target}
+        if others:
+            raise ValueError(
+                f"options are segments of the target {self.target!r}, not of {', '.join(others)}"
+            )
+        if self.options and self.fixed is not None:
+            raise ValueError("a segment that is one of some options has no codes that are fixed besides")
 
 
 @dataclass(frozen=True)
