@@ -91,17 +91,17 @@ class Vocabulary:
 
     def to_ids(self, name: str, codes: Int64[Tensor, "*n"]) -> Int64[Tensor, "*n"]:
         """Joint ids of local codes. Raises ValueError where a code is outside 0..size-1."""
-        size = self.sizes[name] if name in self.sizes else self.start(name)
-        if codes.numel() and not (int(codes.min()) >= 0 and int(codes.max()) < size):
-            wrong = int(codes.min()) if int(codes.min()) < 0 else int(codes.max())
-            raise ValueError(f"code {wrong} of modality {name!r} is outside 0..{size - 1}")
-        return codes + self.start(name)
+        start = self.start(name)
+        wrong = _outside(codes, range(self.sizes[name]))
+        if wrong is not None:
+            raise ValueError(f"code {wrong} of modality {name!r} is outside 0..{self.sizes[name] - 1}")
+        return codes + start
 
     def to_codes(self, name: str, ids: Int64[Tensor, "*n"]) -> Int64[Tensor, "*n"]:
         """Local codes of joint ids. Raises ValueError where an id belongs to something else."""
         legal = self.codes(name)
-        if ids.numel() and not (legal.start <= int(ids.min()) and int(ids.max()) < legal.stop):
-            wrong = int(ids.min()) if int(ids.min()) < legal.start else int(ids.max())
+        wrong = _outside(ids, legal)
+        if wrong is not None:
             raise ValueError(
                 f"id {wrong} is no code of modality {name!r}, whose ids are {legal.start}..{legal.stop - 1}"
             )
@@ -127,3 +127,11 @@ class Vocabulary:
 
     def __repr__(self) -> str:
         return f"Vocabulary({self.sizes}, size={self.size})"
+
+
+def _outside(values: Int64[Tensor, "*n"], legal: range) -> int | None:
+    """The least of the values, or the greatest, if it is not among the legal ones."""
+    if not values.numel():
+        return None
+    least, greatest = (int(value) for value in values.aminmax())
+    return next((value for value in (least, greatest) if value not in legal), None)
