@@ -1,16 +1,15 @@
 """Describe pictures, or ask about them: python sample/caption.py --model runs/demo/model photo.png"""
 
-import argparse
 import json
 
-from unitok.terminal import Parser, command, printable
+from unitok.terminal import Parser, command, how_to_run, printable
 
 
-def arguments() -> argparse.ArgumentParser:
+def arguments() -> Parser:
     """The command line."""
     parser = Parser(prog="caption.py", description="Print a caption of each picture, or an answer about it.")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files (PNG, JPEG, WebP, …)")
-    parser.add_argument("--model", default="runs/demo/model", metavar="DIR", help="model folder")
+    parser.add_model()
     parser.add_argument("--question", metavar="TEXT", help="print the answer to this instead of a caption")
     parser.add_argument("--choices", nargs="+", default=[], metavar="TEXT", help="the answer is one of these")
     parser.add_argument("--json", action="store_true", help="print a JSON list of {image, caption or answer}")
@@ -20,11 +19,6 @@ def arguments() -> argparse.ArgumentParser:
         help="longest caption or answer, in tokens; the model's default if absent",
     )
     parser.add_argument("--batch-size", type=int, default=32, help="pictures read at once")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
-    parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
-    parser.add_argument(
-        "--compile", action="store_true", help="compiled steps: half a minute at first, faster then"
-    )
     return parser
 
 
@@ -39,9 +33,7 @@ def main(args: list[str] | None = None) -> None:
     images = [load_image(path) for path in options.images]  # a bad one is told before torch is loaded
     from unitok import UniTok
 
-    model = UniTok.from_pretrained(
-        options.model, device=options.device, dtype=options.dtype, compile=options.compile
-    )
+    model = UniTok.from_pretrained(options.model, **how_to_run(options))
     settings = {"max_new_tokens": options.max_new_tokens, "batch_size": options.batch_size}
     if options.question is None:
         kind, texts = "caption", model.caption(images, **settings)

@@ -1,20 +1,16 @@
 """Talk with a model in the terminal: python sample/chat.py --model runs/demo/model"""
 
-import argparse
-
-from unitok.terminal import Parser, command
+from unitok.terminal import Parser, command, how_to_run
 
 
-def arguments() -> argparse.ArgumentParser:
+def arguments() -> Parser:
     """The command line."""
     parser = Parser(
         prog="chat.py", description="Type text, or /image PATH; the model answers with text and pictures."
     )
-    parser.add_argument("--model", default="runs/demo/model", metavar="DIR", help="model folder")
+    parser.add_model()
     parser.add_argument("--out", default="chat", metavar="DIR", help="folder of the model's pictures")
     parser.add_argument("--seed", type=int, default=0, help="of the first answer; each answer adds one")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
-    parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
     return parser
 
 
@@ -25,7 +21,7 @@ def main(args: list[str] | None = None) -> None:
     from unitok import UniTok
     from unitok.chat import Chat
 
-    model = UniTok.from_pretrained(options.model, device=options.device, dtype=options.dtype)
+    model = UniTok.from_pretrained(options.model, **how_to_run(options))
     Chat(model, out=options.out, seed=options.seed).run()
 
 

@@ -1,21 +1,18 @@
 """Play with a model in the browser: python sample/demo.py --model runs/demo/model"""
 
-import argparse
 from importlib.util import find_spec
 
-from unitok.terminal import Parser, command
+from unitok.terminal import Parser, command, how_to_run
 
 
-def arguments() -> argparse.ArgumentParser:
+def arguments() -> Parser:
     """The command line."""
     parser = Parser(
         prog="demo.py", description="Show a page on 127.0.0.1: draw, describe, chat, edit, tokens."
     )
-    parser.add_argument("--model", default="runs/demo/model", metavar="DIR", help="model folder")
+    parser.add_model()
     parser.add_argument("--port", type=int, default=7860, help="of the page; 0 takes a free one")
     parser.add_argument("--browser", action="store_true", help="also open it in the default browser")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
-    parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
     return parser
 
 
@@ -27,7 +24,7 @@ def main(args: list[str] | None = None) -> None:
         raise ValueError("the page needs Gradio 6, which is not installed: make page installs it")
     from unitok import UniTok
 
-    model = UniTok.from_pretrained(options.model, device=options.device, dtype=options.dtype)
+    model = UniTok.from_pretrained(options.model, **how_to_run(options))
     from unitok.page.app import serve
 
     serve(model, port=options.port, browser=options.browser)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unitok.terminal import Parser, command
+from unitok.terminal import Parser, command, how_to_run
 
 
 def arguments() -> Parser:
@@ -15,16 +15,13 @@ def arguments() -> Parser:
     add("--mask", metavar="FILE", help="of the picture's size: white is drawn anew, black stays")
     add("--keep", type=float, metavar="SHARE", help="in place of a mask: share of the cells that stay, 0..1")
     add("--prompt", required=True, help="what the whole picture shows then")
-    add("--model", default="runs/demo/model", metavar="DIR", help="model folder")
+    parser.add_model()
     add("--out", default="edited", metavar="DIR", help="folder of the pictures")
     add("--n", type=int, default=1, help="pictures")
     add("--best-of", type=int, default=1, help="draw so many for each, keep the likeliest with what stays")
     add("--seed", type=int, default=0, help="the same seed, picture and prompt give the same result")
     add("--guidance-scale", type=float, help="1 is none; the model's default if absent")
     add("--temperature", type=float, help="0 is greedy; the model's default if absent")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
-    add("--dtype", default="auto", help="auto, float32 or bfloat16")
-    add("--compile", action="store_true", help="compiled steps: half a minute at first, faster then")
     return parser
 
 
@@ -39,9 +36,7 @@ def main(args: list[str] | None = None) -> None:
     from unitok.pictures import save_drawings
 
     picture = load_image(options.image)
-    model = UniTok.from_pretrained(
-        options.model, device=options.device, dtype=options.dtype, compile=options.compile
-    )
+    model = UniTok.from_pretrained(options.model, **how_to_run(options))
     settings = {"guidance_scale": options.guidance_scale, "temperature": options.temperature}
     shared = {"n": options.n, "best_of": options.best_of, "seed": options.seed, **settings}
     if options.mask is not None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unitok.terminal import Parser, command
+from unitok.terminal import Parser, command, how_to_run
 
 
 def arguments() -> Parser:
@@ -10,7 +10,7 @@ def arguments() -> Parser:
     parser = Parser(prog="image.py", description="Draw a prompt; writes PNG files and a contact sheet.")
     add = parser.add_argument
     add("--prompt", action="append", required=True, help="what to draw; may be given several times")
-    add("--model", default="runs/demo/model", metavar="DIR", help="model folder")
+    parser.add_model()
     add("--out", default="drawn", metavar="DIR", help="folder of the pictures")
     add("--n", type=int, default=1, help="pictures of each prompt")
     add("--seed", type=int, default=0, help="the same seed and prompt give the same picture")
@@ -27,9 +27,6 @@ def arguments() -> Parser:
     add("--mask", metavar="FILE", help="of the --init picture's size: white is drawn anew, black stays")
     add("--speculate", type=int, default=0, help="codes guessed ahead; changes the speed, not the picture")
     add("--batch-size", type=int, default=32, help="pictures drawn at once")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
-    add("--dtype", default="auto", help="auto, float32 or bfloat16")
-    add("--compile", action="store_true", help="compiled steps: half a minute at first, faster then")
     return parser
 
 
@@ -48,9 +45,7 @@ def main(args: list[str] | None = None) -> None:
 
     names = ("n", "seed", "best_of", "guidance_scale", "temperature", "top_k", "top_p", "batch_size")
     settings = {name: getattr(options, name) for name in names}
-    model = UniTok.from_pretrained(
-        options.model, device=options.device, dtype=options.dtype, compile=options.compile
-    )
+    model = UniTok.from_pretrained(options.model, **how_to_run(options))
     prompts = options.prompt
     if options.init:
         known = [[load_image(path)] * len(prompts) for path in (options.init, options.mask)]

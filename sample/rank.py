@@ -2,7 +2,7 @@
 
 import json
 
-from unitok.terminal import Parser, command, printable
+from unitok.terminal import Parser, command, how_to_run, printable
 
 
 def arguments() -> Parser:
@@ -20,11 +20,9 @@ def arguments() -> Parser:
         help="rank the texts of each picture, or turned",
     )
     add("--score", choices=("mutual", "plain"), default="plain", help="mutual: less log p(text)")
-    add("--model", default="runs/demo/model", metavar="DIR", help="model folder")
+    parser.add_model()
     add("--json", action="store_true", help="print a JSON list of {image, text, score}, the highest first")
     add("--batch-size", type=int, default=32, help="pairs judged at once")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
-    add("--dtype", default="auto", help="auto, float32 or bfloat16")
     return parser
 
 
@@ -38,7 +36,7 @@ def main(args: list[str] | None = None) -> None:
     from unitok import UniTok
     from unitok.ranking import table
 
-    model = UniTok.from_pretrained(options.model, device=options.device, dtype=options.dtype)
+    model = UniTok.from_pretrained(options.model, **how_to_run(options))
     cells = table(model, images, options.text, batch_size=options.batch_size)
     place = ("plain", "mutual").index(options.score)
     found = [

@@ -1,15 +1,14 @@
 """Serve a model to clients of OpenAI's API: python sample/serve.py --model runs/demo/model"""
 
-import argparse
 import os
 from importlib.util import find_spec
 
-from unitok.terminal import Parser, command
+from unitok.terminal import Parser, command, how_to_run
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart")
 
 
-def arguments() -> argparse.ArgumentParser:
+def arguments() -> Parser:
     """The command line."""
     parser = Parser(
         prog="serve.py",
@@ -17,7 +16,7 @@ def arguments() -> argparse.ArgumentParser:
         "environment has UNITOK_API_KEY, clients must know it.",
     )
     add = parser.add_argument
-    add("--model", default="runs/demo/model", metavar="DIR", help="model folder")
+    parser.add_model()
     add("--name", default="unitok", help="by which clients ask for the model")
     add("--host", default="127.0.0.1", help="another than this machine's own needs a key")
     add("--port", type=int, default=8000, help="0 takes a free one")
@@ -26,8 +25,6 @@ def arguments() -> argparse.ArgumentParser:
     add("--max-body", type=float, default=20, metavar="MB", help="of a request; more gets status 413")
     add("--timeout", type=float, default=300, metavar="SECONDS", help="of a request")
     add("--threads", type=int, help="CPU threads of the model; one less than there are cores if absent")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
-    add("--dtype", default="auto", help="auto, float32 or bfloat16")
     return parser
 
 
@@ -42,7 +39,7 @@ def main(args: list[str] | None = None) -> None:
     from unitok.server.app import serve
     from unitok.server.gate import Limits
 
-    model = UniTok.from_pretrained(options.model, device=options.device, dtype=options.dtype)
+    model = UniTok.from_pretrained(options.model, **how_to_run(options))
     serve(
         model,
         name=options.name,

@@ -3,10 +3,9 @@
 On a benchmark's own files: python train/evaluate.py --suite pope --file coco_pope_random.jsonl --images DIR
 """
 
-import argparse
 from pathlib import Path
 
-from unitok.terminal import Parser, Setting, command
+from unitok.terminal import Parser, Setting, command, how_to_run
 
 SUITES = (
     "shapes",
@@ -24,7 +23,7 @@ SUITES = (
 )
 
 
-def arguments() -> argparse.ArgumentParser:
+def arguments() -> Parser:
     """The command line."""
     parser = Parser(
         prog="train/evaluate.py",
@@ -32,7 +31,7 @@ def arguments() -> argparse.ArgumentParser:
         "pictures, print the figures.",
     )
     add = parser.add_argument
-    add("--model", default="runs/demo/model", metavar="DIR", help="model folder")
+    parser.add_model()
     add("--suite", choices=SUITES, default="shapes",
         help="shapes and easy_vqa have judges, tasks and hallucination ask about shapes; pairs is any "
         "folder of shards, answers and nlvr ask what a folder asks; the others are benchmarks "
@@ -56,8 +55,6 @@ def arguments() -> argparse.ArgumentParser:
     add("--template", metavar="TEXT", help="how a benchmark's question is asked, such as 'where is {}?'")
     add("--count", type=int, help="pictures or questions; if absent 500 of shapes, 200 a task, or all")
     add("--batch-size", type=int, default=128, help="pictures at once")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
-    add("--dtype", default="auto", help="auto, float32 or bfloat16")
     return parser
 
 
@@ -70,7 +67,7 @@ def main(args: list[str] | None = None) -> None:
     from unitok import UniTok
     from unitok.evaluate.suites import run_suite
 
-    model = UniTok.from_pretrained(options.model, device=options.device, dtype=options.dtype)
+    model = UniTok.from_pretrained(options.model, **how_to_run(options))
     report = run_suite(
         model,
         options.suite,

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
@@ -15,6 +15,14 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options):
         super().__init__(formatter_class=_Defaults, **options)
+
+    def add_model(self) -> None:
+        """Options of every script that runs a model; `how_to_run` has what they say."""
+        self.add_argument("--model", default="runs/demo/model", metavar="DIR", help="model folder")
+        self.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
+        self.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
+        self.add_argument("--compile", action="store_true",
+            help="compiled steps: half a minute for each new number of rows, faster then")  # fmt: skip
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
@@ -37,6 +45,11 @@ class Setting(argparse.Action):
         with suppress(json.JSONDecodeError):  # then it is an ordinary string
             value = json.loads(value)
         setattr(namespace, self.dest, (getattr(namespace, self.dest) or {}) | {name: value})
+
+
+def how_to_run(options: argparse.Namespace) -> dict[str, Any]:
+    """Where and how the model that the options name runs, as UniTok.from_pretrained takes it."""
+    return {name: getattr(options, name) for name in ("device", "dtype", "compile")}
 
 
 @contextmanager
