@@ -40,6 +40,7 @@ GROWING = {
         "batch": (1, 2, 8, 32),
     },
 }
+FEW_AND_MANY = (8, 40)  # rows, for the price of one more token
 PLAIN = {"vocabulary": 3_000, "context": 256, "batch": 1}
 
 
@@ -104,17 +105,42 @@ def measured(settings: list[Setting], *, rounds: int) -> dict[Setting, float]:
         values = PLAIN | {setting.axis: setting.size}
         vocabulary = values.pop("vocabulary")
         if vocabulary not in models:
-            models[vocabulary] = model_of(
-                "tiny", text=vocabulary - IMAGE, image=IMAGE, dtype=torch.float32, max_length=16_384
-            )
+            models[vocabulary] = small(vocabulary)
         runs[setting] = (decoder if setting.kind == "decode" else trainer)(models[vocabulary], **values)
-    taken: dict[Setting, list[float]] = {setting: [] for setting in settings}
+    return {setting: statistics.median(found) for setting, found in _in_turn(runs, rounds=rounds).items()}
+
+
+def small(vocabulary: int) -> UniTok:
+    """The model that is measured, with so many ids."""
+    return model_of("tiny", text=vocabulary - IMAGE, image=IMAGE, dtype=torch.float32, max_length=16_384)
+
+
+def price(*, rounds: int) -> Row:
+    """What one more image token costs in training at the most ids, against the least: a step of many rows
+    less one of few, so that what a step costs once, the zeros of all ids' gradients, does not count."""
+    least, most = (GROWING["train"]["vocabulary"][place] for place in (0, -1))
+    runs = {
+        (ids, batch): trainer(small(ids), context=PLAIN["context"], batch=batch)
+        for ids in (least, most)
+        for batch in FEW_AND_MANY
+    }
+    taken = {key: statistics.median(times) for key, times in _in_turn(runs, rounds=rounds).items()}
+    few, many = FEW_AND_MANY
+    costs = [(taken[ids, many] - taken[ids, few]) / (many - few) / PLAIN["context"] for ids in (least, most)]
+    ratio = costs[1] / costs[0]
+    name = f"train, one more image token at {most // 1000}k ids against {least // 1000}k"
+    return Row(name, costs[1] * 1e6, "µs", ratio, 1.1, ratio <= 1.1)
+
+
+def _in_turn(runs: dict, *, rounds: int) -> dict[tuple | Setting, list[float]]:
+    """Seconds of each, once a round; the first round does not count."""
+    taken = {key: [] for key in runs}
     for number in range(rounds + 1):
-        for setting, run in runs.items():
+        for key, run in runs.items():
             seconds = run()
             if number:
-                taken[setting].append(seconds)
-    return {setting: statistics.median(found) for setting, found in taken.items()}
+                taken[key].append(seconds)
+    return taken
 
 
 def slope(sizes: tuple[int, ...], costs: list[float]) -> float:
@@ -179,10 +205,12 @@ def main() -> None:
     parser.add_argument("--plot", metavar="FILE", help="also draw them")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    figures = measured(settings_of(options.only or list(GROWING)), rounds=options.rounds)
+    kinds = options.only or list(GROWING)
+    figures = measured(settings_of(kinds), rounds=options.rounds)
     if options.plot:
         plot(figures, options.plot)
-    finish(rows_of(figures), options.json)
+    prices = [price(rounds=options.rounds)] if "train" in kinds else []
+    finish(rows_of(figures) + prices, options.json)
 
 
 if __name__ == "__main__":
