@@ -9,7 +9,6 @@ python benchmarks/data.py [--json FILE]
 
 import argparse
 import logging
-import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable
@@ -22,11 +21,14 @@ from compare import Row, alternate, finish
 from PIL import Image, ImageOps
 
 from unitok.data.codecs import build_codec, train_text_tokenizer
+from unitok.data.modules import DocumentData
 from unitok.data.resize import Fit, Resized
 from unitok.data.shapes import ShapesSource
 from unitok.data.sources import CaptionTable, Source, WebDataset
 from unitok.data.store import TEXT_TOKENIZER, Store, write_store
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.training.cli import run
+from unitok.training.transformer import TransformerTraining
 
 ROOT = Path(__file__).parents[1]
 SIDE = 64
@@ -156,11 +158,8 @@ def write_codes(folder: Path):
 
 def waiting(folder: Path, *, steps: int, workers: int) -> Row:
     """The share of the time of training steps that went by until the next batch was there."""
-    sys.path.insert(0, str(ROOT))
-    from train.transformer import main
-
     codes = str(folder / "codes")
-    cli = main([
+    cli = run(TransformerTraining, DocumentData, [
         "fit", "--config", str(ROOT / "configs/transformer/tiny.yaml"), "--threads", "1",
         "--trainer.max_steps", str(steps), "--trainer.val_check_interval", str(steps),
         "--trainer.check_val_every_n_epoch", "null", "--trainer.log_every_n_steps", "25",
@@ -168,7 +167,7 @@ def waiting(folder: Path, *, steps: int, workers: int) -> Row:
         "--trainer.default_root_dir", str(folder / f"run-{workers}"),
         "--data.image_tokenizer", str(folder / "tokenizer"), "--data.train", codes, "--data.val", codes,
         "--data.workers", str(workers),
-    ])  # fmt: skip
+    ], program="benchmarks/data.py", export="model")  # fmt: skip
     taken = cli.trainer.profiler.recorded_durations
     waited = taken["[_TrainingEpochLoop].train_dataloader_next"][1:]  # the first starts the workers
     ran = taken["run_training_batch"][1:]

@@ -200,16 +200,8 @@ class UniTok:
         batch_size: int = 32,
     ) -> list[str]:
         """The most likely caption of each picture, id by id; pictures are resized to the model's size."""
-        images = _several(images)
-        documents = self.generate(
-            [(Segment("image", image),) for image in images],
-            target="text",
-            temperature=0.0,
-            guidance_scale=1.0,
-            max_new_tokens=max_new_tokens,
-            batch_size=batch_size,
-        )
-        return [document[-1].content for document in documents]
+        prompts = [(Segment("image", image),) for image in _several(images)]
+        return self._texts(prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
 
     def answer(
         self,
@@ -233,15 +225,12 @@ class UniTok:
         if len(asked) != len(images):
             raise ValueError(f"{len(images)} pictures need one question or {len(images)}, not {len(asked)}")
         pairs = zip(images, asked, strict=True)
-        documents = self.generate(
-            [(Segment("image", image), Segment("text", question)) for image, question in pairs],
-            target="text",
-            choices=choices,
-            temperature=0.0,
-            guidance_scale=1.0,
-            max_new_tokens=max_new_tokens,
-            batch_size=batch_size,
-        )
+        prompts = [(Segment("image", image), Segment("text", question)) for image, question in pairs]
+        return self._texts(prompts, choices=choices, max_new_tokens=max_new_tokens, batch_size=batch_size)
+
+    def _texts(self, prompts: Sequence[Document], **options) -> list[str]:
+        """The most likely text after each document, id by id; options as of `generate`."""
+        documents = self.generate(prompts, target="text", temperature=0.0, guidance_scale=1.0, **options)
         return [document[-1].content for document in documents]
 
     def score(self, documents: Sequence[Document], *, of: int = -1, batch_size: int = 32) -> list[Score]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from unitok.codec import Codec
 from unitok.document import Codes
 from unitok.generation.engine import Engine
+from unitok.generation.options import Options
 from unitok.generation.requests import Event, Request, Shapes
 from unitok.models.transformer import Transformer
 from unitok.sampling import Sampling
@@ -63,6 +64,7 @@ def stream(
         raise ValueError(f"{count} prompts need as many partly known segments of their target {target!r}")
     if negatives is not None and len(negatives) != count:
         raise ValueError(f"{count} prompts need as many negative ones, not {len(negatives)}")
+    among = Options(codec, options) if options else None
     engine = Engine(model, codec, rows=batch_size, speculate=speculate, compile=compile)
     for i, prompt in enumerate(prompts):
         request = Request(
@@ -73,7 +75,7 @@ def stream(
             seed=seeds[i],
             copy=copies[i],
             fixed=fixed[i] if fixed else None,
-            options=options,
+            options=among,
             negative=negatives[i] if negatives else (),
             max_segments=max_segments,
         )

@@ -70,7 +70,7 @@ def test_what_leads_to_an_option():
 def test_choices_without_a_target_or_of_another_modality_are_refused():
     with pytest.raises(ValueError, match="choices need a target"):
         MODEL.generate([ASKED], target=None, choices=["a"])
-    texts = MODEL.codec.encode((Segment("text", "a"),))
+    texts = Options(MODEL.codec, MODEL.codec.encode((Segment("text", "a"),)))
     with pytest.raises(ValueError, match="options are segments of the target 'image', not of text"):
         MODEL.request(ASKED, target="image").__class__(prompt=[], target="image", sampling={}, options=texts)
 

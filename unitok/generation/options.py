@@ -15,6 +15,7 @@ class Options:
     """
 
     def __init__(self, codec: Codec, segments: Sequence[Codes]):
+        self.modalities = {segment.modality for segment in segments}
         written = (codec.join([segment]).ids.tolist() for segment in segments)
         self._ways = [tuple(ids[2:-1]) for ids in written]  # without begins and the document's end
 

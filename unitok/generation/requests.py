@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from unitok.document import Codes
+from unitok.generation.options import Options
 from unitok.sampling import Sampling
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -22,7 +23,7 @@ class Request:
         shapes: forced (rows, columns) of modalities that have a choice.
         seed, copy: of the noise; equal prompts draw differently by their copy number.
         fixed: what is known of the new segment: its codes, -1 where the model writes them.
-        options: complete segments of which the new one is one; any where there are none.
+        options: what the new segment must be one of; None for any.
         negative: what guidance leads away from, in place of the empty prompt.
         max_segments: most segments to write where there is no target.
     """
@@ -34,12 +35,12 @@ class Request:
     seed: int = 0
     copy: int = 0
     fixed: Codes | None = None
-    options: Sequence[Codes] = ()
+    options: Options | None = None
     negative: Sequence[Codes] = ()
     max_segments: int = 8
 
     def __post_init__(self):
-        others = {codes.modality for codes in self.options} - {self.target}
+        others = self.options.modalities - {self.target} if self.options else ()
         if others:
             raise ValueError(
                 f"options are segments of the target {self.target!r}, not of {', '.join(others)}"

@@ -17,7 +17,6 @@ from unitok.document import Codes, Tokens
 from unitok.generation.choose import Ask
 from unitok.generation.guidance import Branch, branches
 from unitok.generation.lane import unread
-from unitok.generation.options import Options
 from unitok.generation.requests import DocumentDone, Event, Reason, Request, SegmentDone, Written
 from unitok.sampling import Sampling, row_key
 
@@ -61,7 +60,6 @@ class Row:
         self.finished: Reason | None = None
         self.ids: list[int] = []
         self.guesses = Guesses()
-        self._options = Options(codec, request.options) if request.options else None
         self._told = 0
         self._check_room()
 
@@ -76,7 +74,7 @@ class Row:
             return
         longest = max(len(branch.tokens) for branch in self._branches(target))
         needed = longest + self._most(target)
-        shorter = self.codec.modalities[target].open_ended and self._options is None  # where room ends
+        shorter = self.codec.modalities[target].open_ended and self.request.options is None  # where room ends
         self.reach = min(needed, self.length)
         if needed > self.length and not (shorter and longest < self.length):
             raise ValueError(
@@ -86,8 +84,8 @@ class Row:
 
     def _most(self, name: str) -> int:
         """Most ids that a segment of this modality takes after its begin."""
-        if self._options is not None:
-            return self._options.longest
+        if self.request.options is not None:
+            return self.request.options.longest
         shape = (self.request.shapes or {}).get(name)
         return self.codec.longest(name, shape=shape, limit=self.request.sampling[name].max_new_tokens)
 
@@ -129,8 +127,8 @@ class Row:
         open, target = self.cursor.open, self.request.target
         if open is None:
             return self.cursor.legal if target is None else (self.codec.vocabulary.begin(target),)
-        if self._options is not None:
-            return self._options.after(self.ids)
+        if self.request.options is not None:
+            return self.request.options.after(self.ids)
         known = self._known(len(self.ids))
         if known is not None:
             return (known,)
@@ -246,7 +244,13 @@ class Row:
         """Guess the next codes of an image: what was `drawn` there after a wrong guess, else the code of the
         cell before."""
         self.guesses = Guesses()
-        if not most or self.finished or self.fresh or self.cursor.open is None or self._options is not None:
+        if (
+            not most
+            or self.finished
+            or self.fresh
+            or self.cursor.open is None
+            or self.request.options is not None
+        ):
             return
         ahead, depth = self.cursor.ahead(most + 1), len(self.codec.modalities[self.cursor.open].cell_ranges)
         likely = list(self.ids)
