@@ -1,6 +1,6 @@
 """The next ids of many places at once: head, guidance, draw. Knows hidden states and legal ids alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,8 +9,10 @@ from torch import Tensor
 
 from unitok.cursor import Legal
 from unitok.generation.guidance import guided
-from unitok.models.transformer import Transformer
 from unitok.sampling import Sampling, pick
+
+Head = Callable[[Float[Tensor, "n d"], Legal], Float[Tensor, "n legal"]]
+"""Logits of the legal ids."""
 
 
 class Ask(NamedTuple):
@@ -25,7 +27,7 @@ class Ask(NamedTuple):
     counter: int
 
 
-def choose(model: Transformer, hidden: Float[Tensor, "n d"], asks: Sequence[Ask]) -> list[int]:
+def choose(head: Head, hidden: Float[Tensor, "n d"], asks: Sequence[Ask]) -> list[int]:
     """An id for each; the head is evaluated once for all that share a legal block."""
     chosen = [ask.legal[0] for ask in asks]
     blocks: dict[Legal, dict[tuple, list[int]]] = {}
@@ -33,14 +35,14 @@ def choose(model: Transformer, hidden: Float[Tensor, "n d"], asks: Sequence[Ask]
         if len(ask.legal) > 1:
             blocks.setdefault(ask.legal, {}).setdefault((ask.sampling, ask.weights), []).append(i)
     for legal, groups in blocks.items():
-        for numbers, picked in _draw(model, hidden, legal, asks, groups):
+        for numbers, picked in _draw(head, hidden, legal, asks, groups):
             for i, token in zip(numbers, picked, strict=True):
                 chosen[i] = token
     return chosen
 
 
 def _draw(
-    model: Transformer,
+    head: Head,
     hidden: Float[Tensor, "n d"],
     legal: Legal,
     asks: Sequence[Ask],
@@ -50,7 +52,7 @@ def _draw(
     device, places = hidden.device, []
     for (_, weights), numbers in groups.items():
         places += [asks[i].places[branch] for branch in range(len(weights)) for i in numbers]
-    logits = model.head(hidden[torch.tensor(places, device=device)], legal)
+    logits = head(hidden[torch.tensor(places, device=device)], legal)
     ids, drawn, start = _tensor(legal, device), [], 0
     for (sampling, weights), numbers in groups.items():
         part = logits[start : start + len(weights) * len(numbers)].unflatten(0, (len(weights), len(numbers)))

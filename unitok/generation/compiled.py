@@ -4,11 +4,15 @@ A compilation takes half a minute, and seconds where its result is on disk from 
 rounded up to powers of two: rows, and the tokens that the cache holds.
 """
 
+from contextlib import AbstractContextManager
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from unitok.cursor import Legal
 from unitok.models.cache import Cache
+from unitok.models.linear import project
 from unitok.models.transformer import Transformer
 
 SHAPES = 64
@@ -19,7 +23,11 @@ class CompiledSteps:
     """Reads the next tokens of many rows as the model does, by compiled code."""
 
     def __init__(self, model: Transformer):
-        self._model, self._through = model, torch.compile(model.through, dynamic=False)
+        self._model = model
+        on_cpu = model.embedding.weight.device.type == "cpu"
+        options = {"cpp_wrapper": True} if on_cpu else None  # kernels of microseconds are not called from Python
+        self._through = torch.compile(model.through, dynamic=False, options=options)
+        self._product = torch.compile(project, dynamic=False, options=options)
         self._shapes: set[tuple[int, ...]] = set()
 
     def __call__(
@@ -27,12 +35,22 @@ class CompiledSteps:
     ) -> Float[Tensor, "b t d"]:
         """Hidden states, as `Transformer.forward` gives them."""
         room = self._model.room(ids, cache, whole=True)
-        shape = (*ids.shape, cache.capacity)
+        with self._once((*ids.shape, cache.capacity)):
+            return self._through(ids, positions, mask=room.mask, room=room)
+
+    def head(self, hidden: Float[Tensor, "n d"], block: Legal) -> Float[Tensor, "n n"]:
+        """Logits, as `Transformer.head` gives them."""
+        if not isinstance(block, range) or rounded(len(hidden)) != len(hidden):
+            return self._model.head(hidden, block)
+        with self._once((len(hidden), block)):
+            return self._product(hidden, self._model.unembedding.weight[block.start : block.stop]).float()
+
+    def _once(self, shape: tuple) -> AbstractContextManager:
+        """A compilation at the first call of a shape; later ones check no more than what tells shapes apart."""
         if shape in self._shapes:
-            return self._through(ids, positions, mask=room.mask, room=room)
+            return torch.compiler.set_stance(skip_guard_eval_unsafe=True)
         self._shapes.add(shape)
-        with torch._dynamo.config.patch(recompile_limit=SHAPES):
-            return self._through(ids, positions, mask=room.mask, room=room)
+        return torch._dynamo.config.patch(recompile_limit=SHAPES)
 
 
 def rounded(count: int) -> int:

@@ -100,7 +100,7 @@ class Engine:
         if self._rows:
             hidden = self._read()
             asks = [row.asks() for row in self._rows]
-            drawn = iter(choose(self.model, hidden, [ask for some in asks for ask in some]))
+            drawn = iter(choose((self._steps or self.model).head, hidden, [ask for some in asks for ask in some]))
             for row, some in zip(self._rows, asks, strict=True):
                 row.take([next(drawn) for _ in some], speculate=self.speculate)
             events += self._told(self._rows)
