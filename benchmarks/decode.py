@@ -2,7 +2,7 @@
 
 python benchmarks/decode.py [--batches 1 4 16] [--dtype bfloat16] [--compile] [--json FILE]
 
-Both sides draw 64 codes a picture in one process, in turn, by sampling at temperature 1. The peer opens the
+Both sides draw 256 codes a picture in one process, in turn, by sampling at temperature 1. The peer opens the
 exported folder and has two ways to stay among the codes: the folder's own grammar processor, and a mask that
 is made once, the least it could do. Guidance is its `guidance_scale`. With `--compile` our steps are
 compiled, and the peer, with the mask, is taken as it is (a cache that grows) and with its static cache,
@@ -44,7 +44,7 @@ SIZES = {
     "10M": {"width": 320, "layers": 8, "heads": 5, "kv_heads": 5, "head_width": 64, "hidden": 960},
     "100M": {"width": 768, "layers": 12, "heads": 12, "kv_heads": 12, "head_width": 64, "hidden": 2304},
 }
-SIDE = 8  # cells
+SIDE = 16  # cells
 WORDS = 8  # ids of a prompt
 Clock = Callable[[], float]
 GUESSES = (1, 2, 4, 8, 16)

@@ -15,6 +15,8 @@ from unitok.models.cache import Cache
 from unitok.models.linear import project
 from unitok.models.transformer import Transformer
 
+ALIGNED = 16
+"""Slots of the cache are seen in multiples of so many, as kernels of GPUs want masks."""
 SHAPES = 64
 """Most shapes that are compiled; what comes later runs as it is."""
 
@@ -34,8 +36,11 @@ class CompiledSteps:
         self, ids: Int64[Tensor, "b t"], positions: Int64[Tensor, "b t 3"], cache: Cache
     ) -> Float[Tensor, "b t d"]:
         """Hidden states, as `Transformer.forward` gives them."""
-        room = self._model.room(ids, cache, whole=True)
-        with self._once((*ids.shape, cache.capacity)):
+        room = self._model.room(ids, cache, multiple=ALIGNED)
+        torch._dynamo.mark_dynamic(room.mask, 3)
+        for lines in room.lines:
+            torch._dynamo.mark_dynamic(lines, 2)
+        with self._once((*ids.shape, room.mask.shape[-1] == cache.capacity)):
             return self._through(ids, positions, mask=room.mask, room=room)
 
     def head(self, hidden: Float[Tensor, "n d"], block: Legal) -> Float[Tensor, "n n"]:

@@ -17,12 +17,12 @@ class Room(NamedTuple):
     """Where the next tokens of some rows go, and what they see: all that a forward pass needs of a cache.
 
     Args:
-        lines: keys, and values after them, of every layer; written in place.
+        lines: keys, and the heads of values after them, of every layer; written in place.
         slots: where each row's new tokens go.
         mask: the slots that each new token sees.
     """
 
-    lines: tuple[Float[Tensor, "b c h w"], ...]
+    lines: tuple[Float[Tensor, "b h c w"], ...]
     slots: Int64[Tensor, "b t"]
     mask: Bool[Tensor, "b 1 t s"]
 
@@ -31,9 +31,9 @@ class Room(NamedTuple):
     ) -> tuple[Float[Tensor, "b g s w"], Float[Tensor, "b g s w"]]:
         """Store a layer's new keys, and its new values after them; returns all keys and all values."""
         lines = self.lines[layer]
-        index = self.slots[:, :, None, None].expand(-1, -1, *lines.shape[2:])
-        lines.scatter_(1, index, new.transpose(1, 2).to(lines.dtype))
-        return lines[:, : self.mask.shape[-1]].transpose(1, 2).chunk(2, dim=1)
+        rows = torch.arange(len(self.slots), device=self.slots.device)[:, None]
+        lines[rows, :, self.slots] = new.transpose(1, 2).to(lines.dtype)  # compiled, `scatter_` copies all lines
+        return lines[:, :, : self.mask.shape[-1]].chunk(2, dim=1)
 
 
 class Cache:
@@ -53,12 +53,12 @@ class Cache:
         images: bool = False,
     ):
         self.held = [
-            torch.zeros(rows, length, 2 * kv_heads, head_width, device=device, dtype=dtype)
+            torch.zeros(rows, 2 * kv_heads, length, head_width, device=device, dtype=dtype)
             for _ in range(layers)
         ]
         self.layers = layers
         if images:
-            self.held.append(torch.zeros(rows, length, device=device, dtype=torch.long))
+            self.held.append(torch.zeros(rows, 1, length, device=device, dtype=torch.long))
         self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
         self.extent = 0
 
@@ -70,13 +70,13 @@ class Cache:
     @property
     def capacity(self) -> int:
         """Tokens a row can hold."""
-        return self.held[0].shape[1]
+        return self.held[0].shape[2]
 
-    def reserve(self, tokens: int, *, whole: bool = False) -> Room:
+    def reserve(self, tokens: int, *, multiple: int = 1) -> Room:
         """Claim the next `tokens` slots of every row.
 
         Args:
-            whole: the mask has all slots, those too that nobody holds, so that its shape stays.
+            multiple: the mask has so many slots, or twice as many, and so on, those too that nobody holds.
 
         Raises:
             ValueError: a row would exceed the capacity.
@@ -88,13 +88,14 @@ class Cache:
         slots = self.lengths[:, None] + torch.arange(tokens, device=self.lengths.device)
         self.lengths = self.lengths + tokens
         self.extent += tokens
-        places = torch.arange(self.capacity if whole else self.extent, device=self.lengths.device)
+        seen = min(self.capacity, -(-self.extent // multiple) * multiple)
+        places = torch.arange(seen, device=self.lengths.device)
         return Room(tuple(self.held[: self.layers]), slots, (places <= slots[:, :, None]).unsqueeze(1))
 
     @property
     def image_numbers(self) -> Int64[Tensor, "b s"]:
         """Which image each slot's token belongs to, 0 for none; of slots that are not held, anything."""
-        return self.held[self.layers]
+        return self.held[self.layers][:, 0]
 
     def images_before(self) -> Int64[Tensor, " b"]:
         """Images of each row so far."""
@@ -118,20 +119,20 @@ class Cache:
     def move(self, source: int, target: int, *, tokens: int) -> None:
         """Copy a row's first tokens over another's."""
         for lines in self.held:
-            lines[target, :tokens] = lines[source, :tokens]
+            lines[target, :, :tokens] = lines[source, :, :tokens]
 
     def spread(self, start: int, sources: Sequence[int], *, tokens: int) -> None:
         """Give row `start + i` the first tokens of row `start + sources[i]`, all at once."""
         index = torch.tensor(sources, device=self.lengths.device)
         for lines in self.held:
-            rows = lines[start : start + len(sources), :tokens]
+            rows = lines[start : start + len(sources), :, :tokens]
             rows.copy_(rows[index])
 
     def grown(self, rows: int, length: int) -> "Cache":
         """A larger cache with all that this one holds."""
         new = copy(self)
         new.lengths = torch.nn.functional.pad(self.lengths, (0, rows - len(self.lengths)))
-        new.held = [lines.new_zeros(rows, length, *lines.shape[2:]) for lines in self.held]
+        new.held = [lines.new_zeros(rows, lines.shape[1], length, *lines.shape[3:]) for lines in self.held]
         for larger, lines in zip(new.held, self.held, strict=True):
-            larger[: self.rows, : self.capacity] = lines
+            larger[: self.rows, :, : self.capacity] = lines
         return new

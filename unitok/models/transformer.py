@@ -170,12 +170,12 @@ class Transformer(nn.Module):
         numbers = image_numbers(ids, self.config.images, before=ids.new_zeros(len(ids)))
         return mask & latest_image_mask(numbers, torch.arange(ids.shape[1], device=ids.device).expand_as(ids))
 
-    def room(self, ids: Int64[Tensor, "b t"], cache: Cache, *, whole: bool = False) -> Room:
-        """Claim the next slots of every row for these ids; `whole` as of `Cache.reserve`."""
+    def room(self, ids: Int64[Tensor, "b t"], cache: Cache, *, multiple: int = 1) -> Room:
+        """Claim the next slots of every row for these ids; `multiple` as of `Cache.reserve`."""
         if not self.config.latest_image:
-            return cache.reserve(ids.shape[1], whole=whole)
+            return cache.reserve(ids.shape[1], multiple=multiple)
         numbers = image_numbers(ids, self.config.images, before=cache.images_before())
-        room = cache.reserve(ids.shape[1], whole=whole)
+        room = cache.reserve(ids.shape[1], multiple=multiple)
         cache.image_numbers.scatter_(1, room.slots, numbers)
         seen = latest_image_mask(cache.image_numbers[:, : room.mask.shape[-1]], room.slots)
         return room._replace(mask=room.mask & seen)
