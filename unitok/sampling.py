@@ -3,6 +3,7 @@ document."""
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -100,6 +101,9 @@ def filtered(logits: Float[Tensor, "b n"], sampling: Sampling) -> Float[Tensor, 
     return logits
 
 
+Noise = Callable[[Int64[Tensor, " b"], Int64[Tensor, " b"], Int64[Tensor, " n"]], Float[Tensor, "b n"]]
+
+
 def pick(
     logits: Float[Tensor, "b n"],
     ids: Int64[Tensor, " n"],
@@ -107,9 +111,10 @@ def pick(
     *,
     keys: Int64[Tensor, " b"],
     counters: Int64[Tensor, " b"],
+    noise: Noise = gumbel,
 ) -> Int64[Tensor, " b"]:
     """One id a row, drawn from the filtered softmax by the Gumbel-max trick; the most likely one at
     temperature 0."""
     if sampling.temperature == 0:
         return ids[logits.argmax(dim=-1)]
-    return ids[(filtered(logits, sampling) + gumbel(keys, counters, ids)).argmax(dim=-1)]
+    return ids[(filtered(logits, sampling) + noise(keys, counters, ids)).argmax(dim=-1)]

@@ -9,7 +9,6 @@ from unitok.device import lacks_compiler
 from unitok.document import Codes, same
 from unitok.generate import generate
 from unitok.generation.compiled import rounded
-from unitok.models.linear import project
 from unitok.sampling import Sampling
 
 CODEC = tiny_codec()
@@ -51,17 +50,6 @@ def test_compiled_steps_give_the_same_codes_in_batches_of_1_2_and_8(dtype, devic
     for batch in (1, 2, 8):
         compiled = drawn(model, batch=batch, compile=True, scale=2.0)
         assert all(same(a[-1], b[-1]) for a, b in zip(plain, compiled, strict=True))
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("shape", [(1,), (1, 1), (2, 1), (1, 2), (3, 1), (2, 5), ()])
-@torch.no_grad()
-def test_products_of_few_rows_are_those_of_many(shape, dtype):
-    x, weight = torch.randn(*shape, 24).to(dtype), torch.randn(7, 24).to(dtype)
-    wanted = torch.nn.functional.linear(x.double(), weight.double())
-    found = project(x, weight)
-    assert found.shape == wanted.shape and found.dtype == dtype
-    assert (found - wanted).abs().max() <= (0.1 if dtype == torch.bfloat16 else 1e-5)
 
 
 def test_counts_are_rounded_up_to_powers_of_two():

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unitok.cursor import Legal
 from unitok.generation.guidance import guided
-from unitok.sampling import Sampling, pick
+from unitok.sampling import Noise, Sampling, gumbel, pick
 
 Head = Callable[[Float[Tensor, "n d"], Legal], Float[Tensor, "n legal"]]
 """Logits of the legal ids."""
@@ -27,7 +27,9 @@ class Ask(NamedTuple):
     counter: int
 
 
-def choose(head: Head, hidden: Float[Tensor, "n d"], asks: Sequence[Ask]) -> list[int]:
+def choose(
+    head: Head, hidden: Float[Tensor, "n d"], asks: Sequence[Ask], *, noise: Noise = gumbel
+) -> list[int]:
     """An id for each; the head is evaluated once for all that share a legal block."""
     chosen = [ask.legal[0] for ask in asks]
     blocks: dict[Legal, dict[tuple, list[int]]] = {}
@@ -35,7 +37,7 @@ def choose(head: Head, hidden: Float[Tensor, "n d"], asks: Sequence[Ask]) -> lis
         if len(ask.legal) > 1:
             blocks.setdefault(ask.legal, {}).setdefault((ask.sampling, ask.weights), []).append(i)
     for legal, groups in blocks.items():
-        for numbers, picked in _draw(head, hidden, legal, asks, groups):
+        for numbers, picked in _draw(head, noise, hidden, legal, asks, groups):
             for i, token in zip(numbers, picked, strict=True):
                 chosen[i] = token
     return chosen
@@ -43,6 +45,7 @@ def choose(head: Head, hidden: Float[Tensor, "n d"], asks: Sequence[Ask]) -> lis
 
 def _draw(
     head: Head,
+    noise: Noise,
     hidden: Float[Tensor, "n d"],
     legal: Legal,
     asks: Sequence[Ask],
@@ -63,6 +66,7 @@ def _draw(
             sampling,
             keys=torch.tensor([asks[i].key for i in numbers], device=device),
             counters=torch.tensor([asks[i].counter for i in numbers], device=device),
+            noise=noise,
         )
         drawn.append((numbers, picked.tolist()))
     return drawn

@@ -14,6 +14,7 @@ from unitok.cursor import Legal
 from unitok.models.cache import Cache
 from unitok.models.linear import project
 from unitok.models.transformer import Transformer
+from unitok.sampling import gumbel
 
 ALIGNED = 16
 """Slots of the cache are seen in multiples of so many, as kernels of GPUs want masks."""
@@ -27,10 +28,11 @@ class CompiledSteps:
     def __init__(self, model: Transformer):
         self._model = model
         on_cpu = model.embedding.weight.device.type == "cpu"
-        options = {"cpp_wrapper": True} if on_cpu else None  # kernels of microseconds are not called from Python
+        options = {"cpp_wrapper": True} if on_cpu else None  # Python takes as long as a small kernel
         self._through = torch.compile(model.through, dynamic=False, options=options)
         self._product = torch.compile(project, dynamic=False, options=options)
-        self._shapes: set[tuple[int, ...]] = set()
+        self._noise = torch.compile(gumbel, dynamic=False, options=options)
+        self._shapes: set[tuple] = set()
 
     def __call__(
         self, ids: Int64[Tensor, "b t"], positions: Int64[Tensor, "b t 3"], cache: Cache
@@ -50,8 +52,17 @@ class CompiledSteps:
         with self._once((len(hidden), block)):
             return self._product(hidden, self._model.unembedding.weight[block.start : block.stop]).float()
 
+    def noise(
+        self, keys: Int64[Tensor, " n"], counters: Int64[Tensor, " n"], ids: Int64[Tensor, " m"]
+    ) -> Float[Tensor, "n m"]:
+        """As `gumbel` gives it."""
+        if rounded(len(keys)) != len(keys):
+            return gumbel(keys, counters, ids)
+        with self._once((len(keys), len(ids), "noise")):
+            return self._noise(keys, counters, ids)
+
     def _once(self, shape: tuple) -> AbstractContextManager:
-        """A compilation at the first call of a shape; later ones check no more than what tells shapes apart."""
+        """A compilation at the first call of a shape; later calls check what tells shapes apart alone."""
         if shape in self._shapes:
             return torch.compiler.set_stance(skip_guard_eval_unsafe=True)
         self._shapes.add(shape)

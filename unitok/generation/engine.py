@@ -20,6 +20,7 @@ from unitok.generation.lane import Lane
 from unitok.generation.requests import DocumentDone, Event, Request
 from unitok.generation.row import Row
 from unitok.models.transformer import Transformer
+from unitok.sampling import gumbel
 
 SMALLEST = 64
 """Ids of a line of the first cache; it doubles when it is full."""
@@ -100,7 +101,9 @@ class Engine:
         if self._rows:
             hidden = self._read()
             asks = [row.asks() for row in self._rows]
-            drawn = iter(choose((self._steps or self.model).head, hidden, [ask for some in asks for ask in some]))
+            wanted = [ask for some in asks for ask in some]
+            head, noise = (self._steps.head, self._steps.noise) if self._steps else (self.model.head, gumbel)
+            drawn = iter(choose(head, hidden, wanted, noise=noise))
             for row, some in zip(self._rows, asks, strict=True):
                 row.take([next(drawn) for _ in some], speculate=self.speculate)
             events += self._told(self._rows)

@@ -32,7 +32,8 @@ class Room(NamedTuple):
         """Store a layer's new keys, and its new values after them; returns all keys and all values."""
         lines = self.lines[layer]
         rows = torch.arange(len(self.slots), device=self.slots.device)[:, None]
-        lines[rows, :, self.slots] = new.transpose(1, 2).to(lines.dtype)  # compiled, `scatter_` copies all lines
+        # as compiled code, `scatter_` would copy all lines, twice
+        lines[rows, :, self.slots] = new.transpose(1, 2).to(lines.dtype)
         return lines[:, :, : self.mask.shape[-1]].chunk(2, dim=1)
 
 

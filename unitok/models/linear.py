@@ -49,4 +49,5 @@ def _summed(x: Float[Tensor, "m k"], weight: Float[Tensor, "n k"]) -> Float[Tens
     wide = torch.promote_types(x.dtype, torch.float32)
     strands = max(1, STRANDS // len(x)) if len(weight) % STRANDS == 0 else 1
     parts = weight.to(wide).unflatten(0, (strands, -1))
-    return torch.stack([torch.cat([(part * row.to(wide)).sum(-1) for part in parts]) for row in x]).to(x.dtype)
+    rows = [torch.cat([(part * row.to(wide)).sum(-1) for part in parts]) for row in x]
+    return torch.stack(rows).to(x.dtype)
