@@ -11,7 +11,6 @@ from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from PIL import Image, ImageOps
 
 from unitok.data.answered import StatementShards
@@ -121,18 +120,15 @@ def changed(picture: Image.Image, change: Change) -> list[Image.Image]:
 
 def _recoloured(box: Image.Image, names: tuple[str, ...]) -> Image.Image:
     """Each colour's pixels in its new one, soft edges by their share of it."""
-    off = np.asarray(box, np.float32) - GROUND
+    pixels = np.array(box)
+    shapes = (pixels != GROUND).any(axis=-1)
+    off = pixels[shapes].astype(np.float32) - GROUND
     old = np.array(list(COLOURS.values()), np.float32) - GROUND
     new = np.array([COLOURS[name] for name in names], np.float32) - GROUND
     share = (off @ old.T / (old**2).sum(axis=1)).clip(0, 1)
-    nearest = _distance(off, share, old).argmin(axis=-1)
-    share = np.take_along_axis(share, nearest[..., None], axis=-1)
+    distance = ((off[:, None] - share[..., None] * old) ** 2).sum(axis=-1)
+    nearest = distance.argmin(axis=-1)
+    share = np.take_along_axis(share, nearest[:, None], axis=-1)
     values = off + share * (new - old)[nearest] + GROUND
-    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
-
-
-def _distance(
-    off: Float[np.ndarray, "h w 3"], share: Float[np.ndarray, "h w k"], colours: Float[np.ndarray, "k 3"]
-) -> Float[np.ndarray, "h w k"]:
-    """Of each pixel from the line between the ground and each colour, squared."""
-    return ((off[..., None, :] - share[..., None] * colours) ** 2).sum(axis=-1)
+    pixels[shapes] = values.round().clip(0, 255).astype(np.uint8)
+    return Image.fromarray(pixels)
