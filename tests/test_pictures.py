@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unitok.pictures import GAP, PAPER, RIGHT, WRONG, save_drawings, sheet
+from unitok.pictures import GAP, PAPER, RIGHT, WRONG, save_drawings, sheet, side_by_side
 
 
 def picture(colour="red", size=(16, 16)):
@@ -34,6 +34,16 @@ def test_pictures_of_any_shape_fit_their_cell(size):
     page = sheet([picture(size=size)], ["x"], side=32)
     red = np.argwhere(np.asarray(page)[:, :, 1] == 0)
     assert np.ptp(red, axis=0).max() + 1 == 32
+
+
+def test_pictures_side_by_side_keep_their_sizes_and_order():
+    row = side_by_side([picture("red", (4, 6)), picture("blue", (3, 5))])
+    assert row.size == (4 + GAP + 3, 6)
+    assert [row.getpixel((x, 0)) for x in (3, 4, 4 + GAP)] == [(255, 0, 0), PAPER, (0, 0, 255)]
+    alone = picture()
+    assert side_by_side([alone]) is alone
+    with pytest.raises(ValueError, match="no picture"):
+        side_by_side([])
 
 
 def test_marks_colour_the_label_only():

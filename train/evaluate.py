@@ -15,6 +15,7 @@ SUITES = (
     "pairs",
     "answers",
     "nlvr",
+    "nlvr_boxes",
     "pope",
     "vqa",
     "refcoco",
@@ -34,7 +35,8 @@ def arguments() -> Parser:
     parser.add_model()
     add("--suite", choices=SUITES, default="shapes",
         help="shapes and easy_vqa have judges, tasks and hallucination ask about shapes; pairs is any "
-        "folder of shards, answers and nlvr ask what a folder asks; the others are benchmarks "
+        "folder of shards, answers and nlvr ask what a folder asks, nlvr_boxes with each of NLVR's "
+        "three boxes as a picture of its own; the others are benchmarks "
         "with --file")  # fmt: skip
     add(
         "--out",

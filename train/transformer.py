@@ -12,7 +12,7 @@ SETTINGS = {
     "--data.batch_size N": "documents a step",
     "--model.model.width N": "of the transformer; also layers, heads, kv_heads, head_width, hidden",
     "--model.lr X": "learning rate",
-    "--model.init_from DIR": "start from a transformers folder of the Qwen3 or Llama family",
+    "--model.init_from DIR": "start from a model folder, or from transformers' of the Qwen3 or Llama family",
     "--model.freeze_steps N": "then train only the new rows for so long",
     "--model.compile BOOL": "torch.compile",
 }
@@ -26,9 +26,12 @@ def main(args: list[str] | None = None):
         return print(overview(PROGRAM, what, SETTINGS, example=example))
     from unitok.data.modules import DocumentData
     from unitok.training.cli import run
+    from unitok.training.origins import fill_from_origin
     from unitok.training.transformer import TransformerTraining
 
-    return run(TransformerTraining, DocumentData, args, program=PROGRAM, export="model")
+    return run(
+        TransformerTraining, DocumentData, args, program=PROGRAM, export="model", fill=fill_from_origin
+    )
 
 
 if __name__ == "__main__":

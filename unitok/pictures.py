@@ -71,6 +71,20 @@ def _enlarged(image: Image.Image, side: int) -> Image.Image:
     return image.convert("RGB").resize([max(1, round(length * scale)) for length in image.size], resample)
 
 
+def side_by_side(images: Sequence[Image.Image]) -> Image.Image:
+    """Pictures in a row, at their own sizes; raises ValueError where there is none."""
+    if not images:
+        raise ValueError("no picture to put beside another")
+    if len(images) == 1:
+        return images[0]
+    width = sum(image.width for image in images) + GAP * (len(images) - 1)
+    row, x = Image.new("RGB", (width, max(image.height for image in images)), PAPER), 0
+    for image in images:
+        row.paste(image.convert("RGB"), (x, 0))
+        x += image.width + GAP
+    return row
+
+
 def save_drawings(images: Sequence[Image.Image], prompts: Sequence[str], directory: Path) -> list[Path]:
     """Write what `draw` returned for prompts as PNG files, and a contact sheet; returns the paths."""
     directory.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,13 @@ class Group(NamedTuple):
     ids: range | tuple[int, ...]
 
 
+class Moved(NamedTuple):
+    """Ids of one layout, and the ids of another that mean the same, in order."""
+
+    before: range
+    now: range
+
+
 class Vocabulary:
     """Joint ids of several modalities.
 
@@ -110,6 +117,28 @@ class Vocabulary:
     def to_range(self, name: str, codes: range) -> range:
         """Joint ids of a range of local codes."""
         return range(self.start(name) + codes.start, self.start(name) + codes.stop)
+
+    def moved(self, before: "Vocabulary") -> list[Moved]:
+        """Where the ids of another layout are in this one: of the modalities that both have, by their names.
+
+        Of a modality with more codes in one than in the other, those that both have, its end and its begin.
+
+        Example:
+            >>> before = Vocabulary({"text": 9, "box": 5, "image": 4})
+            >>> for ids in Vocabulary({"text": 9, "image": 4}).moved(before):
+            ...     print(ids.before, ids.now)
+            range(11, 14) range(11, 14)
+            range(0, 9) range(0, 9)
+            range(9, 11) range(9, 11)
+            range(21, 25) range(14, 18)
+            range(25, 27) range(18, 20)
+        """
+        found = [Moved(*(range(v.pad, v.document_end + 1) for v in (before, self)))]
+        for name in (name for name in self.sizes if name in before.sizes):
+            most = min(self.sizes[name], before.sizes[name])
+            found.append(Moved(before.codes(name)[:most], self.codes(name)[:most]))
+            found.append(Moved(*(range(v.end(name), v.begin(name) + 1) for v in (before, self))))
+        return found
 
     def describe(self) -> list[tuple[str, int]]:
         """Names and sizes in order, as saved in a model's config."""

@@ -1,5 +1,6 @@
 """Questions and edits of the built-in world: true on scenes written by hand, and on any scene."""
 
+import hashlib
 import pickle
 from collections import Counter
 from random import Random
@@ -25,7 +26,7 @@ from unitok.data.shapes import (
     render,
 )
 from unitok.data.shapes_questions import box_of, point_of
-from unitok.data.shapes_tasks import TASKS, ShapesTasks, document_of, pose
+from unitok.data.shapes_tasks import TASKS, USUAL, ShapesTasks, document_of, pose
 from unitok.data.windows import Window
 from unitok.modalities.location import BoxModality, PointModality
 from unitok.modalities.places import Box, Point
@@ -159,7 +160,7 @@ def held_out_words(segments):
 def test_a_seed_is_a_task_forever_and_shows_and_names_nothing_held_out(seed, task, canvas):
     posed = pose(seed, tasks=[task], canvas=canvas, turns=3)
     assert posed == pose(seed, tasks=[task], canvas=canvas, turns=3)
-    scenes = [posed.scene] + [s.content for a in posed.turns for s in a.answer if s.modality == "image"]
+    scenes = [*posed.scenes] + [s.content for a in posed.turns for s in a.answer if s.modality == "image"]
     for scene in scenes:
         assert not any(item.held_out for item in scene.objects) and 1 <= len(scene.objects) <= 3
         render(scene)  # every object lies inside
@@ -227,6 +228,15 @@ def test_an_edit_ends_with_a_picture():
         assert before.content.size == picture.content.size == (48, 48)
         changed = np.asarray(before.content) != np.asarray(picture.content)
         assert 0 < changed.any(axis=2).mean() < 0.2
+
+
+def test_a_source_that_names_no_tasks_asks_what_it_always_asked():
+    """So a seed's document stays what it was when a task is added: digests of the documents of 0.1."""
+    assert list(USUAL) == ["color", "shape", "count", "exist", "relation", "box", "point", "name", "pointing",
+                           "edit_colour", "edit_size", "edit_remove", "edit_add"]  # fmt: skip
+    asked = [turn for i in range(40) for turn in pose(i, tasks=tuple(USUAL), canvas=48, turns=4).turns]
+    digest = hashlib.sha256(repr(asked).encode()).hexdigest()
+    assert digest == "c267a7ea69f772b429c93686e245d4afb815efaed34dddfc5bea5d24c56ee6bf"
 
 
 def test_the_source_can_be_pickled_and_its_documents_are_trained_on():

@@ -183,6 +183,34 @@ def test_a_language_model_is_grafted_and_held_while_asked(train, tmp_path):
     )
 
 
+def test_a_run_goes_on_from_an_own_folder_with_its_tokenizers(train, tmp_path, capsys):
+    train("first", steps=2)
+    folder = str(tmp_path / "first/model")
+    options = "{canvas: 48, count: 24, tasks: [box]}"
+    tasks = f"{{class_path: unitok.data.shapes_tasks.ShapesTasks, init_args: {options}}}"
+    new = (
+        "--model.init_from", folder, "--data.train", tasks, "--data.val", tasks, "--data.locations", "[box]",
+        "--model.model.width", "64", "--data.row_length", "80", "--data.image_tokenizer", "null",
+    )  # fmt: skip
+    held, _ = train("held", *new, "--model.freeze_steps", "2", steps=2)
+    old, model = UniTok.from_pretrained(folder), held.model.model
+    assert held.model.codec.modalities["text"].fingerprint() == old.codec.modalities["text"].fingerprint()
+    assert torch.equal(model.blocks[0].feed_forward.down.weight, old.model.blocks[0].feed_forward.down.weight)
+    known, words = old.model.config.vocab_size, held.model.codec.vocabulary
+    assert torch.equal(model.embedding.weight[:known], old.model.embedding.weight)
+    assert not torch.equal(
+        model.unembedding.weight[words.codes("box")[0]], model.unembedding.weight[words.begin("box")]
+    )
+    assert UniTok.from_pretrained(tmp_path / "held/model").codec.vocabulary == words
+    freed, _ = train("freed", *new, steps=2)
+    assert not torch.equal(freed.model.model.embedding.weight[:known], old.model.embedding.weight)
+    train_bpe(["something else"] * 3, size=280).save(str(tmp_path / "other.json"))
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        train("other", *new, "--data.text_tokenizer", str(tmp_path / "other.json"), steps=2)
+    assert f"--data.text_tokenizer {folder}/tokenizer.json" in capsys.readouterr().err
+
+
 def test_low_rank_updates_are_trained_resumed_and_exported_merged(train, tmp_path):
     pytest.importorskip("peft")
     steady = ("--model.lora_rank", "2", "--model.schedule", "constant", "--model.optimizer", "adamw")

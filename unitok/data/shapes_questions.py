@@ -183,7 +183,12 @@ def drawn(rng: Random, options: Iterable[Asked]) -> Asked | None:
     """One of them, each equally likely; those about a held-out composition alone where there are any."""
     options = list(options)
     options = [asked for asked in options if any(item.held_out for item in asked.about)] or options
-    return options[int(rng.random() * len(options))] if options else None
+    return one_of(rng, options) if options else None
+
+
+def one_of(rng: Random, options: Sequence):
+    """As `rng.choice`, but the same in every version of Python."""
+    return options[int(rng.random() * len(options))]
 
 
 def _balanced(rng: Random, options: Sequence[Asked]) -> Asked | None:
@@ -191,5 +196,5 @@ def _balanced(rng: Random, options: Sequence[Asked]) -> Asked | None:
     answers = list(dict.fromkeys(asked.answer for asked in options))
     if not answers:
         return None
-    answer = answers[int(rng.random() * len(answers))]
+    answer = one_of(rng, answers)
     return drawn(rng, [asked for asked in options if asked.answer == answer])

@@ -1,6 +1,6 @@
 """Tasks on scenes of the built-in world as documents: picture, question, answer. Knows no tokenizer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 from random import Random
@@ -9,24 +9,28 @@ from typing import NamedTuple
 from PIL import Image
 
 from unitok.data import shapes_edits as edits
+from unitok.data import shapes_pairs as pairs
 from unitok.data import shapes_questions as questions
+from unitok.data import shapes_statements as statements
 from unitok.data.shapes import HELD_OUT, SEEN, SPLIT_SEEDS, TRAIN_SEED, Scene, render, sample_scene
-from unitok.data.shapes_questions import Ask, Asked
+from unitok.data.shapes_questions import Asked, one_of
 from unitok.data.sources import Source
 from unitok.document import Document, Segment
 
 
 class Task(NamedTuple):
-    """How a task asks, of which kinds of scenes, and whether its answer is the last of a document."""
+    """How a task asks (`ask` takes its scenes, the looks and a generator), of which kinds of scenes, whether
+    its answer is the last of a document, and of how many scenes at once."""
 
-    ask: Ask
+    ask: Callable[..., Asked | None]
     kinds: tuple[str, ...]
     last: bool = False
+    pictures: int = 1
 
 
 SEVERAL = ("two", "three")
 ANY = ("one", *SEVERAL)
-TASKS = {
+USUAL = {
     "color": Task(questions.ask_colour, ANY),
     "shape": Task(questions.ask_shape, ANY),
     "count": Task(questions.ask_count, (*ANY, "counting")),
@@ -41,14 +45,26 @@ TASKS = {
     "edit_remove": Task(edits.edit_remove, SEVERAL, last=True),
     "edit_add": Task(edits.edit_add, ("one", "two"), last=True),
 }
+"""What a source asks that names no tasks. It stays as it is, or a seed would be another document one day."""
+
+TASKS = USUAL | {
+    "statement": Task(statements.ask_statement, (*ANY, "counting")),
+    "statement_two": Task(pairs.ask_statement_two, (*ANY, "counting"), pictures=2),
+    "choice": Task(statements.ask_choice, ANY),
+}
 """Tasks by name."""
 
 
 class Posed(NamedTuple):
-    """A scene and what is asked of it, one turn or several."""
+    """One scene or two, and what is asked of them, one turn or several."""
 
-    scene: Scene
+    scenes: tuple[Scene, ...]
     turns: tuple[Asked, ...]
+
+    @property
+    def scene(self) -> Scene:
+        """The first one."""
+        return self.scenes[0]
 
 
 def pose(
@@ -56,7 +72,7 @@ def pose(
 ) -> Posed:
     """What a seed asks, of which scene: a pure function of its arguments.
 
-    The scene is drawn from the seed's own split, anew until the task can be asked of it. Held-out
+    The scenes are drawn from the seed's own split, anew until the task can be asked of them. Held-out
     compositions are neither shown, named nor made with `held_out=False`; each scene shows at least one with
     `held_out=True`, and questions are about it where they can be.
 
@@ -64,7 +80,7 @@ def pose(
         seed: 0 or more; scenes belong to the split of this seed.
         tasks: names among TASKS, each equally likely.
         canvas: pixels a side.
-        turns: questions in a row about one picture; edits come alone.
+        turns: questions in a row about the same pictures; edits come alone.
         held_out: see above.
 
     Raises:
@@ -72,17 +88,20 @@ def pose(
     """
     check_tasks(tasks, turns)
     rng = Random(f"task of {seed}")
-    task = TASKS[_one_of(rng, tasks)]
+    task = TASKS[one_of(rng, tasks)]
     looks = SEEN + HELD_OUT if held_out else SEEN
     split = seed // SPLIT_SEEDS * SPLIT_SEEDS
     for _ in count():
-        place = split + int(rng.random() * SPLIT_SEEDS)
-        scene = sample_scene(place, canvas=canvas, kind=_one_of(rng, task.kinds), held_out=held_out)
-        asked = task.ask(scene, looks, rng)
+        scenes = []
+        for _ in range(task.pictures):
+            place = split + int(rng.random() * SPLIT_SEEDS)
+            kind = one_of(rng, task.kinds)
+            scenes.append(sample_scene(place, canvas=canvas, kind=kind, held_out=held_out))
+        asked = task.ask(*scenes, looks, rng)
         if asked is not None:
             break
-    more = [] if task.last else _more(scene, asked, tasks, looks, rng, turns - 1)
-    return Posed(scene, (asked, *more))
+    more = [] if task.last else _more(scenes, asked, tasks, looks, rng, turns - 1)
+    return Posed(tuple(scenes), (asked, *more))
 
 
 def check_tasks(tasks: Sequence[str], turns: int) -> None:
@@ -95,26 +114,27 @@ def check_tasks(tasks: Sequence[str], turns: int) -> None:
 
 
 def _more(
-    scene: Scene,
+    scenes: Sequence[Scene],
     first: Asked,
     tasks: Sequence[str],
     looks: Sequence[questions.Look],
     rng: Random,
     turns: int,
 ) -> list[Asked]:
-    """Up to `turns` further questions about a scene, no two alike."""
+    """Up to `turns` further questions about the same scenes, no two alike."""
     found = [first]
-    open_tasks = [TASKS[name] for name in tasks if not TASKS[name].last]
+    asking = [TASKS[name] for name in tasks]
+    open_tasks = [task for task in asking if not task.last and task.pictures == len(scenes)]
     for _ in range(turns):
-        asked = _one_of(rng, open_tasks).ask(scene, looks, rng)
+        asked = one_of(rng, open_tasks).ask(*scenes, looks, rng)
         if asked is not None and all(asked.question != other.question for other in found):
             found.append(asked)
     return found[1:]
 
 
 def document_of(posed: Posed, *, learn_all: bool = False) -> Document:
-    """The picture, then each question and its answer; answers alone are learned, or everything."""
-    segments = [Segment("image", posed.scene, learn=learn_all)]
+    """The pictures, then each question and its answer; answers alone are learned, or everything."""
+    segments = [Segment("image", scene, learn=learn_all) for scene in posed.scenes]
     for asked in posed.turns:
         segments += [replace(segment, learn=learn_all) for segment in asked.question]
         segments += asked.answer
@@ -128,20 +148,15 @@ def _shown(segment: Segment) -> Segment:
     return replace(segment, content=Image.fromarray(render(segment.content)))
 
 
-def _one_of(rng: Random, options: Sequence):
-    """As `rng.choice`, but the same in every version of Python."""
-    return options[int(rng.random() * len(options))]
-
-
 class ShapesTasks(Source):
-    """`count` documents of consecutive seeds, each a picture with questions and answers, or an edit.
+    """`count` documents of consecutive seeds: pictures with questions and answers, or an edit.
 
     Args:
         first_seed: TRAIN_SEED, VALIDATION_SEED or TEST_SEED, or a seed after it; see ShapesSource.
         count: documents.
         canvas: pixels a side.
-        tasks: names among TASKS; None takes all.
-        turns: questions in a row about one picture.
+        tasks: names among TASKS; None takes the USUAL ones, without statements and choices.
+        turns: questions in a row about the same pictures.
         learn_all: learn pictures and questions too, not the answers alone.
         held_out: scenes that show held-out compositions, for tests; see `pose`.
     """
@@ -159,7 +174,7 @@ class ShapesTasks(Source):
         last = first_seed + count - 1
         if count < 1 or first_seed < 0 or first_seed // SPLIT_SEEDS != last // SPLIT_SEEDS:
             raise ValueError(f"seeds {first_seed}..{last} are not some seeds of one split; see ShapesSource")
-        self.tasks = tuple(TASKS) if tasks is None else tuple(tasks)
+        self.tasks = tuple(USUAL) if tasks is None else tuple(tasks)
         check_tasks(self.tasks, turns)
         self.first_seed, self.count, self.canvas = first_seed, count, canvas
         self.turns, self.learn_all, self.held_out = turns, learn_all, held_out

@@ -25,7 +25,7 @@ from unitok.evaluate.report import SHOWN, Report
 from unitok.evaluate.vqa import vqa_accuracy
 from unitok.modalities.image import ImageModality
 from unitok.modalities.places import Box, parse_boxes
-from unitok.pictures import sheet
+from unitok.pictures import sheet, side_by_side
 
 LONGEST_ANSWER = 16  # ids
 YES_NO = ("yes", "no")
@@ -243,10 +243,14 @@ def page(prompts: Sequence[Document], written: Sequence[str], right: Sequence[bo
     """Pictures with questions and answers under them, the right answers in green and the wrong in red."""
     shown = list(zip(prompts, written, right, strict=True))[:SHOWN]
     return sheet(
-        [prompt[0].content for prompt, _, _ in shown],
-        [f"{prompt[1].content} {text}" for prompt, text, _ in shown],
+        [side_by_side([s.content for s in prompt if s.modality == "image"]) for prompt, _, _ in shown],
+        [" ".join([*_texts(prompt), text]) for prompt, text, _ in shown],
         marks=[mark for _, _, mark in shown],
     )
+
+
+def _texts(document: Document) -> list[str]:
+    return [segment.content for segment in document if segment.modality == "text"]
 
 
 def named(prefix: str, figures: Any) -> dict[str, float]:

@@ -15,7 +15,7 @@ from unitok.evaluate.grounding import iou, pointed
 from unitok.evaluate.report import SHOWN, Report
 from unitok.evaluate.shapes import edit_is_right
 from unitok.modalities.places import Box, Point
-from unitok.pictures import sheet
+from unitok.pictures import sheet, side_by_side
 
 MOST_SEGMENTS = 5  # of an answer whose end the model chooses
 
@@ -89,7 +89,8 @@ def _hit(points: Sequence[Point], objects: Sequence[SceneObject], canvas: int) -
 
 
 MARKERS: dict[str, Marker] = {
-    **dict.fromkeys(("color", "shape", "count", "exist", "relation", "name"), Words()),
+    **dict.fromkeys(("color", "shape", "count", "exist", "relation", "name", "choice"), Words()),
+    **dict.fromkeys(("statement", "statement_two"), Words()),
     **dict.fromkeys(("edit_colour", "edit_size", "edit_remove", "edit_add"), Edited()),
     "box": Boxed(),
     "point": Pointed(),
@@ -125,7 +126,10 @@ def measure_task(
     needed = {segment.modality for asked in turns for segment in (*asked.question, *asked.answer)}
     if not needed <= model.codec.modalities.keys():
         return Report()
-    prompts = [source[i][: 1 + len(asked.question)] for i, asked in enumerate(turns)]
+    prompts = [
+        source[i][: len(one.scenes) + len(asked.question)]
+        for i, (one, asked) in enumerate(zip(posed, turns, strict=True))
+    ]
     marker = MARKERS[task]
     written = model.generate(prompts, target=marker.target, batch_size=batch_size, max_segments=MOST_SEGMENTS)
     found = [document[len(prompt) :] for prompt, document in zip(prompts, written, strict=True)]
@@ -142,12 +146,13 @@ def _page(
 ) -> Image.Image:
     """The pictures asked about, or drawn, with question and answer under each."""
     shown = list(zip(prompts, found, right, strict=True))[:SHOWN]
-    images = [
-        next((s.content for s in answer if s.modality == "image"), prompt[0].content)
-        for prompt, answer, _ in shown
-    ]
-    labels = [" ".join(map(_said, (*prompt[1:], *answer))) for prompt, answer, _ in shown]
+    images = [side_by_side(_pictures(answer) or _pictures(prompt)) for prompt, answer, _ in shown]
+    labels = [" ".join(filter(None, map(_said, (*prompt, *answer)))) for prompt, answer, _ in shown]
     return sheet(images, labels, marks=[mark for _, _, mark in shown])
+
+
+def _pictures(segments: Sequence[Segment]) -> list[Image.Image]:
+    return [segment.content for segment in segments if segment.modality == "image"]
 
 
 def _said(segment: Segment) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from unitok.bundle import UniTok
 from unitok.data.answered import QuestionShards, StatementShards
+from unitok.data.nlvr import NlvrBoxes
 from unitok.data.sources import WebDataset, open_data
 from unitok.evaluate.answered import questions_report, statements_report
 from unitok.evaluate.benchmarks import BENCHMARKS, benchmark
@@ -13,8 +14,9 @@ from unitok.evaluate.shapes_hallucination import hallucination_report
 from unitok.evaluate.shapes_tasks import tasks_report
 from unitok.evaluate.worlds import easy_vqa_world, pairs_world, shapes_world
 
+STATEMENTS = {"nlvr": StatementShards, "nlvr_boxes": NlvrBoxes}
 FOLDERS = {"easy_vqa": easy_vqa_world, "pairs": pairs_world}
-SUITES = ("shapes", "tasks", "hallucination", *FOLDERS, "answers", "nlvr", *BENCHMARKS)
+SUITES = ("shapes", "tasks", "hallucination", *FOLDERS, "answers", *STATEMENTS, *BENCHMARKS)
 SCENES = 500
 TASK_SCENES = 200  # of each task
 
@@ -34,8 +36,8 @@ def run_suite(
 
     Args:
         model: who draws and captions.
-        suite: "shapes", "tasks" and "hallucination" render their scenes; "easy_vqa", "pairs", "answers" and
-            "nlvr" read the data of `path`; the others read a benchmark's own files.
+        suite: "shapes", "tasks" and "hallucination" render their scenes; "easy_vqa", "pairs", "answers",
+            "nlvr" and "nlvr_boxes" read the data of `path`; the others read a benchmark's own files.
         path, split: see `open_data`; the suites of data alone take them.
         where: of WebDataset.
         count: pictures measured; None takes 500 scenes (200 of each task), or all there are.
@@ -72,8 +74,8 @@ def _folder_report(
     model: UniTok, suite: str, shards: tuple[str, str, dict], *, count: int | None, batch_size: int
 ) -> Report:
     """The suites that read a folder of shards."""
-    if suite == "nlvr":
-        return statements_report(model, StatementShards(*shards), count=count, batch_size=batch_size)
+    if suite in STATEMENTS:
+        return statements_report(model, STATEMENTS[suite](*shards), count=count, batch_size=batch_size)
     if suite == "answers":
         boxed = "box" in model.codec.modalities and "bbox_xyxy" in WebDataset(*shards).metadata(0)
         questions = QuestionShards(*shards, boxes=boxed)

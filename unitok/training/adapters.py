@@ -1,5 +1,7 @@
 """Low-rank updates of a model whose own weights are held (LoRA, Hu et al., arXiv:2106.09685), by peft."""
 
+from collections.abc import Iterable
+
 import torch
 
 from unitok.models.transformer import Transformer, filled
@@ -41,11 +43,12 @@ def merged(model: Transformer) -> Transformer:
     return filled(model.config, tensors)
 
 
-def hold_old_rows(model: Transformer, *, known: int) -> None:
-    """Take the gradient from the first `known` rows of the embedding and the head."""
+def hold_old_rows(model: Transformer, *, known: Iterable[range]) -> None:
+    """Take the gradient from the rows of `known` ids in the embedding and the head."""
     for name, weight in model.named_parameters():
         if name in TOKENS and weight.grad is not None:
-            weight.grad[:known] = 0
+            for ids in known:
+                weight.grad[ids.start : ids.stop] = 0
 
 
 def hold_blocks(model: Transformer) -> None:

@@ -7,7 +7,7 @@ stopped, `--ckpt_path auto` does so if there is anything to go on from.
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,18 @@ class RunFolder(Trainer):
 
 
 class UniTokCLI(LightningCLI):
-    """Adds `--threads`."""
+    """Adds `--threads`; `fill` completes the settings of a subcommand before anything is made of them."""
+
+    def __init__(self, *args, fill: Callable[[Namespace], None] | None = None, **options):
+        self.fill = fill
+        super().__init__(*args, **options)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 takes all cores")
+
+    def before_instantiate_classes(self) -> None:
+        if self.fill is not None:
+            self.fill(self.config[self.subcommand])
 
     def _parse_ckpt_path(self) -> None:
         """A checkpoint gives weights and counters; the settings are those of the config and the flags."""
@@ -96,14 +104,17 @@ def run(
     *,
     program: str,
     export: str,
+    fill: Callable[[Namespace], None] | None = None,
 ) -> UniTokCLI:
-    """Parse a command line and carry it out; user errors become one line and exit code 2."""
+    """Parse a command line, let `fill` complete it and carry it out; user errors become one line and exit
+    code 2."""
     _quiet()
     with plain_errors(program), _as_value_error(MisconfigurationException), _interruptions():
         return UniTokCLI(
             model,
             data,
             args=args,
+            fill=fill,
             trainer_class=RunFolder,
             trainer_defaults={
                 "export": export,

@@ -20,14 +20,10 @@ from unitok.training.adapters import add_adapters, hold_blocks, hold_old_rows, m
 from unitok.training.compilation import compile_blocks
 from unitok.training.figures import Speed, Totals, batch_figures
 from unitok.training.hiding import partly_hidden
-from unitok.training.initialise import (
-    NewHead,
-    language_model_sizes,
-    start_from_features,
-    start_from_language_model,
-)
+from unitok.training.initialise import NewHead, start_from_features
 from unitok.training.objective import COMPETITIONS, Head
 from unitok.training.optimizers import Name, build_optimizer
+from unitok.training.origins import origin_of
 from unitok.training.recomputation import recompute_blocks
 from unitok.training.schedule import Kind, learning_rate, progress
 from unitok.training.sharding import gathered, shard, whole
@@ -60,9 +56,10 @@ class TransformerTraining(LightningModule):
             follows another segment, so that it leans on that rather than on one word for the next. A
             document's first segment stays whole: a prompt with holes asks for other pictures.
         hide_image: the same share for image codes.
-        init_from: transformers folder of a Qwen3 or Llama model to start from; its sizes replace those of
-            `model` but for max_length, and data.text_tokenizer must be its tokenizer.json.
-        new_head: where the head's rows of new ids start then: "mean" of the old ones, or "zero".
+        init_from: model folder to start from: one that this script exported, with its two tokenizers, or a
+            transformers folder of a Qwen3 or Llama model, whose tokenizer.json data.text_tokenizer must be.
+            Its sizes replace those of `model` but for max_length.
+        new_head: where the head's rows of new ids start then: "mean" of the text's, or "zero".
         freeze_steps: steps in which only the rows of new ids are trained.
         lora_rank: train updates of this rank instead of the blocks' matrices, and the rows of new ids; the
             exported model has them merged. 0 trains everything.
@@ -124,6 +121,7 @@ class TransformerTraining(LightningModule):
         self.max_bad_batches, self.speed = max_bad_batches, Speed(peak_tflops)
         self.sampling, self.example_prompts = sampling, list(example_prompts)
         self.model: Transformer | None = None
+        self.known: tuple[range, ...] = ()
         self.averaged: AveragedModel | None = None
         self.averaged_steps = self.bad_batches = self.skipped = 0
         self.weight: Tensor | float = 0.0
@@ -136,13 +134,7 @@ class TransformerTraining(LightningModule):
     def configure_model(self) -> None:
         if self.model is not None:
             return
-        sizes, scale = self.sizes, self.code_scale
-        if self.init_from is not None:
-            sizes = language_model_sizes(self.init_from, max_length=sizes.max_length)
-        self.model = Transformer(self._config(sizes))
-        if self.init_from is not None:
-            scale = start_from_language_model(self.model, self.codec, self.init_from, new_head=self.new_head)
-        start_from_features(self.model, self.codec, scale=scale)
+        self._begin()
         self.model.packed_mask = packed_mask(self.attention, self.trainer.strategy.root_device)
         self.competition = COMPETITIONS[self.head](self.codec)
         if self.lora_rank:
@@ -158,6 +150,19 @@ class TransformerTraining(LightningModule):
             if self.optimizer_name == "muon":
                 raise ValueError("Muon needs whole matrices: shard them with model.optimizer=adamw")
             shard(self.model, self.device_mesh)
+
+    def _begin(self) -> None:
+        """Make the model, with its first weights; `known` ids are those that need not be learned anew."""
+        if self.init_from is None:
+            self.model = Transformer(self._config(self.sizes))
+            start_from_features(self.model, self.codec, scale=self.code_scale)
+            self.known = (range(self.codec.modalities["text"].size),)
+            return
+        origin = origin_of(self.init_from)
+        self.model = Transformer(self._config(origin.sizes(max_length=self.sizes.max_length)))
+        start = origin.start(self.model, self.codec, new_head=self.new_head)
+        start_from_features(self.model, self.codec, scale=start.scale, known=start.known)
+        self.known = start.known
 
     def _config(self, sizes: TransformerSizes) -> TransformerConfig:
         """The sizes with what the data say: how many ids there are, and which are images'."""
@@ -227,7 +232,7 @@ class TransformerTraining(LightningModule):
         """Divide the gradients by the global batch's weight and clip them; drop those that are not finite."""
         weight, self.weight = self._over_ranks(torch.as_tensor(self.weight)), 0.0
         if self.lora_rank or self.global_step < self.freeze_steps:
-            hold_old_rows(self.model, known=self.codec.modalities["text"].size)
+            hold_old_rows(self.model, known=self.known)
         if self.global_step < self.freeze_steps:
             hold_blocks(self.model)
         gradients = [w.grad for w in self.model.parameters() if w.grad is not None]

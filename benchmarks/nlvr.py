@@ -1,0 +1,128 @@
+"""NLVR from scratch and after rendered scenes: accuracy over several seeds beside the majority's share.
+
+python benchmarks/nlvr.py [--seeds 0 1 2] [--out runs/benchmark_nlvr] [--json FILE]
+
+NLVR's shards lie in data/nlvr (a link will do). Runs train/tokenizer.py, train/transformer.py and
+train/evaluate.py with the project's configs, each in its own process, and keeps what they write: a part whose
+folder is there is not made again. The weights after the last step are measured, on statements that no
+training saw; nothing is chosen by them.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from compare import Row, finish
+
+ROOT = Path(__file__).parents[1]
+CONFIGS, DATA = ROOT / "configs", Path("data/nlvr")
+SCRATCH, AFTER = "from scratch", "after Shapes"
+RUNS = {SCRATCH: ["nlvr"], AFTER: ["nlvr", "nlvr_after_shapes"]}
+FIGURES = ("nlvr_accuracy", "nlvr_consistency")
+
+
+class Parts:
+    """What the benchmark makes, each in a folder of `out`.
+
+    Args:
+        out: folder of all of it.
+        threads: of each training.
+        more: further options of every training of a transformer.
+    """
+
+    def __init__(self, out: Path, *, threads: int, more: Sequence[str] = ()):
+        self.out, self.threads, self.more = out, threads, list(more)
+        self.tokenizer = out / "tokenizer/image_tokenizer"
+        self.shapes = out / "shapes_statements/model"
+
+    def make_tokenizer(self) -> None:
+        """The image tokenizer of boxes and scenes."""
+        self._train("tokenizer", ["nlvr"], self.tokenizer, [])
+
+    def make_shapes(self) -> None:
+        """The model of statements about rendered scenes."""
+        self._train("transformer", ["shapes_statements"], self.shapes, [*self._codes(), *self.more])
+
+    def measured(self, name: str, seed: int) -> dict[str, float]:
+        """Figures of one training on NLVR."""
+        folder = self.out / f"{'_'.join(name.split())}_{seed}"
+        options = [*self._codes(), "--seed_everything", str(seed), "--data.seed", str(seed)]
+        if name == AFTER:
+            options += ["--model.init_from", str(self.shapes)]
+        self._train("transformer", RUNS[name], folder / "model", [*options, *self.more])
+        report = folder / "evaluation/report.json"
+        if not report.is_file():
+            flags = ["--suite", "nlvr_boxes", "--data.path", str(DATA), "--out", str(report.parent)]
+            _run("evaluate", ["--model", str(folder / "model"), *flags])
+        return json.loads(report.read_text())
+
+    def _codes(self) -> list[str]:
+        return ["--data.image_tokenizer", str(self.tokenizer)]
+
+    def _train(self, script: str, configs: Sequence[str], result: Path, options: Sequence[str]) -> None:
+        """Run a training whose result is a folder, unless it is there."""
+        if result.is_dir():
+            return
+        files = [flag for name in configs for flag in ("--config", str(CONFIGS / script / f"{name}.yaml"))]
+        run = ["--threads", str(self.threads), "--trainer.enable_progress_bar", "false"]
+        _run(script, ["fit", *files, "--trainer.default_root_dir", str(result.parent), *run, *options])
+
+
+def _run(script: str, args: Sequence[str]) -> None:
+    subprocess.run([sys.executable, str(ROOT / f"train/{script}.py"), *args], check=True)
+
+
+def rows(name: str, reports: Sequence[dict[str, float]]) -> list[Row]:
+    """Mean over the seeds, as a ratio of the majority's share, with the sample standard deviation."""
+    majority, found = reports[0]["majority_share"], []
+    for figure in FIGURES:
+        values = [report[figure] for report in reports]
+        spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+        remark = f"{statistics.mean(values):.3f}{spread} of {len(values)} seeds"
+        ratio = statistics.mean(values) / majority if figure == FIGURES[0] else None
+        found.append(Row(f"{name}: {figure}", statistics.mean(values), "", ratio, None, True, remark))
+        if len(values) > 1:
+            found.append(Row(f"{name}: {figure}, spread", statistics.stdev(values), "", None, None, True))
+    return found
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("runs/benchmark_nlvr"), metavar="DIR", help="where all of it goes")
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings on NLVR (default 0 1 2)")
+    add("--kinds", nargs="+", choices=RUNS, default=list(RUNS), help="from what they start (default both)")
+    add("--threads", type=int, default=1, help="CPU threads (default 1)")
+    add("--more", nargs="*", default=[], metavar="OPTION=VALUE",
+        help="options of all transformers' trainings, without --, such as trainer.max_steps=100")  # fmt: skip
+    add("--json", metavar="FILE", help="also write the rows there")
+    return parser
+
+
+def main() -> None:
+    """Make what is missing, print the table."""
+    options = arguments().parse_args()
+    more = [f"--{option}" for option in options.more]
+    if not DATA.is_dir():
+        raise SystemExit(f"{DATA.absolute()} is not there: link the folder of NLVR's shards to it")
+    parts = Parts(options.out, threads=options.threads, more=more)
+    parts.make_tokenizer()
+    if AFTER in options.kinds:
+        parts.make_shapes()
+    found: list[Row] = []
+    for kind in options.kinds:
+        reports = [parts.measured(kind, seed) for seed in options.seeds]
+        found += rows(kind, reports)
+    share = Row("the more frequent verdict", reports[0]["majority_share"], "", None, None, True)
+    finish([share, *found], options.json)
+
+
+if __name__ == "__main__":
+    main()

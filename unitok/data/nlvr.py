@@ -1,0 +1,134 @@
+"""NLVR's statements as documents of three pictures, and more of them whose truth stays. Knows no codes.
+
+A picture of NLVR has 400 x 100 pixels: three grey boxes, each of which becomes a picture of its own. The
+sentence is spoken as the built-in world speaks, in lower case without a full stop, so that a model of
+`statement_two` knows the form: pictures, sentence, "true" or "false".
+"""
+
+import re
+from collections import Counter
+from itertools import permutations
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from unitok.data.answered import StatementShards
+from unitok.data.draws import uniform
+from unitok.document import Document, Segment
+
+SIZE = (400, 100)
+COLUMNS = ((0, 100), (150, 250), (300, 400))
+GROUND = (211, 211, 211)
+COLOURS = {"black": (0, 0, 0), "blue": (0, 153, 255), "yellow": (255, 255, 0)}
+SIDES = frozenset({"left", "right"})
+ORDER = SIDES | {"first", "second", "third", "last", "middle", "center", "centre", "between"}
+FEW = 5  # sentences; a rarer word may be a colour's name written wrongly
+
+
+class Change(NamedTuple):
+    """The boxes in their new order, which of them are mirrored, and the new name of each colour."""
+
+    order: tuple[int, ...] = (0, 1, 2)
+    mirrored: tuple[bool, ...] = (False,) * 3
+    colours: tuple[str, ...] = tuple(COLOURS)
+
+
+SAME = Change()
+
+
+class NlvrBoxes(StatementShards):
+    """A document for each statement of NLVR: box, box, box, sentence, and "true" or "false".
+
+    Args:
+        path, split, where: of WebDataset; metadata have sentence and label.
+        copies: documents of each statement; all but the first are changed. The boxes change places where the
+            sentence names none of them, each box's left and right where it says neither, and the colours in
+            pictures and sentence alike where all its words are usual.
+        seed: of the changes.
+
+    Raises:
+        ValueError: a sample has no statement or a picture of another size, or copies is below 1.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        split: str = "train",
+        where: dict[str, Any] | None = None,
+        copies: int = 1,
+        seed: int = 0,
+    ):
+        super().__init__(path, split, where)
+        if copies < 1:
+            raise ValueError(f"copies is 1 or more, not {copies}")
+        self.copies, self.seed = copies, seed
+        self.words = Counter(w for record in self.records for w in set(words_of(record["sentence"])))
+
+    def __len__(self) -> int:
+        return len(self.records) * self.copies
+
+    def truth(self, index: int) -> bool:
+        return super().truth(index % len(self.records))
+
+    def sentence(self, index: int) -> str:
+        return super().sentence(index % len(self.records))
+
+    def __getitem__(self, index: int) -> Document:
+        number, statement = divmod(index, len(self.records))
+        _, picture = self.shards[statement]
+        if picture.content.size != SIZE:
+            raise ValueError(
+                f"statement {statement}: a picture of NLVR has {SIZE} pixels, not {picture.content.size}"
+            )
+        sentence = self.records[statement]["sentence"].strip().rstrip(".").lower()
+        change = self._drawn(index, words_of(sentence)) if number else SAME
+        boxes = [Segment("image", box, learn=False) for box in changed(picture.content, change)]
+        told = Segment("text", renamed(sentence, change), learn=False)
+        return *boxes, told, Segment("text", "true" if self.truth(index) else "false")
+
+    def _drawn(self, index: int, words: list[str]) -> Change:
+        """A change that leaves the truth of a sentence of these words."""
+        draws = [uniform(self.seed, 0, index, name) for name in ("order", "colours", "0", "1", "2")]
+        orders, names = list(permutations(range(3))), list(permutations(COLOURS))
+        usual = all(self.words[word] >= FEW for word in words)
+        return Change(
+            SAME.order if ORDER & {*words} else orders[int(draws[0] * len(orders))],
+            SAME.mirrored if SIDES & {*words} else tuple(draw < 0.5 for draw in draws[2:]),
+            names[int(draws[1] * len(names))] if usual else SAME.colours,
+        )
+
+
+def words_of(sentence: str) -> list[str]:
+    """Its words in lower case."""
+    return re.findall(r"[a-z]+", sentence.lower())
+
+
+def renamed(sentence: str, change: Change) -> str:
+    """A sentence with the new names of the colours."""
+    names = dict(zip(COLOURS, change.colours, strict=True))
+    return re.sub(rf"\b({'|'.join(COLOURS)})\b", lambda found: names[found[1]], sentence)
+
+
+def changed(picture: Image.Image, change: Change) -> list[Image.Image]:
+    """The three boxes of a picture after a change."""
+    boxes = [picture.convert("RGB").crop((left, 0, right, SIZE[1])) for left, right in COLUMNS]
+    boxes = [ImageOps.mirror(box) if turn else box for box, turn in zip(boxes, change.mirrored, strict=True)]
+    boxes = [boxes[number] for number in change.order]
+    return boxes if change.colours == SAME.colours else [_recoloured(box, change.colours) for box in boxes]
+
+
+def _recoloured(box: Image.Image, names: tuple[str, ...]) -> Image.Image:
+    """Each colour's pixels in its new one, soft edges by their share of it."""
+    pixels = np.array(box)
+    shapes = (pixels != GROUND).any(axis=-1)
+    off = pixels[shapes].astype(np.float32) - GROUND
+    old = np.array(list(COLOURS.values()), np.float32) - GROUND
+    new = np.array([COLOURS[name] for name in names], np.float32) - GROUND
+    share = (off @ old.T / (old**2).sum(axis=1)).clip(0, 1)
+    distance = ((off[:, None] - share[..., None] * old) ** 2).sum(axis=-1)
+    nearest = distance.argmin(axis=-1)
+    share = np.take_along_axis(share, nearest[:, None], axis=-1)
+    values = off + share * (new - old)[nearest] + GROUND
+    pixels[shapes] = values.round().clip(0, 255).astype(np.uint8)
+    return Image.fromarray(pixels)
