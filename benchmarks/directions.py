@@ -57,15 +57,15 @@ RUNS = {
 LOSSES = {"caption": ("caption", "val/loss_text"), "image": ("draw", "val/loss_image")}
 
 
-def scenes(*, others: bool) -> Source:
+def scenes(*, others: bool, count: int = SCENES) -> Source:
     """Captions with their pictures, and perhaps tasks."""
-    pairs = ShapesSource(canvas=CANVAS, count=SCENES)
-    return Together([pairs, ShapesTasks(canvas=CANVAS, count=2 * SCENES, turns=4)]) if others else pairs
+    pairs = ShapesSource(canvas=CANVAS, count=count)
+    return Together([pairs, ShapesTasks(canvas=CANVAS, count=2 * count, turns=4)]) if others else pairs
 
 
 def one_codec(image_tokenizer: str, folder: str) -> Codec:
     """That of all runs."""
-    train_text_tokenizer(scenes(others=True), f"{folder}/tokenizer.json", size=400)
+    train_text_tokenizer(scenes(others=True, count=1000), f"{folder}/tokenizer.json", size=400)
     return build_codec(
         image_tokenizer, f"{folder}/tokenizer.json", image_shape=(6, 6), locations=("box", "point")
     )
@@ -76,7 +76,7 @@ def data_of(codec: Codec, learns: Learns) -> DocumentData:
     val = ShapesSource(canvas=CANVAS, count=512, first_seed=VALIDATION_SEED)
     return DocumentData(
         train=scenes(others=learns.others), val=val, codec=codec, row_length=ROW, batch_size=64,
-        task=learns.task, unprompted=["image"],
+        task=learns.task, unprompted=["image"] if "image" in learns.directions else [],
     )  # fmt: skip
 
 
