@@ -15,7 +15,7 @@ LAYERS = [
     ["unitok.vocabulary"],
     ["unitok.cursor"],
     ["unitok.codec"],
-    ["unitok.sampling"],
+    ["unitok.sampling", "unitok.chat_template"],
     ["unitok.generation"],
     ["unitok.generate", "unitok.likelihood"],
     [

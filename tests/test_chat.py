@@ -9,6 +9,7 @@ from rich.console import Console
 from tests.models_for_tests import tiny_model
 from unitok.bundle import UniTok
 from unitok.chat import Chat
+from unitok.chat_template import ChatTemplate
 from unitok.document import Segment
 from unitok.modalities.places import Box, Point
 from unitok.updates import Update
@@ -20,7 +21,7 @@ class Scripted(UniTok):
     """A model whose answers are known: one list of segments an answer."""
 
     def __init__(self, *answers):
-        self.answers, self.calls = list(answers), []
+        self.answers, self.calls, self.chat = list(answers), [], ChatTemplate()
 
     def stream(self, document, *, target, seed, max_segments):
         self.calls.append((document, target, seed))

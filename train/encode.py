@@ -35,6 +35,8 @@ def arguments() -> Parser:
         help="box, point or both, where the documents hold such")  # fmt: skip
     add("--image-cells", type=int, metavar="CELLS",
         help="each picture gets the shape of at most so many cells that is nearest to its own")  # fmt: skip
+    add("--chat", action=Setting, metavar="NAME=VALUE",
+        help="of the template of conversations, such as user_mark=user:; may be repeated")  # fmt: skip
     add("--out", metavar="DIR", help="folder of the codes, made if missing")
     add("--batch-size", type=int, default=64, help="documents encoded at once")
     add("--shard-size", type=int, default=16_384, help="documents a file")

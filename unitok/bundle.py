@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unitok import editing, ranking
 from unitok.card import model_card
+from unitok.chat_template import ChatTemplate
 from unitok.codec import Codec
 from unitok.device import lacks_compiler
 from unitok.document import Codes, Document, Segment
@@ -39,6 +40,7 @@ class UniTok:
         codec: its modalities: text, image, and perhaps boxes and points.
         sampling: default settings per modality; what a call does not say is taken from here.
         example_prompts: prompts that the model knows, for its card and its demos.
+        chat: how conversations become documents.
         compile: whatever is written is written by compiled steps: half a minute more at first, faster then.
     """
 
@@ -49,6 +51,7 @@ class UniTok:
         *,
         sampling: Mapping[str, Sampling] | None = None,
         example_prompts: Sequence[str] = (),
+        chat: ChatTemplate = ChatTemplate(),  # noqa: B008 (it is frozen)
         compile: bool = False,
     ):
         if model.config.vocab_size != codec.vocabulary.size:
@@ -63,6 +66,7 @@ class UniTok:
         likeliest = dict.fromkeys(codec.modalities, Sampling(temperature=0.0))
         self.sampling = likeliest | DEFAULT_SAMPLING | dict(sampling or {})
         self.example_prompts = list(example_prompts)
+        self.chat = chat
 
     # -- one folder
 
@@ -71,7 +75,7 @@ class UniTok:
 
         The folder is complete or absent: it is written beside its place and then renamed.
         """
-        parts = Parts(self.model, self.codec, self.sampling, self.example_prompts)
+        parts = Parts(self.model, self.codec, self.sampling, self.example_prompts, self.chat)
         save(parts, directory, card=model_card(self))
 
     @classmethod
@@ -97,8 +101,15 @@ class UniTok:
             FileNotFoundError: the folder or one of its files is missing.
             ValueError: a file is damaged, of another format, or does not fit the others.
         """
-        model, codec, sampling, prompts = load(directory, device=device, dtype=dtype, verify=verify)
-        return cls(model, codec, sampling=sampling, example_prompts=prompts, compile=compile)
+        parts = load(directory, device=device, dtype=dtype, verify=verify)
+        return cls(
+            parts.model,
+            parts.codec,
+            sampling=parts.sampling,
+            example_prompts=parts.example_prompts,
+            chat=parts.chat,
+            compile=compile,
+        )
 
     @property
     def device(self) -> torch.device:

@@ -7,6 +7,7 @@ from PIL import Image
 from rich.console import Console
 
 from unitok.bundle import UniTok
+from unitok.chat_template import Turn
 from unitok.data.images import load_image
 from unitok.document import Document, Segment
 from unitok.modalities.places import Box, Point, write_box, write_point
@@ -70,7 +71,8 @@ class Chat:
                 raise ValueError("/image needs the path of a picture")
             self._show(Segment("image", load_image(rest.strip())))
         elif word in ("/draw", "/say"):
-            self.answer(self.document, target="image" if word == "/draw" else "text")
+            document = self.model.chat.prompt(past=self.document)
+            self.answer(document, target="image" if word == "/draw" else "text")
         elif word == "/new":
             self.document = ()
         elif word.startswith("/"):
@@ -80,7 +82,8 @@ class Chat:
 
     def _show(self, segment: Segment) -> None:
         before = () if self.ended else self.document
-        self.answer((*before, segment), target=None)
+        document = self.model.chat.prompt([Turn("user", (segment,))], past=before)
+        self.answer(document, target=None)
 
     def answer(self, document: Document, *, target: str | None) -> None:
         """Continue a document, and print and save what the model writes as it comes."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from unitok.chat_template import ChatTemplate
 from unitok.codec import Codec
 from unitok.device import pick_device, pick_dtype
 from unitok.modalities.image import ImageModality
@@ -38,6 +39,7 @@ class Parts(NamedTuple):
     codec: Codec
     sampling: Mapping[str, Sampling]
     example_prompts: list[str]
+    chat: ChatTemplate = ChatTemplate()
 
 
 def save(parts: Parts, directory: str | Path, *, card: str) -> None:
@@ -78,6 +80,7 @@ def _config(parts: Parts) -> dict:
         },
         "sampling": {name: asdict(sampling) for name, sampling in parts.sampling.items()},
         "example_prompts": parts.example_prompts,
+        "chat": asdict(parts.chat),
     }
 
 
@@ -90,6 +93,7 @@ def load(directory: str | Path, *, device: str, dtype: str, verify: bool) -> Par
         verify_sums(directory)
     config = _read_config(directory / CONFIG)
     sizes, sampling = _settings(directory / CONFIG, config)
+    chat = _chat(directory / CONFIG, config)
     place = pick_device(device)
     image_tokenizer = ImageTokenizer.from_pretrained(directory / IMAGE).to(place)
     codec = Codec(
@@ -110,7 +114,7 @@ def load(directory: str | Path, *, device: str, dtype: str, verify: bool) -> Par
         )
     model = _load_transformer(directory / WEIGHTS, sizes)
     model = model.to(device=place, dtype=pick_dtype(dtype, place))
-    return Parts(model, codec, sampling, config["example_prompts"])
+    return Parts(model, codec, sampling, config["example_prompts"], chat)
 
 
 def verify_sums(directory: Path) -> None:
@@ -148,6 +152,14 @@ def _settings(path: Path, config: dict) -> tuple[TransformerConfig, dict[str, Sa
         return TransformerConfig(**config["transformer"]), sampling
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _chat(path: Path, config: dict) -> ChatTemplate:
+    """The template of conversations; the plain one in a config that was written before there was any."""
+    try:
+        return ChatTemplate(**config.get("chat", {}))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: chat: {error}") from error
 
 
 def _locations(path: Path, config: dict) -> list[LocationModality]:

@@ -6,13 +6,14 @@ The methods of `UniTok` take shorter names; this is for code that was written fo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from PIL import Image
 
 from unitok.bundle import UniTok
+from unitok.chat_template import ChatTemplate, Role, Turn
 from unitok.data.images import load_image
 from unitok.document import Document, Segment
 
@@ -167,7 +168,7 @@ class AnyToAny:
         Raises:
             ValueError: neither text nor pictures, not as many of each, or a message in another format.
         """
-        documents, said = _prompts(text, images)
+        documents, said = _prompts(text, images, self.model.chat)
         continued = self.model.generate(
             documents,
             target=generation_mode,
@@ -191,12 +192,12 @@ def _result(asked: Any, written: Document) -> dict[str, Any]:
     return result
 
 
-def _prompts(text: Any, images: Any) -> tuple[list[Document], list[Any]]:
+def _prompts(text: Any, images: Any, template: ChatTemplate) -> tuple[list[Document], list[Any]]:
     """Documents, and what `input_text` says of each."""
     if text is None and images is None:
         raise ValueError("give text, images, or both")
     if isinstance(text, Sequence) and not isinstance(text, str) and text and isinstance(text[0], dict):
-        return [_chat(text)], [text]
+        return [template.prompt([_turn(message) for message in text])], [text]
     texts = None if text is None else [text] if isinstance(text, str) else list(text)
     pictures = None if images is None else [images] if isinstance(images, Picture) else list(images)
     if texts is not None and pictures is not None and len(texts) != len(pictures):
@@ -208,21 +209,22 @@ def _prompts(text: Any, images: Any) -> tuple[list[Document], list[Any]]:
     return documents, texts or [""] * count
 
 
-def _chat(messages: Sequence[dict]) -> Document:
-    """The segments of a chat's messages, one after the other; who said them is not part of a document."""
-    segments: list[Segment] = []
-    for message in messages:
-        content = message.get("content")
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
-        for part in parts:
-            if part.get("type") == "text":
-                segments.append(Segment("text", part["text"]))
-            elif part.get("type") == "image":
-                picture = next((part[key] for key in ("image", "path", "url") if key in part), None)
-                segments.append(Segment("image", _opened(picture)))
-            else:
-                raise ValueError(f"a message's parts are of type text or image, not {part.get('type')!r}")
-    return tuple(segments)
+def _turn(message: dict) -> Turn:
+    """What a message of a chat says."""
+    role, content = message.get("role", "user"), message.get("content")
+    if role not in get_args(Role):
+        raise ValueError(f"a message's role is one of {', '.join(get_args(Role))}, not {role!r}")
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
+    return Turn(role, tuple(map(_part, parts)))
+
+
+def _part(part: dict) -> Segment:
+    if part.get("type") == "text":
+        return Segment("text", part["text"])
+    if part.get("type") == "image":
+        picture = next((part[key] for key in ("image", "path", "url") if key in part), None)
+        return Segment("image", _opened(picture))
+    raise ValueError(f"a message's parts are of type text or image, not {part.get('type')!r}")
 
 
 def _opened(picture: Picture) -> Image.Image:

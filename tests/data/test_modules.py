@@ -9,12 +9,15 @@ import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
 
-from tests.data.samples import png, write_pictures, write_tar
+from tests.data.samples import png, told, write_lines, write_pictures, write_tar
+from tests.models_for_tests import tiny_model
 from tests.worlds import tiny_codec
+from unitok.chat_template import ChatTemplate
 from unitok.data.mixture import Mixture
 from unitok.data.modules import DocumentData, ImageData, Pictures
 from unitok.data.resize import Fit
-from unitok.data.sources import HeldOut, PictureFolder, TextPairs, Together, WebDataset
+from unitok.data.sources import HeldOut, Messages, PictureFolder, TextPairs, Together, WebDataset, open_data
+from unitok.data.store import write_store
 from unitok.data.windows import Window
 
 
@@ -118,3 +121,51 @@ def windows(data, workers):
 
     packed = data._packed["train"]
     return DataLoader(packed, sampler=Windows(len(packed), 8, seed=0), batch_size=None, num_workers=workers)
+
+
+# ---- conversations
+
+MARKED = ChatTemplate(user_mark="user:", assistant_mark="model:")
+
+
+@pytest.fixture
+def conversations(tmp_path):
+    turns = [{"role": "user", "content": "<image> Which?"}, {"role": "assistant", "content": "Red."}]
+    write_pictures(tmp_path / "chats", "red")
+    return write_lines(tmp_path / "chats/a.jsonl", [{"messages": turns, "images": ["red.png"]}] * 21)
+
+
+def test_conversations_are_told_by_the_template_of_the_command_line(conversations):
+    marks = "chat.user_mark=user:", "chat.assistant_mark=model:"
+    data = parsed(DocumentData, f"path={conversations}", *marks)
+    assert data.chat == MARKED
+    data._codec = tiny_model().codec
+    data.setup("fit")
+    for name, count in (("train", 19), ("val", 2)):
+        for codes in data._packed[name].documents.fetch(range(count)):
+            texts = [(s.content, s.learn) for s in data.codec.decode(codes) if s.modality == "text"]
+            assert texts == [("user:", False), ("Which?", False), ("model:", False), ("Red.", True)]
+
+
+def test_every_kind_of_source_tells_conversations_by_the_template(conversations):
+    source, pairs = Messages(str(conversations)), PictureFolder(str(conversations.parent))
+    mixed = Mixture([Together([source, source]), pairs], [1.0, 2.0])
+    whole = mixed.told_by(MARKED)
+    assert isinstance(whole, Mixture) and whole.counts == mixed.counts
+    assert told(whole[0])[0] == "~user:" and told(mixed[0])[0] == "~<red>"
+    assert told(whole[len(whole) - 1]) == ["<red>"]
+    assert told(HeldOut(source, "val").told_by(MARKED)[0])[0] == "~user:"
+
+
+def test_a_store_keeps_the_template_that_training_goes_by(conversations, tmp_path):
+    codec, source = tiny_model().codec, open_data(conversations)
+    for name, template in (("marked", MARKED), ("plain", ChatTemplate())):
+        write_store(tmp_path / name, source.told_by(template), codec, progress=False, chat=template)
+    marked, plain = str(tmp_path / "marked"), str(tmp_path / "plain")
+    assert DocumentData(train=marked, val=marked, codec=codec).chat == MARKED
+    assert DocumentData(train=marked, val=marked, codec=codec, chat=MARKED).chat == MARKED
+    assert DocumentData(train=plain, val=plain, codec=codec).chat == ChatTemplate()
+    with pytest.raises(ValueError, match=r"one chat template; data\.chat and stores have"):
+        _ = DocumentData(train=marked, val=marked, codec=codec, chat=ChatTemplate(user_mark="U:")).chat
+    with pytest.raises(ValueError, match=r"was written with chat .*model:.*, this run has"):
+        write_store(tmp_path / "marked", source, codec, progress=False)

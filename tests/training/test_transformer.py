@@ -8,11 +8,13 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
+from tests.data.samples import write_lines, write_pictures
 from tests.models.test_cross_entropy import CODEC
 from tests.models.test_transformer import oracle
 from tests.worlds import random_codes
 from train.transformer import main
 from unitok.bundle import UniTok
+from unitok.chat_template import ChatTemplate
 from unitok.data.packing import pack
 from unitok.data.shapes import TEST_SEED
 from unitok.data.shapes_tasks import ShapesTasks
@@ -82,6 +84,20 @@ def test_a_run_learns_and_ends_in_a_folder_that_draws_and_captions(train, tmp_pa
     assert {"drawn.png", "captioned.png"} <= {path.name for path in (tmp_path / "run").iterdir()}
     logged = {name.split("/")[0] for name in cli.trainer.logged_metrics}
     assert logged >= {"loss", "perplexity", "gradient_norm", "tokens_per_second", "lr", "val"}
+
+
+def test_a_run_on_conversations_ends_in_a_folder_that_knows_their_template(train, tmp_path):
+    turns = [{"role": "user", "content": "<image> Which?"}, {"role": "assistant", "content": "Red."}]
+    write_pictures(tmp_path / "chats", "red")
+    write_lines(tmp_path / "chats/a.jsonl", [{"messages": turns, "images": ["red.png"]}] * 21)
+    own = [
+        ("train", "null"),
+        ("val", "null"),
+        ("path", str(tmp_path / "chats/a.jsonl")),
+        ("chat.user_mark", "u:"),
+    ]
+    train("chat", *(part for name, value in own for part in (f"--data.{name}", value)), steps=2)
+    assert UniTok.from_pretrained(tmp_path / "chat/model").chat == ChatTemplate(user_mark="u:")
 
 
 def test_a_run_on_a_mixture_tells_what_it_read(train, tmp_path):

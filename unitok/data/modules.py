@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from unitok.chat_template import ChatTemplate
 from unitok.codec import Codec
 from unitok.cursor import Positions
 from unitok.data.augment import Augment, Augmented
@@ -29,7 +31,7 @@ from unitok.data.packing import Batch
 from unitok.data.remote import local
 from unitok.data.resize import Resize, Resized
 from unitok.data.sources import Source, open_data, read
-from unitok.data.store import TEXT_TOKENIZER, Store
+from unitok.data.store import TEXT_TOKENIZER, Store, chat_of
 from unitok.data.tasks import UNPROMPTED, Task
 from unitok.data.windows import Window, Windows
 from unitok.document import Codes
@@ -244,6 +246,7 @@ class DocumentData(LightningDataModule):
         resize: how pictures get their size before they are encoded, such as Buckets; None leaves it to
             `image_shape`.
         augment: more training documents by mirrored and shifted pictures; None for none, and with a store.
+        chat: how conversations become documents; the model's folder keeps it. A store has its own.
         seed: of order, task and dropout.
         workers: processes that read; 0 reads in the training process.
         codec: given by a program instead of the two tokenizers.
@@ -270,6 +273,7 @@ class DocumentData(LightningDataModule):
         unprompted: list[str] = list(UNPROMPTED),  # noqa: B006
         resize: Resize | None = None,
         augment: Augment | None = None,
+        chat: ChatTemplate = ChatTemplate(),  # noqa: B008 (it is frozen)
         seed: int = 0,
         workers: int = 0,
         codec: Codec | None = None,
@@ -285,7 +289,7 @@ class DocumentData(LightningDataModule):
         if augment is not None and stores_of(self.train):
             raise ValueError(f"augment changes pictures, but {stores_of(self.train)[0]} is a store of codes")
         self.resize = resize
-        self._codec = codec
+        self._codec, self._given_chat = codec, chat
         self._packed: dict[str, PackedDocuments] = {}
 
     @property
@@ -304,6 +308,19 @@ class DocumentData(LightningDataModule):
             )
         return self._codec
 
+    @cached_property
+    def chat(self) -> ChatTemplate:
+        """The template of all conversations. Raises ValueError where two are told by different ones."""
+        plain = ChatTemplate()
+        templates = {self._given_chat, *map(chat_of, stores_of(self.train))} - {plain}
+        if len(templates) > 1:
+            raise ValueError(f"a model has one chat template; data.chat and stores have {templates}")
+        return templates.pop() if templates else plain
+
+    def _told(self, documents: Documents) -> Documents:
+        """With conversations by the template; codes are as they were encoded."""
+        return documents if isinstance(documents, str) else documents.told_by(self.chat)
+
     def _text_tokenizer(self) -> Path:
         """The tokenizer.json, trained first if there is none."""
         if self.text_tokenizer is not None:
@@ -314,7 +331,7 @@ class DocumentData(LightningDataModule):
             raise ValueError("no text_tokenizer is given, and no run has a folder that could keep a new one")
         path = Path(self.trainer.default_root_dir) / TEXT_TOKENIZER
         if not path.is_file():
-            train_text_tokenizer(self.train, path, size=self.text_size)
+            train_text_tokenizer(self._told(self.train), path, size=self.text_size)
         return path
 
     def prepare_data(self) -> None:
@@ -327,6 +344,7 @@ class DocumentData(LightningDataModule):
             ("val", self.val, 0.0),
         ):
             if name not in self._packed:
+                documents = self._told(documents)
                 if name == "train" and self.augment is not None:
                     documents = augmented(documents, self.augment)
                 self._packed[name] = self._pack(name, documents, task_dropout)

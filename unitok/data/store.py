@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Int64
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from unitok.chat_template import ChatTemplate
 from unitok.codec import Codec
 from unitok.data.encoding import Coded, encode_each
 from unitok.data.faults import Fault, Faults, write_report
@@ -52,6 +53,7 @@ def write_store(
     shard_size: int = 16_384,
     progress: bool = True,
     most_faults: float = 0.1,
+    chat: ChatTemplate = ChatTemplate(),  # noqa: B008 (it is frozen)
 ) -> Summary:
     """Encode a source into the folder `path`.
 
@@ -66,13 +68,14 @@ def write_store(
         shard_size: documents a shard.
         progress: show a bar.
         most_faults: share of faulty documents, after the first 1,000, that stops the run.
+        chat: how the source's conversations were told, for those who train on the codes.
 
     Raises:
         ValueError: the folder holds something else, no document could be encoded, or (TooManyFaults) too
             many could not.
     """
     faults = Faults(most=most_faults, name=str(path))
-    writer = _Writer(Path(path), source, codec, batch_size, shard_size, faults)
+    writer = _Writer(Path(path), source, codec, batch_size, shard_size, faults, chat)
     starts = range(0, len(source), shard_size)
     try:
         faults.add(*source.faults)
@@ -95,7 +98,14 @@ class _Writer:
     """Writes the shards of one store."""
 
     def __init__(
-        self, path: Path, source: Source, codec: Codec, batch_size: int, shard_size: int, faults: Faults
+        self,
+        path: Path,
+        source: Source,
+        codec: Codec,
+        batch_size: int,
+        shard_size: int,
+        faults: Faults,
+        chat: ChatTemplate,
     ):
         if batch_size < 1 or shard_size < 1 or not len(source):
             raise ValueError(
@@ -103,12 +113,13 @@ class _Writer:
             )
         self.path, self.source, self.codec = path, source, codec
         self.batch_size, self.shard_size, self.faults = batch_size, shard_size, faults
-        self.names = list(codec.modalities)
+        self.names, self.chat = list(codec.modalities), chat
         self.identity = {
             "format": str(FORMAT),
             "tokenizers": json.dumps(_fingerprints(codec)),
             "documents": str(len(source)),
             "shard_size": str(shard_size),
+            "chat": "" if chat == ChatTemplate() else json.dumps(asdict(chat)),
         }
         self.records: list[dict[str, Any]] = []
         self.kept = 0
@@ -139,7 +150,7 @@ class _Writer:
         """Count a complete shard. Raises ValueError where it is of another codec or source."""
         found = metadata_of(file)
         for name, value in self.identity.items():
-            if found.get(name) != value:
+            if found.get(name, "") != value:
                 raise ValueError(
                     f"{file} was written with {name} {found.get(name)!s:.200}, this run has {value:.200}: "
                     "remove the folder or choose another"
@@ -171,6 +182,7 @@ class _Writer:
             "format": FORMAT,
             "fingerprint": self.codec.fingerprint(),
             "modalities": _fingerprints(self.codec),
+            "chat": asdict(self.chat),
             **total,
             "shards": self.records,
         }
@@ -269,6 +281,14 @@ def read_index(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path / INDEX}: not the index of a store of codes ({error})") from error
     return index
+
+
+def chat_of(path: str | Path) -> ChatTemplate:
+    """How the conversations of a store were told. Raises as `read_index`, and ValueError for no template."""
+    try:
+        return ChatTemplate(**read_index(local(path)).get("chat", {}))
+    except TypeError as error:
+        raise ValueError(f"{path}: chat: {error}") from error
 
 
 def _shard_name(path: Path, name: Any) -> str:

@@ -7,6 +7,7 @@ import gradio as gr
 from PIL import Image
 
 from unitok.bundle import UniTok, Update
+from unitok.chat_template import Turn
 from unitok.data.images import load_image
 from unitok.document import Document, Segment
 from unitok.modalities.places import Box, Point, write_box, write_point
@@ -43,12 +44,13 @@ class Talk:
         if not segments:
             raise ValueError("Write something, or show a picture.")
         before = () if past.ended else past.document
-        yield from self._answer(past, segments, (*before, *segments), target=None)
+        document = self.model.chat.prompt([Turn("user", segments)], past=before)
+        yield from self._answer(past, segments, document, target=None)
 
     @told(3)
     def draw(self, past: Conversation) -> Iterator[tuple]:
         """The same with a picture as the answer, whatever the model would rather do."""
-        yield from self._answer(past, (), past.document, target="image")
+        yield from self._answer(past, (), self.model.chat.prompt(past=past.document), target="image")
 
     def _answer(
         self, past: Conversation, said: Document, document: Document, *, target: str | None

@@ -32,7 +32,7 @@ async def chat(request: Request, body: ChatRequest) -> Response:
     """Go on with a conversation: `modalities` says in what, ["text"] if absent."""
     service: Service = request.app.state.service
     service.check(body.model)
-    document = await service.aside(inputs.document, body.messages, service.pictures)
+    document = await service.aside(inputs.document, body.messages, service.model.chat, service.pictures)
     seed = seed_of(body.seed)
     asked = Asked(
         service.worker,

@@ -9,6 +9,7 @@ from io import BytesIO
 from PIL import Image
 
 from unitok import editing
+from unitok.chat_template import ChatTemplate, Turn
 from unitok.data.images import ImageError, load_image, load_mask
 from unitok.document import Document, Segment
 from unitok.modalities.image import ImageModality
@@ -70,8 +71,8 @@ def _opened(content: bytes, load: Callable[..., Image.Image], param: str) -> Ima
         raise invalid(str(error), param=param) from error
 
 
-def document(messages: Sequence[Message], modality: ImageModality) -> Document:
-    """The segments of a conversation's parts, in order; who said them is not part of a document.
+def document(messages: Sequence[Message], template: ChatTemplate, modality: ImageModality) -> Document:
+    """A conversation's messages up to where the model answers.
 
     Raises:
         Refused: a picture that is none, too many of them, or nothing is said.
@@ -79,17 +80,21 @@ def document(messages: Sequence[Message], modality: ImageModality) -> Document:
     pictures = sum(part.type == "image_url" for message in messages for part in message.parts)
     if pictures > MOST_PICTURES:
         raise invalid(f"{pictures} pictures are sent, the most is {MOST_PICTURES}", param="messages")
-    segments = []
-    for i, message in enumerate(messages):
-        for part in message.parts:
-            if part.type == "text":
-                segments.append(Segment("text", part.text))
-            else:
-                picture = picture_of(part.image_url.url, modality, param=f"messages.{i}.content")
-                segments.append(Segment("image", picture))
-    if not segments:
+    if not any(message.parts for message in messages):
         raise invalid("nothing is said: every message is empty", param="messages")
-    return tuple(segments)
+    turns = [_turn(message, modality, param=f"messages.{i}.content") for i, message in enumerate(messages)]
+    return template.prompt(turns)
+
+
+def _turn(message: Message, modality: ImageModality, *, param: str) -> Turn:
+    """What a message says, its pictures at the model's size; OpenAI's developer is the system."""
+    said = tuple(
+        Segment("text", part.text)
+        if part.type == "text"
+        else Segment("image", picture_of(part.image_url.url, modality, param=param))
+        for part in message.parts
+    )
+    return Turn("system" if message.role == "developer" else message.role, said)
 
 
 def base64_of(picture: Image.Image, format: Format = "png") -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from unitok.chat_template import ChatTemplate
 from unitok.data.check import SHEET, check_source, in_words
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.faults import REPORT
@@ -45,6 +46,7 @@ def encode(
     format: str | None = None,
     most_faults: float = 0.1,
     image_cells: int | None = None,
+    chat: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Write the store `out` of a source, with the tokenizer.json that it was encoded with; prints one line.
 
@@ -64,6 +66,7 @@ def encode(
         most_faults: share of faulty documents, after the first 1,000, that stops the run.
         image_cells: in place of `image_shape`: each image gets the shape of at most so many cells that is
             nearest to its own.
+        chat: how conversations become documents: arguments of a ChatTemplate. The store keeps it.
 
     Raises:
         ValueError: both a shape and a number of cells are given; a mixture has tasks; and what `open_source`
@@ -74,7 +77,8 @@ def encode(
     if threads:
         torch.set_num_threads(threads)
     start, kept = time.monotonic(), Path(out)
-    opened = open_source(source, split=split, settings=settings, format=format)
+    template = _template(chat or {})
+    opened = open_source(source, split=split, settings=settings, format=format).told_by(template)
     if isinstance(opened, Mixture) and (any(opened.tasks) or stores_of(opened)):
         raise ValueError(
             "a store has no tasks: encode each source by itself, and mix their stores in training"
@@ -99,6 +103,7 @@ def encode(
         shard_size=shard_size,
         progress=progress,
         most_faults=most_faults,
+        chat=template,
     )
     if text_tokenizer is not None:
         codec.modalities["text"].save(kept / TEXT_TOKENIZER)
@@ -108,6 +113,13 @@ def encode(
         f"{summary.dropped} dropped, {summary.kept} files kept from before; codes: {sizes}"
     )
     return summary
+
+
+def _template(chat: Mapping[str, Any]) -> ChatTemplate:
+    try:
+        return ChatTemplate(**chat)
+    except TypeError as error:
+        raise ValueError(f"chat: {error}") from error
 
 
 def check(

@@ -302,7 +302,13 @@ class TransformerTraining(LightningModule):
     def bundle(self) -> UniTok:
         """The model with its codec, for use while it is trained; all processes take part."""
         model = merged(self.result) if self.lora_rank else gathered(self.result)
-        return UniTok(model, self.codec, sampling=self.sampling, example_prompts=self.example_prompts)
+        return UniTok(
+            model,
+            self.codec,
+            sampling=self.sampling,
+            example_prompts=self.example_prompts,
+            chat=self.trainer.datamodule.chat,
+        )
 
     def export(self, directory: str) -> None:
         """Write the model's folder; all processes take part, one writes."""

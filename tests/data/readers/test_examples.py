@@ -1,11 +1,14 @@
 """The examples of docs/your-data.md are read as they stand there."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.data.samples import all_told, write_pictures
+from tests.data.samples import all_told, told, write_lines, write_pictures
+from unitok.chat_template import ChatTemplate
 from unitok.data.sources import FORMATS, open_data
 
 PAGE = (Path(__file__).parents[3] / "docs/your-data.md").read_text()
@@ -37,3 +40,14 @@ def test_every_format_and_class_is_on_the_page():
     assert len(EXAMPLES) == 8
     for name, reader in FORMATS.items():
         assert f"`{name}`" in PAGE and f"`{reader.__name__}`" in PAGE
+
+
+def test_the_template_on_the_page_makes_the_segments_on_the_page(tmp_path):
+    write_pictures(tmp_path, "red")
+    (block,) = re.findall(r"^```yaml\n(data:\n  chat: .*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    template = yaml.safe_load(block)["data"]["chat"]
+    (segments,) = re.findall(r"^```text\n(.*\|.*)\n```$", PAGE, re.MULTILINE)
+    example = next(json.loads(text) for _, text in EXAMPLES if "conversations" in text)
+    source = open_data(write_lines(tmp_path / "llava.jsonl", [example])).told_by(ChatTemplate(**template))
+    *read, learned = [part.replace("(picture)", "<red>") for part in segments.split(" | ")]
+    assert told(source[0]) == [*(f"~{part}" for part in read), learned]

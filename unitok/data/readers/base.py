@@ -3,11 +3,12 @@
 import logging
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import ClassVar
 
+from unitok.chat_template import ChatTemplate
 from unitok.data.faults import Fault, SampleError
 from unitok.data.readers.containers import Look, Part
 from unitok.document import Document
@@ -34,6 +35,10 @@ class Source(ABC):
 
     @abstractmethod
     def __getitem__(self, index: int) -> Document: ...
+
+    def told_by(self, template: ChatTemplate) -> "Source":
+        """The same documents with conversations by this template; what is no conversation stays as it is."""
+        return self
 
 
 def read(source: Source, index: int) -> Document | Fault:
@@ -83,6 +88,13 @@ class Together(Source):
         number, within = self._place(index)
         return self.sources[number][within]
 
+    def with_each(self, change: Callable[[Source], Source]) -> "Together":
+        """The same of changed sources."""
+        return Together([change(source) for source in self.sources])
+
+    def told_by(self, template: ChatTemplate) -> "Together":
+        return self.with_each(lambda source: source.told_by(template))
+
     def _place(self, index: int) -> tuple[int, int]:
         """Which source has a document, and how many of that source's come before it."""
         if not 0 <= index < len(self):
@@ -115,3 +127,6 @@ class HeldOut(Source):
         if self.part == "val":
             return self.source[index * self.every]
         return self.source[index + index // (self.every - 1) + 1]
+
+    def told_by(self, template: ChatTemplate) -> "HeldOut":
+        return HeldOut(self.source.told_by(template), self.part, every=self.every)

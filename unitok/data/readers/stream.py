@@ -6,10 +6,12 @@ Training reads in another order each epoch: from the codes.
 
 import logging
 from collections.abc import Iterator
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unitok.chat_template import ChatTemplate
 from unitok.data.readers.base import Source
 from unitok.data.readers.conversations import Llava, Messages
 from unitok.data.readers.interleaved import Mmc4, Obelics
@@ -137,6 +139,11 @@ class Streamed(Source):
             names = ", ".join(kind.format for kind in READERS)
             raise ValueError(f"{path}: no known format among {names}: a row has {', '.join(rows[0])}")
         self.source: Source = found[0](rows, **settings)
+
+    def told_by(self, template: ChatTemplate) -> "Streamed":
+        told = copy(self)
+        told.source = self.source.told_by(template)
+        return told
 
     def __len__(self) -> int:
         return len(self.source)

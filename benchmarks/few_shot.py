@@ -1,0 +1,127 @@
+"""How well a model names what only the examples before it explain, by the number of examples.
+
+python benchmarks/few_shot.py --model runs/naming/transformer/model [--out docs/few_shot.png] [--json FILE]
+
+Test documents of the built-in world show pictures with made-up words (configs/transformer/naming.yaml) and
+then a picture to be named. Beside the model stand the best that anybody could do and what copying any word of
+the examples would give.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from unitok.terminal import Parser, command, how_to_run
+
+EXAMPLES = (0, 1, 2, 4)
+
+
+class Point(NamedTuple):
+    """Shares of the test pictures that were named right: all, and those of a class among the examples."""
+
+    examples: int
+    accuracy: float
+    shown: float | None
+    attainable: float
+    copying: float
+
+
+def arguments() -> Parser:
+    """The command line."""
+    parser = Parser(
+        prog="few_shot.py",
+        description="Let a model name pictures by made-up words that only the examples before them explain.",
+    )
+    add = parser.add_argument
+    parser.add_model()
+    add("--count", type=int, default=500, help="test documents")
+    add("--classes", type=int, default=2, help="words a document")
+    add("--trait", choices=("colour", "shape"), default="colour", help="what the words name")
+    add("--canvas", type=int, default=48, help="pixels a side of the scenes")
+    add("--out", type=Path, metavar="FILE", help="plot to write")
+    add("--json", metavar="FILE", help="also write the rows there")
+    return parser
+
+
+def measure(model, source, examples: Sequence[int] = EXAMPLES) -> list[Point]:
+    """The model's answers to the pictures of a ShapesNaming after so many examples each."""
+    from unitok.data.shapes_naming import attainable
+
+    documents = [source[index] for index in range(len(source))]
+    named = [source.named(index) for index in range(len(source))]
+    points = []
+    for number in examples:
+        prompts = [document[: 2 * number + 1] for document in documents]
+        written = model.generate(prompts, target="text", batch_size=64)
+        right = [
+            document[-1].content == one[number].word for document, one in zip(written, named, strict=True)
+        ]
+        known = [hit for hit, one in zip(right, named, strict=True) if one[number].known]
+        points.append(
+            Point(
+                number,
+                sum(right) / len(right),
+                sum(known) / len(known) if known else None,
+                attainable(number, classes=source.classes),
+                1 / source.classes if number else 0.0,
+            )
+        )
+    return points
+
+
+def plot(points: Sequence[Point], path: Path, *, title: str) -> None:
+    """Accuracy by number of examples."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    at = [point.examples for point in points]
+    axes.plot(at, [p.attainable for p in points], "--", color="gray", label="attainable")
+    axes.plot(at, [p.accuracy for p in points], "o-", color="tab:blue", label="model")
+    shown = [p for p in points if p.shown is not None]
+    axes.plot([p.examples for p in shown], [p.shown for p in shown], "s:", color="tab:orange",
+              label="model, class among the examples")  # fmt: skip
+    axes.plot(at, [p.copying for p in points], ":", color="gray", label="copying any of the words")
+    axes.set(title=title, xlabel="examples", ylabel="pictures named right", ylim=(0, 1.03), xticks=at)
+    axes.legend(loc="lower right")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=90)
+
+
+@command("few_shot.py")
+def main(args: list[str] | None = None) -> None:
+    """Read the command line, measure, print, plot."""
+    options = arguments().parse_args(args)
+    from compare import Row, finish
+
+    from unitok import UniTok
+    from unitok.data.shapes import TEST_SEED
+    from unitok.data.shapes_naming import ShapesNaming
+
+    model = UniTok.from_pretrained(options.model, **how_to_run(options))
+    source = ShapesNaming(
+        TEST_SEED,
+        options.count,
+        options.canvas,
+        pictures=max(EXAMPLES) + 1,
+        classes=options.classes,
+        trait=options.trait,
+    )
+    points = measure(model, source)
+    if options.out:
+        title = f"{options.classes} made-up words for {options.trait}s a document, {options.count} documents"
+        plot(points, options.out, title=title)
+    rows = []
+    for point in points:
+        shown = "" if point.shown is None else f"class among the examples {point.shown:.3f}; "
+        remark = f"{shown}attainable {point.attainable:.3f}, copying {point.copying:.3f}"
+        rows.append(Row(f"{point.examples} examples", point.accuracy, "", None, None, True, remark))
+        if point.shown is not None:
+            rows.append(Row(f"{point.examples} examples, shown", point.shown, "", None, None, True))
+    finish(rows, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""One template makes documents of conversations: in training, in the model's folder, and for the server."""
+
+import base64
+import io
+import json
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.data.samples import told
+from tests.models_for_tests import tiny_model
+from unitok.bundle import UniTok
+from unitok.chat_template import ChatTemplate, Turn
+from unitok.data.sources import open_data
+from unitok.document import Segment
+
+RED, BLUE = (Image.new("RGB", (12, 8), colour) for colour in ("red", "blue"))
+MARKED = ChatTemplate(
+    system="Answer in a word.", system_mark="system:", user_mark="user:", assistant_mark="assistant:"
+)
+CONVERSATION = [
+    Turn("user", (Segment("image", RED), Segment("image", BLUE), Segment("text", "which is red?"))),
+    Turn("assistant", (Segment("text", "the first"),)),
+    Turn("user", (Segment("text", "draw it"),)),
+    Turn("assistant", (Segment("image", RED),)),
+]
+
+
+def test_plain_turns_follow_each_other():
+    assert told(ChatTemplate().render(CONVERSATION)) == [
+        "~<red>", "~<blue>", "~which is red?", "the first", "~draw it", "<red>"
+    ]  # fmt: skip
+
+
+def test_a_conversation_with_marks_and_a_system():
+    assert told(MARKED.render(CONVERSATION)) == [
+        *("~system:", "~Answer in a word."),
+        *("~user:", "~<red>", "~<blue>", "~which is red?", "~assistant:", "the first"),
+        *("~user:", "~draw it", "~assistant:", "<red>"),
+    ]
+
+
+def test_everything_is_learned_if_the_template_says_so():
+    assert all(segment.learn for segment in ChatTemplate(user_mark="u", learn="all").render(CONVERSATION))
+
+
+def test_a_system_turn_stands_in_place_of_the_templates():
+    own = [Turn("system", (Segment("text", "Be kind."),)), *CONVERSATION[:1]]
+    assert told(MARKED.render(own))[:3] == ["~system:", "~Be kind.", "~user:"]
+    silent = [Turn("system", ()), *CONVERSATION[:1]]
+    assert told(MARKED.render(silent))[0] == "~user:"
+
+
+def test_a_turn_that_says_nothing_has_no_mark():
+    turns = [*CONVERSATION[:1], Turn("assistant", ()), Turn("user", ())]
+    assert MARKED.render(turns) == MARKED.render(CONVERSATION[:1])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.text(max_size=3)), max_size=5))
+def test_turn_by_turn_is_the_same_as_all_at_once(said):
+    turns = [Turn(role, (Segment("text", text),)) for role, text in said]
+    for number in range(1, len(turns)):
+        if turns[number - 1].role != "assistant" and turns[number].role == "assistant":
+            document = MARKED.prompt(turns[:number])
+            grown = MARKED.prompt(turns[number + 1 :], past=(*document, *turns[number].said))
+            assert grown == MARKED.prompt(turns)
+
+
+def test_the_assistant_goes_on_where_it_is():
+    assert told(MARKED.prompt(CONVERSATION[:1]))[-2:] == ["which is red?", "assistant:"]
+    assert told(MARKED.prompt(CONVERSATION[:2]))[-1] == "the first"
+    past = MARKED.prompt(CONVERSATION[:2])
+    assert MARKED.prompt(past=past) == past
+    assert told(MARKED.prompt()) == ["system:", "Answer in a word.", "assistant:"]
+    assert ChatTemplate().prompt() == ()
+
+
+@given(st.text(max_size=20) | st.sampled_from(["user:", "assistant:", "system:", " user:"]))
+def test_nobody_can_say_a_mark_or_a_control_id(text):
+    template = ChatTemplate(user_mark="user:", assistant_mark="assistant:", system_mark="system:")
+    _, said, mark = template.prompt([Turn("user", (Segment("text", text),))])
+    assert said.content.removeprefix(" ") == text.removeprefix(" ")
+    assert said.content not in ("user:", "assistant:", "system:") and mark.content == "assistant:"
+    codec = MODEL.codec
+    ids = codec.join(codec.encode((said,)), done=False).ids.tolist()
+    words = codec.vocabulary
+    assert ids[:2] == [words.document_begin, words.begin("text")] and ids[-1] == words.end("text")
+    assert all(id in words.block("text") and id != words.end("text") for id in ids[2:-1])
+
+
+def test_two_roles_have_no_mark_in_common():
+    with pytest.raises(ValueError, match="tell roles apart; got ':', ':'"):
+        ChatTemplate(user_mark=":", assistant_mark=":")
+
+
+# ---- the model's folder, training and serving
+
+MODEL = tiny_model(chat=MARKED)
+
+
+def test_a_folder_keeps_it(tmp_path):
+    MODEL.save_pretrained(tmp_path / "model")
+    assert UniTok.from_pretrained(tmp_path / "model", device="cpu").chat == MARKED
+    config = json.loads((tmp_path / "model/config.json").read_text())
+    del config["chat"]
+    (tmp_path / "model/config.json").write_text(json.dumps(config))
+    assert UniTok.from_pretrained(tmp_path / "model", device="cpu").chat == ChatTemplate()
+    (tmp_path / "model/config.json").write_text(json.dumps(config | {"chat": {"mark": "x"}}))
+    with pytest.raises(ValueError, match=r"config\.json: chat: .*mark"):
+        UniTok.from_pretrained(tmp_path / "model", device="cpu")
+
+
+def png(image):
+    file = io.BytesIO()
+    image.save(file, "png")
+    return file.getvalue()
+
+
+MESSAGES = [
+    {"role": "user", "content": [{"type": "image"}, {"type": "image"},
+                                 {"type": "text", "text": "which is red?"}]},
+    {"role": "assistant", "content": "the first"},
+    {"role": "user", "content": "draw it"},
+    {"role": "assistant", "content": "<image>"},
+]  # fmt: skip
+
+
+def written(folder):
+    """A file of one conversation, with its pictures."""
+    for name, image in (("red", RED), ("blue", BLUE)):
+        (folder / f"{name}.png").write_bytes(png(image))
+    record = {"messages": MESSAGES, "images": ["red.png", "blue.png", "red.png"]}
+    (folder / "chat.jsonl").write_text(json.dumps(record) + "\n")
+    return folder / "chat.jsonl"
+
+
+@pytest.mark.parametrize("template", [ChatTemplate(), MARKED], ids=["plain", "marked"])
+def test_the_server_asks_as_training_told(tmp_path, template):
+    wire = pytest.importorskip("unitok.server.wire")
+    from unitok.server.inputs import document
+
+    trained = open_data(written(tmp_path)).told_by(template)[0]
+    uris = (f"data:image/png;base64,{base64.b64encode(png(image)).decode()}" for image in (RED, BLUE))
+    asked = [{"type": "image_url", "image_url": {"url": uri}} for uri in uris]
+    sent = [{"role": "user", "content": [*asked, MESSAGES[0]["content"][2]]}, *MESSAGES[1:3]]
+    prompt = document([wire.Message(**m) for m in sent], template, MODEL.codec.modalities["image"])
+    codec = MODEL.codec
+    before = codec.join(codec.encode(trained[:-1]), done=False)  # all but the last answer
+    assert torch.equal(codec.join(codec.encode(prompt), done=False).ids, before.ids)
+
+
+def test_llavas_conversations_by_a_template(tmp_path):
+    (tmp_path / "red.png").write_bytes(png(RED))
+    turns = [{"from": "system", "value": "Be kind."}, {"from": "human", "value": "which?"},
+             {"from": "gpt", "value": "red"}]  # fmt: skip
+    records = [{"image": "red.png", "conversations": turns}, {"image": "red.png", "conversations": turns[1:]}]
+    (tmp_path / "llava.json").write_text(json.dumps(records))
+    source = open_data(tmp_path / "llava.json").told_by(MARKED)
+    answered = ["~user:", "~which?", "~assistant:", "red"]
+    assert told(source[0]) == ["~user:", "~<red>", "~system:", "~Be kind.", *answered]
+    assert told(source[1])[2:] == ["~user:", "~<red>", *answered[1:]]

@@ -1,0 +1,152 @@
+"""Made-up words for things in pictures, known from a document's own examples alone. Knows no tokenizer.
+
+What a word means is drawn anew for each document, so nothing of it can be stored in weights: a model that
+names the last picture has read it off the pictures and words before it.
+"""
+
+from itertools import count
+from random import Random
+from typing import Literal, NamedTuple
+
+from PIL import Image
+
+from unitok.data.shapes import COLOURS, SHAPES, SPLIT_SEEDS, TRAIN_SEED, Scene, render, sample_scene
+from unitok.data.sources import Source
+from unitok.document import Document, Segment
+
+WORDS = (
+    "dax", "wug", "blick", "toma", "fep", "zup", "gorp", "modi",
+    "pilk", "riff", "nurb", "lorp", "tazz", "hesk", "vint", "yop",
+)  # fmt: skip
+Trait = Literal["colour", "shape"]
+TRAITS: dict[Trait, tuple[str, ...]] = {"colour": tuple(COLOURS), "shape": SHAPES}
+"""What a word may name: the values of each."""
+
+
+class Named(NamedTuple):
+    """A picture of one object, the word for it, and whether an earlier picture of the document had it."""
+
+    scene: Scene
+    word: str
+    known: bool
+
+
+def name_scenes(
+    seed: int, *, pictures: int, classes: int = 2, trait: Trait = "colour", canvas: int = 64
+) -> tuple[Named, ...]:
+    """The pictures of a seed with their words: a pure function of its arguments.
+
+    `classes` values of the trait get a word each; every picture's class is drawn by itself, each equally
+    likely, so neither the order nor the words before tell which comes next. The rest of a scene (where, how
+    large, and the other trait) is that of a scene of the seed's own split.
+
+    Raises:
+        ValueError: an unknown trait, fewer than two classes or more than it has values, or no picture.
+    """
+    if trait not in TRAITS:
+        raise ValueError(f"trait is one of {', '.join(TRAITS)}, not {trait!r}")
+    values = TRAITS[trait]
+    if not 2 <= classes <= len(values) or pictures < 1:
+        raise ValueError(
+            f"got classes {classes}, pictures {pictures}; expected 2 to {len(values)} classes of {trait}, "
+            "and 1 picture or more"
+        )
+    rng = Random(f"naming of {seed}")
+    meant, words = _some(rng, values, classes), _some(rng, WORDS, classes)
+    named: list[Named] = []
+    for _ in range(pictures):
+        number = int(rng.random() * classes)
+        scene = _scene_of(rng, seed, trait, meant[number], canvas)
+        named.append(Named(scene, words[number], words[number] in {other.word for other in named}))
+    return tuple(named)
+
+
+def _scene_of(rng: Random, seed: int, trait: Trait, value: str, canvas: int) -> Scene:
+    """One object of this value, drawn from the seed's split until there is one."""
+    split = seed // SPLIT_SEEDS * SPLIT_SEEDS
+    for _ in count():
+        scene = sample_scene(split + int(rng.random() * SPLIT_SEEDS), canvas=canvas, kind="one")
+        if getattr(scene.objects[0], trait) == value:
+            break
+    return scene
+
+
+def _some(rng: Random, options: tuple[str, ...], number: int) -> list[str]:
+    """So many different ones in any order; as `rng.sample`, but the same in every version of Python."""
+    left = list(options)
+    return [left.pop(int(rng.random() * len(left))) for _ in range(number)]
+
+
+def attainable(examples: int, *, classes: int) -> float:
+    """The best expected accuracy, 0..1, of naming a picture after so many examples.
+
+    A class among the examples is known. Any other has one of the words that the examples do not use, and no
+    more can be known of it than that.
+
+    Example:
+        >>> [round(attainable(k, classes=2), 3) for k in (0, 1, 2, 4)]
+        [0.062, 0.533, 0.767, 0.942]
+    """
+    unseen = (1 - 1 / classes) ** examples
+    used = [1.0]  # the chance that 0, 1, … of the other classes occur, given that the picture's own does not
+    for _ in range(examples):
+        stay = [chance * number / (classes - 1) for number, chance in enumerate(used)]
+        rise = [chance - kept for chance, kept in zip(used, stay, strict=True)]
+        used = [a + b for a, b in zip([*stay, 0.0], [0.0, *rise], strict=True)]
+    guess = sum(chance / (len(WORDS) - number) for number, chance in enumerate(used) if chance)
+    return 1 - unseen + unseen * guess
+
+
+class ShapesNaming(Source):
+    """`count` documents of consecutive seeds: picture, word, picture, word, … for pictures of one object.
+
+    Words alone are learned, and of these only those that an earlier picture of the document explains: the
+    first of a class is a guess that would teach nothing.
+
+    Args:
+        first_seed: TRAIN_SEED, VALIDATION_SEED or TEST_SEED, or a seed after it; see ShapesSource.
+        count: documents.
+        canvas: pixels a side.
+        pictures: a document.
+        classes: words a document.
+        trait: what the words name, "colour" or "shape".
+    """
+
+    def __init__(
+        self,
+        first_seed: int = TRAIN_SEED,
+        count: int = 20_000,
+        canvas: int = 64,
+        pictures: int = 5,
+        classes: int = 2,
+        trait: Trait = "colour",
+    ):
+        last = first_seed + count - 1
+        if count < 1 or first_seed < 0 or first_seed // SPLIT_SEEDS != last // SPLIT_SEEDS:
+            raise ValueError(f"seeds {first_seed}..{last} are not some seeds of one split; see ShapesSource")
+        self.first_seed, self.count, self.canvas = first_seed, count, canvas
+        self.pictures, self.classes, self.trait = pictures, classes, trait
+        self.named(0)  # wrong arguments fail here
+
+    def __len__(self) -> int:
+        return self.count
+
+    def named(self, index: int) -> tuple[Named, ...]:
+        """The pictures at an index with their words, for a judge."""
+        if not 0 <= index < self.count:
+            raise IndexError(f"index {index} of a source of {self.count} documents")
+        return name_scenes(
+            self.first_seed + index,
+            pictures=self.pictures,
+            classes=self.classes,
+            trait=self.trait,
+            canvas=self.canvas,
+        )
+
+    def __getitem__(self, index: int) -> Document:
+        return tuple(segment for named in self.named(index) for segment in _pair(named))
+
+
+def _pair(named: Named) -> Document:
+    picture = Image.fromarray(render(named.scene))
+    return Segment("image", picture, learn=False), Segment("text", named.word, learn=named.known)
