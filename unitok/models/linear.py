@@ -16,7 +16,7 @@ FEW = 2
 SUMMED = {torch.float32: 4, torch.bfloat16: 4}
 """The same for sums, by the dtype of the weights."""
 STRANDS = 4
-"""Rows of the weights that are summed side by side for one or two rows; more rows are side by side already."""
+"""Rows of the weights that are summed side by side for one or two rows; more rows are that by themselves."""
 
 
 class Linear(nn.Linear):
