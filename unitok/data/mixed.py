@@ -90,10 +90,12 @@ class MixedDocuments(Coded):
         number, within = self.mixture.place(index)
         return self.mixture.tasks[number] or self.parts[number].task(within)
 
-    def count(self, index: int, ids: int) -> None:
+    def count(self, indices: Sequence[int], ids: Sequence[int]) -> None:
         worker = get_worker_info()
         reader = worker.id + 1 if worker is not None and len(self.counted) > 1 else 0
-        self.counted[reader, self.mixture.place(index)[0]] += torch.tensor((1, ids))
+        counts = self.counted[reader].numpy()
+        for index, length in zip(indices, ids, strict=True):
+            counts[self.mixture.place(index)[0]] += (1, length)
 
     def realised(self) -> dict[str, dict[str, int]]:
         """Documents and ids of each source that were read so far, those that are still on their way too."""
