@@ -23,8 +23,7 @@ from unitok.data.documents import EncodedSource, PackedDocuments
 from unitok.data.draws import uniform
 from unitok.data.encoding import Coded
 from unitok.data.faults import Fault, Faults, journal_report, summary, write_report
-from unitok.data.mixed import MixedDocuments, Stored, stores_of
-from unitok.data.mixture import Mixture
+from unitok.data.mixed import MixedDocuments, Stored, check_unmixed, is_mixed, stores_of
 from unitok.data.packing import Batch
 from unitok.data.remote import local
 from unitok.data.resize import Resize, Resized
@@ -355,9 +354,10 @@ class DocumentData(LightningDataModule):
             return Store(documents, self.codec)
         if isinstance(documents, Stored):
             return documents.open(self.codec)
-        if isinstance(documents, Mixture):
+        if is_mixed(documents):
             parts = [self._coded(source, faults) for source in documents.sources]
             return MixedDocuments(documents, parts, readers=1 + self.workers)
+        check_unmixed(documents)
         if self.resize is not None:
             documents = Resized(documents, self.resize)
         return EncodedSource(documents, self.codec, faults=faults)
@@ -383,7 +383,7 @@ def _example(codec: Codec, codes: Sequence[Codes]) -> tuple[str, Image.Image] | 
 
 def augmented(documents: Source, augment: Augment) -> Source:
     """A source with changed copies; of a mixture each, so that their shares stay."""
-    if isinstance(documents, Mixture):
+    if is_mixed(documents):
         return documents.with_each(lambda source: augmented(source, augment))
     return Augmented(documents, augment)
 

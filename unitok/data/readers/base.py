@@ -3,13 +3,14 @@
 import logging
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import ClassVar
 
 from unitok.data.faults import Fault, SampleError
 from unitok.data.readers.containers import Look, Part
+from unitok.data.tasks import Task
 from unitok.document import Document
 
 log = logging.getLogger(__name__)
@@ -67,12 +68,14 @@ class Reader(Source):
 
 
 class Together(Source):
-    """Several sources, one after the other."""
+    """Several sources, one after the other; each may have its task, and modalities that are learned."""
 
     def __init__(self, sources: list[Source]):
         if not sources:
             raise ValueError("Together needs one source or more")
         self.sources = list(sources)
+        self.tasks: list[Task | None] = [None] * len(self.sources)
+        self.learn: list[list[str] | None] = [None] * len(self.sources)
         self.ends = list(accumulate(len(source) for source in self.sources))
         self.faults = [fault for source in self.sources for fault in source.faults]
 
@@ -80,11 +83,27 @@ class Together(Source):
         return self.ends[-1]
 
     def __getitem__(self, index: int) -> Document:
-        number, within = self._place(index)
+        number, within = self.place(index)
         return self.sources[number][within]
 
+    @property
+    def names(self) -> list[str]:
+        """What logs call the sources: their kinds, numbered where one kind comes twice."""
+        kinds = [type(source).__name__ for source in self.sources]
+        return [
+            kind if kinds.count(kind) == 1 else f"{kind} {number}" for number, kind in enumerate(kinds, 1)
+        ]
+
+    def with_each(self, change: Callable[[Source], Source]) -> "Together":
+        """The same of changed sources."""
+        return Together([change(source) for source in self.sources])
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Which source has a document, and which of that source's it is."""
+        return self._place(index)
+
     def _place(self, index: int) -> tuple[int, int]:
-        """Which source has a document, and how many of that source's come before it."""
+        """Which source has a document, and how many of its share come before it."""
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} of {len(self)} documents")
         number = bisect_right(self.ends, index)
