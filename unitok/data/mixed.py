@@ -73,13 +73,20 @@ def is_mixed(documents: Source) -> bool:
     )
 
 
-def check_unmixed(documents: Source) -> None:
-    """Raises ValueError where tasks or codes are inside a source that hands on documents alone."""
+def more_than_documents(documents: Source) -> Mixture | Stored | None:
+    """The first store, or mixture with tasks, in a source: its documents alone are not all that it says."""
     for source in within(documents):
         if isinstance(source, Stored) or (isinstance(source, Mixture) and any(source.tasks)):
-            lost = "codes of a store" if isinstance(source, Stored) else f"tasks {source.tasks} of a mixture"
-            kind = type(documents).__name__
-            raise ValueError(f"{kind} would lose the {lost}: put {kind} into the mixture, around its sources")
+            return source
+    return None
+
+
+def check_unmixed(documents: Source) -> None:
+    """Raises ValueError where tasks or codes are inside a source that hands on documents alone."""
+    source, kind = more_than_documents(documents), type(documents).__name__
+    if source is not None:
+        lost = "codes of a store" if isinstance(source, Stored) else f"tasks {source.tasks} of a mixture"
+        raise ValueError(f"{kind} would lose the {lost}: put {kind} into the mixture, around its sources")
 
 
 class MixedDocuments(Coded):

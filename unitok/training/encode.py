@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import isabstract
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ import torch
 from unitok.data.check import SHEET, check_source, in_words
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.faults import REPORT
-from unitok.data.mixed import stores_of
-from unitok.data.mixture import Mixture
+from unitok.data.mixed import more_than_documents
 from unitok.data.remote import is_url
 from unitok.data.resize import Buckets, Resized
 from unitok.data.shapes import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, ShapesSource
@@ -75,7 +75,7 @@ def encode(
         torch.set_num_threads(threads)
     start, kept = time.monotonic(), Path(out)
     opened = open_source(source, split=split, settings=settings, format=format)
-    if isinstance(opened, Mixture) and (any(opened.tasks) or stores_of(opened)):
+    if more_than_documents(opened) is not None:
         raise ValueError(
             "a store has no tasks: encode each source by itself, and mix their stores in training"
         )
@@ -166,7 +166,8 @@ def open_source(
 
     Args:
         source: "shapes"; or a data set of any format in docs/your-data.md, also as a URL, or a list of them;
-            or a class path; or, as in the training configs, {"class_path": …, "init_args": {…}}.
+            or a class path; or, as in the training configs, {"class_path": …, "init_args": {…}}, in which
+            other sources may be, such as those of a mixture.
         split: train, val, test, or all of a data set.
         settings: arguments of the source.
         format: of a data set; if absent it is recognised.
@@ -189,9 +190,16 @@ def open_source(
     else:
         kind = _class(source)
     try:
-        return kind(**arguments)
+        return kind(**{name: _built(value) for name, value in arguments.items()})
     except TypeError as error:
         raise ValueError(f"{kind.__name__}: {error}") from error
+
+
+def _built(value: Any) -> Any:
+    """An argument of a source, in which other sources may be: those of a mixture."""
+    if isinstance(value, list):
+        return [_built(one) for one in value]
+    return open_source(value) if isinstance(value, Mapping) and "class_path" in value else value
 
 
 def _opened(path: str | list[str], split: str, format: str | None, settings: dict[str, Any]) -> Source:
@@ -205,8 +213,10 @@ def _opened(path: str | list[str], split: str, format: str | None, settings: dic
 
 
 def _class(path: str) -> type[Source]:
-    """The source class of a class path."""
+    """The source class of a class path; of those in `unitok.data` the name is enough."""
     module, _, name = path.rpartition(".")
+    if not module and name in _known():
+        return _known()[name]
     try:
         found = getattr(importlib.import_module(module), name) if module else None
     except (ImportError, AttributeError) as error:
@@ -216,3 +226,9 @@ def _class(path: str) -> type[Source]:
     if not (isinstance(found, type) and issubclass(found, Source)):
         raise ValueError(f"{path}: neither 'shapes', a path that exists, nor the class path of a Source")
     return found
+
+
+def _known(kind: type[Source] = Source) -> dict[str, type[Source]]:
+    """Kinds of sources that are imported already, by name."""
+    own = {} if isabstract(kind) else {kind.__name__: kind}
+    return own | {name: one for below in kind.__subclasses__() for name, one in _known(below).items()}
