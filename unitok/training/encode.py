@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from unitok.codec import Codec
 from unitok.data.check import SHEET, check_source, in_words
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.faults import REPORT
@@ -73,41 +74,38 @@ def encode(
         raise ValueError("image_shape and image_cells exclude each other")
     if threads:
         torch.set_num_threads(threads)
-    start, kept = time.monotonic(), Path(out)
-    opened = open_source(source, split=split, settings=settings, format=format)
+    start, kept = time.monotonic(), Path(out) / TEXT_TOKENIZER
+    opened = _documents(source, split=split, settings=settings, format=format)
+    if text_tokenizer is None and not kept.is_file():
+        train_text_tokenizer(opened, kept, size=text_size)
+    codec = build_codec(image_tokenizer, text_tokenizer or kept, image_shape=image_shape, locations=locations)
+    tokenizer = codec.modalities["image"].tokenizer.to(pick_device(device))
+    if image_cells is not None:
+        opened = Resized(opened, Buckets(cells=image_cells, cell=tokenizer.cell))
+    writing = {"batch_size": batch_size, "shard_size": shard_size, "progress": progress}
+    summary = write_store(out, opened, codec, most_faults=most_faults, **writing)
+    if text_tokenizer is not None:
+        codec.modalities["text"].save(kept)
+    print(f"{out}: {_in_words(summary, codec, seconds=time.monotonic() - start)}")
+    return summary
+
+
+def _documents(source: str | list[str] | Mapping[str, Any], **options) -> Source:
+    """A source that a store can hold. Raises ValueError where it says more than documents do."""
+    opened = open_source(source, **options)
     if more_than_documents(opened) is not None:
         raise ValueError(
             "a store has no tasks: encode each source by itself, and mix their stores in training"
         )
-    if text_tokenizer is None and not (kept / TEXT_TOKENIZER).is_file():
-        train_text_tokenizer(opened, kept / TEXT_TOKENIZER, size=text_size)
-    codec = build_codec(
-        image_tokenizer,
-        text_tokenizer or kept / TEXT_TOKENIZER,
-        image_shape=image_shape,
-        locations=locations,
-    )
-    image = codec.modalities["image"]
-    if image_cells is not None:
-        opened = Resized(opened, Buckets(cells=image_cells, cell=image.tokenizer.cell))
-    image.tokenizer.to(pick_device(device))
-    summary = write_store(
-        out,
-        opened,
-        codec,
-        batch_size=batch_size,
-        shard_size=shard_size,
-        progress=progress,
-        most_faults=most_faults,
-    )
-    if text_tokenizer is not None:
-        codec.modalities["text"].save(kept / TEXT_TOKENIZER)
+    return opened
+
+
+def _in_words(summary: Summary, codec: Codec, *, seconds: float) -> str:
     sizes = ", ".join(f"{size} of {name}" for name, size in codec.vocabulary.sizes.items())
-    print(
-        f"{out}: {summary.documents} documents in {time.monotonic() - start:.0f} s, "
-        f"{summary.dropped} dropped, {summary.kept} files kept from before; codes: {sizes}"
+    return (
+        f"{summary.documents} documents in {seconds:.0f} s, {summary.dropped} dropped, "
+        f"{summary.kept} files kept from before; codes: {sizes}"
     )
-    return summary
 
 
 def check(
