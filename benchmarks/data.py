@@ -1,24 +1,29 @@
 """Samples a second from tars and Parquet against webdataset and HF datasets; a store against its pictures.
 
 All sides decode the same JPEGs by Pillow to RGB, bring them to 64 x 64 pixels by the same call and read the
-caption, in one process. Opening the set is part of every pass. A last row trains at the size of
-configs/transformer/tiny.yaml from a store, and says which share of a step's time the data were waited for.
+caption, in one process. Opening the set is part of every pass. The last rows train at the size of
+configs/transformer/tiny.yaml from a store: which share of the time the data were waited for, and how fast
+the whole loop is next to one whose batches are all held in memory.
 
-python benchmarks/data.py [--json FILE]
+python benchmarks/data.py [--training] [--json FILE]
 """
 
 import argparse
 import logging
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from compare import Row, alternate, finish
+from lightning.pytorch import Callback
 from PIL import Image, ImageOps
+from torch.utils.data import DataLoader
 
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.modules import DocumentData
@@ -33,7 +38,7 @@ from unitok.training.transformer import TransformerTraining
 ROOT = Path(__file__).parents[1]
 SIDE = 64
 SHARD = 500
-BARS = {"tars": 1.0, "store": 20.0, "waiting": 0.03}
+BARS = {"tars": 1.0, "store": 20.0, "waiting": 0.03, "loop": 0.97}
 
 
 # ---- the sets
@@ -156,25 +161,92 @@ def write_codes(folder: Path):
     return codec
 
 
-def waiting(folder: Path, *, steps: int, workers: int) -> Row:
-    """The share of the time of training steps that went by until the next batch was there."""
-    codes = str(folder / "codes")
-    cli = run(TransformerTraining, DocumentData, [
+class InMemory(DocumentData):
+    """The batches of the first epoch, all made before the first step."""
+
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader(list(super().train_dataloader()), batch_size=None, collate_fn=lambda batch: batch)
+
+
+class Clock(Callback):
+    """Seconds of the processor, not of the wall: of each training step, and of what lies before it."""
+
+    def __init__(self):
+        self.before, self.steps, self.last = [], [], time.thread_time()
+
+    def _lap(self, laps: list[float]) -> None:
+        now = time.thread_time()
+        laps.append(now - self.last)
+        self.last = now
+
+    def on_train_batch_start(self, *_) -> None:
+        self._lap(self.before)
+
+    def on_train_batch_end(self, *_) -> None:
+        self._lap(self.steps)
+
+
+class Timed(TransformerTraining):
+    """Training that a clock watches."""
+
+    def configure_callbacks(self) -> list[Callback]:
+        return [*super().configure_callbacks(), Clock()]
+
+
+class Times(NamedTuple):
+    """Seconds of each training step and of the wait before it; and of the processor from step to step."""
+
+    waited: list[float]
+    ran: list[float]
+    whole: list[float]
+
+    @property
+    def share(self) -> float:
+        """Of the time that was waited."""
+        return sum(self.waited) / (sum(self.waited) + sum(self.ran))
+
+
+def train(folder: Path, *, steps: int, workers: int, data: type[DocumentData] = DocumentData) -> Times:
+    """A run at the size of configs/transformer/tiny.yaml from the store, by Lightning's own profiler."""
+    codes, run_folder = str(folder / "codes"), tempfile.mkdtemp(dir=folder)
+    cli = run(Timed, data, [
         "fit", "--config", str(ROOT / "configs/transformer/tiny.yaml"), "--threads", "1",
         "--trainer.max_steps", str(steps), "--trainer.val_check_interval", str(steps),
         "--trainer.check_val_every_n_epoch", "null", "--trainer.log_every_n_steps", "25",
         "--trainer.enable_progress_bar", "false", "--trainer.profiler", "simple",
-        "--trainer.default_root_dir", str(folder / f"run-{workers}"),
+        "--trainer.default_root_dir", run_folder,
         "--data.image_tokenizer", str(folder / "tokenizer"), "--data.train", codes, "--data.val", codes,
         "--data.workers", str(workers),
     ], program="benchmarks/data.py", export="model")  # fmt: skip
     taken = cli.trainer.profiler.recorded_durations
-    waited = taken["[_TrainingEpochLoop].train_dataloader_next"][1:]  # the first starts the workers
-    ran = taken["run_training_batch"][1:]
-    share = sum(waited) / (sum(waited) + sum(ran))
-    remark = f"a step takes {np.median(ran) * 1e3:.1f} ms, a batch {np.median(waited) * 1e3:.2f} ms"
+    waited, ran = taken["[_TrainingEpochLoop].train_dataloader_next"], taken["run_training_batch"]
+    clock = next(callback for callback in cli.trainer.callbacks if isinstance(callback, Clock))
+    whole = np.add(clock.before, clock.steps).tolist()
+    return Times(waited[1 : len(ran)], ran[1:], whole[1:])  # the first starts the workers
+
+
+def waiting(folder: Path, *, steps: int, workers: int) -> Row:
+    """The share of the time of training steps that went by until the next batch was there."""
+    times = train(folder, steps=steps, workers=workers)
+    ran, waited = np.median(times.ran) * 1e3, np.median(times.waited) * 1e3
     name = f"training waits, {workers} worker" + "s" * (workers != 1)
-    return Row(name, share, "of the time", None, BARS["waiting"], share < BARS["waiting"], remark)
+    remark = f"a step takes {ran:.1f} ms, a batch {waited:.2f} ms"
+    return Row(name, times.share, "of the time", None, BARS["waiting"], times.share < BARS["waiting"], remark)
+
+
+def whole_loop(folder: Path, *, steps: int, rounds: int) -> Row:
+    """From step to step with the loader against the same over batches in memory, in turn, by the processor.
+
+    It does not count what others take of a busy machine, but all that the loader costs the training's thread.
+    """
+    loaded, held = [], []
+    for _ in range(rounds):
+        loaded.append(np.median(train(folder, steps=steps, workers=0).whole))
+        held.append(np.median(train(folder, steps=steps, workers=0, data=InMemory).whole))
+    ratio, bar = float(np.median(np.divide(held, loaded))), BARS["loop"]
+    remark = f"over batches in memory: {np.median(held) * 1e3:.2f} ms; {rounds} rounds in turn"
+    name = "training, the whole loop, no worker"
+    return Row(name, np.median(loaded) * 1e3, "ms of the processor a step", ratio, bar, ratio >= bar, remark)
 
 
 def main() -> None:
@@ -185,6 +257,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=256, help="pixels a side of a picture (default 256)")
     parser.add_argument("--rounds", type=int, default=5, help="times that each side runs (default 5)")
     parser.add_argument("--steps", type=int, default=300, help="of training (default 300)")
+    parser.add_argument("--training", action="store_true", help="only the rows of training")
     parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -192,8 +265,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_sets(folder, options.count, options.side)
-        rows = speeds(folder, count=options.count, rounds=options.rounds)
+        if options.training:
+            write_codes(folder)
+        rows = [] if options.training else speeds(folder, count=options.count, rounds=options.rounds)
         rows += [waiting(folder, steps=options.steps, workers=workers) for workers in (0, 1)]
+        rows.append(whole_loop(folder, steps=options.steps, rounds=options.rounds))
     finish(rows, options.json)
 
 

@@ -14,6 +14,7 @@ LAYERS = [
     ["unitok.modalities"],
     ["unitok.vocabulary"],
     ["unitok.cursor"],
+    ["unitok.layout"],
     ["unitok.codec"],
     ["unitok.sampling", "unitok.chat_template"],
     ["unitok.generation"],

@@ -52,6 +52,50 @@ def test_only_ids_with_an_alternative_are_learned_and_each_is_in_one_group(seed,
         cursor.push(token)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    count=st.integers(0, 9),
+    which=st.integers(0, len(CODECS) - 1),
+    open=st.sampled_from([None, "text", "image"]),
+    done=st.booleans(),
+)
+def test_documents_are_laid_out_together_as_they_are_one_by_one(seed, count, which, open, done):
+    codec, rng = CODECS[which], random.Random(seed)
+    documents = [random_codes(codec, rng) for _ in range(count)]
+    laid = codec.lay(documents, open=open, done=done)
+    single = [codec.join(codes, open=open, done=done) for codes in documents]
+    assert laid.lengths == [len(tokens) for tokens in single]
+    for together, alone in zip(laid.tokens(), single, strict=True):
+        for name in ("ids", "positions", "learn"):
+            assert torch.equal(getattr(together, name), getattr(alone, name))
+
+
+def test_one_layout_serves_more_shapes_than_it_remembers(monkeypatch):
+    monkeypatch.setattr("unitok.layout.REMEMBERED", 2)
+    codec, rng = tiny_codec(), random.Random(2)
+    for _ in range(50):
+        codes = random_codes(codec, rng)
+        assert torch.equal(codec.join(codes).positions, tiny_codec().join(codes).positions)
+        assert len(codec._layout._frames) <= 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (Codes("image", torch.arange(5), (2, 3)), "image of shape .2, 3. has 6 codes, not 5"),
+        (Codes("image", torch.tensor([0, 1, 2, 3, 4, 99]), (2, 3)), "code 99 of modality 'image' is outside"),
+        (Codes("text", torch.tensor([-1]), (1,)), "code -1 of modality 'text' is outside"),
+        (Codes("sound", torch.tensor([1]), (1,)), "unknown modality 'sound'; this model has text, image"),
+    ],
+)
+def test_codes_that_are_none_are_refused_among_others_too(wrong, said):
+    codec = tiny_codec(shape=(2, 3))
+    whole = [Codes("image", torch.arange(6), (2, 3))]
+    with pytest.raises(ValueError, match=said):
+        codec.lay([whole, [wrong], whole])
+
+
 def test_an_appended_modality_changes_no_id():
     rng = random.Random(1)
     small, large = tiny_codec(), tiny_codec(more=[GridModality("depth", codebook=3, shape=(2, 2))])

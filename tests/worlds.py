@@ -1,13 +1,16 @@
 """Small modalities and random documents for tests: no network, no picture."""
 
 import random
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from unitok.codec import Codec
 from unitok.data.sources import Source
-from unitok.document import Codes, Segment
+from unitok.document import Codes, Segment, Tokens
+from unitok.layout import Laid
 from unitok.modalities.base import Modality
 from unitok.modalities.text import TextModality
 
@@ -80,6 +83,12 @@ def byte_text() -> TextModality:
 def tiny_codec(*, shape=None, positions="grid", more=()) -> Codec:
     """Text and images (of any size where `shape` is None), plus `more` modalities."""
     return Codec([byte_text(), GridModality(shape=shape), *more], positions=positions)
+
+
+def laid(documents: Sequence[Tokens]) -> Laid:
+    """Documents one after another, as `pack` takes them."""
+    parts = [(t.ids.numpy(), t.positions.numpy(), t.learn.numpy()) for t in documents]
+    return Laid(*map(np.concatenate, zip(*parts, strict=True)), [len(tokens) for tokens in documents])
 
 
 def random_codes(codec: Codec, rng: random.Random) -> list[Codes]:

@@ -4,18 +4,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
 from unitok.cursor import Cursor, Positions
 from unitok.document import Codes, Document, Segment, Tokens
+from unitok.layout import Laid, Layout
 from unitok.modalities.base import Modality
 from unitok.vocabulary import Group, Vocabulary
-
-REMEMBERED = 1024
-"""Shapes whose grids a codec keeps."""
 
 
 class Codec:
@@ -32,7 +29,7 @@ class Codec:
         self.modalities: dict[str, Modality] = {modality.name: modality for modality in modalities}
         self.vocabulary = Vocabulary({m.name: m.size for m in modalities})
         self.positions = positions
-        self._grids: dict[tuple, tuple[np.ndarray, int]] = {}
+        self._layout = Layout(self.vocabulary, self.modalities, positions)
 
     def cursor(
         self, *, shapes: Mapping[str, tuple[int, ...]] | None = None, clock: int | None = None
@@ -117,51 +114,24 @@ class Codec:
 
         Ids that the grammar forces (`document_begin`, an image's end) are never learned.
         """
-        layout = _Layout(self.length(codes) - (open is None and not done))
-        layout.one(self.vocabulary.document_begin, learn=False)
-        for segment in codes:
-            self._lay_segment(layout, segment)
-        if open is not None:
-            self._modality(open)
-            layout.one(self.vocabulary.begin(open), learn=True)
-        elif done:
-            layout.one(self.vocabulary.document_end, learn=True)
-        return layout.tokens()
+        laid = self.lay([codes], open=open, done=done)
+        return Tokens(*map(torch.from_numpy, laid[:3]))
+
+    def lay(
+        self, documents: Sequence[Sequence[Codes]], *, open: str | None = None, done: bool = True
+    ) -> Laid:
+        """`join` of several documents, laid out at once."""
+        for name in {segment.modality for codes in documents for segment in codes} | {open} - {None}:
+            self._modality(name)
+        return self._layout.lay(documents, open=open, done=done)
 
     def length(self, codes: Sequence[Codes]) -> int:
         """Number of ids of a whole document."""
-        return 2 + sum(self.segment_length(segment.modality, len(segment.codes)) for segment in codes)
+        return 2 + sum([self.segment_length(one.modality, one.codes.numel()) for one in codes])
 
     def segment_length(self, name: str, count: int) -> int:
         """Number of ids of a segment of `count` codes, its begin, header and end included."""
         return 2 + self._modality(name).header_length + count
-
-    def _lay_segment(self, layout: "_Layout", segment: Codes) -> None:
-        name, modality = segment.modality, self._modality(segment.modality)
-        layout.one(self.vocabulary.begin(name), learn=segment.learn)
-        for code in modality.header(segment.shape):
-            layout.one(self.vocabulary.start(name) + code, learn=segment.learn)
-        grid, extent = self._grid(modality, segment.shape)
-        if len(grid) != len(segment.codes):
-            raise ValueError(
-                f"{name} of shape {segment.shape} has {len(grid)} codes, not {len(segment.codes)}"
-            )
-        ids = self.vocabulary.to_ids(name, segment.codes).numpy()
-        layout.many(ids, grid, extent, learn=segment.learn)
-        layout.one(self.vocabulary.end(name), learn=segment.learn and modality.open_ended)
-
-    def _grid(self, modality: Modality, shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
-        """(time, row, column) of each code, relative to the segment's first, and how far time goes on
-        meanwhile; the latest shapes are remembered."""
-        key = (modality.name, *shape)
-        if key not in self._grids:
-            grid = modality.grid(shape).numpy()
-            if modality.open_ended or self.positions == "sequential":
-                grid = np.arange(len(grid))[:, None].repeat(3, axis=1)
-            if len(self._grids) == REMEMBERED:
-                del self._grids[next(iter(self._grids))]
-            self._grids[key] = grid, int(grid.max(initial=-1)) + 1
-        return self._grids[key]
 
     def longest(self, name: str, *, shape: tuple[int, ...] | None = None, limit: int) -> int:
         """Most ids that a segment takes after its begin: of this `shape` if given; open-ended ones of
@@ -204,31 +174,3 @@ class Codec:
         if len(codes) and int(codes.max()) not in modality.cells:
             raise ValueError(f"code {int(codes.max())} in the {name} at place {i} is a header code")
         return Codes(name, codes, shape), last + 1
-
-
-class _Layout:
-    """A document of `length` ids, filled from its start; knows the position of the next one."""
-
-    def __init__(self, length: int):
-        self.ids = np.empty(length, np.int64)
-        self.positions = np.empty((length, 3), np.int64)
-        self.learn = np.empty(length, np.bool_)
-        self.place = self.clock = 0
-
-    def one(self, token: int, *, learn: bool) -> None:
-        self.ids[self.place] = token
-        self.positions[self.place] = self.clock
-        self.learn[self.place] = learn
-        self.place += 1
-        self.clock += 1
-
-    def many(self, ids: np.ndarray, grid: np.ndarray, extent: int, *, learn: bool) -> None:
-        places = slice(self.place, self.place + len(ids))
-        self.ids[places] = ids
-        np.add(grid, self.clock, out=self.positions[places])
-        self.learn[places] = learn
-        self.place = places.stop
-        self.clock += extent
-
-    def tokens(self) -> Tokens:
-        return Tokens(*map(torch.from_numpy, (self.ids, self.positions, self.learn)))

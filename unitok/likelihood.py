@@ -49,7 +49,7 @@ def scores(
     """
     found: list[Score] = []
     for part in _batches(documents, batch_size):
-        tokens = [codec.join(_judged_last(codes, of)) for codes in part]
+        tokens = codec.lay([_judged_last(codes, of) for codes in part]).tokens()
         _check_length(tokens, model)
         found += _scores(model, codec, tokens)
     return found

@@ -56,7 +56,7 @@ def test_paths_and_formats_come_from_the_command_line(sets, kind):
 
 def test_sources_are_mixed_by_weight_in_a_config(sets):
     page = (Path(__file__).parents[2] / "docs/your-data.md").read_text()
-    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (example,) = re.findall(r"^```yaml\n(data:\n  train:.*?)^```$", page, re.MULTILINE | re.DOTALL)
     config = yaml.safe_load(example.replace("DATA/a", f"{sets}/a").replace("DATA/b", f"{sets}/b.tar"))
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(DocumentData, "data")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.worlds import GridModality, byte_text, random_codes, tiny_codec
 from unitok.codec import Codec
-from unitok.data.shards import document_of, map_shard, to_shard, write_shard
+from unitok.data.shards import documents_of, map_shard, to_shard, write_shard
 from unitok.data.sources import Source
 from unitok.data.store import Store, write_store
 from unitok.document import Segment, same
@@ -69,7 +69,8 @@ def test_any_documents_survive_a_shard(tmp_path_factory, seed, count, wide):
     write_shard(file, to_shard(documents, ["text", "image"], wide=wide), {})
     shard = map_shard(file)
     assert shard.codes.itemsize == (4 if wide else 2)
-    assert all(equal(document_of(shard, ["text", "image"], i), d) for i, d in enumerate(documents))
+    found = documents_of([(shard, i) for i in range(len(documents))], ["text", "image"])
+    assert all(map(equal, found, documents))
 
 
 def test_large_codebooks_take_four_bytes_a_code(tmp_path):

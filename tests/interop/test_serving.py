@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.models_for_tests import tiny_model
+from tests.worlds import laid
 from train.export import main
 from unitok.bundle import UniTok
 from unitok.data.packing import pack
@@ -113,7 +114,7 @@ def test_trained_with_a_full_head_a_model_writes_documents_without_the_grammar(t
     ours = tiny_model(positions="sequential")
     letters = [(Segment("text", letter), *random_image(ours)) for letter in "abcd"]
     documents = [ours.codec.join(codes) for codes in ours.codec.encode_many(letters)]
-    batch = pack(documents, length=64, pad=ours.codec.vocabulary.pad)
+    batch = pack(laid(documents), length=64, pad=ours.codec.vocabulary.pad)
     targets, groups, among = COMPETITIONS[head](ours.codec).objective(batch)
     optimizer = torch.optim.AdamW(ours.model.parameters(), lr=1e-2)
     for _ in range(150):

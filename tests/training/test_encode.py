@@ -74,6 +74,29 @@ def test_tasks_with_boxes_and_points_become_codes(tmp_path, image_tokenizer):
         build_codec(image_tokenizer, out / "tokenizer.json", locations=["boxes"])
 
 
+def mixture(**more) -> dict:
+    """Two sources by weight, as YAML has them, by their short names."""
+    scenes = {"canvas": 48, "kind": "one"}
+    sources = [{"class_path": "ShapesSource", "init_args": scenes | {"count": n}} for n in (2, 3)]
+    return {"class_path": "Mixture", "init_args": {"sources": sources, "weights": [1, 1], **more}}
+
+
+def test_a_mixture_in_a_config_becomes_codes_and_one_with_tasks_does_not(tmp_path, image_tokenizer, capsys):
+    config = tmp_path / "encode.yaml"
+    config.write_text(yaml.safe_dump({"source": mixture(learn=[["text"], None])}))
+    store = encode(tmp_path / "codes", image_tokenizer, "--config", str(config))
+    assert [store[i][1].learn for i in range(len(store))] == [False] * 3 + [True] * 3
+    together = {
+        "class_path": "Together",
+        "init_args": {"sources": [mixture(), mixture(tasks=["draw", None])]},
+    }
+    config.write_text(yaml.safe_dump({"source": together}))
+    with pytest.raises(SystemExit):
+        encode(tmp_path / "more", image_tokenizer, "--config", str(config))
+    assert "a store has no tasks: encode each source by itself, and mix" in capsys.readouterr().err
+    assert not (tmp_path / "more").exists()
+
+
 def test_a_config_gives_the_options_and_flags_override_it(tmp_path, image_tokenizer):
     config = tmp_path / "encode.yaml"
     config.write_text(yaml.safe_dump({"source": SHAPES, "out": str(tmp_path / "no"), "image_shape": [1, 1]}))
@@ -97,6 +120,15 @@ WRONG = {
         "nope: neither 'shapes', a path that exists, nor the class path",
     ),
     "no class": ({"source": "unitok.data.shapes.Nope"}, "no attribute 'Nope'"),
+    "no class in a mixture": (
+        {
+            "source": {
+                "class_path": "Mixture",
+                "init_args": {"sources": [{"class_path": "Nope"}], "weights": [1]},
+            }
+        },
+        "Nope: neither 'shapes', a path that exists, nor the class path of a Source",
+    ),
     "no Source": ({"source": "json.JSONDecoder"}, "nor the class path of a Source"),
     "wrong mapping": ({"source": {"class": "x"}}, "a source has class_path and init_args, not class"),
     "wrong argument": (

@@ -3,6 +3,7 @@
 import json
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from unitok.data.shapes import TEST_SEED
 from unitok.data.shapes_tasks import ShapesTasks
 from unitok.modalities.text import train_bpe
 from unitok.models.cross_entropy import grouped_cross_entropy
+from unitok.models.transformer import TransformerSizes
 from unitok.training.hiding import after_first_segment
 from unitok.training.transformer import TransformerTraining
 
@@ -279,6 +281,23 @@ def test_compiled_blocks_give_the_same_losses(train):
     assert cli.model.bundle().draw("a small red circle")[0].size == (48, 48)
 
 
+def test_blocks_are_compiled_for_the_device_that_the_strategy_trains_on(monkeypatch):
+    compiled = []
+    place = "unitok.training.transformer.compile_blocks"
+    monkeypatch.setattr(place, lambda blocks, *, device: compiled.append(device))
+
+    class Trainer:
+        """On a machine with GPUs: the weights are made before they are moved there."""
+
+        strategy = SimpleNamespace(root_device=torch.device("cuda:1"))
+        datamodule = SimpleNamespace(codec=CODEC)
+
+    module, trainer = TransformerTraining(TransformerSizes(width=16, layers=1), compile=True), Trainer()
+    module.trainer = trainer
+    module.configure_model()
+    assert module.device == torch.device("cpu") and compiled == [torch.device("cuda:1")]
+
+
 def test_where_nothing_compiles_training_goes_on_with_one_line(train, monkeypatch, caplog):
     def broken(*_, **__):
         raise RuntimeError("no C++ compiler found\nmore")
@@ -302,7 +321,7 @@ def test_a_batch_in_which_nothing_is_learned_has_a_gradient_of_zero():
 def test_what_may_be_hidden_comes_after_a_documents_first_segment():
     words = CODEC.vocabulary
     rng = random.Random(1)
-    batch = pack([CODEC.join(random_codes(CODEC, rng)) for _ in range(30)], length=96, pad=words.pad)
+    batch = pack(CODEC.lay([random_codes(CODEC, rng) for _ in range(30)]), length=96, pad=words.pad)
     ends = {words.end(name) for name in words.modalities}
     later = after_first_segment(batch.ids, words)
     for row in range(len(batch.ids)):

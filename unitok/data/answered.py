@@ -4,12 +4,13 @@ The metadata of a sample hold what is asked, so the captions stay where they are
 alone are learned.
 """
 
-from collections.abc import Sequence
+from array import array
 from random import Random
 from typing import Any
 
 from PIL import Image
 
+from unitok.data.readers.compact import Values
 from unitok.data.sources import Source, WebDataset
 from unitok.document import Document, Segment
 from unitok.modalities.places import Box
@@ -40,7 +41,7 @@ class QuestionShards(Source):
         if turns < 1:
             raise ValueError(f"a document asks 1 question or more, not {turns}")
         self.shards, self.boxes = WebDataset(path, split, where), boxes
-        self.asked: list[tuple[int, Sequence[int]]] = []
+        self._samples, self._numbers, self._ends = array("q"), array("q"), array("q", [0])
         for sample in range(len(self.shards)):
             record = self.shards.metadata(sample)
             if boxes and "bbox_xyxy" not in record:
@@ -48,15 +49,19 @@ class QuestionShards(Source):
             numbers = list(range(len(record.get("qa", ())) + 2 * boxes))
             if turns > 1:
                 Random(f"questions of {sample}").shuffle(numbers)
-            self.asked += [(sample, numbers[i : i + turns]) for i in range(0, len(numbers), turns)]
-        if not self.asked:
+            for start in range(0, len(numbers), turns):
+                self._samples.append(sample)
+                self._numbers.extend(numbers[start : start + turns])
+                self._ends.append(len(self._numbers))
+        if not self._samples:
             raise ValueError(f"{path}/{split}: no sample has questions (qa)")
 
     def __len__(self) -> int:
-        return len(self.asked)
+        return len(self._samples)
 
     def __getitem__(self, index: int) -> Document:
-        sample, numbers = self.asked[index]
+        place = range(len(self))[index]
+        sample, numbers = self._samples[place], self._numbers[self._ends[place] : self._ends[place + 1]]
         caption, picture = self.shards[sample]
         turns = _turns(self.shards.metadata(sample), caption.content, picture.content, boxes=self.boxes)
         document = [_unlearned(picture)]
@@ -93,7 +98,7 @@ class StatementShards(Source):
 
     def __init__(self, path: str, split: str = "train", where: dict[str, Any] | None = None):
         self.shards = WebDataset(path, split, where)
-        self.records = [self.shards.metadata(sample) for sample in range(len(self.shards))]
+        self.records = Values(self.shards.metadata(sample) for sample in range(len(self.shards)))
         for sample, record in enumerate(self.records):
             if str(record.get("label")).lower() not in ("true", "false") or "sentence" not in record:
                 raise ValueError(f"{path}/{split}: sample {sample} has no sentence that is true or false")

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from unitok.data.draws import uniform
+from unitok.data.mixed import is_mixed
 from unitok.data.sources import Source
 from unitok.document import Document
 from unitok.modalities.places import Box, Point
@@ -103,3 +104,10 @@ def _point(point: Point, change: Change, picture: Image.Image) -> Point:
 
 
 _CHANGES = {"image": _picture, "box": _box, "point": _point}
+
+
+def augmented(documents: Source, augment: Augment) -> Source:
+    """A source with changed copies; of a mixture each, so that their shares stay."""
+    if is_mixed(documents):
+        return documents.with_each(lambda source: augmented(source, augment))
+    return Augmented(documents, augment)

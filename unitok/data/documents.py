@@ -15,7 +15,7 @@ from unitok.data.sources import Source
 from unitok.data.store import Store
 from unitok.data.tasks import UNPROMPTED, Task, arrange, check_task
 from unitok.data.windows import Window
-from unitok.document import Codes, Tokens
+from unitok.document import Codes
 
 log = logging.getLogger(__name__)
 
@@ -97,28 +97,22 @@ class PackedDocuments(Dataset):
 
     def __getitem__(self, window: Window) -> Batch:
         indices = self.kept[window.indices].tolist()
-        documents = zip(indices, self.documents.fetch(indices), strict=True)
-        tokens = [
-            self._tokens(codes, window.epoch, index)
-            for index, codes in documents
-            if codes is not None and self._fits(index, codes)
-        ]
-        return pack(tokens, length=self.row_length, pad=self.codec.vocabulary.pad)
+        found = zip(indices, self.documents.fetch(indices), strict=True)
+        whole = [(index, codes) for index, codes in found if codes is not None and self._fits(index, codes)]
+        laid = self.codec.lay([self._arranged(codes, window.epoch, index) for index, codes in whole])
+        self.documents.count([index for index, _ in whole], laid.lengths)
+        return pack(laid, length=self.row_length, pad=self.codec.vocabulary.pad)
 
-    def _tokens(self, codes: list[Codes], epoch: int, index: int) -> Tokens:
-        tokens = self.codec.join(
-            arrange(
-                codes,
-                task=self.documents.task(index) or self.task,
-                condition_dropout=self.condition_dropout,
-                unprompted=self.unprompted,
-                seed=self.seed,
-                epoch=epoch,
-                index=index,
-            )
+    def _arranged(self, codes: list[Codes], epoch: int, index: int) -> list[Codes]:
+        return arrange(
+            codes,
+            task=self.documents.task(index) or self.task,
+            condition_dropout=self.condition_dropout,
+            unprompted=self.unprompted,
+            seed=self.seed,
+            epoch=epoch,
+            index=index,
         )
-        self.documents.count(index, len(tokens.ids))
-        return tokens
 
     def _fits(self, index: int, codes: list[Codes]) -> bool:
         places = self.codec.length(codes) - 1

@@ -25,8 +25,8 @@ class Coded(ABC):
         """The task of a document; None leaves it to the run."""
         return None
 
-    def count(self, index: int, ids: int) -> None:  # noqa: B027 (most keep no counts)
-        """Told of each document that was laid out as so many ids."""
+    def count(self, indices: Sequence[int], ids: Sequence[int]) -> None:  # noqa: B027 (most keep no counts)
+        """Told of the documents of each batch, and as how many ids each was laid out."""
 
 
 def encode_each(

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 log = logging.getLogger(__name__)
 
-REPORT = "data_report.json"
+REPORT, JOURNAL = "data_report.json", "data_faults.jsonl"
 LISTED = 10_000
 """Faults that are listed one by one; more are counted only."""
 
@@ -175,3 +175,21 @@ def journal_report(journal: Path) -> dict[str, Any]:
 def by_reason(faults: Iterable[Fault]) -> Counter[str]:
     """How many faults there are of each reason."""
     return Counter(fault.reason for fault in faults)
+
+
+def faults_of_run(trainer: Any, name: str, *, most: float) -> Faults:
+    """What counts the faults of one part of the data; all processes of a run note them in its folder."""
+    journal = Path(trainer.default_root_dir) / JOURNAL if trainer else None
+    return Faults(most=most, name=f"data.{name}", journal=journal)
+
+
+def report_run(trainer: Any) -> None:
+    """Write data_report.json into a run's folder, and the totals into the log, if there was any fault."""
+    folder = Path(trainer.default_root_dir) if trainer else None
+    if folder is None or not trainer.is_global_zero or not (folder / JOURNAL).is_file():
+        return
+    report = journal_report(folder / JOURNAL)
+    file = write_report(folder, report)
+    log.warning(
+        "%s: %d samples were left out: %s", file, report["faults"], summary(Counter(report["reasons"]))
+    )

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from unitok.data.encoding import Coded
 from unitok.data.mixture import Mixture
 from unitok.data.remote import local
 from unitok.data.shards import replace_file
-from unitok.data.sources import Source
+from unitok.data.sources import Source, Together
 from unitok.data.store import Store, read_index
 from unitok.data.tasks import Task, learned_only
 from unitok.document import Codes, Document
@@ -51,25 +51,55 @@ class Stored(Source):
         return Store(self.path, codec)
 
 
+def within(documents: Source) -> Iterator[Source]:
+    """A source, and all that it is made of."""
+    yield documents
+    for source in (*getattr(documents, "sources", ()), getattr(documents, "source", None)):
+        if isinstance(source, Source):
+            yield from within(source)
+
+
 def stores_of(documents: Source | str) -> list[str]:
     """Folders of codes among what is trained on."""
-    if isinstance(documents, Mixture):
-        return [path for source in documents.sources for path in stores_of(source)]
-    if isinstance(documents, Stored):
-        return [documents.path]
-    return [documents] if isinstance(documents, str) else []
+    if isinstance(documents, str):
+        return [documents]
+    return [source.path for source in within(documents) if isinstance(source, Stored)]
+
+
+def is_mixed(documents: Source) -> bool:
+    """Whether codes are taken source by source: of a mixture, and of sources together with one or a store."""
+    return isinstance(documents, Together) and any(
+        isinstance(source, Mixture | Stored) for source in within(documents)
+    )
+
+
+def more_than_documents(documents: Source) -> Mixture | Stored | None:
+    """The first store, or mixture with tasks, in a source: its documents alone are not all that it says."""
+    for source in within(documents):
+        if isinstance(source, Stored) or (isinstance(source, Mixture) and any(source.tasks)):
+            return source
+    return None
+
+
+def check_unmixed(documents: Source) -> None:
+    """Raises ValueError where tasks or codes are inside a source that hands on documents alone."""
+    source, kind = more_than_documents(documents), type(documents).__name__
+    if source is not None:
+        lost = "codes of a store" if isinstance(source, Stored) else f"tasks {source.tasks} of a mixture"
+        raise ValueError(f"{kind} would lose the {lost}: put {kind} into the mixture, around its sources")
 
 
 class MixedDocuments(Coded):
     """The documents of a mixture, from the codes of its parts.
 
     Args:
-        mixture: says which document of which part comes at an index, by which task.
+        mixture: a mixture, or sources together; says which document of which part comes at an index, by which
+            task.
         parts: the codes of its sources, in their order.
         readers: processes that read, this one included; each has counts of its own, shared by all.
     """
 
-    def __init__(self, mixture: Mixture, parts: Sequence[Coded], *, readers: int = 1):
+    def __init__(self, mixture: Together, parts: Sequence[Coded], *, readers: int = 1):
         self.mixture, self.parts = mixture, list(parts)
         self.counted = torch.zeros(readers, len(self.parts), 2, dtype=torch.long).share_memory_()
 
@@ -90,10 +120,12 @@ class MixedDocuments(Coded):
         number, within = self.mixture.place(index)
         return self.mixture.tasks[number] or self.parts[number].task(within)
 
-    def count(self, index: int, ids: int) -> None:
+    def count(self, indices: Sequence[int], ids: Sequence[int]) -> None:
         worker = get_worker_info()
         reader = worker.id + 1 if worker is not None and len(self.counted) > 1 else 0
-        self.counted[reader, self.mixture.place(index)[0]] += torch.tensor((1, ids))
+        counts = self.counted[reader].numpy()
+        for index, length in zip(indices, ids, strict=True):
+            counts[self.mixture.place(index)[0]] += (1, length)
 
     def realised(self) -> dict[str, dict[str, int]]:
         """Documents and ids of each source that were read so far, those that are still on their way too."""

@@ -41,8 +41,8 @@ class Mixture(Together):
             raise ValueError("a source of the mixture is empty")
         super().__init__(sources)
         self.weights = list(weights)
-        self.tasks: list[Task | None] = self._one_each("tasks", tasks)
-        self.learn: list[list[str] | None] = self._one_each("learn", learn)
+        self.tasks = self._one_each("tasks", tasks)
+        self.learn = self._one_each("learn", learn)
         epoch = max(len(source) / weight for source, weight in zip(sources, weights, strict=True))
         self.counts = [
             max(len(source), round(epoch * weight)) for source, weight in zip(sources, weights, strict=True)
@@ -59,16 +59,7 @@ class Mixture(Together):
             raise ValueError(f"{len(self.sources)} sources need as many {name}, not {given}")
         return list(given) if given is not None else [None] * len(self.sources)
 
-    @property
-    def names(self) -> list[str]:
-        """What logs call the sources: their kinds, numbered where one kind comes twice."""
-        kinds = [type(source).__name__ for source in self.sources]
-        return [
-            kind if kinds.count(kind) == 1 else f"{kind} {number}" for number, kind in enumerate(kinds, 1)
-        ]
-
     def place(self, index: int) -> tuple[int, int]:
-        """Which source has a document, and which of that source's it is."""
         number, within = self._place(index)
         return number, within % len(self.sources[number])
 

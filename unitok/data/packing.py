@@ -4,7 +4,7 @@ A document of n ids gives n - 1 pairs (id, next id), so that no target crosses a
 spent on predicting from a document's last id.
 """
 
-from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from unitok.data.bins import tightest
-from unitok.document import Tokens
+from unitok.layout import Laid
 
 IGNORED = -100
 
@@ -37,7 +37,7 @@ class Batch(NamedTuple):
         return float((self.document < 0).float().mean())
 
 
-def pack(documents: Sequence[Tokens], *, length: int, pad: int) -> Batch:
+def pack(documents: Laid, *, length: int, pad: int) -> Batch:
     """A batch with as little padding as `tightest` finds; of no document, a row of padding.
 
     Args:
@@ -48,24 +48,25 @@ def pack(documents: Sequence[Tokens], *, length: int, pad: int) -> Batch:
     Raises:
         ValueError: a document is longer than a row.
     """
-    rows, length = tightest([len(tokens) - 1 for tokens in documents], length)
+    rows, length = tightest([ids - 1 for ids in documents.lengths], length)
     rows = rows or [[]]
-    ids = np.full((len(rows), length), pad, np.int64)
-    positions = np.zeros((len(rows), length, 3), np.int64)
-    document = np.full((len(rows), length), -1, np.int64)
-    targets = np.full((len(rows), length), IGNORED, np.int64)
+    ids = np.full(len(rows) * length, pad, np.int64)
+    positions = np.zeros((len(rows) * length, 3), np.int64)
+    document = np.full(len(rows) * length, -1, np.int64)
+    targets = np.full(len(rows) * length, IGNORED, np.int64)
+    learned = np.where(documents.learn, documents.ids, IGNORED)
+    ends = list(accumulate(documents.lengths))
     for row, members in enumerate(rows):
-        start = 0
+        start = row * length
         for number, index in enumerate(members):
-            whole, places, learn = _arrays(documents[index])
-            end = start + len(whole) - 1
-            ids[row, start:end] = whole[:-1]
-            positions[row, start:end] = places[:-1]
-            document[row, start:end] = number
-            np.copyto(targets[row, start:end], whole[1:], where=learn[1:])
+            last = ends[index] - 1
+            first, end = ends[index] - documents.lengths[index], start + documents.lengths[index] - 1
+            ids[start:end] = documents.ids[first:last]
+            positions[start:end] = documents.positions[first:last]
+            document[start:end] = number
+            targets[start:end] = learned[first + 1 : last + 1]
             start = end
-    return Batch(*map(torch.from_numpy, (ids, positions, document, targets)))
-
-
-def _arrays(tokens: Tokens) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return tokens.ids.numpy(), tokens.positions.numpy(), tokens.learn.numpy()
+    shape = len(rows), length
+    return Batch(
+        *(torch.from_numpy(array).unflatten(0, shape) for array in (ids, positions, document, targets))
+    )

@@ -10,8 +10,9 @@ A shard is a safetensors file that holds, for its D documents with S segments of
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
+from operator import sub
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ import torch
 from jaxtyping import Int, Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+from torch import Tensor
 
 from unitok.document import Codes
 
@@ -67,20 +69,23 @@ def replace_file(file: Path, write: Callable[[Path], object]) -> None:
         beside.unlink(missing_ok=True)
 
 
-def document_of(shard: Shard, names: Sequence[str], index: int) -> list[Codes]:
-    """Codes of one document; `names` are the modalities by number."""
-    first, last = shard.documents[index : index + 2].tolist()
-    offsets = shard.offsets[first : last + 1].tolist()
-    codes = torch.from_numpy(shard.codes[offsets[0] : offsets[-1]].astype(np.int64))
-    segments = []
-    for (modality, learn, *shape), start, stop in zip(
-        shard.segments[first:last].tolist(), offsets, offsets[1:], strict=False
-    ):
-        shape = tuple(side for side in shape if side >= 0)
-        segments.append(
-            Codes(names[modality], codes[start - offsets[0] : stop - offsets[0]], shape, bool(learn))
-        )
-    return segments
+def documents_of(places: Iterable[tuple[Shard, int]], names: Sequence[str]) -> list[list[Codes]]:
+    """Codes of documents, each of a shard by its index there; `names` are the modalities by number."""
+    rows: list[list[list[int]]] = []
+    pieces, sizes = [np.empty(0, np.int64)], [0]
+    for shard, index in places:
+        first, last = shard.documents[index : index + 2].tolist()
+        offsets = shard.offsets[first : last + 1].tolist()
+        rows.append(shard.segments[first:last].tolist())
+        pieces.append(shard.codes[offsets[0] : offsets[-1]])
+        sizes += map(sub, offsets[1:], offsets)
+    codes = iter(torch.from_numpy(np.concatenate(pieces, dtype=np.int64)).split(sizes)[1:])
+    return [[_segment(row, names, next(codes)) for row in document] for document in rows]
+
+
+def _segment(row: Sequence[int], names: Sequence[str], codes: Tensor) -> Codes:
+    modality, learn, *shape = row
+    return Codes(names[modality], codes, tuple([side for side in shape if side >= 0]), bool(learn))
 
 
 def map_shard(file: Path) -> Shard:

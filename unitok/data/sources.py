@@ -21,6 +21,7 @@ __all__ = [
     "CaptionTable", "ClassFolders", "CocoCaptions", "HeldOut", "Idx", "Llava", "Messages", "MetadataFolder",
     "Mixture", "Mmc4", "Obelics", "PictureFolder", "PlainText", "Reader", "Source", "Streamed", "TextPairs",
     "TextTable", "Together", "WebDataset", "open_data", "read", "recognise",
+    "train_and_val",
 ]  # fmt: skip
 
 PARTICULAR: tuple[type[Reader], ...] = (
@@ -29,6 +30,8 @@ PARTICULAR: tuple[type[Reader], ...] = (
 PLAIN: tuple[type[Reader], ...] = (TextPairs, ClassFolders, PictureFolder, PlainText)
 """In the order in which a path is tried: the more particular first, those of ordinary files last."""
 RECORD_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+Documents = Source | str
+"""Documents, or the folder of their store."""
 FORMATS: dict[str, type[Reader]] = {reader.format: reader for reader in PARTICULAR + PLAIN}
 
 
@@ -117,3 +120,26 @@ def _only_file(path: Path) -> list[Path]:
         return []
     files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in RECORD_SUFFIXES]
     return files if len(files) == 1 else []
+
+
+def train_and_val(
+    path: str | list[str] | None,
+    train: Documents | None,
+    val: Documents | None,
+    *,
+    format: str | None = None,
+) -> tuple[Documents, Documents]:
+    """The two sources of a data module: as given, and else the two parts of what is at a path.
+
+    Raises:
+        FileNotFoundError: there is nothing there, or no such part.
+        ValueError: neither is given, or the format is unknown.
+    """
+    if path is None and (train is None or val is None):
+        raise ValueError(
+            "no data: give --data.path PATH (docs/your-data.md), or both data.train and data.val"
+        )
+    return (
+        train or open_data(path, part="train", format=format),
+        val or open_data(path, part="val", format=format),
+    )

@@ -22,7 +22,15 @@ from unitok.codec import Codec
 from unitok.data.encoding import Coded, encode_each
 from unitok.data.faults import Fault, Faults, write_report
 from unitok.data.remote import local
-from unitok.data.shards import Shard, document_of, map_shard, metadata_of, replace_file, to_shard, write_shard
+from unitok.data.shards import (
+    Shard,
+    documents_of,
+    map_shard,
+    metadata_of,
+    replace_file,
+    to_shard,
+    write_shard,
+)
 from unitok.data.sources import Source
 from unitok.document import Codes
 
@@ -157,7 +165,7 @@ class _Writer:
                 )
         shard, dropped = map_shard(file), int(found["dropped"])
         first = encode_each(self.source, self.codec, [start])[0]
-        if dropped == 0 and not _alike(document_of(shard, self.names, 0), first):
+        if dropped == 0 and not _alike(documents_of([(shard, 0)], self.names)[0], first):
             raise ValueError(
                 f"{file} holds other documents: number {start} of this source gets other codes. "
                 "Remove the folder or choose another"
@@ -236,14 +244,18 @@ class Store(Coded):
         return self._starts[-1]
 
     def __getitem__(self, index: int) -> list[Codes]:
-        if not 0 <= index < len(self):
-            raise IndexError(f"document {index} of a store of {len(self)}")
-        number = bisect_right(self._starts, index) - 1
-        return document_of(self._shard(number), self.names, index - self._starts[number])
+        return self.fetch([index])[0]
 
     def fetch(self, indices: Sequence[int]) -> list[list[Codes]]:
         """Codes of several documents."""
-        return [self[index] for index in indices]
+        return documents_of(map(self._place, indices), self.names)
+
+    def _place(self, index: int) -> tuple[Shard, int]:
+        """The shard that has a document, and which of that shard's it is."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"document {index} of a store of {len(self)}")
+        number = bisect_right(self._starts, index) - 1
+        return self._shard(number), index - self._starts[number]
 
     def length(self, index: int) -> int:
         """Number of ids of a document."""

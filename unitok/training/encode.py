@@ -6,17 +6,18 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import isabstract
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from unitok.chat_template import ChatTemplate
+from unitok.codec import Codec
 from unitok.data.check import SHEET, check_source, in_words
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.faults import REPORT
-from unitok.data.mixed import stores_of
-from unitok.data.mixture import Mixture
+from unitok.data.mixed import more_than_documents
 from unitok.data.remote import is_url
 from unitok.data.resize import Buckets, Resized
 from unitok.data.shapes import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, ShapesSource
@@ -76,43 +77,39 @@ def encode(
         raise ValueError("image_shape and image_cells exclude each other")
     if threads:
         torch.set_num_threads(threads)
-    start, kept = time.monotonic(), Path(out)
+    start, kept = time.monotonic(), Path(out) / TEXT_TOKENIZER
     template = _template(chat or {})
-    opened = open_source(source, split=split, settings=settings, format=format).told_by(template)
-    if isinstance(opened, Mixture) and (any(opened.tasks) or stores_of(opened)):
+    opened = _documents(source, split=split, settings=settings, format=format).told_by(template)
+    if text_tokenizer is None and not kept.is_file():
+        train_text_tokenizer(opened, kept, size=text_size)
+    codec = build_codec(image_tokenizer, text_tokenizer or kept, image_shape=image_shape, locations=locations)
+    tokenizer = codec.modalities["image"].tokenizer.to(pick_device(device))
+    if image_cells is not None:
+        opened = Resized(opened, Buckets(cells=image_cells, cell=tokenizer.cell))
+    writing = {"batch_size": batch_size, "shard_size": shard_size, "progress": progress, "chat": template}
+    summary = write_store(out, opened, codec, most_faults=most_faults, **writing)
+    if text_tokenizer is not None:
+        codec.modalities["text"].save(kept)
+    print(f"{out}: {_in_words(summary, codec, seconds=time.monotonic() - start)}")
+    return summary
+
+
+def _documents(source: str | list[str] | Mapping[str, Any], **options) -> Source:
+    """A source that a store can hold. Raises ValueError where it says more than documents do."""
+    opened = open_source(source, **options)
+    if more_than_documents(opened) is not None:
         raise ValueError(
             "a store has no tasks: encode each source by itself, and mix their stores in training"
         )
-    if text_tokenizer is None and not (kept / TEXT_TOKENIZER).is_file():
-        train_text_tokenizer(opened, kept / TEXT_TOKENIZER, size=text_size)
-    codec = build_codec(
-        image_tokenizer,
-        text_tokenizer or kept / TEXT_TOKENIZER,
-        image_shape=image_shape,
-        locations=locations,
-    )
-    image = codec.modalities["image"]
-    if image_cells is not None:
-        opened = Resized(opened, Buckets(cells=image_cells, cell=image.tokenizer.cell))
-    image.tokenizer.to(pick_device(device))
-    summary = write_store(
-        out,
-        opened,
-        codec,
-        batch_size=batch_size,
-        shard_size=shard_size,
-        progress=progress,
-        most_faults=most_faults,
-        chat=template,
-    )
-    if text_tokenizer is not None:
-        codec.modalities["text"].save(kept / TEXT_TOKENIZER)
+    return opened
+
+
+def _in_words(summary: Summary, codec: Codec, *, seconds: float) -> str:
     sizes = ", ".join(f"{size} of {name}" for name, size in codec.vocabulary.sizes.items())
-    print(
-        f"{out}: {summary.documents} documents in {time.monotonic() - start:.0f} s, "
-        f"{summary.dropped} dropped, {summary.kept} files kept from before; codes: {sizes}"
+    return (
+        f"{summary.documents} documents in {seconds:.0f} s, {summary.dropped} dropped, "
+        f"{summary.kept} files kept from before; codes: {sizes}"
     )
-    return summary
 
 
 def _template(chat: Mapping[str, Any]) -> ChatTemplate:
@@ -178,7 +175,8 @@ def open_source(
 
     Args:
         source: "shapes"; or a data set of any format in docs/your-data.md, also as a URL, or a list of them;
-            or a class path; or, as in the training configs, {"class_path": …, "init_args": {…}}.
+            or a class path; or, as in the training configs, {"class_path": …, "init_args": {…}}, in which
+            other sources may be, such as those of a mixture.
         split: train, val, test, or all of a data set.
         settings: arguments of the source.
         format: of a data set; if absent it is recognised.
@@ -201,9 +199,16 @@ def open_source(
     else:
         kind = _class(source)
     try:
-        return kind(**arguments)
+        return kind(**{name: _built(value) for name, value in arguments.items()})
     except TypeError as error:
         raise ValueError(f"{kind.__name__}: {error}") from error
+
+
+def _built(value: Any) -> Any:
+    """An argument of a source, in which other sources may be: those of a mixture."""
+    if isinstance(value, list):
+        return [_built(one) for one in value]
+    return open_source(value) if isinstance(value, Mapping) and "class_path" in value else value
 
 
 def _opened(path: str | list[str], split: str, format: str | None, settings: dict[str, Any]) -> Source:
@@ -217,8 +222,10 @@ def _opened(path: str | list[str], split: str, format: str | None, settings: dic
 
 
 def _class(path: str) -> type[Source]:
-    """The source class of a class path."""
+    """The source class of a class path; of those in `unitok.data` the name is enough."""
     module, _, name = path.rpartition(".")
+    if not module and name in _known():
+        return _known()[name]
     try:
         found = getattr(importlib.import_module(module), name) if module else None
     except (ImportError, AttributeError) as error:
@@ -228,3 +235,9 @@ def _class(path: str) -> type[Source]:
     if not (isinstance(found, type) and issubclass(found, Source)):
         raise ValueError(f"{path}: neither 'shapes', a path that exists, nor the class path of a Source")
     return found
+
+
+def _known(kind: type[Source] = Source) -> dict[str, type[Source]]:
+    """Kinds of sources that are imported already, by name."""
+    own = {} if isabstract(kind) else {kind.__name__: kind}
+    return own | {name: one for below in kind.__subclasses__() for name, one in _known(below).items()}

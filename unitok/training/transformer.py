@@ -143,7 +143,7 @@ class TransformerTraining(LightningModule):
             self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))
             self.averaged.requires_grad_(False)
         if self.compile_model:
-            compile_blocks(self.model.blocks, device=self.device)
+            compile_blocks(self.model.blocks, device=self.trainer.strategy.root_device)
         if self.recompute:
             recompute_blocks(self.model.blocks)
         if self.device_mesh is not None:

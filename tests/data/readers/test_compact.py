@@ -14,13 +14,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.data.samples import png, told, write_lines
+from tests.data.samples import png, told, write_lines, write_tar
 from tests.data.test_documents import CODEC, Numbered
+from unitok.data.answered import QuestionShards
 from unitok.data.documents import PackedDocuments
-from unitok.data.readers.compact import Names, Sample, Samples
+from unitok.data.readers.compact import Names, Sample, Samples, Values
 from unitok.data.readers.tar import Member
 from unitok.data.shards import to_shard, write_shard
-from unitok.data.sources import PictureFolder, TextPairs, TextTable, WebDataset
+from unitok.data.sources import CocoCaptions, PictureFolder, TextPairs, TextTable, WebDataset
 from unitok.data.store import Store, write_store
 from unitok.data.windows import Windows
 from unitok.document import Codes
@@ -44,6 +45,21 @@ def test_samples_come_back(samples):
     assert list(compact) == samples and len(compact) == len(samples)
     with pytest.raises(IndexError):
         compact[-len(samples) - 1]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | NAME,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAME, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.lists(JSON))
+def test_values_come_back(values):
+    compact = pickle.loads(pickle.dumps(Values(values)))
+    assert list(compact) == values and len(compact) == len(values)
+    with pytest.raises(IndexError):
+        compact[len(values)]
 
 
 def held(make) -> tuple[object, int]:
@@ -84,6 +100,36 @@ def test_a_line_of_json_takes_sixteen_bytes(tmp_path):
     file = write_lines(tmp_path / "t.jsonl", ({"text": f"text {i}"} for i in range(20_000)))
     source, size = held(lambda: TextTable(str(file)))
     assert told(source[19_999]) == ["text 19999"] and size < 24 * 20_000
+
+
+def test_an_element_of_a_json_list_takes_its_text(tmp_path):
+    file, count = tmp_path / "t.json", 20_000
+    file.write_text(json.dumps([{"text": f"text {i}"} for i in range(count)]))
+    source, size = held(lambda: TextTable(str(file)))
+    assert told(source[count - 1]) == [f"text {count - 1}"] and size < 48 * count
+
+
+def test_a_caption_of_coco_takes_its_text_and_its_pictures_name(tmp_path):
+    count, said = 20_000, "a bicycle with a clock as its front wheel"
+    images = [{"id": i, "file_name": f"{i:012d}.jpg", "license": 3, "width": 640} for i in range(count)]
+    notes = [{"id": 7 * i, "image_id": i, "caption": said} for i in range(count)]
+    file = tmp_path / "captions.json"
+    file.write_text(json.dumps({"images": images, "annotations": notes}))
+    (tmp_path / f"{count - 1:012d}.jpg").write_bytes(png())
+    source, size = held(lambda: CocoCaptions(str(file)))
+    print(f"a caption of COCO: {size / count:.0f} bytes")
+    assert source[count - 1][0].content == said and size < 150 * count
+
+
+def test_a_question_of_shards_takes_three_numbers(tmp_path):
+    questions = [["what is it?", str(i)] for i in range(10_000)]
+    files = {"a.png": png(), "a.txt": b"a", "a.json": json.dumps({"qa": questions}).encode()}
+    write_tar(tmp_path / "train-0.tar", files)
+    for turns in (1, 4):
+        QuestionShards(str(tmp_path), turns=turns)  # imports, and what is made once
+        source, size = held(lambda turns=turns: QuestionShards(str(tmp_path), turns=turns))
+        assert len(source) == 10_000 / turns and size < 40 * 10_000
+        assert len(source[-1]) == 1 + 2 * turns
 
 
 def anonymous() -> int:

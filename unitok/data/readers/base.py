@@ -11,6 +11,7 @@ from typing import ClassVar
 from unitok.chat_template import ChatTemplate
 from unitok.data.faults import Fault, SampleError
 from unitok.data.readers.containers import Look, Part
+from unitok.data.tasks import Task
 from unitok.document import Document
 
 log = logging.getLogger(__name__)
@@ -72,12 +73,14 @@ class Reader(Source):
 
 
 class Together(Source):
-    """Several sources, one after the other."""
+    """Several sources, one after the other; each may have its task, and modalities that are learned."""
 
     def __init__(self, sources: list[Source]):
         if not sources:
             raise ValueError("Together needs one source or more")
         self.sources = list(sources)
+        self.tasks: list[Task | None] = [None] * len(self.sources)
+        self.learn: list[list[str] | None] = [None] * len(self.sources)
         self.ends = list(accumulate(len(source) for source in self.sources))
         self.faults = [fault for source in self.sources for fault in source.faults]
 
@@ -85,18 +88,30 @@ class Together(Source):
         return self.ends[-1]
 
     def __getitem__(self, index: int) -> Document:
-        number, within = self._place(index)
+        number, within = self.place(index)
         return self.sources[number][within]
+
+    @property
+    def names(self) -> list[str]:
+        """What logs call the sources: their kinds, numbered where one kind comes twice."""
+        kinds = [type(source).__name__ for source in self.sources]
+        return [
+            kind if kinds.count(kind) == 1 else f"{kind} {number}" for number, kind in enumerate(kinds, 1)
+        ]
 
     def with_each(self, change: Callable[[Source], Source]) -> "Together":
         """The same of changed sources."""
         return Together([change(source) for source in self.sources])
 
+    def place(self, index: int) -> tuple[int, int]:
+        """Which source has a document, and which of that source's it is."""
+        return self._place(index)
+
     def told_by(self, template: ChatTemplate) -> "Together":
         return self.with_each(lambda source: source.told_by(template))
 
     def _place(self, index: int) -> tuple[int, int]:
-        """Which source has a document, and how many of that source's come before it."""
+        """Which source has a document, and how many of its share come before it."""
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} of {len(self)} documents")
         number = bisect_right(self.ends, index)

@@ -1,10 +1,12 @@
 """COCO's captions: one JSON of pictures and of the captions said of them. Knows no boxes."""
 
+from array import array
 from pathlib import Path
 from typing import Any
 
 from unitok.data.faults import Fault, SampleError
 from unitok.data.readers.base import Reader, Source, Together
+from unitok.data.readers.compact import Values
 from unitok.data.readers.containers import Look, Part
 from unitok.data.readers.contents import inside, picture, text
 from unitok.data.readers.records import read_json
@@ -31,15 +33,17 @@ class CocoCaptions(Reader):
         if not _is_coco(content):
             raise ValueError(f"{path}: not COCO captions: expected lists named images and annotations")
         self.path, self.faults = Path(path), []
-        self.annotations: list[dict[str, Any]] = []
-        self.names = {
+        named = {
             record["id"]: record.get("file_name")
             for record in content["images"]
             if isinstance(record, dict) and isinstance(record.get("id"), int | str)
         }
+        self.files = Values(named.values())
+        self.annotations, self._shown = Values(), array("q")  # -1 shows no picture
+        places = {name: place for place, name in enumerate(named)}
         for number, annotation in enumerate(content["annotations"]):
             if isinstance(annotation, dict):
-                self.annotations.append(annotation)
+                self._add(annotation, places)
             else:
                 place = f"{path}:annotations[{number}]"
                 self.faults.append(Fault("not a JSON object", place, f"got {annotation!r:.80}"))
@@ -65,7 +69,7 @@ class CocoCaptions(Reader):
 
     def _images_folder(self) -> Path:
         """The nearest folder that has the first picture."""
-        here, first = self.path.parent, next(iter(self.names.values()), None)
+        here, first = self.path.parent, next(iter(self.files), None)
         ending = self.path.stem.rpartition("_")[2]
         folders = [parent / name for parent in (here, here.parent) for name in ("", ending, "images")]
         if isinstance(first, str):
@@ -74,17 +78,24 @@ class CocoCaptions(Reader):
                     return folder
         return here
 
+    def _add(self, annotation: dict[str, Any], places: dict[int | str, int]) -> None:
+        image = annotation.get("image_id")
+        place = places.get(image, -1) if isinstance(image, int | str) else -1
+        self._shown.append(place)
+        self.annotations.append(
+            (annotation.get("id"), annotation.get("caption"), image if place < 0 else None)
+        )
+
     def __len__(self) -> int:
         return len(self.annotations)
 
     def __getitem__(self, index: int) -> Document:
-        annotation = self.annotations[index]
-        path = f"{self.path}:annotation {annotation.get('id', index)}"
-        said = text(annotation.get("caption"), path=path)
-        number = annotation.get("image_id")
-        if not isinstance(number, int | str) or number not in self.names:
-            raise SampleError("no picture", path, f"no image has the id {number!r:.80}")
-        file = inside(self.images, self.names[number], path=path)
+        name, caption, image = self.annotations[index]
+        path = f"{self.path}:annotation {index if name is None else name}"
+        said = text(caption, path=path)
+        if self._shown[index] < 0:
+            raise SampleError("no picture", path, f"no image has the id {image!r:.80}")
+        file = inside(self.images, self.files[self._shown[index]], path=path)
         return said, picture(file, path=file)
 
 

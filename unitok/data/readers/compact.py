@@ -1,12 +1,13 @@
-"""Long lists of strings and of samples in few bytes, without a Python object for each. Knows no format.
+"""Long lists of strings, JSON values and samples in few bytes: no Python object for each. Knows no format.
 
 A million captioned pictures of a tar are about 100 MB so, a sixth of what tuples take, and processes that are
 forked share it: nothing in it counts references.
 """
 
+import json
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from unitok.data.readers.tar import Member
 
@@ -31,6 +32,24 @@ class Names(Sequence[str]):
             raise IndexError(f"name {index} of {len(self)}")
         index %= len(self)
         return self._buffer[self._ends[index] : self._ends[index + 1]].decode("utf-8", "surrogatepass")
+
+
+class Values(Sequence[Any]):
+    """What JSON can hold, one after another as its text: no Python object is kept of any."""
+
+    def __init__(self, values: Iterable[Any] = ()):
+        self._texts = Names()
+        for value in values:
+            self.append(value)
+
+    def append(self, value: Any) -> None:
+        self._texts.append(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __getitem__(self, index: int) -> Any:
+        return json.loads(self._texts[index])
 
 
 class Sample(NamedTuple):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unitok.data.faults import Fault, SampleError
+from unitok.data.readers.compact import Values
 
 Record = dict[str, Any]
 MOST_LINE = 2**24
@@ -108,7 +109,7 @@ class JsonLines(_Lines):
 
 
 class JsonList(Records):
-    """The objects of a JSON file that holds a list; it is held in memory.
+    """The objects of a JSON file that holds a list; their texts are held in memory.
 
     Raises:
         ValueError: it is no JSON, or no list.
@@ -116,9 +117,10 @@ class JsonList(Records):
 
     def __init__(self, path: Path):
         super().__init__(path)
-        self.records = read_json(path)
-        if not isinstance(self.records, list):
-            raise ValueError(f"{path}: expected a JSON list of objects, got {type(self.records).__name__}")
+        records = read_json(path)
+        if not isinstance(records, list):
+            raise ValueError(f"{path}: expected a JSON list of objects, got {type(records).__name__}")
+        self.records = Values(records)
 
     def __len__(self) -> int:
         return len(self.records)

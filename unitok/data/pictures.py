@@ -1,0 +1,121 @@
+"""Pictures of documents as tensors of one size, a batch a window. Knows no codes and no trainer."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageOps
+from rich.progress import track
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from unitok.data.draws import uniform
+from unitok.data.faults import Fault, Faults, summary
+from unitok.data.sources import Source, read
+from unitok.data.windows import Window
+
+
+class Pictures(Dataset):
+    """The pictures of a source, resized and centre-cropped; indexed by lists of indices.
+
+    Args:
+        source: documents; one picture is taken from each.
+        size: (height, width) in pixels; None keeps each picture's own, cut to multiples of `multiple`; a
+            batch then holds one picture.
+        preload: hold all pictures in memory as bytes (64 x 64 pixels take 12 kB each).
+        crop: pixels a side of a random window that is cut out; None keeps the whole picture.
+        seed: of the windows.
+        multiple: see `size`.
+        faults: counts the faulty ones, those met in indexing too.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        size: tuple[int, int] | None,
+        preload: bool,
+        crop: int | None = None,
+        seed: int = 0,
+        multiple: int = 16,
+        faults: Faults | None = None,
+    ):
+        if crop is not None and not 1 <= crop <= min(size):
+            raise ValueError(f"crop={crop} does not fit into pictures of {size[0]} x {size[1]} pixels")
+        self.source, self.size, self.crop, self.seed = source, size, crop, seed
+        self.multiple = multiple
+        self._held: Tensor | None = None
+        self.faults = Faults(name=type(source).__name__) if faults is None else faults
+        self.faults.add(*source.faults)
+        if preload:
+            self._held = self._read(track(range(len(source)), description="reading pictures", transient=True))
+
+    def __len__(self) -> int:
+        return len(self.source) if self._held is None else len(self._held)
+
+    def _read(self, indices: Iterable[int]) -> UInt8[Tensor, "n h w 3"]:
+        """The whole ones of these pictures. Raises ValueError where none is."""
+        pictures = [found for index in indices if (found := self._bytes(index)) is not None]
+        if not pictures:
+            raise ValueError(f"no picture could be read: {summary(self.faults.counts)}")
+        return torch.stack(pictures)
+
+    def _bytes(self, index: int) -> UInt8[Tensor, "h w 3"] | None:
+        """A picture's pixels; None for one that is faulty or not there, which is counted."""
+        document = read(self.source, index)
+        if not isinstance(document, Fault):
+            pictures = [segment.content for segment in document if segment.modality == "image"]
+            if pictures:
+                self.faults.seen()
+                return self._sized(pictures[0], index)
+            document = Fault("no picture", f"document {index}")
+        self.faults.add(document)
+        return None
+
+    def _sized(self, image: Image.Image, index: int) -> UInt8[Tensor, "h w 3"]:
+        height, width = self.size or (side // self.multiple * self.multiple for side in image.size[::-1])
+        if not height or not width:
+            raise ValueError(
+                f"picture {index} has {image.size[0]} x {image.size[1]} pixels, fewer than {self.multiple}"
+            )
+        if self.size is None:
+            left, top = (image.width - width) // 2, (image.height - height) // 2
+            image = image.crop((left, top, left + width, top + height))
+        elif image.size != (width, height):
+            image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
+        return torch.from_numpy(np.array(image.convert("RGB")))
+
+    def __getitem__(self, window: Window) -> Float[Tensor, "b 3 h w"]:
+        pictures = self._held[window.indices] if self._held is not None else self._read(window.indices)
+        if self.crop is not None:
+            drawn = uniform(self.seed, window.epoch, window.indices[0], "crop")
+            generator = torch.Generator().manual_seed(int(drawn * 2**53))
+            pictures = busiest_crops(pictures, self.crop, generator=generator)
+        return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def busiest_crops(
+    pictures: UInt8[Tensor, "b H W 3"], side: int, *, generator: torch.Generator, tries: int = 4
+) -> UInt8[Tensor, "b h h 3"]:
+    """Of `tries` random windows of each picture the one that varies most: few show empty ground."""
+    count, height, width, _ = pictures.shape
+    rows = torch.randint(height - side + 1, (count, tries, 1), generator=generator) + torch.arange(side)
+    columns = torch.randint(width - side + 1, (count, tries, 1), generator=generator) + torch.arange(side)
+    which = torch.arange(count)[:, None, None, None]
+    windows = pictures[which, rows[:, :, :, None], columns[:, :, None, :]]
+    busiest = windows.float().var(dim=(2, 3)).sum(dim=-1).argmax(dim=1)
+    return windows[torch.arange(count), busiest]
+
+
+class OneByOne(Dataset):
+    """Batches of one picture each, which may have any size."""
+
+    def __init__(self, pictures: Pictures):
+        self.pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> Float[Tensor, "1 3 h w"]:
+        return self.pictures[Window(0, [index])]
