@@ -53,7 +53,7 @@ def guided(
     first branch's (arXiv:2305.08891, eq. 15 and 16)."""
     if len(weights) == 1:
         return logits[0]
-    mixed = torch.einsum("k b n, k -> b n", logits, logits.new_tensor(weights))
+    mixed = (logits * logits.new_tensor(weights)[:, None, None]).sum(0)
     if not rescale:
         return mixed
     ratio = logits[0].std(dim=-1, keepdim=True) / mixed.std(dim=-1, keepdim=True).clamp(min=1e-12)
