@@ -125,7 +125,8 @@ class DocumentData(LightningDataModule):
         batch_size: documents a batch, on each device; they are packed into as few rows as best fit finds.
         task: of pairs: "caption" learns text after image, "draw" image after text, "both" either, by a coin.
             Conversations and pages keep their order, and with "chat" pairs do too.
-        condition_dropout: probability that a document keeps its last segment only, which guidance needs.
+        condition_dropout: probability that a document keeps its last segment only, or with it those of its
+            modality, which guidance needs; see `arrange`.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`.
         resize: how pictures get their size before they are encoded, such as Buckets; None leaves it to

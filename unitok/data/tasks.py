@@ -50,7 +50,9 @@ def arrange(
             for `condition_dropout` where its last segment is learned and in `unprompted`.
         task: "draw" keeps the order (text, then image), "caption" turns it round, "both" tosses a coin;
             "chat" leaves all as they are.
-        condition_dropout: probability that only the last segment is left, which guidance needs.
+        condition_dropout: probability that only the last segment is left, which guidance needs; where earlier
+            ones are of its modality, as in an edit, they are left as well half of that (InstructPix2Pix,
+            arXiv:2211.09800, section 3.2.1).
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`. A model that never learns captions by themselves has no habit of
             pairing words to unlearn when a picture shows a pair that it has not seen.
@@ -65,17 +67,23 @@ def arrange(
     """
     if task == "chat":
         return list(codes)
+    drawn = uniform(seed, epoch, index, "condition")
     if tuple(segment.modality for segment in codes) != PAIR:
-        dropped = len(codes) > 2 and codes[-1].modality in unprompted and codes[-1].learn
-        dropped = dropped and uniform(seed, epoch, index, "condition") < condition_dropout
-        return [codes[-1]] if dropped else list(codes)
+        if len(codes) > 2 and drawn < condition_dropout and _goes_alone(codes[-1], unprompted):
+            return _answer(codes, with_alike=drawn < condition_dropout / 2)
+        return list(codes)
     turned = task == "caption" or (task == "both" and uniform(seed, epoch, index, "task") < 0.5)
     first, last = codes[::-1] if turned else codes
-    if (
-        last.learn
-        and last.modality in unprompted
-        and condition_dropout > 0
-        and uniform(seed, epoch, index, "condition") < condition_dropout
-    ):
+    if drawn < condition_dropout and _goes_alone(last, unprompted):
         return [last]
     return [first if first.modality in unprompted else replace(first, learn=False), last]
+
+
+def _goes_alone(codes: Codes, unprompted: Sequence[str]) -> bool:
+    return codes.learn and codes.modality in unprompted
+
+
+def _answer(codes: Sequence[Codes], *, with_alike: bool) -> list[Codes]:
+    """The last segment alone, or after those before it that are of its modality."""
+    *asked, answer = codes
+    return [*(segment for segment in asked if with_alike and segment.modality == answer.modality), answer]
