@@ -20,7 +20,8 @@ from compare import Row, finish
 from unitok.codec import Codec
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.modules import DocumentData
-from unitok.data.shapes import VALIDATION_SEED, ShapesSource
+from unitok.data.seeds import VALIDATION_SEED
+from unitok.data.shapes import ShapesSource
 from unitok.data.shapes_tasks import ShapesTasks
 from unitok.data.sources import Source, Together
 from unitok.evaluate.report import measure

@@ -14,7 +14,8 @@ from compare import Row, finish
 from PIL import Image, ImageDraw
 
 from unitok import UniTok
-from unitok.data.shapes import TEST_SEED, Scene, ShapesSource
+from unitok.data.seeds import TEST_SEED
+from unitok.data.shapes import Scene, ShapesSource
 from unitok.data.shapes_questions import box_of
 from unitok.editing import fit_mask, free_cells
 from unitok.evaluate.shapes import picture_is_right

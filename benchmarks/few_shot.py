@@ -97,7 +97,7 @@ def main(args: list[str] | None = None) -> None:
     from compare import Row, finish
 
     from unitok import UniTok
-    from unitok.data.shapes import TEST_SEED
+    from unitok.data.seeds import TEST_SEED
     from unitok.data.shapes_naming import ShapesNaming
 
     model = UniTok.from_pretrained(options.model, **how_to_run(options))

@@ -15,7 +15,8 @@ import torch
 from compare import Row, finish
 
 from unitok.data.modules import ImageData
-from unitok.data.shapes import VALIDATION_SEED, ShapesSource
+from unitok.data.seeds import VALIDATION_SEED
+from unitok.data.shapes import ShapesSource
 from unitok.data.sources import Source, Together, WebDataset
 from unitok.evaluate.reconstruction import ReconstructionMetrics
 from unitok.models.autoencoder import ImageTokenizerConfig

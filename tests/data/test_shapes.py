@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from unitok.data.seeds import SPLIT_SEEDS, TEST_SEED, VALIDATION_SEED
 from unitok.data.shapes import (
     BACKGROUND,
     COLOURS,
@@ -20,9 +21,6 @@ from unitok.data.shapes import (
     RELATIONS,
     SHAPES,
     SIZES,
-    SPLIT_SEEDS,
-    TEST_SEED,
-    VALIDATION_SEED,
     Claim,
     Scene,
     SceneObject,

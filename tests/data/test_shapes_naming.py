@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from benchmarks.few_shot import measure
 from tests.models_for_tests import tiny_model
 from unitok.data.documents import EncodedSource, PackedDocuments
-from unitok.data.shapes import SPLIT_SEEDS, TEST_SEED
+from unitok.data.seeds import SPLIT_SEEDS, TEST_SEED
 from unitok.data.shapes_naming import TRAITS, WORDS, ShapesNaming, attainable, name_scenes
 from unitok.data.windows import Window
 from unitok.document import Segment

@@ -8,13 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.test_shapes_tasks import CIRCLE, SCENE, SQUARE, STAR, all_of
+from unitok.data.seeds import SPLIT_SEEDS, TEST_SEED, VALIDATION_SEED
 from unitok.data.shapes import (
     COLOURS,
     HELD_OUT,
     SHAPES,
-    SPLIT_SEEDS,
-    TEST_SEED,
-    VALIDATION_SEED,
     Scene,
     related,
 )

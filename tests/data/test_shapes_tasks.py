@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from tests.models_for_tests import tiny_model
 from unitok.data import shapes_edits, shapes_questions
 from unitok.data.documents import EncodedSource, PackedDocuments
+from unitok.data.seeds import SPLIT_SEEDS, TEST_SEED
 from unitok.data.shapes import (
     BACKGROUND,
     HELD_OUT,
     SEEN,
-    SPLIT_SEEDS,
-    TEST_SEED,
     Scene,
     SceneObject,
     related,

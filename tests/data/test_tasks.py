@@ -91,7 +91,9 @@ def test_a_task_drops_all_or_its_words_only_where_its_answer_is_learned_without_
     options = {"task": "both", "condition_dropout": 0.3, "unprompted": ["image"], "seed": 0, "epoch": 0}
     edits = [arrange([IMAGE, question, picture], index=i, **options) for i in range(2000)]
     assert abs(sum(edit == [picture] for edit in edits) / 2000 - 0.15) < 0.03
-    assert abs(sum(edit == [IMAGE, picture] for edit in edits) / 2000 - 0.15) < 0.03  # without the instruction
+    assert (
+        abs(sum(edit == [IMAGE, picture] for edit in edits) / 2000 - 0.15) < 0.03
+    )  # without the instruction
     assert {len(edit) for edit in edits} == {1, 2, 3}
     assert all(len(arrange([IMAGE, question, TEXT], index=i, **options)) == 3 for i in range(200))
 

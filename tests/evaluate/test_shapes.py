@@ -9,13 +9,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
+from unitok.data.seeds import TEST_SEED
 from unitok.data.shapes import (
     COLOURS,
     KINDS,
     RELATIONS,
     SHAPES,
     SIZES,
-    TEST_SEED,
     Scene,
     SceneObject,
     captions,

@@ -4,7 +4,8 @@ import pytest
 
 from tests.models_for_tests import tiny_model
 from unitok.bundle import UniTok
-from unitok.data.shapes import TEST_SEED, ShapesSource
+from unitok.data.seeds import TEST_SEED
+from unitok.data.shapes import ShapesSource
 from unitok.data.shapes_tasks import ShapesTasks
 from unitok.document import Segment
 from unitok.evaluate.shapes_hallucination import hallucination_report, objects_of

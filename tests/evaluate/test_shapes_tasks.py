@@ -10,7 +10,8 @@ from PIL import Image
 from tests.models_for_tests import tiny_model
 from train import evaluate
 from unitok.bundle import UniTok
-from unitok.data.shapes import TEST_SEED, Scene, SceneObject, render
+from unitok.data.seeds import TEST_SEED
+from unitok.data.shapes import Scene, SceneObject, render
 from unitok.data.shapes_tasks import TASKS, ShapesTasks, pose
 from unitok.document import Segment
 from unitok.evaluate import suites

@@ -17,7 +17,7 @@ from train.transformer import main
 from unitok.bundle import UniTok
 from unitok.chat_template import ChatTemplate
 from unitok.data.packing import pack
-from unitok.data.shapes import TEST_SEED
+from unitok.data.seeds import TEST_SEED
 from unitok.data.shapes_tasks import ShapesTasks
 from unitok.modalities.text import train_bpe
 from unitok.models.cross_entropy import grouped_cross_entropy

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from unitok.data.sources import Source
+from unitok.data.seeds import TRAIN_SEED, Seeded
 from unitok.document import Document, Segment
 
 BACKGROUND = (250, 250, 250)
@@ -50,8 +50,6 @@ RELATION_MARGIN = 3.0  # by which the named axis exceeds the other
 RELATION_SHARE = 1 / 5  # of the canvas, the least distance along the named axis
 ONE_SHARE = 0.45  # of the demo's scenes; half of them with a place
 
-SPLIT_SEEDS = 10**9
-TRAIN_SEED, VALIDATION_SEED, TEST_SEED = 0, SPLIT_SEEDS, 2 * SPLIT_SEEDS
 SUBPIXELS = 4
 
 
@@ -365,11 +363,8 @@ def _unrelated(centres: list[tuple[int, int]], canvas: int) -> bool:
     return max(dx, dy) < canvas * RELATION_SHARE or abs(dx - dy) < RELATION_MARGIN * canvas / 64
 
 
-class ShapesSource(Source):
-    """`count` scenes of consecutive seeds as (caption, picture); all seeds must belong to one split.
-
-    Training seeds start at TRAIN_SEED (0), validation at VALIDATION_SEED (10^9), test at TEST_SEED (2·10^9).
-    """
+class ShapesSource(Seeded):
+    """`count` scenes of consecutive seeds, of one split, as (caption, picture)."""
 
     def __init__(
         self,
@@ -379,25 +374,13 @@ class ShapesSource(Source):
         kind: str = "demo",
         held_out: bool = False,
     ):
-        last = first_seed + count - 1
-        if count < 1 or first_seed // SPLIT_SEEDS != last // SPLIT_SEEDS:
-            raise ValueError(
-                f"seeds {first_seed}..{last} are not some seeds of one split; train, validation and test "
-                f"start at {TRAIN_SEED}, {VALIDATION_SEED}, {TEST_SEED} and have {SPLIT_SEEDS} seeds each"
-            )
-        sample(first_seed, canvas=canvas, kind=kind, held_out=held_out)  # wrong arguments fail here
-        self.first_seed, self.count = first_seed, count
+        super().__init__(first_seed, count)
         self.canvas, self.kind, self.held_out = canvas, kind, held_out
-
-    def __len__(self) -> int:
-        return self.count
+        self.captioned(0)  # wrong arguments fail here
 
     def captioned(self, index: int) -> Captioned:
         """The scene at an index with its caption."""
-        if not -self.count <= index < self.count:
-            raise IndexError(f"index {index} of a source of {self.count} scenes")
-        seed = self.first_seed + index % self.count
-        return sample(seed, canvas=self.canvas, kind=self.kind, held_out=self.held_out)
+        return sample(self.seed(index), canvas=self.canvas, kind=self.kind, held_out=self.held_out)
 
     def scene(self, index: int) -> Scene:
         """The scene at an index, for the judge."""

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 
 from PIL import Image
 
-from unitok.data.shapes import COLOURS, SHAPES, SPLIT_SEEDS, TRAIN_SEED, Scene, render, sample_scene
-from unitok.data.sources import Source
+from unitok.data.seeds import SPLIT_SEEDS, TRAIN_SEED, Seeded, split_of
+from unitok.data.shapes import COLOURS, SHAPES, Scene, render, sample_scene
 from unitok.document import Document, Segment
 
 WORDS = (
@@ -63,9 +63,8 @@ def name_scenes(
 
 def _scene_of(rng: Random, seed: int, trait: Trait, value: str, canvas: int) -> Scene:
     """One object of this value, drawn from the seed's split until there is one."""
-    split = seed // SPLIT_SEEDS * SPLIT_SEEDS
     for _ in count():
-        scene = sample_scene(split + int(rng.random() * SPLIT_SEEDS), canvas=canvas, kind="one")
+        scene = sample_scene(split_of(seed) + int(rng.random() * SPLIT_SEEDS), canvas=canvas, kind="one")
         if getattr(scene.objects[0], trait) == value:
             break
     return scene
@@ -97,14 +96,14 @@ def attainable(examples: int, *, classes: int) -> float:
     return 1 - unseen + unseen * guess
 
 
-class ShapesNaming(Source):
+class ShapesNaming(Seeded):
     """`count` documents of consecutive seeds: picture, word, picture, word, … for pictures of one object.
 
     Words alone are learned, and of these only those that an earlier picture of the document explains: the
     first of a class is a guess that would teach nothing.
 
     Args:
-        first_seed: TRAIN_SEED, VALIDATION_SEED or TEST_SEED, or a seed after it; see ShapesSource.
+        first_seed: TRAIN_SEED, VALIDATION_SEED or TEST_SEED, or a seed after it; see Seeded.
         count: documents.
         canvas: pixels a side.
         pictures: a document.
@@ -121,27 +120,14 @@ class ShapesNaming(Source):
         classes: int = 2,
         trait: Trait = "colour",
     ):
-        last = first_seed + count - 1
-        if count < 1 or first_seed < 0 or first_seed // SPLIT_SEEDS != last // SPLIT_SEEDS:
-            raise ValueError(f"seeds {first_seed}..{last} are not some seeds of one split; see ShapesSource")
-        self.first_seed, self.count, self.canvas = first_seed, count, canvas
-        self.pictures, self.classes, self.trait = pictures, classes, trait
+        super().__init__(first_seed, count)
+        self.canvas, self.pictures, self.classes, self.trait = canvas, pictures, classes, trait
         self.named(0)  # wrong arguments fail here
-
-    def __len__(self) -> int:
-        return self.count
 
     def named(self, index: int) -> tuple[Named, ...]:
         """The pictures at an index with their words, for a judge."""
-        if not 0 <= index < self.count:
-            raise IndexError(f"index {index} of a source of {self.count} documents")
-        return name_scenes(
-            self.first_seed + index,
-            pictures=self.pictures,
-            classes=self.classes,
-            trait=self.trait,
-            canvas=self.canvas,
-        )
+        options = {"pictures": self.pictures, "classes": self.classes, "trait": self.trait}
+        return name_scenes(self.seed(index), canvas=self.canvas, **options)
 
     def __getitem__(self, index: int) -> Document:
         return tuple(segment for named in self.named(index) for segment in _pair(named))

@@ -12,9 +12,9 @@ from unitok.data import shapes_edits as edits
 from unitok.data import shapes_pairs as pairs
 from unitok.data import shapes_questions as questions
 from unitok.data import shapes_statements as statements
-from unitok.data.shapes import HELD_OUT, SEEN, SPLIT_SEEDS, TRAIN_SEED, Scene, render, sample_scene
+from unitok.data.seeds import SPLIT_SEEDS, TRAIN_SEED, Seeded, split_of
+from unitok.data.shapes import HELD_OUT, SEEN, Scene, render, sample_scene
 from unitok.data.shapes_questions import Asked, one_of
-from unitok.data.sources import Source
 from unitok.document import Document, Segment
 
 
@@ -78,7 +78,7 @@ def pose(
 
     Args:
         seed: 0 or more; scenes belong to the split of this seed.
-        tasks: names among TASKS, each equally likely.
+        tasks: names among TASKS, each equally likely; one that is named twice is asked twice as often.
         canvas: pixels a side.
         turns: questions in a row about the same pictures; edits come alone.
         held_out: see above.
@@ -90,11 +90,10 @@ def pose(
     rng = Random(f"task of {seed}")
     task = TASKS[one_of(rng, tasks)]
     looks = SEEN + HELD_OUT if held_out else SEEN
-    split = seed // SPLIT_SEEDS * SPLIT_SEEDS
     for _ in count():
         scenes = []
         for _ in range(task.pictures):
-            place = split + int(rng.random() * SPLIT_SEEDS)
+            place = split_of(seed) + int(rng.random() * SPLIT_SEEDS)
             kind = one_of(rng, task.kinds)
             scenes.append(sample_scene(place, canvas=canvas, kind=kind, held_out=held_out))
         asked = task.ask(*scenes, looks, rng)
@@ -148,11 +147,11 @@ def _shown(segment: Segment) -> Segment:
     return replace(segment, content=Image.fromarray(render(segment.content)))
 
 
-class ShapesTasks(Source):
+class ShapesTasks(Seeded):
     """`count` documents of consecutive seeds: pictures with questions and answers, or an edit.
 
     Args:
-        first_seed: TRAIN_SEED, VALIDATION_SEED or TEST_SEED, or a seed after it; see ShapesSource.
+        first_seed: TRAIN_SEED, VALIDATION_SEED or TEST_SEED, or a seed after it; see Seeded.
         count: documents.
         canvas: pixels a side.
         tasks: names among TASKS; None takes the USUAL ones, without statements and choices.
@@ -171,29 +170,16 @@ class ShapesTasks(Source):
         learn_all: bool = False,
         held_out: bool = False,
     ):
-        last = first_seed + count - 1
-        if count < 1 or first_seed < 0 or first_seed // SPLIT_SEEDS != last // SPLIT_SEEDS:
-            raise ValueError(f"seeds {first_seed}..{last} are not some seeds of one split; see ShapesSource")
+        super().__init__(first_seed, count)
         self.tasks = tuple(USUAL) if tasks is None else tuple(tasks)
         check_tasks(self.tasks, turns)
-        self.first_seed, self.count, self.canvas = first_seed, count, canvas
-        self.turns, self.learn_all, self.held_out = turns, learn_all, held_out
+        self.canvas, self.turns, self.learn_all, self.held_out = canvas, turns, learn_all, held_out
         self.posed(0)  # a wrong canvas fails here
-
-    def __len__(self) -> int:
-        return self.count
 
     def posed(self, index: int) -> Posed:
         """The scene at an index and what is asked of it, for a judge."""
-        if not 0 <= index < self.count:
-            raise IndexError(f"index {index} of a source of {self.count} documents")
-        return pose(
-            self.first_seed + index,
-            tasks=self.tasks,
-            canvas=self.canvas,
-            turns=self.turns,
-            held_out=self.held_out,
-        )
+        seed, options = self.seed(index), {"turns": self.turns, "held_out": self.held_out}
+        return pose(seed, tasks=self.tasks, canvas=self.canvas, **options)
 
     def __getitem__(self, index: int) -> Document:
         return document_of(self.posed(index), learn_all=self.learn_all)

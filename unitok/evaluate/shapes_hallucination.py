@@ -7,7 +7,8 @@ share its shape or colour with something there, as POPE's adversarial ones share
 from collections.abc import Sequence
 
 from unitok.bundle import UniTok
-from unitok.data.shapes import TEST_SEED, ShapesSource, parse_caption
+from unitok.data.seeds import TEST_SEED
+from unitok.data.shapes import ShapesSource, parse_caption
 from unitok.data.shapes_tasks import ShapesTasks
 from unitok.evaluate.benchmarks import YES_NO, answers, choices, named, page
 from unitok.evaluate.chair import chair

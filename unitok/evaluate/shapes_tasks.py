@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from unitok.bundle import UniTok
-from unitok.data.shapes import TEST_SEED, Scene, SceneObject
+from unitok.data.seeds import TEST_SEED
+from unitok.data.shapes import Scene, SceneObject
 from unitok.data.shapes_questions import Asked, box_of
 from unitok.data.shapes_tasks import TASKS, ShapesTasks
 from unitok.document import Document, Segment

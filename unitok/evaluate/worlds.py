@@ -6,7 +6,8 @@ from itertools import islice
 import numpy as np
 
 from unitok.data.faults import Fault
-from unitok.data.shapes import TEST_SEED, ShapesSource
+from unitok.data.seeds import TEST_SEED
+from unitok.data.shapes import ShapesSource
 from unitok.data.sources import Source, read
 from unitok.document import Document
 from unitok.evaluate import easy_vqa, shapes

@@ -20,7 +20,8 @@ from unitok.data.faults import REPORT
 from unitok.data.mixed import more_than_documents
 from unitok.data.remote import is_url
 from unitok.data.resize import Buckets, Resized
-from unitok.data.shapes import TEST_SEED, TRAIN_SEED, VALIDATION_SEED, ShapesSource
+from unitok.data.seeds import TEST_SEED, TRAIN_SEED, VALIDATION_SEED
+from unitok.data.shapes import ShapesSource
 from unitok.data.sources import Source, open_data
 from unitok.data.store import TEXT_TOKENIZER, Summary, write_store
 from unitok.device import pick_device
