@@ -103,6 +103,38 @@ def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train):
     assert cli.trainer.optimizers[0].param_groups[-1]["lr"] == 0.5
 
 
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_the_decoder_alone_learns_and_all_codes_stay(train, tmp_path, precision):
+    train("first", steps=12)
+    folder = str(tmp_path / "first/image_tokenizer")
+    options = ("--model.init_from", folder, "--model.decoder_alone", "true", "--trainer.precision", precision)
+    _, losses = train("second", *options, steps=12)
+    assert sum(losses[-3:]) < sum(losses[:3])
+    before, after = (
+        ImageTokenizer.from_pretrained(tmp_path / f"{n}/image_tokenizer") for n in ("first", "second")
+    )
+    pictures = torch.rand(8, 3, 48, 48) * 2 - 1
+    assert torch.equal(before.encode(pictures).codes, after.encode(pictures).codes)
+    assert before.fingerprint(decoder=False) == after.fingerprint(decoder=False)
+    assert before.fingerprint() != after.fingerprint()
+
+
+def test_a_run_may_start_from_a_tokenizer_and_learn_all_of_it(train, tmp_path):
+    train("first", steps=12)
+    folder = str(tmp_path / "first/image_tokenizer")
+    cli, losses = train("second", "--model.init_from", folder, steps=3)
+    assert losses[0] < train("anew", steps=3)[1][0]
+    assert cli.model.tokenizer.fingerprint(decoder=False) != ImageTokenizer.from_pretrained(
+        folder
+    ).fingerprint(decoder=False)
+
+
+def test_a_decoder_is_not_trained_alone_on_random_codes(train, capsys):
+    with pytest.raises(SystemExit):
+        train("run", "--model.decoder_alone", "true")
+    assert "decoder_alone needs init_from" in capsys.readouterr().err
+
+
 def test_one_bad_batch_is_skipped_and_leaves_the_codebook_finite(train, monkeypatch):
     poison(monkeypatch, 2)
     cli, losses = train("poisoned", steps=6)

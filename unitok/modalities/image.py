@@ -163,7 +163,7 @@ class ImageModality(Modality):
         return next(self.tokenizer.parameters()).device
 
     def fingerprint(self) -> str:
-        return f"{self.tokenizer.fingerprint()}:{self.shape or self.max_side}"
+        return f"{self.tokenizer.fingerprint(decoder=False)}:{self.shape or self.max_side}"
 
 
 def _scaled(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:

@@ -172,10 +172,13 @@ class ImageTokenizer(nn.Module):
         """Of the weights."""
         return next(self.decoder.parameters()).dtype
 
-    def fingerprint(self) -> str:
-        """sha256 of configuration and weights: codes of two tokenizers mix only where it is equal."""
+    def fingerprint(self, *, decoder: bool = True) -> str:
+        """sha256 of configuration and weights; codes of two tokenizers mix only where it is equal but for
+        what `decoder=False` leaves out."""
         digest = hashlib.sha256(json.dumps(self.config.to_json(), sort_keys=True).encode())
         for name, tensor in sorted(self.state_dict().items()):
+            if name.startswith("decoder.") and not decoder:
+                continue
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()

@@ -109,7 +109,7 @@ class OwnModel(Origin):
 def _meaning(modality: Modality) -> str:
     """What changes when the same content may get other codes; how many codes a picture has does not count."""
     if isinstance(modality, ImageModality):
-        return modality.tokenizer.fingerprint()
+        return modality.tokenizer.fingerprint(decoder=False)
     return modality.fingerprint()
 
 

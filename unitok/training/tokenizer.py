@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from unitok.evaluate.reconstruction import ReconstructionMetrics
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.losses import PixelLikelihood, psnr
+from unitok.models.quantizer import Quantized
 from unitok.models.terms import SSIM, Term
 from unitok.training.adversary import Adversary, AdversaryConfig
 from unitok.training.optimizers import MuonAdamW, Name
@@ -50,7 +51,13 @@ class TokenizerTraining(LightningModule):
         inception: file of Inception's weights for FID in `test`; without one a surrogate is measured.
         tile: cells a side of the tiles in which `test` takes large pictures; 0 takes them whole.
         settle: share of the run, at its end, without revival of rare codes.
+        init_from: folder of an image tokenizer to start from; what it is made of replaces `model`.
+        decoder_alone: train the decoder alone: codes stay what they are, and all that was learned of them
+            stays valid.
         max_bad_batches: stop after this many non-finite batches in a row.
+
+    Raises:
+        ValueError: `decoder_alone` without `init_from`: nothing can be told from random codes.
     """
 
     def __init__(
@@ -74,9 +81,13 @@ class TokenizerTraining(LightningModule):
         inception: str | None = None,
         tile: int = 0,
         settle: float = 0.3,
+        init_from: str | None = None,
+        decoder_alone: bool = False,
         max_bad_batches: int = 20,
     ):
         super().__init__()
+        if decoder_alone and init_from is None:
+            raise ValueError("decoder_alone needs init_from: the tokenizer whose codes stay")
         self.automatic_optimization = False
         self.config, self.optimizer_name, self.adversary_config = model, optimizer, adversary
         self.rates = {"lr": lr, "muon_lr": muon_lr}
@@ -85,6 +96,7 @@ class TokenizerTraining(LightningModule):
         self.likelihood = PixelLikelihood(likelihood, scale=scale, foreground_weight=foreground_weight)
         self.terms = torch.nn.ModuleList(terms)
         self.ema_decay, self.settle = ema_decay, settle
+        self.init_from, self.decoder_alone = init_from, decoder_alone
         self.measured = {"inception": inception, "tile": tile}
         self.ssim = SSIM()
         self.tokenizer: ImageTokenizer | None = None
@@ -98,7 +110,9 @@ class TokenizerTraining(LightningModule):
         """Built here, not in `__init__`, so that the codebook's collectives see the process group."""
         if self.tokenizer is not None:
             return
-        self.tokenizer = ImageTokenizer(self.config)
+        self.tokenizer = self._begun()
+        for part in (self.tokenizer.encoder, self.tokenizer.quantizer):
+            part.requires_grad_(not self.decoder_alone)
         if self.adversary_config is not None:
             self.adversary = Adversary(self.adversary_config)
             names = [f"adversary.{name}" for name, _ in self.adversary.named_parameters()]
@@ -107,6 +121,12 @@ class TokenizerTraining(LightningModule):
             self.averaged = AveragedModel(self.tokenizer, multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))
             self.averaged.requires_grad_(False)
 
+    def _begun(self) -> ImageTokenizer:
+        """The tokenizer with its first weights."""
+        if self.init_from is None:
+            return ImageTokenizer(self.config)
+        return ImageTokenizer.from_pretrained(self.init_from).train()
+
     @property
     def result(self) -> ImageTokenizer:
         """The tokenizer that is measured and exported."""
@@ -114,7 +134,7 @@ class TokenizerTraining(LightningModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Muon sees each convolution as the matrix [outputs, inputs · kernel]."""
-        weights, betas = list(self.tokenizer.parameters()), (0.9, 0.99)
+        weights, betas = [w for w in self.tokenizer.parameters() if w.requires_grad], (0.9, 0.99)
         if self.optimizer_name == "adamw":
             own = AdamW(weights, lr=self.rates["lr"], betas=betas, weight_decay=self.weight_decay, fused=True)
         else:
@@ -147,10 +167,13 @@ class TokenizerTraining(LightningModule):
 
     def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor | None:
         """The objective of a batch; None, before the codebook sees it, where its latents are not finite."""
-        latents = self.tokenizer.latents(batch)
-        if not self._everywhere(torch.isfinite(latents).all()):
-            return self._skip("values")
-        quantized = self.tokenizer.quantizer(latents)
+        if self.decoder_alone:
+            quantized = self._known_codes(batch)
+        else:
+            latents = self.tokenizer.latents(batch)
+            if not self._everywhere(torch.isfinite(latents).all()):
+                return self._skip("values")
+            quantized = self.tokenizer.quantizer(latents)
         again = self.tokenizer.render(quantized.latents)
         parts = {"pixels": self.likelihood(batch, again)}
         parts |= {term.name: term.weight * term(batch, again) for term in self.terms}
@@ -171,6 +194,12 @@ class TokenizerTraining(LightningModule):
         if (batch_idx + 1) % self.accumulate == 0 or self.trainer.is_last_batch:
             self._step()
         return loss.detach()
+
+    @torch.no_grad()
+    def _known_codes(self, batch: Float[Tensor, "b 3 h w"]) -> Quantized:
+        """As whoever uses the tokenizer encodes; the codebook sees nothing of it."""
+        self.tokenizer.quantizer.eval()
+        return self.tokenizer.encode(batch)
 
     def _step(self) -> None:
         """Clip the gradients and take a step; drop gradients that are not finite."""
