@@ -43,6 +43,13 @@ def test_nothing_but_the_examples_tells_a_word():
     assert abs(sum(d[2].word == d[1].word for d in alike) / len(alike) - 0.5) < 0.1
 
 
+def test_true_words_are_all_known():
+    made_up, true = (name_scenes(5, pictures=6, classes=4, canvas=48, made_up=flag) for flag in (True, False))
+    assert [one.scene for one in true] == [one.scene for one in made_up]
+    assert all(one.known and one.word == one.scene.objects[0].colour for one in true)
+    assert not {one.word for one in made_up} & set(TRAITS["colour"])
+
+
 def test_words_that_the_examples_explain_are_learned_and_nothing_else():
     source = pickle.loads(pickle.dumps(ShapesNaming(count=20, canvas=48, pictures=4)))
     for index in range(20):

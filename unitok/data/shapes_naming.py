@@ -1,7 +1,8 @@
 """Made-up words for things in pictures, known from a document's own examples alone. Knows no tokenizer.
 
 What a word means is drawn anew for each document, so nothing of it can be stored in weights: a model that
-names the last picture has read it off the pictures and words before it.
+names the last picture has read it off the pictures and words before it. Documents with the true words teach
+what there is to be named.
 """
 
 from itertools import count
@@ -24,7 +25,8 @@ TRAITS: dict[Trait, tuple[str, ...]] = {"colour": tuple(COLOURS), "shape": SHAPE
 
 
 class Named(NamedTuple):
-    """A picture of one object, the word for it, and whether an earlier picture of the document had it."""
+    """A picture of one object, the word for it, and whether it can be known: an earlier picture of the document
+    had it, or it is the true one."""
 
     scene: Scene
     word: str
@@ -32,12 +34,19 @@ class Named(NamedTuple):
 
 
 def name_scenes(
-    seed: int, *, pictures: int, classes: int = 2, trait: Trait = "colour", canvas: int = 64
+    seed: int,
+    *,
+    pictures: int,
+    classes: int = 2,
+    trait: Trait = "colour",
+    canvas: int = 64,
+    made_up: bool = True,
 ) -> tuple[Named, ...]:
     """The pictures of a seed with their words: a pure function of its arguments.
 
     `classes` values of the trait get a word each; every picture's class is drawn by itself, each equally
-    likely, so neither the order nor the words before tell which comes next. The rest of a scene (where, how
+    likely, so neither the order nor the words before tell which comes next; without `made_up` the words are the
+    values themselves. The rest of a scene (where, how
     large, and the other trait) is that of a scene of the seed's own split.
 
     Raises:
@@ -53,11 +62,14 @@ def name_scenes(
         )
     rng = Random(f"naming of {seed}")
     meant, words = _some(rng, values, classes), _some(rng, WORDS, classes)
+    if not made_up:
+        words = meant
     named: list[Named] = []
     for _ in range(pictures):
         number = int(rng.random() * classes)
         scene = _scene_of(rng, seed, trait, meant[number], canvas)
-        named.append(Named(scene, words[number], words[number] in {other.word for other in named}))
+        known = not made_up or words[number] in {other.word for other in named}
+        named.append(Named(scene, words[number], known))
     return tuple(named)
 
 
@@ -109,6 +121,7 @@ class ShapesNaming(Seeded):
         pictures: a document.
         classes: words a document.
         trait: what the words name, "colour" or "shape".
+        made_up: whether the words are made up, or the true ones.
     """
 
     def __init__(
@@ -119,15 +132,23 @@ class ShapesNaming(Seeded):
         pictures: int = 5,
         classes: int = 2,
         trait: Trait = "colour",
+        made_up: bool = True,
     ):
         super().__init__(first_seed, count)
         self.canvas, self.pictures, self.classes, self.trait = canvas, pictures, classes, trait
+        self.made_up = made_up
         self.named(0)  # wrong arguments fail here
 
     def named(self, index: int) -> tuple[Named, ...]:
         """The pictures at an index with their words, for a judge."""
-        options = {"pictures": self.pictures, "classes": self.classes, "trait": self.trait}
-        return name_scenes(self.seed(index), canvas=self.canvas, **options)
+        return name_scenes(
+            self.seed(index),
+            pictures=self.pictures,
+            classes=self.classes,
+            trait=self.trait,
+            canvas=self.canvas,
+            made_up=self.made_up,
+        )
 
     def __getitem__(self, index: int) -> Document:
         return tuple(segment for named in self.named(index) for segment in _pair(named))
