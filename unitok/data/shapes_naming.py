@@ -25,8 +25,7 @@ TRAITS: dict[Trait, tuple[str, ...]] = {"colour": tuple(COLOURS), "shape": SHAPE
 
 
 class Named(NamedTuple):
-    """A picture of one object, the word for it, and whether it can be known: an earlier picture of the document
-    had it, or it is the true one."""
+    """A picture of one object, the word for it, and whether that is known: it is true, or was said before."""
 
     scene: Scene
     word: str
@@ -44,10 +43,10 @@ def name_scenes(
 ) -> tuple[Named, ...]:
     """The pictures of a seed with their words: a pure function of its arguments.
 
-    `classes` values of the trait get a word each; every picture's class is drawn by itself, each equally
-    likely, so neither the order nor the words before tell which comes next; without `made_up` the words are the
-    values themselves. The rest of a scene (where, how
-    large, and the other trait) is that of a scene of the seed's own split.
+    `classes` values of the trait get a word each, or are their own words without `made_up`; every picture's
+    class is drawn by itself, each equally likely, so neither the order nor the words before tell which comes
+    next. The rest of a scene (where, how large, and the other trait) is that of a scene of the seed's own
+    split.
 
     Raises:
         ValueError: an unknown trait, fewer than two classes or more than it has values, or no picture.
