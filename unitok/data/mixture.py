@@ -60,7 +60,7 @@ class Mixture(Together):
         return list(given) if given is not None else [None] * len(self.sources)
 
     def place(self, index: int) -> tuple[int, int]:
-        number, within = self._place(index)
+        number, within = super().place(index)
         return number, within % len(self.sources[number])
 
     def __getitem__(self, index: int) -> Document:

@@ -1,10 +1,8 @@
 """A model's steps, compiled: each of the few shapes that decoding takes, once. Knows tensors, no documents.
 
-A compilation takes half a minute, and seconds where its result is on disk from an earlier run; so shapes are
-rounded up to powers of two: rows, and the tokens that the cache holds.
+A compilation takes half a minute, and seconds where its result is on disk from an earlier run; so rows are
+rounded up to powers of two, and how many tokens the cache holds is left open.
 """
-
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Float, Int64
@@ -19,7 +17,7 @@ from unitok.sampling import gumbel
 ALIGNED = 16
 """Slots of the cache are seen in multiples of so many, as kernels of GPUs want masks."""
 SHAPES = 64
-"""Most shapes that are compiled; what comes later runs as it is."""
+"""Most shapes of one function that are compiled; what comes later runs as it is."""
 
 
 class CompiledSteps:
@@ -32,7 +30,7 @@ class CompiledSteps:
         self._through = torch.compile(model.through, dynamic=False, options=options)
         self._product = torch.compile(project, dynamic=False, options=options)
         self._noise = torch.compile(gumbel, dynamic=False, options=options)
-        self._shapes: set[tuple] = set()
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, SHAPES)
 
     def __call__(
         self, ids: Int64[Tensor, "b t"], positions: Int64[Tensor, "b t 3"], cache: Cache
@@ -42,15 +40,13 @@ class CompiledSteps:
         torch._dynamo.mark_dynamic(room.mask, 3)
         for lines in room.lines:
             torch._dynamo.mark_dynamic(lines, 2)
-        with self._once((*ids.shape, room.mask.shape[-1] == cache.capacity)):
-            return self._through(ids, positions, mask=room.mask, room=room)
+        return self._through(ids, positions, mask=room.mask, room=room)
 
     def head(self, hidden: Float[Tensor, "n d"], block: Legal) -> Float[Tensor, "n m"]:
         """Logits, as `Transformer.head` gives them."""
         if not isinstance(block, range) or rounded(len(hidden)) != len(hidden):
             return self._model.head(hidden, block)
-        with self._once((len(hidden), block)):
-            return self._product(hidden, self._model.unembedding.weight[block.start : block.stop]).float()
+        return self._product(hidden, self._model.unembedding.weight[block.start : block.stop]).float()
 
     def noise(
         self, keys: Int64[Tensor, " n"], counters: Int64[Tensor, " n"], ids: Int64[Tensor, " m"]
@@ -58,15 +54,7 @@ class CompiledSteps:
         """As `gumbel` gives it."""
         if rounded(len(keys)) != len(keys):
             return gumbel(keys, counters, ids)
-        with self._once((len(keys), len(ids), "noise")):
-            return self._noise(keys, counters, ids)
-
-    def _once(self, shape: tuple) -> AbstractContextManager:
-        """Room for one more compilation at the first call of a shape."""
-        if shape in self._shapes:
-            return nullcontext()
-        self._shapes.add(shape)
-        return torch._dynamo.config.patch(recompile_limit=SHAPES)
+        return self._noise(keys, counters, ids)
 
 
 def rounded(count: int) -> int:

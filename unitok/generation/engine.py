@@ -55,6 +55,7 @@ class Engine:
         self._lanes: list[Lane] = []
         self._known = 0
         self._steps = CompiledSteps(model) if compile else None
+        self._head, self._noise = (self._steps.head, self._steps.noise) if compile else (model.head, gumbel)
         with torch.inference_mode():
             self._cache = model.new_cache(1, SMALLEST)
 
@@ -102,8 +103,7 @@ class Engine:
             hidden = self._read()
             asks = [row.asks() for row in self._rows]
             wanted = [ask for some in asks for ask in some]
-            head, noise = (self._steps.head, self._steps.noise) if self._steps else (self.model.head, gumbel)
-            drawn = iter(choose(head, hidden, wanted, noise=noise))
+            drawn = iter(choose(self._head, hidden, wanted, noise=self._noise))
             for row, some in zip(self._rows, asks, strict=True):
                 row.take([next(drawn) for _ in some], speculate=self.speculate)
             events += self._told(self._rows)

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 FEW = 2
 """Most rows for which the eager way is faster than torch's own."""
-SUMMED = {torch.float32: 4, torch.bfloat16: 4}
-"""The same for sums, by the dtype of the weights."""
+SUMMED = 4
+"""The same for sums, with weights in float32 or bfloat16."""
 STRANDS = 4
 """Rows of the weights that are summed side by side for one or two rows; more rows are that by themselves."""
 
@@ -35,7 +35,7 @@ def project(x: Float[Tensor, "*b k"], weight: Float[Tensor, "n k"]) -> Float[Ten
     if x.device.type != "cpu" or torch.is_grad_enabled():
         return F.linear(x, weight)
     if torch.compiler.is_compiling():
-        few = rows <= SUMMED.get(weight.dtype, FEW)
+        few = rows <= (SUMMED if weight.dtype in (torch.float32, torch.bfloat16) else FEW)
         return _summed(x.reshape(rows, -1), weight).view(*x.shape[:-1], -1) if few else F.linear(x, weight)
     if rows > FEW or x.dtype != torch.float32 or weight.dtype != torch.float32:
         return F.linear(x, weight)

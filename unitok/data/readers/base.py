@@ -105,17 +105,13 @@ class Together(Source):
 
     def place(self, index: int) -> tuple[int, int]:
         """Which source has a document, and which of that source's it is."""
-        return self._place(index)
-
-    def told_by(self, template: ChatTemplate) -> "Together":
-        return self.with_each(lambda source: source.told_by(template))
-
-    def _place(self, index: int) -> tuple[int, int]:
-        """Which source has a document, and how many of its share come before it."""
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} of {len(self)} documents")
         number = bisect_right(self.ends, index)
         return number, index - (self.ends[number - 1] if number else 0)
+
+    def told_by(self, template: ChatTemplate) -> "Together":
+        return self.with_each(lambda source: source.told_by(template))
 
 
 class HeldOut(Source):
