@@ -16,7 +16,7 @@ FEW = 2
 SUMMED = 4
 """The same for sums, with weights in float32 or bfloat16."""
 STRANDS = 4
-"""Rows of the weights that are summed side by side for one or two rows; more rows are that by themselves."""
+"""Sums that go on side by side; with more, two rows take half as long again."""
 
 
 class Linear(nn.Linear):
@@ -47,7 +47,7 @@ def project(x: Float[Tensor, "*b k"], weight: Float[Tensor, "n k"]) -> Float[Ten
 def _summed(x: Float[Tensor, "m k"], weight: Float[Tensor, "n k"]) -> Float[Tensor, "m n"]:
     """Every row's products with the rows of the weights, added up in float32."""
     wide = torch.promote_types(x.dtype, torch.float32)
-    strands = STRANDS if len(x) <= FEW and len(weight) % STRANDS == 0 else 1
+    strands = STRANDS // len(x) if len(weight) % STRANDS == 0 else 1
     parts = weight.to(wide).unflatten(0, (strands, -1))
     rows = [torch.cat([(part * row.to(wide)).sum(-1) for part in parts]) for row in x]
     return torch.stack(rows).to(x.dtype)
