@@ -13,6 +13,7 @@ SUITES = (
     "hallucination",
     "easy_vqa",
     "pairs",
+    "labels",
     "answers",
     "nlvr",
     "nlvr_boxes",
@@ -35,8 +36,8 @@ def arguments() -> Parser:
     parser.add_model()
     add("--suite", choices=SUITES, default="shapes",
         help="shapes and easy_vqa have judges, tasks and hallucination ask about shapes; pairs is any "
-        "folder of shards, answers and nlvr ask what a folder asks, nlvr_boxes with each of NLVR's "
-        "three boxes as a picture of its own; the others are benchmarks "
+        "data set, labels takes its captions for classes, answers and nlvr ask what a folder asks, "
+        "nlvr_boxes with each of NLVR's three boxes as a picture of its own; the others are benchmarks "
         "with --file")  # fmt: skip
     add(
         "--out",
@@ -45,7 +46,12 @@ def arguments() -> Parser:
         metavar="DIR",
         help="folder of report and pictures",
     )
-    add("--data.path", dest="path", metavar="PATH", help="data set, for easy_vqa and pairs")
+    add(
+        "--data.path",
+        dest="path",
+        metavar="PATH",
+        help="data set, for easy_vqa, pairs, labels, answers and nlvr",
+    )
     add("--split", default="val", help="of the data set: train, val or test")
     add("--where", action=Setting, metavar="NAME=VALUE",
         help="only samples whose metadata say so, such as subset=combo; may be repeated")  # fmt: skip

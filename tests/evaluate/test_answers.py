@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.models_for_tests import tiny_model
-from unitok.evaluate.classification import Classified, classification, zero_shot
+from unitok.evaluate.classification import Classified, classification, labels_report
 from unitok.evaluate.pope import YesNo, pope, says_yes
+from unitok.evaluate.report import World
 from unitok.evaluate.statements import Statements, judged
 from unitok.evaluate.vqa import normalise, vqa_accuracy
 
@@ -103,7 +104,13 @@ def test_classification_by_hand():
         classification(shares[:1], ["c"])
 
 
-def test_zero_shot_asks_the_model():
-    images = [Image.new("RGB", (12, 8), colour) for colour in ("red", "blue")]
-    found = zero_shot(tiny_model(), images, ["red", "blue"], ["red", "blue", "green"])
-    assert 0 <= found.top1 <= 1 == found.top5
+def test_labels_are_all_captions_and_are_chosen_by_likelihood():
+    model, names = tiny_model(), ["red", "blue", "green"]
+    world = World(
+        [Image.new("RGB", (12, 8), name) for name in names], names, lambda text, i: text == names[i]
+    )
+    report = labels_report(model, world, count=2)
+    shares = model.classify(world.pictures[:2], sorted(names))
+    right = [max(share, key=share.get) == name for share, name in zip(shares, names, strict=False)]
+    assert report.figures["labels"] == 3 and report.figures["label_top1"] == sum(right) / 2
+    assert report.figures["label_top5"] == 1 and report.sheets["labels"].width > 12

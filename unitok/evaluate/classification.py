@@ -1,12 +1,11 @@
-"""Which of several labels fits a picture, by likelihood alone. Knows a model's public calls alone."""
+"""Which of several labels fits a picture, by likelihood alone. Knows a model by its public calls alone."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from PIL import Image
-
 from unitok.bundle import UniTok
+from unitok.evaluate.report import SHOWN, Report, World, sheet_of_captions
 
 
 class Classified(NamedTuple):
@@ -40,8 +39,16 @@ def classification(found: Sequence[Mapping[str, float]], truth: Sequence[str]) -
     )
 
 
-def zero_shot(
-    model: UniTok, images: Sequence[Image.Image], truth: Sequence[str], labels: Sequence[str], **settings
-) -> Classified:
-    """Zero-shot accuracy of a model on pictures with labels; `settings` as of ranking.classify."""
-    return classification(model.classify(images, labels, **settings), truth)
+def labels_report(model: UniTok, world: World, *, count: int | None = None, batch_size: int = 128) -> Report:
+    """Zero-shot labels of the first `count` pictures, among all different captions of a world.
+
+    Raises ValueError where all captions are the same.
+    """
+    labels, truth = sorted(set(world.captions)), world.captions[:count]
+    found = model.classify(world.pictures[:count], labels, batch_size=batch_size)
+    said = [max(shares, key=shares.__getitem__) for shares in found]
+    figures = {f"label_{name}": value for name, value in classification(found, truth)._asdict().items()}
+    right = [label == true for label, true in zip(said, truth, strict=True)]
+    return Report(
+        {"labels": len(labels)} | figures, {"labels": sheet_of_captions(world, said[:SHOWN], right[:SHOWN])}
+    )

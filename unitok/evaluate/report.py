@@ -78,7 +78,7 @@ def measure(model: UniTok, world: World, *, prefix: str = "", batch_size: int = 
         {f"{prefix}caption_accuracy": _share(said)} | _accuracy(f"{prefix}image_accuracy", right),
         {
             f"{prefix}samples": _sheet_of_drawings(world, drawn[:SHOWN], right[:SHOWN]),
-            f"{prefix}captions": _sheet_of_captions(world, written[:SHOWN], said[:SHOWN]),
+            f"{prefix}captions": sheet_of_captions(world, written[:SHOWN], said[:SHOWN]),
         },
     )
 
@@ -114,7 +114,7 @@ def _sheet_of_drawings(
     )
 
 
-def _sheet_of_captions(world: World, written: Sequence[str], said: Sequence[bool]) -> Image.Image:
+def sheet_of_captions(world: World, written: Sequence[str], said: Sequence[bool]) -> Image.Image:
     """What was written under the pictures; under a wrong one also the true caption."""
     labels = [
         text if right else f"{text} [true: {true}]"

@@ -9,6 +9,7 @@ from unitok.data.nlvr import NlvrBoxes
 from unitok.data.sources import WebDataset, open_data
 from unitok.evaluate.answered import questions_report, statements_report
 from unitok.evaluate.benchmarks import BENCHMARKS, benchmark
+from unitok.evaluate.classification import labels_report
 from unitok.evaluate.report import Report, World, measure, measure_tokenizer
 from unitok.evaluate.shapes_hallucination import hallucination_report
 from unitok.evaluate.shapes_tasks import tasks_report
@@ -16,7 +17,7 @@ from unitok.evaluate.worlds import easy_vqa_world, pairs_world, shapes_world
 
 STATEMENTS = {"nlvr": StatementShards, "nlvr_boxes": NlvrBoxes}
 FOLDERS = {"easy_vqa": easy_vqa_world, "pairs": pairs_world}
-SUITES = ("shapes", "tasks", "hallucination", *FOLDERS, "answers", *STATEMENTS, *BENCHMARKS)
+SUITES = ("shapes", "tasks", "hallucination", *FOLDERS, "labels", "answers", *STATEMENTS, *BENCHMARKS)
 SCENES = 500
 TASK_SCENES = 200  # of each task
 
@@ -36,8 +37,8 @@ def run_suite(
 
     Args:
         model: who draws and captions.
-        suite: "shapes", "tasks" and "hallucination" render their scenes; "easy_vqa", "pairs", "answers",
-            "nlvr" and "nlvr_boxes" read the data of `path`; the others read a benchmark's own files.
+        suite: "shapes", "tasks" and "hallucination" render their scenes; "easy_vqa", "pairs", "labels",
+            "answers", "nlvr" and "nlvr_boxes" read the data of `path`; the others a benchmark's own files.
         path, split: see `open_data`; the suites of data alone take them.
         where: of WebDataset.
         count: pictures measured; None takes 500 scenes (200 of each task), or all there are.
@@ -73,7 +74,7 @@ def run_suite(
 def _folder_report(
     model: UniTok, suite: str, shards: tuple[str, str, dict], *, count: int | None, batch_size: int
 ) -> Report:
-    """The suites that read a folder of shards."""
+    """The suites that read a data set."""
     if suite in STATEMENTS:
         return statements_report(model, STATEMENTS[suite](*shards), count=count, batch_size=batch_size)
     if suite == "answers":
@@ -82,6 +83,8 @@ def _folder_report(
         return questions_report(model, questions, count=count, batch_size=batch_size)
     where = {"where": shards[2]} if shards[2] else {}
     source = open_data(shards[0], part=shards[1], **where)
+    if suite == "labels":
+        return labels_report(model, pairs_world(source), count=count, batch_size=batch_size)
     return world_report(model, FOLDERS[suite](source, count=count), batch_size=batch_size)
 
 
