@@ -6,12 +6,11 @@ DIR are folders of WebDataset shards; without one, scenes of three objects are r
 input, without and with in a row each.
 """
 
-import argparse
 import math
 import tempfile
 
 import torch
-from compare import Row, finish
+from compare import Row, command_line, finish
 from jaxtyping import Float
 from lightning.pytorch import Callback
 from quantizers import sources
@@ -99,14 +98,10 @@ def measure(data: ImageData, *, steps: int, out: str) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__, threads=2)
     parser.add_argument("--data", nargs="*", default=[], metavar="DIR", help="folders of shards")
     parser.add_argument("--steps", type=int, default=400, help="of training, each (default 400)")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
     parser.add_argument("--out", default="adversarial.png", help="picture to write (default adversarial.png)")
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     train, val = sources(options.data)

@@ -1,5 +1,7 @@
-"""What benchmarks share: two sides in one process, in turn; medians, memory, a table and its JSON."""
+"""What benchmarks share: a command line, two sides in one process, in turn; medians, memory, a table and its
+JSON."""
 
+import argparse
 import json
 import statistics
 import threading
@@ -23,6 +25,21 @@ class Row(NamedTuple):
     bar: float | None
     ok: bool
     remark: str = ""
+
+
+def command_line(
+    about: str, *, rounds: int | None = None, threads: int | None = None
+) -> argparse.ArgumentParser:
+    """A parser that knows --json and, where they have a default, --rounds and --threads."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
+    if rounds is not None:
+        parser.add_argument(
+            "--rounds", type=int, default=rounds, help="times that each side runs (default %(default)s)"
+        )
+    if threads is not None:
+        parser.add_argument("--threads", type=int, default=threads, help="CPU threads (default %(default)s)")
+    return parser
 
 
 class Seconds(NamedTuple):

@@ -8,7 +8,6 @@ the whole loop is next to one whose batches are all held in memory.
 python benchmarks/data.py [--training] [--json FILE]
 """
 
-import argparse
 import logging
 import tarfile
 import tempfile
@@ -20,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from compare import Row, alternate, finish
+from compare import Row, alternate, command_line, finish
 from lightning.pytorch import Callback
 from PIL import Image, ImageOps
 from torch.utils.data import DataLoader
@@ -250,15 +249,11 @@ def whole_loop(folder: Path, *, steps: int, rounds: int) -> Row:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__, rounds=5)
     parser.add_argument("--count", type=int, default=2000, help="samples (default 2000)")
     parser.add_argument("--side", type=int, default=256, help="pixels a side of a picture (default 256)")
-    parser.add_argument("--rounds", type=int, default=5, help="times that each side runs (default 5)")
     parser.add_argument("--steps", type=int, default=300, help="of training (default 300)")
     parser.add_argument("--training", action="store_true", help="only the rows of training")
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.INFO)

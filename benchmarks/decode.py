@@ -11,7 +11,6 @@ compiled. The floor is the time of the same linear layers alone, by torch's own 
 kinds, together and one after another.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from compare import Row, alternate, finish
+from compare import Row, alternate, command_line, finish
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, CompileConfig, LogitsProcessor
@@ -251,19 +250,14 @@ def guessing(folder: str, *, rounds: int, clock: Clock) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__, rounds=5, threads=1)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16], help="pictures at once")
     parser.add_argument("--size", choices=SIZES, default="10M", help="weights without ids (default 10M)")
     parser.add_argument("--text", type=int, default=2048, help="text ids (default 2048)")
     parser.add_argument("--image", type=int, default=1024, help="image ids (default 1024)")
     parser.add_argument("--dtype", default="float32", help="float32 or bfloat16")
     parser.add_argument("--compile", action="store_true", help="compile our steps, and the peer's")
-    parser.add_argument("--rounds", type=int, default=5, help="times that each side runs (default 5)")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--cpu-time", action="store_true", help="the processor's time, on a busy machine")
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     parser.add_argument("--model", metavar="DIR", help="a trained model: measure its guesses instead")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -8,14 +8,13 @@ the same unseen scenes and held-out compositions. Losses are nats a token, of ca
 of pictures after their caption.
 """
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from compare import Row, finish
+from compare import Row, command_line, finish
 
 from unitok.codec import Codec
 from unitok.data.codecs import build_codec, train_text_tokenizer
@@ -126,9 +125,7 @@ def losses(module: TransformerTraining, codec: Codec, folder: str) -> dict[str, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__, threads=1)
     parser.add_argument("--minutes", type=float, default=6, help="of each run (default 6)")
     parser.add_argument("--steps", type=int, help="of each run, in place of minutes")
     parser.add_argument("--count", type=int, default=300, help="scenes that are measured (default 300)")
@@ -139,8 +136,6 @@ def main() -> None:
         metavar="DIR",
         help="of 8 pixels a code (default the demo's)",
     )
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if not Path(options.image_tokenizer).is_dir():

@@ -6,11 +6,9 @@ Scenes are the demo's kind, unseen. Best of eight keeps the drawing from which t
 each scene one object is hidden, with a cell around it, and drawn anew from the whole scene's caption.
 """
 
-import argparse
-
 import numpy as np
 import torch
-from compare import Row, finish
+from compare import Row, command_line, finish
 from PIL import Image, ImageDraw
 
 from unitok import UniTok
@@ -74,13 +72,9 @@ def measure(model: UniTok, *, count: int) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__, threads=1)
     parser.add_argument("--model", default="runs/demo/model", metavar="DIR", help="of rendered scenes")
     parser.add_argument("--count", type=int, default=200, help="scenes (default 200)")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     finish(measure(UniTok.from_pretrained(options.model), count=options.count), options.json)

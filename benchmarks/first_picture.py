@@ -6,14 +6,13 @@ Starts the page in a process of its own, opens it in Debian's chromium (extra `b
 presses Enter, and waits until the page says that its pictures are drawn. There is no peer; the bar is 15 s.
 """
 
-import argparse
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from compare import Row, finish
+from compare import Row, command_line, finish
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -44,13 +43,10 @@ def once(browser: Browser, model: str, prompt: str) -> tuple[float, float, float
 
 def main() -> None:
     """The medians of some rounds."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--model", default="runs/demo/model", metavar="DIR", help="default: the demo's")
     parser.add_argument("--prompt", default="a large red star", help="what is drawn (default %(default)r)")
     parser.add_argument("--rounds", type=int, default=3, help="processes started (default 3)")
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     options = parser.parse_args()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -7,7 +7,6 @@ gradients on rows of image codes, without the optimizer. One of the three grows 
 turn, so that a busy machine slows each alike. Slopes are of the upper half of an axis, log against log.
 """
 
-import argparse
 import math
 import statistics
 import time
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from compare import Row, finish
+from compare import Row, command_line, finish
 from decode import model_of
 
 from unitok.bundle import UniTok
@@ -196,12 +195,8 @@ def plot(figures: dict[Setting, float], path: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__, rounds=3)
     parser.add_argument("--only", choices=GROWING, action="append", help="measure this alone")
-    parser.add_argument("--rounds", type=int, default=3, help="times that each setting runs (default 3)")
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     parser.add_argument("--plot", metavar="FILE", help="also draw them")
     options = parser.parse_args()
     torch.set_num_threads(1)

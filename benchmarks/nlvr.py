@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from compare import Row, finish
+from compare import Row, command_line, finish
 
 ROOT = Path(__file__).parents[1]
 CONFIGS, DATA = ROOT / "configs", Path("data/nlvr")
@@ -92,17 +92,13 @@ def rows(name: str, reports: Sequence[dict[str, float]]) -> list[Row]:
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__, threads=1)
     add = parser.add_argument
     add("--out", type=Path, default=Path("runs/benchmark_nlvr"), metavar="DIR", help="where all of it goes")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings on NLVR (default 0 1 2)")
     add("--kinds", nargs="+", choices=RUNS, default=list(RUNS), help="from what they start (default both)")
-    add("--threads", type=int, default=1, help="CPU threads (default 1)")
     add("--more", nargs="*", default=[], metavar="OPTION=VALUE",
         help="options of all transformers' trainings, without --, such as trainer.max_steps=100")  # fmt: skip
-    add("--json", metavar="FILE", help="also write the rows there")
     return parser
 
 

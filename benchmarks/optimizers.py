@@ -6,7 +6,6 @@ A small transformer learns the captions and codes of 2,000 scenes (the codes of 
 starts, which are harder than a trained one's). Losses are of the training batches, smoothed.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import NamedTuple
 
 import matplotlib
 import torch
-from compare import Row, finish
+from compare import Row, command_line, finish
 from lightning.pytorch import Callback
 
 from unitok.codec import Codec
@@ -125,13 +124,9 @@ def plot(curves: dict[str, dict[str, Curve]], path: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__, threads=1)
     parser.add_argument("--steps", type=int, default=3000, help="of each run (default 3000)")
     parser.add_argument("--plot", metavar="FILE", help="picture of the curves")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:

@@ -3,10 +3,8 @@
 python benchmarks/quantizer.py [--json FILE]
 """
 
-import argparse
-
 import torch
-from compare import Row, alternate, finish, peak_memory
+from compare import Row, alternate, command_line, finish, peak_memory
 from vector_quantize_pytorch import VectorQuantize
 
 from unitok.models.quantizer import SCORES, nearest
@@ -45,12 +43,7 @@ def measure(dim: int, *, rounds: int) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=5, help="times that each side runs (default 5)")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
+    parser = command_line(__doc__, rounds=5, threads=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     finish([row for dim in BARS for row in measure(dim, rounds=options.rounds)], options.json)

@@ -6,13 +6,12 @@ Each is trained by train/tokenizer.py's own code. DIR are folders of WebDataset 
 three objects are rendered.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Sequence
 
 import torch
-from compare import Row, finish
+from compare import Row, command_line, finish
 
 from unitok.data.modules import ImageData
 from unitok.data.seeds import VALIDATION_SEED
@@ -76,13 +75,9 @@ def measure(name: str, data: ImageData, *, steps: int) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__, threads=2)
     parser.add_argument("--data", nargs="*", default=[], metavar="DIR", help="folders of shards")
     parser.add_argument("--steps", type=int, default=1000, help="of training, each (default 1000)")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     train, val = sources(options.data)

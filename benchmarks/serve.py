@@ -8,7 +8,6 @@ a mask. Each round sends the same requests twice, one after another and all toge
 answers both times.
 """
 
-import argparse
 import asyncio
 import base64
 import io
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
-from compare import Row, finish
+from compare import Row, command_line, finish
 from decode import SIZES, model_of
 from PIL import Image
 
@@ -167,14 +166,10 @@ def measure(address: str, *, count: int, rounds: int, rows: int) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__, rounds=3)
     parser.add_argument("--requests", type=int, default=200, help="in a round (default 200)")
-    parser.add_argument("--rounds", type=int, default=3, help="times that each side runs (default 3)")
     parser.add_argument("--size", choices=SIZES, default="tiny", help="weights without ids (default tiny)")
     parser.add_argument("--batch-size", type=int, default=32, help="rows of the server (default 32)")
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     options = parser.parse_args()
     with served(options.size, options.batch_size, options.requests) as address:
         finish(

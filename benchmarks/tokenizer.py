@@ -5,12 +5,11 @@ The peer runs in fp32, as `from_pretrained` gives it. Random weights of the publ
 python benchmarks/tokenizer.py [--json FILE]
 """
 
-import argparse
 import copy
 import tempfile
 
 import torch
-from compare import Row, alternate, finish
+from compare import Row, alternate, command_line, finish
 from transformers.models.janus.modeling_janus import JanusVQVAE, JanusVQVAEConfig
 
 from unitok.interop.formats import read
@@ -80,16 +79,11 @@ def _error(pixels: torch.Tensor, theirs: torch.Tensor) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__, rounds=3, threads=1)
     parser.add_argument("--pictures", type=int, default=2, help="a batch (default 2)")
-    parser.add_argument("--rounds", type=int, default=3, help="times that each side runs (default 3)")
     parser.add_argument(
         "--channels", type=int, default=128, help="of the finest level; Janus has 128 (default)"
     )
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     finish(measure(pictures=options.pictures, rounds=options.rounds, channels=options.channels), options.json)

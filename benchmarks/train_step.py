@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from compare import Row, alternate, finish
+from compare import Row, alternate, command_line, finish
 from lightning.pytorch import Callback, LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -241,16 +241,11 @@ def loop(*, rounds: int, count: int, length: int) -> Row:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=7, help="times that each side runs (default 7)")
+    parser = command_line(__doc__, rounds=7, threads=1)
     parser.add_argument("--rows", type=int, default=8, help="of a batch (default 8)")
     parser.add_argument("--length", type=int, default=512, help="ids of a row (default 512)")
     parser.add_argument("--compile", action="store_true", help="compile both sides")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--memory", nargs=2, metavar=("SIDE", "IDS"), help=argparse.SUPPRESS)
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     sizes = {"count": options.rows, "length": options.length}
