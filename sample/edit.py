@@ -1,4 +1,4 @@
-"""Redraw a part of a picture: python sample/edit.py --image photo.png --mask hole.png --prompt "a star" """
+"""Change a picture: python sample/edit.py --image photo.png --mask hole.png --prompt "a star" """
 
 from pathlib import Path
 
@@ -8,19 +8,25 @@ from unitok.terminal import Parser, command, how_to_run
 def arguments() -> Parser:
     """The command line."""
     parser = Parser(
-        prog="edit.py", description="Draw what a prompt says where a mask is white; the rest stays."
+        prog="edit.py",
+        description="Draw what a prompt says where a mask is white, while the rest stays; or change a "
+        "picture by an instruction, where the model has learned that.",
     )
     add = parser.add_argument
     add("--image", required=True, metavar="FILE", help="the picture")
+    add("--instruction", metavar="TEXT", help="what to change, such as 'remove the red circle'")
     add("--mask", metavar="FILE", help="of the picture's size: white is drawn anew, black stays")
     add("--keep", type=float, metavar="SHARE", help="in place of a mask: share of the cells that stay, 0..1")
-    add("--prompt", required=True, help="what the whole picture shows then")
+    add("--prompt", help="with a mask or a share: what the whole picture shows then")
     parser.add_model()
     add("--out", default="edited", metavar="DIR", help="folder of the pictures")
     add("--n", type=int, default=1, help="pictures")
-    add("--best-of", type=int, default=1, help="draw so many for each, keep the likeliest with what stays")
+    add("--best-of", type=int, default=1, metavar="N",
+        help="with a mask or a share: of N drawings keep the likeliest with what stays")  # fmt: skip
     add("--seed", type=int, default=0, help="the same seed, picture and prompt give the same result")
     add("--guidance-scale", type=float, help="1 is none; the model's default if absent")
+    add("--image-guidance-scale", type=float,
+        help="how far the picture counts against the instruction; the model's default if absent")  # fmt: skip
     add("--temperature", type=float, help="0 is greedy; the model's default if absent")
     return parser
 
@@ -29,21 +35,28 @@ def arguments() -> Parser:
 def main(args: list[str] | None = None) -> None:
     """Read the command line, write the pictures."""
     options = arguments().parse_args(args)
-    if (options.mask is None) == (options.keep is None):
-        raise ValueError("give either --mask FILE or --keep SHARE")
+    ways = ("instruction", "mask", "keep")
+    if sum(getattr(options, way) is not None for way in ways) != 1:
+        raise ValueError("give one of --instruction TEXT, --mask FILE and --keep SHARE")
+    if (options.instruction is None) == (options.prompt is None):
+        raise ValueError("--mask and --keep need a --prompt, --instruction has none")
     from unitok import UniTok
     from unitok.data.images import load_image
     from unitok.pictures import save_drawings
 
     picture = load_image(options.image)
     model = UniTok.from_pretrained(options.model, **how_to_run(options))
-    settings = {"guidance_scale": options.guidance_scale, "temperature": options.temperature}
-    shared = {"n": options.n, "best_of": options.best_of, "seed": options.seed, **settings}
-    if options.mask is not None:
-        images = model.inpaint(picture, load_image(options.mask), options.prompt, **shared)
+    names = ("n", "seed", "guidance_scale", "image_guidance_scale", "temperature")
+    settings = {name: getattr(options, name) for name in names}
+    if options.instruction is not None:
+        images = model.edit(picture, options.instruction, **settings)
+    elif options.mask is not None:
+        mask = load_image(options.mask)
+        images = model.inpaint(picture, mask, options.prompt, best_of=options.best_of, **settings)
     else:
-        images = model.vary(picture, options.prompt, keep=options.keep, **shared)
-    for path in save_drawings(images, [options.prompt], Path(options.out)):
+        kept = {"keep": options.keep, "best_of": options.best_of}
+        images = model.vary(picture, options.prompt, **kept, **settings)
+    for path in save_drawings(images, [options.prompt or options.instruction], Path(options.out)):
         print(path)
 
 

@@ -112,6 +112,8 @@ def test_a_variation_keeps_about_its_share_and_changes_a_cell_at_least(model, ke
         (lambda m: m.inpaint([picture()], [hole((0, 0))], ["a", "b"]), "not as many"),
         (lambda m: m.inpaint(picture(), hole((0, 0)), "a", n=0), "n is 1 or more"),
         (lambda m: m.vary(picture(), "a", keep=1.0), "keep is a share"),
+        (lambda m: m.edit([picture()] * 2, ["a"]), "2 pictures and 1 instructions"),
+        (lambda m: m.edit(picture(), "a", n=0), "n is 1 or more"),
         (lambda m: m.inpaint(picture(), hole((0, 0)), "a", colour=3), "unknown setting colour"),
     ],
 )
@@ -120,14 +122,43 @@ def test_what_cannot_be_edited_is_named(model, call, named):
         call(model)
 
 
+def test_an_instruction_follows_the_picture_whatever_the_batch(model):
+    pictures, options = [picture(0), picture(1)], {"n": 2, "seed": 5, "temperature": 1.0}
+    scales = {"guidance_scale": 2.0, "image_guidance_scale": 1.0}
+    drawn = model.edit(pictures, ["a", "b"], **options, **scales)
+    known = [(Segment("image", p), Segment("text", t)) for p, t in zip(pictures, "ab", strict=True)]
+    asked = [document for document in known for _ in range(2)]
+    again = model.generate(
+        asked, target="image", copies=[0, 1, 0, 1], seed=5, temperature=1.0, batch_size=1, **scales
+    )
+    assert [p.tobytes() for p in drawn] == [document[-1].content.tobytes() for document in again]
+    assert drawn[0].tobytes() != drawn[1].tobytes()
+
+
 def test_the_script_writes_pictures(tmp_path, capsys):
     tiny_model().save_pretrained(tmp_path / "model")
     picture().save(tmp_path / "a.png")
     hole((0, 0)).save(tmp_path / "hole.png")
-    given = ["--image", str(tmp_path / "a.png"), "--model", str(tmp_path / "model"), "--prompt", "a"]
-    edit.main([*given, "--mask", str(tmp_path / "hole.png"), "--n", "2", "--out", str(tmp_path / "out")])
-    edit.main([*given, "--keep", "0.5", "--out", str(tmp_path / "varied")])
+    given = ["--image", str(tmp_path / "a.png"), "--model", str(tmp_path / "model")]
+    prompted = [*given, "--prompt", "a"]
+    edit.main([*prompted, "--mask", str(tmp_path / "hole.png"), "--n", "2", "--out", str(tmp_path / "out")])
+    edit.main([*prompted, "--keep", "0.5", "--out", str(tmp_path / "varied")])
+    changed = ["--instruction", "remove it", "--out", str(tmp_path / "changed")]
+    edit.main([*given, *changed, "--image-guidance-scale", "1"])
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
+    assert {path.name for path in (tmp_path / "changed").glob("*.png")} == {"00-remove-it-0.png", "sheet.png"}
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (["--prompt", "a"], "one of --instruction TEXT, --mask FILE and --keep SHARE"),
+        (["--keep", "0.5", "--instruction", "a"], "one of --instruction"),
+        (["--keep", "0.5"], "need a --prompt"),
+        (["--instruction", "a", "--prompt", "a"], "--instruction has none"),
+    ],
+)
+def test_the_script_asks_for_one_way(more, named, capsys):
     with pytest.raises(SystemExit):
-        edit.main(given)
-    assert "either --mask FILE or --keep SHARE" in capsys.readouterr().err
+        edit.main(["--image", "a.png", *more])
+    assert named in capsys.readouterr().err

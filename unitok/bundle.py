@@ -203,6 +203,15 @@ class UniTok:
         """Variations of pictures; a share `keep` of the cells stays; `settings` as of editing.vary."""
         return editing.vary(self, _several(images), _several(prompts), **settings)
 
+    def edit(
+        self,
+        images: Image.Image | Sequence[Image.Image],
+        instructions: str | Sequence[str],
+        **settings,
+    ) -> list[Image.Image]:
+        """Pictures as instructions change them; `settings` as of editing.change."""
+        return editing.change(self, _several(images), _several(instructions), **settings)
+
     def caption(
         self,
         images: Image.Image | Sequence[Image.Image],

@@ -103,6 +103,38 @@ def vary(
     )
 
 
+def change(
+    model: "UniTok",
+    images: Sequence[Image.Image],
+    instructions: Sequence[str],
+    *,
+    n: int = 1,
+    seed: int = 0,
+    batch_size: int = 32,
+    **settings: float | None,
+) -> list[Image.Image]:
+    """Pictures as instructions change them, such as "remove the red circle", `n` of each, picture by picture.
+
+    The model must have learned it, as configs/transformer/shapes_tasks.yaml teaches it. Arguments are as
+    of `inpaint`; `image_guidance_scale` says how far the picture counts, `guidance_scale` how far both.
+    """
+    if len(images) != len(instructions):
+        raise ValueError(f"{len(images)} pictures and {len(instructions)} instructions: not as many")
+    if n < 1:
+        raise ValueError(f"n is 1 or more, not {n}")
+    asked = zip(images, instructions, strict=True)
+    known = [(Segment("image", image), Segment("text", text)) for image, text in asked]
+    documents = model.generate(
+        [document for document in known for _ in range(n)],
+        target="image",
+        seed=seed,
+        copies=list(range(n)) * len(known),
+        batch_size=batch_size,
+        **settings,
+    )
+    return [document[-1].content for document in documents]
+
+
 def _random_cells(image: Image.Image, cell: int, share: float, seed: int) -> Mask:
     """About a share of the cells, one at least."""
     rows, columns = image.height // cell, image.width // cell
