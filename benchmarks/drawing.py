@@ -45,19 +45,19 @@ def share_kept(model: UniTok, before: list[Image.Image], masks: list[Image.Image
     return sum(kept) / len(kept)
 
 
-def measure(model: UniTok, *, count: int) -> list[Row]:
-    """All rows."""
+def measure(model: UniTok, *, count: int, **settings: float | None) -> list[Row]:
+    """All rows; `settings` as of `draw`, None is the model's own default."""
     image = model.codec.modalities["image"]
     canvas = image.shape[0] * image.tokenizer.cell
     source = ShapesSource(first_seed=TEST_SEED, count=count, canvas=canvas, kind="demo")
     captions = [source[i][0].content for i in range(count)]
     pictures = [source[i][1].content for i in range(count)]
-    once = share_right(model.draw(captions, seed=range(count)), captions)
-    best = share_right(model.draw(captions, seed=range(count), best_of=BEST_OF), captions)
+    once = share_right(model.draw(captions, seed=range(count), **settings), captions)
+    best = share_right(model.draw(captions, seed=range(count), best_of=BEST_OF, **settings), captions)
     masks = [hole(source.scene(i), image.tokenizer.cell) for i in range(count)]
-    redrawn = model.inpaint(pictures, masks, captions)
+    redrawn = model.inpaint(pictures, masks, captions, **settings)
     again = share_right(redrawn, captions)
-    chosen = share_right(model.inpaint(pictures, masks, captions, best_of=BEST_OF), captions)
+    chosen = share_right(model.inpaint(pictures, masks, captions, best_of=BEST_OF, **settings), captions)
     halved, kept = (1 - once) / max(1e-9, 1 - best), share_kept(model, pictures, masks, redrawn)
     return [
         Row("right, one drawing", once, "share", None, None, True),
@@ -75,9 +75,13 @@ def main() -> None:
     parser = command_line(__doc__, threads=1)
     parser.add_argument("--model", default="runs/demo/model", metavar="DIR", help="of rendered scenes")
     parser.add_argument("--count", type=int, default=200, help="scenes (default 200)")
+    parser.add_argument("--temperature", type=float, help="default: the model's own")
+    parser.add_argument("--guidance-scale", type=float, help="1 is none; default: the model's own")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    finish(measure(UniTok.from_pretrained(options.model), count=options.count), options.json)
+    settings = {"temperature": options.temperature, "guidance_scale": options.guidance_scale}
+    model = UniTok.from_pretrained(options.model)
+    finish(measure(model, count=options.count, **settings), options.json)
 
 
 if __name__ == "__main__":
