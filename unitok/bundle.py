@@ -149,9 +149,7 @@ class UniTok:
             speculate: codes that are guessed ahead and verified together; it changes no picture.
         """
         prompts = _several(prompts)
-        for name, count in (("n", n), ("best_of", best_of)):
-            if count < 1:
-                raise ValueError(f"{name} is 1 or more, not {count}")
+        editing.check_counts(n=n, best_of=best_of)
         copies = n * best_of
         seeds = [seed] * len(prompts) if isinstance(seed, int) else list(seed)
         if len(seeds) != len(prompts):

@@ -120,8 +120,7 @@ def change(
     """
     if len(images) != len(instructions):
         raise ValueError(f"{len(images)} pictures and {len(instructions)} instructions: not as many")
-    if n < 1:
-        raise ValueError(f"n is 1 or more, not {n}")
+    check_counts(n=n)
     asked = zip(images, instructions, strict=True)
     known = [(Segment("image", image), Segment("text", text)) for image, text in asked]
     documents = model.generate(
@@ -133,6 +132,13 @@ def change(
         **settings,
     )
     return [document[-1].content for document in documents]
+
+
+def check_counts(**counts: int) -> None:
+    """Raises ValueError for the first of these that is below 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} is 1 or more, not {count}")
 
 
 def _random_cells(image: Image.Image, cell: int, share: float, seed: int) -> Mask:
@@ -154,9 +160,7 @@ def _redraw(
     batch_size: int,
     settings: dict,
 ) -> list[Image.Image]:
-    for name, count in (("n", n), ("best_of", best_of)):
-        if count < 1:
-            raise ValueError(f"{name} is 1 or more, not {count}")
+    check_counts(n=n, best_of=best_of)
     codec, copies = model.codec, n * best_of
     modality: ImageModality = codec.modalities["image"]
     known = [codes for (codes,) in codec.encode_many([(Segment("image", picture),) for picture in pictures])]

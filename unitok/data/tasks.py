@@ -67,7 +67,7 @@ def arrange(
     """
     if task == "chat":
         return list(codes)
-    drawn = uniform(seed, epoch, index, "condition")
+    drawn = uniform(seed, epoch, index, "condition") if condition_dropout else 1.0
     if tuple(segment.modality for segment in codes) != PAIR:
         if len(codes) > 2 and drawn < condition_dropout and _goes_alone(codes[-1], unprompted):
             return _answer(codes, with_alike=drawn < condition_dropout / 2)

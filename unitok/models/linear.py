@@ -13,10 +13,9 @@ from torch.nn import functional as F
 
 FEW = 2
 """Most rows for which the eager way is faster than torch's own."""
-SUMMED = 4
-"""The same for sums, with weights in float32 or bfloat16."""
-STRANDS = 4
-"""Sums that go on side by side; with more, two rows take half as long again."""
+SUMS = 4
+"""Sums that go on side by side, so the most rows too, with weights in float32 or bfloat16. With more, two
+rows take half as long again."""
 
 
 class Linear(nn.Linear):
@@ -35,7 +34,7 @@ def project(x: Float[Tensor, "*b k"], weight: Float[Tensor, "n k"]) -> Float[Ten
     if x.device.type != "cpu" or torch.is_grad_enabled():
         return F.linear(x, weight)
     if torch.compiler.is_compiling():
-        few = rows <= (SUMMED if weight.dtype in (torch.float32, torch.bfloat16) else FEW)
+        few = rows <= (SUMS if weight.dtype in (torch.float32, torch.bfloat16) else FEW)
         return _summed(x.reshape(rows, -1), weight).view(*x.shape[:-1], -1) if few else F.linear(x, weight)
     if rows > FEW or x.dtype != torch.float32 or weight.dtype != torch.float32:
         return F.linear(x, weight)
@@ -47,7 +46,7 @@ def project(x: Float[Tensor, "*b k"], weight: Float[Tensor, "n k"]) -> Float[Ten
 def _summed(x: Float[Tensor, "m k"], weight: Float[Tensor, "n k"]) -> Float[Tensor, "m n"]:
     """Every row's products with the rows of the weights, added up in float32."""
     wide = torch.promote_types(x.dtype, torch.float32)
-    strands = STRANDS // len(x) if len(weight) % STRANDS == 0 else 1
+    strands = SUMS // len(x) if len(weight) % SUMS == 0 else 1
     parts = weight.to(wide).unflatten(0, (strands, -1))
     rows = [torch.cat([(part * row.to(wide)).sum(-1) for part in parts]) for row in x]
     return torch.stack(rows).to(x.dtype)

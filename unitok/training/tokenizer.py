@@ -111,8 +111,9 @@ class TokenizerTraining(LightningModule):
         if self.tokenizer is not None:
             return
         self.tokenizer = self._begun()
-        for part in (self.tokenizer.encoder, self.tokenizer.quantizer):
-            part.requires_grad_(not self.decoder_alone)
+        if self.decoder_alone:
+            self.tokenizer.encoder.requires_grad_(False)
+            self.tokenizer.quantizer.requires_grad_(False)
         if self.adversary_config is not None:
             self.adversary = Adversary(self.adversary_config)
             names = [f"adversary.{name}" for name, _ in self.adversary.named_parameters()]
