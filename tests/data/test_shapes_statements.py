@@ -18,8 +18,16 @@ from unitok.data.shapes import (
 )
 from unitok.data.shapes_tasks import ShapesTasks, pose
 
-NUMBERS = {"one": 1, "two": 2, "three": 3, "1": 1, "2": 2, "3": 3}
-NUMBER = "(one|two|three|[123])"
+NUMBERS = {"one": 1, "two": 2, "three": 3, **{str(n): n for n in range(1, 10)}}
+NUMBER = "(one|two|three|[1-9])"
+MANY = "(exactly |at least |at most |)"
+SOME = {
+    "there is a picture with": (1, 2, 3),
+    "exactly one picture has": (1,),
+    "there are two pictures with": (2,),
+    "every picture has": (3,),
+    "no picture has": (0,),
+}
 NAME = rf"((?:(?:{'|'.join(COLOURS)}) )?(?:{'|'.join(SHAPES)}|object))s?"
 seeds = st.integers(0, SPLIT_SEEDS - 1)
 
@@ -34,6 +42,11 @@ def compare(more: str, a: int, b: int) -> bool:
     return a > b if more == "more" else a < b
 
 
+def holds(many: str, number: int, said: str) -> bool:
+    wanted = NUMBERS[said]
+    return {"at least ": number >= wanted, "at most ": number <= wanted}.get(many, number == wanted)
+
+
 def place(scene: Scene, words: str):
     (item,) = [item for item in scene.objects if f"{item.colour} {item.shape}" == words]
     return item
@@ -45,9 +58,8 @@ def truth_of_one(words: str, scene: Scene) -> bool:
         return count(found[1], scene) == 0
     if found := re.fullmatch(rf"there is an? {NAME}", words):
         return count(found[1], scene) > 0
-    if found := re.fullmatch(rf"there (?:is|are) (exactly |at least |at most |){NUMBER} {NAME}", words):
-        number, wanted = count(found[3], scene), NUMBERS[found[2]]
-        return {"at least ": number >= wanted, "at most ": number <= wanted}.get(found[1], number == wanted)
+    if found := re.fullmatch(rf"there (?:is|are) {MANY}{NUMBER} {NAME}", words):
+        return holds(found[1], count(found[3], scene), found[2])
     if found := re.fullmatch(rf"there are (more|fewer) {NAME} than {NAME}", words):
         return compare(found[1], count(found[2], scene), count(found[3], scene))
     if found := re.fullmatch(r"the (\w+ \w+) is (left of|right of|above|below) the (\w+ \w+)", words):
@@ -77,6 +89,19 @@ def truth_of_two(words: str, scenes: tuple[Scene, ...]) -> bool:
     return showing == (2 if found[1].startswith("both") else 1)
 
 
+def truth_of_three(words: str, scenes: tuple[Scene, ...]) -> bool:
+    if found := re.fullmatch(rf"there (?:is|are) {MANY}{NUMBER} {NAME} in all", words):
+        return holds(found[1], sum(count(found[3], scene) for scene in scenes), found[2])
+    start = next(start for start in SOME if words.startswith(start))
+    rest = words.removeprefix(f"{start} ")
+    if found := re.fullmatch(f"{MANY}{NUMBER} {NAME}", rest):
+        showing = [holds(found[1], count(found[3], scene), found[2]) for scene in scenes]
+    else:
+        found = re.fullmatch(rf"an? {NAME}(?: and an? {NAME})?", rest)
+        showing = [all(count(name, scene) for name in found.groups() if name) for scene in scenes]
+    return sum(showing) in SOME[start]
+
+
 @settings(max_examples=150, deadline=None)
 @given(seeds, st.sampled_from([0, VALIDATION_SEED, TEST_SEED]), st.booleans())
 def test_statements_are_what_they_say_they_are(seed, split, held_out):
@@ -86,14 +111,16 @@ def test_statements_are_what_they_say_they_are(seed, split, held_out):
         assert truth_of_one(statement.content, posed.scene) == (verdict.content == "true"), statement.content
 
 
+@pytest.mark.parametrize(("task", "pictures"), [("statement_two", 2), ("statement_three", 3)])
 @settings(max_examples=150, deadline=None)
 @given(seeds, st.sampled_from([0, VALIDATION_SEED, TEST_SEED]), st.booleans())
-def test_statements_about_two_are_what_they_say_they_are(seed, split, held_out):
-    posed = pose(split + seed, tasks=["statement_two"], canvas=48, turns=3, held_out=held_out)
-    assert len(posed.scenes) == 2 and posed.scenes[0] != posed.scenes[1]
+def test_statements_about_several_are_what_they_say_they_are(task, pictures, seed, split, held_out):
+    posed = pose(split + seed, tasks=[task], canvas=48, turns=3, held_out=held_out)
+    assert len(posed.scenes) == pictures and posed.scenes[0] != posed.scenes[1]
+    truth = {2: truth_of_two, 3: truth_of_three}[pictures]
     for asked in posed.turns:
         (statement,), (verdict,) = asked.question, asked.answer
-        assert truth_of_two(statement.content, posed.scenes) == (verdict.content == "true"), statement.content
+        assert truth(statement.content, posed.scenes) == (verdict.content == "true"), statement.content
 
 
 def test_statements_about_a_scene_written_by_hand():
@@ -110,19 +137,19 @@ def test_statements_about_a_scene_written_by_hand():
     )
 
 
-@pytest.mark.parametrize("task", ["statement", "statement_two"])
+@pytest.mark.parametrize("task", ["statement", "statement_two", "statement_three"])
 def test_true_and_false_are_equally_frequent_and_the_form_tells_little(task):
     verdicts, forms = Counter(), defaultdict(Counter)
     for seed in range(1500):
         ((asked,), number) = pose(seed, tasks=[task], canvas=48).turns, 1500
         verdict = asked.answer[0].content
         verdicts[verdict] += 1
-        form = re.sub("|".join(COLOURS), "C", asked.question[0].content)
+        form = re.sub("|".join(COLOURS), "C", asked.question[0].content).replace("an C", "a C")
         forms[re.sub("|".join(SHAPES), "S", form)][verdict] += 1
     assert verdicts.keys() == {"true", "false"} and abs(verdicts["true"] / number - 0.5) < 0.05
     halves = [sum(form.values()) for form in forms.values() if sum(form.values()) >= 20]
     best = [max(form.values()) for form in forms.values() if sum(form.values()) >= 20]
-    assert sum(halves) > number / 2 and sum(best) / sum(halves) < 0.62
+    assert sum(halves) > number * 0.4 and sum(best) / sum(halves) < 0.62
 
 
 def test_a_document_about_two_pictures_begins_with_both():

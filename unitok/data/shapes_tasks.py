@@ -12,6 +12,7 @@ from unitok.data import shapes_edits as edits
 from unitok.data import shapes_pairs as pairs
 from unitok.data import shapes_questions as questions
 from unitok.data import shapes_statements as statements
+from unitok.data import shapes_triples as triples
 from unitok.data.seeds import SPLIT_SEEDS, TRAIN_SEED, Seeded, split_of
 from unitok.data.shapes import HELD_OUT, SEEN, Scene, render, sample_scene
 from unitok.data.shapes_questions import Asked, one_of
@@ -50,13 +51,14 @@ USUAL = {
 TASKS = USUAL | {
     "statement": Task(statements.ask_statement, (*ANY, "counting")),
     "statement_two": Task(pairs.ask_statement_two, (*ANY, "counting"), pictures=2),
+    "statement_three": Task(triples.ask_statement_three, (*ANY, "counting"), pictures=3),
     "choice": Task(statements.ask_choice, ANY),
 }
 """Tasks by name."""
 
 
 class Posed(NamedTuple):
-    """One scene or two, and what is asked of them, one turn or several."""
+    """One scene to three, and what is asked of them, one turn or several."""
 
     scenes: tuple[Scene, ...]
     turns: tuple[Asked, ...]

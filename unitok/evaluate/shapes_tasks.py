@@ -91,7 +91,7 @@ def _hit(points: Sequence[Point], objects: Sequence[SceneObject], canvas: int) -
 
 MARKERS: dict[str, Marker] = {
     **dict.fromkeys(("color", "shape", "count", "exist", "relation", "name", "choice"), Words()),
-    **dict.fromkeys(("statement", "statement_two"), Words()),
+    **dict.fromkeys(("statement", "statement_two", "statement_three"), Words()),
     **dict.fromkeys(("edit_colour", "edit_size", "edit_remove", "edit_add"), Edited()),
     "box": Boxed(),
     "point": Pointed(),

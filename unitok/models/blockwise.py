@@ -17,6 +17,7 @@ BLOCK = 128
 """Queries of a block."""
 
 
+@torch.compiler.disable  # compiled it is as fast, and would be compiled anew for every length of a row
 def attend_blockwise(
     queries: Float[Tensor, "b h t w"],
     keys: Float[Tensor, "b h t w"],
