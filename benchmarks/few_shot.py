@@ -37,6 +37,7 @@ def arguments() -> Parser:
     add("--count", type=int, default=500, help="test documents")
     add("--classes", type=int, default=2, help="words a document")
     add("--trait", choices=("colour", "shape"), default="colour", help="what the words name")
+    add("--said", action="store_true", help='the true word is said before the made-up one, as in "red dax"')
     add("--canvas", type=int, default=48, help="pixels a side of the scenes")
     add("--out", type=Path, metavar="FILE", help="plot to write")
     add("--json", metavar="FILE", help="also write the rows there")
@@ -54,7 +55,8 @@ def measure(model, source, examples: Sequence[int] = EXAMPLES) -> list[Point]:
         prompts = [document[: 2 * number + 1] for document in documents]
         written = model.generate(prompts, target="text", batch_size=64)
         right = [
-            document[-1].content == one[number].word for document, one in zip(written, named, strict=True)
+            document[-1].content.split()[-1:] == [one[number].word]
+            for document, one in zip(written, named, strict=True)
         ]
         known = [hit for hit, one in zip(right, named, strict=True) if one[number].known]
         points.append(
@@ -108,6 +110,7 @@ def main(args: list[str] | None = None) -> None:
         pictures=max(EXAMPLES) + 1,
         classes=options.classes,
         trait=options.trait,
+        said=options.said,
     )
     points = measure(model, source)
     if options.out:

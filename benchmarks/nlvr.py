@@ -1,11 +1,11 @@
 """NLVR from scratch and after rendered scenes: accuracy over several seeds beside the majority's share.
 
-python benchmarks/nlvr.py [--seeds 0 1 2] [--out runs/benchmark_nlvr] [--json FILE]
+python benchmarks/nlvr.py [--start DIR] [--seeds 0 1 2] [--out runs/benchmark_nlvr] [--json FILE]
 
-NLVR's shards lie in data/nlvr (a link will do). Runs train/tokenizer.py, train/transformer.py and
-train/evaluate.py with the project's configs, each in its own process, and keeps what they write: a part whose
-folder is there is not made again. The weights after the last step are measured, on statements that no
-training saw; nothing is chosen by them.
+NLVR's shards lie in data/nlvr (a link will do), the model of configs/transformer/shapes_statements.yaml in
+DIR. Runs train/transformer.py and train/evaluate.py with the project's configs, each in its own process, and
+keeps what they write: a run whose folder is there is not made again. The weights after the last step are
+measured, on statements that no training saw; nothing is chosen by them.
 """
 
 import argparse
@@ -19,57 +19,50 @@ from pathlib import Path
 from compare import Row, command_line, finish
 
 ROOT = Path(__file__).parents[1]
-CONFIGS, DATA = ROOT / "configs", Path("data/nlvr")
+CONFIGS, DATA = ROOT / "configs/transformer", Path("data/nlvr")
 SCRATCH, AFTER = "from scratch", "after Shapes"
 RUNS = {SCRATCH: ["nlvr"], AFTER: ["nlvr", "nlvr_after_shapes"]}
 FIGURES = ("nlvr_accuracy", "nlvr_consistency")
 
 
-class Parts:
-    """What the benchmark makes, each in a folder of `out`.
+class Runs:
+    """Trainings on NLVR, each in a folder of `out`.
 
     Args:
+        start: the model of statements about rendered scenes; its image tokenizer is that of all runs.
         out: folder of all of it.
         threads: of each training.
-        more: further options of every training of a transformer.
+        more: further options of every training.
     """
 
-    def __init__(self, out: Path, *, threads: int, more: Sequence[str] = ()):
-        self.out, self.threads, self.more = out, threads, list(more)
-        self.tokenizer = out / "tokenizer/image_tokenizer"
-        self.shapes = out / "shapes_statements/model"
-
-    def make_tokenizer(self) -> None:
-        """The image tokenizer of boxes and scenes."""
-        self._train("tokenizer", ["nlvr"], self.tokenizer, [])
-
-    def make_shapes(self) -> None:
-        """The model of statements about rendered scenes."""
-        self._train("transformer", ["shapes_statements"], self.shapes, [*self._codes(), *self.more])
+    def __init__(self, start: Path, out: Path, *, threads: int, more: Sequence[str] = ()):
+        self.start, self.out, self.threads, self.more = start, out, threads, list(more)
 
     def measured(self, name: str, seed: int) -> dict[str, float]:
-        """Figures of one training on NLVR."""
+        """Figures of one training."""
         folder = self.out / f"{'_'.join(name.split())}_{seed}"
-        options = [*self._codes(), "--seed_everything", str(seed), "--data.seed", str(seed)]
-        if name == AFTER:
-            options += ["--model.init_from", str(self.shapes)]
-        self._train("transformer", RUNS[name], folder / "model", [*options, *self.more])
+        if not (folder / "model").is_dir():
+            self._train(name, seed, folder)
         report = folder / "evaluation/report.json"
         if not report.is_file():
             flags = ["--suite", "nlvr_boxes", "--data.path", str(DATA), "--out", str(report.parent)]
             _run("evaluate", ["--model", str(folder / "model"), *flags])
         return json.loads(report.read_text())
 
-    def _codes(self) -> list[str]:
-        return ["--data.image_tokenizer", str(self.tokenizer)]
-
-    def _train(self, script: str, configs: Sequence[str], result: Path, options: Sequence[str]) -> None:
-        """Run a training whose result is a folder, unless it is there."""
-        if result.is_dir():
-            return
-        files = [flag for name in configs for flag in ("--config", str(CONFIGS / script / f"{name}.yaml"))]
-        run = ["--threads", str(self.threads), "--trainer.enable_progress_bar", "false"]
-        _run(script, ["fit", *files, "--trainer.default_root_dir", str(result.parent), *run, *options])
+    def _train(self, name: str, seed: int, folder: Path) -> None:
+        files = [flag for part in RUNS[name] for flag in ("--config", str(CONFIGS / f"{part}.yaml"))]
+        options = {
+            "trainer.default_root_dir": folder,
+            "trainer.enable_progress_bar": "false",
+            "threads": self.threads,
+            "seed_everything": seed,
+            "data.seed": seed,
+            "data.image_tokenizer": self.start / "image_tokenizer",
+        }
+        if name == AFTER:
+            options["model.init_from"] = self.start
+        flags = [flag for option, value in options.items() for flag in (f"--{option}", str(value))]
+        _run("transformer", ["fit", *files, *flags, *self.more])
 
 
 def _run(script: str, args: Sequence[str]) -> None:
@@ -94,6 +87,8 @@ def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = command_line(__doc__, threads=1)
     add = parser.add_argument
+    add("--start", type=Path, default=Path("runs/shapes_statements/transformer/model"), metavar="DIR",
+        help="model that knows rendered scenes (default %(default)s)")  # fmt: skip
     add("--out", type=Path, default=Path("runs/benchmark_nlvr"), metavar="DIR", help="where all of it goes")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings on NLVR (default 0 1 2)")
     add("--kinds", nargs="+", choices=RUNS, default=list(RUNS), help="from what they start (default both)")
@@ -108,13 +103,14 @@ def main() -> None:
     more = [f"--{option}" for option in options.more]
     if not DATA.is_dir():
         raise SystemExit(f"{DATA.absolute()} is not there: link the folder of NLVR's shards to it")
-    parts = Parts(options.out, threads=options.threads, more=more)
-    parts.make_tokenizer()
-    if AFTER in options.kinds:
-        parts.make_shapes()
+    if not options.start.is_dir():
+        raise SystemExit(
+            f"{options.start} is not there: configs/transformer/shapes_statements.yaml trains it"
+        )
+    runs = Runs(options.start, options.out, threads=options.threads, more=more)
     found: list[Row] = []
     for kind in options.kinds:
-        reports = [parts.measured(kind, seed) for seed in options.seeds]
+        reports = [runs.measured(kind, seed) for seed in options.seeds]
         found += rows(kind, reports)
     share = Row("the more frequent verdict", reports[0]["majority_share"], "", None, None, True)
     finish([share, *found], options.json)

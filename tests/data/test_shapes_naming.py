@@ -68,6 +68,19 @@ def test_words_that_the_examples_explain_are_learned_and_nothing_else():
     )  # begins, ends, the document's
 
 
+def test_what_is_seen_may_be_said_before_it_is_named():
+    said, source = (ShapesNaming(count=20, canvas=48, pictures=4, said=flag) for flag in (True, False))
+    for index in range(20):
+        colours = [one.scene.objects[0].colour for one in source.named(index)]
+        words = [
+            f"{colour} {word.content}" for colour, word in zip(colours, source[index][1::2], strict=True)
+        ]
+        assert [word.content for word in said[index][1::2]] == words
+        assert [word.learn for word in said[index][1::2]] == [word.learn for word in source[index][1::2]]
+    words = ShapesNaming(count=20, canvas=48, pictures=4, said=True, shown=False)
+    assert [words[index] for index in range(20)] == [said[index][1::2] for index in range(20)]
+
+
 @pytest.mark.parametrize("classes", [2, 3, 8])
 def test_the_attainable_is_what_a_perfect_player_reaches(classes):
     rng, games = Random(0), 20_000
@@ -106,6 +119,8 @@ class Player:
 def test_the_benchmark_tells_reading_from_copying():
     source = ShapesNaming(TEST_SEED, 200, 48)
     reading = measure(Player(source, lambda words, colour: words.get(colour, "dax")), source)
+    told = measure(Player(source, lambda words, colour: f"{colour} {words.get(colour, 'dax')}"), source)
+    assert told == reading  # the last word counts
     assert [point.examples for point in reading] == [0, 1, 2, 4]
     assert all(abs(point.accuracy - point.attainable) < 0.09 for point in reading)
     assert reading[0].shown is None and [point.shown for point in reading[1:]] == [1.0] * 3

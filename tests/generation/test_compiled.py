@@ -8,7 +8,8 @@ from tests.worlds import tiny_codec
 from unitok.device import lacks_compiler
 from unitok.document import Codes, same
 from unitok.generate import generate
-from unitok.generation.compiled import rounded
+from unitok.generation.compiled import CompiledSteps, rounded
+from unitok.models.linear import Packed
 from unitok.sampling import Sampling
 
 CODEC = tiny_codec()
@@ -50,6 +51,18 @@ def test_compiled_steps_give_the_same_codes_in_batches_of_1_2_and_8(dtype, devic
     for batch in (1, 2, 8):
         compiled = drawn(model, batch=batch, compile=True, scale=2.0)
         assert all(same(a[-1], b[-1]) for a, b in zip(plain, compiled, strict=True))
+
+
+@torch.no_grad()
+def test_a_head_that_is_laid_out_follows_its_weights():
+    model, block = untrained(CODEC, torch.bfloat16), range(4, 30)
+    steps, hidden = CompiledSteps(model), torch.randn(8, model.config.width, dtype=torch.bfloat16)
+    if not Packed.helps(hidden, model.unembedding.weight):
+        pytest.skip("no products of packed bfloat16 here")
+    before = steps.head(hidden, block)
+    torch.testing.assert_close(before, model.head(hidden, block), rtol=1e-2, atol=1e-2)
+    model.unembedding.weight.mul_(2)
+    torch.testing.assert_close(steps.head(hidden, block), 2 * before)
 
 
 def test_counts_are_rounded_up_to_powers_of_two():

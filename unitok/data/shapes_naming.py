@@ -25,11 +25,12 @@ TRAITS: dict[Trait, tuple[str, ...]] = {"colour": tuple(COLOURS), "shape": SHAPE
 
 
 class Named(NamedTuple):
-    """A picture of one object, the word for it, and whether that is known: it is true, or was said before."""
+    """A picture of one object, the word for it, whether it is known (true, or said before), the true word."""
 
     scene: Scene
     word: str
     known: bool
+    truth: str
 
 
 def name_scenes(
@@ -68,7 +69,7 @@ def name_scenes(
         number = int(rng.random() * classes)
         scene = _scene_of(rng, seed, trait, meant[number], canvas)
         known = not made_up or words[number] in {other.word for other in named}
-        named.append(Named(scene, words[number], known))
+        named.append(Named(scene, words[number], known, meant[number]))
     return tuple(named)
 
 
@@ -121,6 +122,8 @@ class ShapesNaming(Seeded):
         classes: words a document.
         trait: what the words name, "colour" or "shape".
         made_up: whether the words are made up, or the true ones.
+        said: the true word comes first, as in "red dax": what is seen is said before it is named.
+        shown: whether the pictures are there; the words alone are a cheap lesson in looking a word up.
     """
 
     def __init__(
@@ -132,10 +135,12 @@ class ShapesNaming(Seeded):
         classes: int = 2,
         trait: Trait = "colour",
         made_up: bool = True,
+        said: bool = False,
+        shown: bool = True,
     ):
         super().__init__(first_seed, count)
         self.canvas, self.pictures, self.classes, self.trait = canvas, pictures, classes, trait
-        self.made_up = made_up
+        self.made_up, self.said, self.shown = made_up, said, shown
         self.named(0)  # wrong arguments fail here
 
     def named(self, index: int) -> tuple[Named, ...]:
@@ -150,9 +155,11 @@ class ShapesNaming(Seeded):
         )
 
     def __getitem__(self, index: int) -> Document:
-        return tuple(segment for named in self.named(index) for segment in _pair(named))
+        return tuple(segment for named in self.named(index) for segment in self._told(named))
 
-
-def _pair(named: Named) -> Document:
-    picture = Image.fromarray(render(named.scene))
-    return Segment("image", picture, learn=False), Segment("text", named.word, learn=named.known)
+    def _told(self, named: Named) -> Document:
+        words = f"{named.truth} {named.word}" if self.said else named.word
+        text = Segment("text", words, learn=named.known)
+        if not self.shown:
+            return (text,)
+        return Segment("image", Image.fromarray(render(named.scene)), learn=False), text

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unitok.cursor import Legal
 from unitok.models.cache import Cache
-from unitok.models.linear import project
+from unitok.models.linear import Packed, project
 from unitok.models.transformer import Transformer
 from unitok.sampling import gumbel
 
@@ -30,6 +30,7 @@ class CompiledSteps:
         self._through = torch.compile(model.through, dynamic=False, options=options)
         self._product = torch.compile(project, dynamic=False, options=options)
         self._noise = torch.compile(gumbel, dynamic=False, options=options)
+        self._packed: dict[range, Packed] = {}
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, SHAPES)
 
     def __call__(
@@ -46,7 +47,17 @@ class CompiledSteps:
         """Logits, as `Transformer.head` gives them."""
         if not isinstance(block, range) or rounded(len(hidden)) != len(hidden):
             return self._model.head(hidden, block)
-        return self._product(hidden, self._model.unembedding.weight[block.start : block.stop]).float()
+        weight = self._model.unembedding.weight[block.start : block.stop]
+        if Packed.helps(hidden, weight):
+            return self._laid_out(block, weight, rows=len(hidden))(hidden).float()
+        return self._product(hidden, weight).float()
+
+    def _laid_out(self, block: range, weight: Float[Tensor, "m d"], *, rows: int) -> Packed:
+        """The block's weight, laid out when it is first asked for or has changed."""
+        packed = self._packed.get(block)
+        if packed is None or not packed.holds(weight):
+            packed = self._packed[block] = Packed(weight, rows=rows)
+        return packed
 
     def noise(
         self, keys: Int64[Tensor, " n"], counters: Int64[Tensor, " n"], ids: Int64[Tensor, " m"]
