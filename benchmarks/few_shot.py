@@ -3,17 +3,22 @@
 python benchmarks/few_shot.py --model runs/naming/transformer/model [--out docs/few_shot.png] [--json FILE]
 
 Test documents of the built-in world show pictures with made-up words (configs/transformer/naming.yaml) and
-then a picture to be named. Beside the model stand the best that anybody could do and what copying any word of
-the examples would give.
+then a picture to be named: by the word alone, or by the true word and then the made-up one, "red dax". Beside
+the model stand the best that anybody could do and what copying any word of the examples would give.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from unitok.terminal import Parser, command, how_to_run
 
+if TYPE_CHECKING:
+    from compare import Row
+
 EXAMPLES = (0, 1, 2, 4)
+FORMS = {"seen, then named": True, "named at once": False}
+"""What is written for a picture, and whether the true word comes first."""
 
 
 class Point(NamedTuple):
@@ -37,7 +42,6 @@ def arguments() -> Parser:
     add("--count", type=int, default=500, help="test documents")
     add("--classes", type=int, default=2, help="words a document")
     add("--trait", choices=("colour", "shape"), default="colour", help="what the words name")
-    add("--said", action="store_true", help='the true word is said before the made-up one, as in "red dax"')
     add("--canvas", type=int, default=48, help="pixels a side of the scenes")
     add("--out", type=Path, metavar="FILE", help="plot to write")
     add("--json", metavar="FILE", help="also write the rows there")
@@ -71,20 +75,19 @@ def measure(model, source, examples: Sequence[int] = EXAMPLES) -> list[Point]:
     return points
 
 
-def plot(points: Sequence[Point], path: Path, *, title: str) -> None:
-    """Accuracy by number of examples."""
+def plot(found: Mapping[str, Sequence[Point]], path: Path, *, title: str) -> None:
+    """Accuracy by number of examples, a line for each form."""
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    points = next(iter(found.values()))
     at = [point.examples for point in points]
     axes.plot(at, [p.attainable for p in points], "--", color="gray", label="attainable")
-    axes.plot(at, [p.accuracy for p in points], "o-", color="tab:blue", label="model")
-    shown = [p for p in points if p.shown is not None]
-    axes.plot([p.examples for p in shown], [p.shown for p in shown], "s:", color="tab:orange",
-              label="model, class among the examples")  # fmt: skip
+    for form, line in found.items():
+        axes.plot(at, [p.accuracy for p in line], "o-", label=f"model: {form}")
     axes.plot(at, [p.copying for p in points], ":", color="gray", label="copying any of the words")
     axes.set(title=title, xlabel="examples", ylabel="pictures named right", ylim=(0, 1.03), xticks=at)
     axes.legend(loc="lower right")
@@ -96,34 +99,41 @@ def plot(points: Sequence[Point], path: Path, *, title: str) -> None:
 def main(args: list[str] | None = None) -> None:
     """Read the command line, measure, print, plot."""
     options = arguments().parse_args(args)
-    from compare import Row, finish
+    from compare import finish
 
     from unitok import UniTok
     from unitok.data.seeds import TEST_SEED
     from unitok.data.shapes_naming import ShapesNaming
 
     model = UniTok.from_pretrained(options.model, **how_to_run(options))
-    source = ShapesNaming(
-        TEST_SEED,
-        options.count,
-        options.canvas,
-        pictures=max(EXAMPLES) + 1,
-        classes=options.classes,
-        trait=options.trait,
-        said=options.said,
-    )
-    points = measure(model, source)
+    settings = {
+        "canvas": options.canvas,
+        "pictures": max(EXAMPLES) + 1,
+        "classes": options.classes,
+        "trait": options.trait,
+    }
+    found = {
+        form: measure(model, ShapesNaming(TEST_SEED, options.count, said=said, **settings))
+        for form, said in FORMS.items()
+    }
     if options.out:
         title = f"{options.classes} made-up words for {options.trait}s a document, {options.count} documents"
-        plot(points, options.out, title=title)
-    rows = []
+        plot(found, options.out, title=title)
+    finish([row for form, points in found.items() for row in rows(form, points)], options.json)
+
+
+def rows(form: str, points: Sequence[Point]) -> list["Row"]:
+    """A row for all pictures, and one for those whose class is among the examples."""
+    from compare import Row
+
+    made = []
     for point in points:
-        shown = "" if point.shown is None else f"class among the examples {point.shown:.3f}; "
-        remark = f"{shown}attainable {point.attainable:.3f}, copying {point.copying:.3f}"
-        rows.append(Row(f"{point.examples} examples", point.accuracy, "", None, None, True, remark))
+        name, remark = f"{form}, {point.examples} examples", f"attainable {point.attainable:.3f}"
+        remark += f", copying {point.copying:.3f}"
+        made.append(Row(name, point.accuracy, "", None, None, True, remark))
         if point.shown is not None:
-            rows.append(Row(f"{point.examples} examples, shown", point.shown, "", None, None, True))
-    finish(rows, options.json)
+            made.append(Row(f"{name}, shown", point.shown, "", None, None, True))
+    return made
 
 
 if __name__ == "__main__":
