@@ -2,7 +2,7 @@
 
 python benchmarks/nlvr.py [--start DIR] [--seeds 0 1 2] [--out runs/benchmark_nlvr] [--json FILE]
 
-NLVR's shards lie in data/nlvr (a link will do), the model of configs/transformer/shapes_statements.yaml in
+NLVR's shards lie in data/nlvr (a link will do), the model of configs/transformer/shapes_tasks_more.yaml in
 DIR. Runs train/transformer.py and train/evaluate.py with the project's configs, each in its own process, and
 keeps what they write: a run whose folder is there is not made again. The weights after the last step are
 measured, on statements that no training saw; nothing is chosen by them.
@@ -29,7 +29,7 @@ class Runs:
     """Trainings on NLVR, each in a folder of `out`.
 
     Args:
-        start: the model of statements about rendered scenes; its image tokenizer is that of all runs.
+        start: the model of rendered scenes; its image tokenizer is that of all runs.
         out: folder of all of it.
         threads: of each training.
         more: further options of every training.
@@ -87,7 +87,7 @@ def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = command_line(__doc__, threads=1)
     add = parser.add_argument
-    add("--start", type=Path, default=Path("runs/shapes_statements/transformer/model"), metavar="DIR",
+    add("--start", type=Path, default=Path("runs/shapes_tasks_more/transformer/model"), metavar="DIR",
         help="model that knows rendered scenes (default %(default)s)")  # fmt: skip
     add("--out", type=Path, default=Path("runs/benchmark_nlvr"), metavar="DIR", help="where all of it goes")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings on NLVR (default 0 1 2)")
@@ -105,7 +105,7 @@ def main() -> None:
         raise SystemExit(f"{DATA.absolute()} is not there: link the folder of NLVR's shards to it")
     if not options.start.is_dir():
         raise SystemExit(
-            f"{options.start} is not there: configs/transformer/shapes_statements.yaml trains it"
+            f"{options.start} is not there: configs/transformer/shapes_tasks_more.yaml trains it"
         )
     runs = Runs(options.start, options.out, threads=options.threads, more=more)
     found: list[Row] = []

@@ -61,6 +61,8 @@ def arguments() -> Parser:
     add("--images", metavar="DIR", help="the folder of its pictures, or of tar shards of them")
     add("--words", metavar="FILE", help="CHAIR's synonyms.txt")
     add("--template", metavar="TEXT", help="how a benchmark's question is asked, such as 'where is {}?'")
+    add("--tasks", nargs="+", metavar="NAME",
+        help="of the suite tasks, such as count statement_two; if absent the usual ones")  # fmt: skip
     add("--count", type=int, help="pictures or questions; if absent 500 of shapes, 200 a task, or all")
     add("--batch-size", type=int, default=128, help="pictures at once")
     return parser
@@ -82,6 +84,7 @@ def main(args: list[str] | None = None) -> None:
         path=options.path,
         split=options.split,
         where=options.where,
+        tasks=options.tasks,
         count=options.count,
         batch_size=options.batch_size,
         **given,

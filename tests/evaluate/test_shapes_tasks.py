@@ -114,5 +114,15 @@ def test_tasks_of_an_untrained_model(tmp_path):
     assert set(report.sheets) == {f"{prefix}{task}" for prefix in ("", "heldout_") for task in tasks}
 
 
+def test_tasks_are_named_for_their_own_suite_alone(tmp_path):
+    model = tiny_model(shape=(12, 12), max_length=700)
+    report = suites.run_suite(model, "tasks", tasks=["statement_three"], count=2)
+    assert report.figures.keys() == {"scenes", "statement_three_accuracy", "heldout_statement_three_accuracy"}
+    with pytest.raises(ValueError, match="suite shapes has no tasks to choose, such as count"):
+        suites.run_suite(model, "shapes", tasks=["count"])
+    with pytest.raises(ValueError, match=r"got tasks .'colour'.*expected some of color"):
+        suites.run_suite(model, "tasks", tasks=["colour"], count=2)
+
+
 def test_the_command_line_knows_every_suite():
     assert sorted(evaluate.SUITES) == sorted(suites.SUITES)

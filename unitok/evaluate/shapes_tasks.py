@@ -10,7 +10,7 @@ from unitok.bundle import UniTok
 from unitok.data.seeds import TEST_SEED
 from unitok.data.shapes import Scene, SceneObject
 from unitok.data.shapes_questions import Asked, box_of
-from unitok.data.shapes_tasks import TASKS, ShapesTasks
+from unitok.data.shapes_tasks import USUAL, ShapesTasks
 from unitok.document import Document, Segment
 from unitok.evaluate.grounding import iou, pointed
 from unitok.evaluate.report import SHOWN, Report
@@ -106,9 +106,9 @@ def tasks_report(
     canvas: int,
     count: int = 200,
     batch_size: int = 128,
-    tasks: Sequence[str] = tuple(TASKS),
+    tasks: Sequence[str] = tuple(USUAL),
 ) -> Report:
-    """Every task that the model has the modalities for, on `count` unseen scenes and on as many with a
+    """Each of the tasks that the model has the modalities for, on `count` unseen scenes and on as many with a
     held-out composition (`heldout_…`)."""
     report = Report({"scenes": count})
     for task in tasks:

@@ -1,11 +1,12 @@
 """What is measured together on each kind of data: pictures, tasks, benchmarks. Knows no training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unitok.bundle import UniTok
 from unitok.data.answered import QuestionShards, StatementShards
 from unitok.data.nlvr import NlvrBoxes
+from unitok.data.shapes_tasks import USUAL
 from unitok.data.sources import WebDataset, open_data
 from unitok.evaluate.answered import questions_report, statements_report
 from unitok.evaluate.benchmarks import BENCHMARKS, benchmark
@@ -29,6 +30,7 @@ def run_suite(
     path: str | None = None,
     split: str = "val",
     where: Mapping[str, Any] | None = None,
+    tasks: Sequence[str] | None = None,
     count: int | None = None,
     batch_size: int = 128,
     **files: Any,
@@ -41,13 +43,14 @@ def run_suite(
             "answers", "nlvr" and "nlvr_boxes" read the data of `path`; the others a benchmark's own files.
         path, split: see `open_data`; the suites of data alone take them.
         where: of WebDataset.
+        tasks: of the suite "tasks", names among shapes_tasks.TASKS; None takes the usual ones.
         count: pictures measured; None takes 500 scenes (200 of each task), or all there are.
         batch_size: pictures at once.
         files: of a benchmark, see Benchmark; its suites alone take them.
 
     Raises:
         ValueError: an unknown suite, a folder's without a folder, a benchmark's without its files, or a
-            count or batch_size below 1, or files for another suite.
+            count or batch_size below 1, an unknown task, or files or tasks for another suite.
     """
     if suite not in SUITES:
         raise ValueError(f"suite is one of {', '.join(SUITES)}, not {suite!r}")
@@ -56,10 +59,13 @@ def run_suite(
             raise ValueError(f"{name} is 1 or more, not {value}")
     if files and suite not in BENCHMARKS:
         raise ValueError(f"suite {suite} takes no {', '.join(files)}; {', '.join(BENCHMARKS)} do")
+    if tasks is not None and suite != "tasks":
+        raise ValueError(f"suite {suite} has no tasks to choose, such as {', '.join(tasks)}; tasks does")
     if suite == "shapes":
         return shapes_report(model, canvas=_canvas(model), scenes=count or SCENES, batch_size=batch_size)
     if suite == "tasks":
-        return tasks_report(model, canvas=_canvas(model), count=count or TASK_SCENES, batch_size=batch_size)
+        options = {"canvas": _canvas(model), "count": count or TASK_SCENES, "batch_size": batch_size}
+        return tasks_report(model, tasks=tuple(tasks or USUAL), **options)
     if suite == "hallucination":
         return hallucination_report(
             model, canvas=_canvas(model), count=count or SCENES, batch_size=batch_size
