@@ -61,7 +61,7 @@ def test_a_statement_is_its_three_boxes_sentence_and_verdict(tmp_path):
     assert [s.learn for s in document] == [False] * 4 + [True]
     assert [s.content.size for s in document[:3]] == [(100, 100)] * 3
     assert [seen(s.content) for s in document[:3]] == [("black", False), ("blue", False), ("yellow", False)]
-    assert [s.content for s in document[3:]] == ["there is a black block", "true"]
+    assert [s.content for s in document[3:]] == ["there is a black block", "yes"]
 
 
 def test_copies_change_what_leaves_the_sentence_true(tmp_path):

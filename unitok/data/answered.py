@@ -96,6 +96,9 @@ class StatementShards(Source):
         ValueError: a sample has no statement.
     """
 
+    verdicts = ("true", "false")
+    """What is said of a true statement and of a false one."""
+
     def __init__(self, path: str, split: str = "train", where: dict[str, Any] | None = None):
         self.shards = WebDataset(path, split, where)
         self.records = Values(self.shards.metadata(sample) for sample in range(len(self.shards)))
@@ -117,7 +120,12 @@ class StatementShards(Source):
     def __getitem__(self, index: int) -> Document:
         _, picture = self.shards[index]
         text = Segment("text", self.records[index]["sentence"], learn=False)
-        return _unlearned(picture), text, Segment("text", "true" if self.truth(index) else "false")
+        return _unlearned(picture), text, self.verdict(index)
+
+    def verdict(self, index: int) -> Segment:
+        """What is said of a statement."""
+        true, false = self.verdicts
+        return Segment("text", true if self.truth(index) else false)
 
 
 def _unlearned(segment: Segment) -> Segment:

@@ -1,8 +1,8 @@
 """NLVR's statements as documents of three pictures, and more of them whose truth stays. Knows no codes.
 
 A picture of NLVR has 400 x 100 pixels: three grey boxes, each of which becomes a picture of its own. The
-sentence is spoken as the built-in world speaks, in lower case without a full stop, so that a model of
-`statement_two` knows the form: pictures, sentence, "true" or "false".
+sentence is in lower case without a full stop and the verdict is "yes" or "no", as in the built-in world: words
+that a model of it never says would cost it dearly at first.
 """
 
 import re
@@ -38,7 +38,7 @@ SAME = Change()
 
 
 class NlvrBoxes(StatementShards):
-    """A document for each statement of NLVR: box, box, box, sentence, and "true" or "false".
+    """A document for each statement of NLVR: box, box, box, sentence, and "yes" or "no".
 
     Args:
         path, split, where: of WebDataset; metadata have sentence and label.
@@ -50,6 +50,8 @@ class NlvrBoxes(StatementShards):
     Raises:
         ValueError: a sample has no statement or a picture of another size, or copies is below 1.
     """
+
+    verdicts = ("yes", "no")
 
     def __init__(
         self,
@@ -85,7 +87,7 @@ class NlvrBoxes(StatementShards):
         change = self._drawn(index, words_of(sentence)) if number else SAME
         boxes = [Segment("image", box, learn=False) for box in changed(picture.content, change)]
         told = Segment("text", renamed(sentence, change), learn=False)
-        return *boxes, told, Segment("text", "true" if self.truth(index) else "false")
+        return *boxes, told, self.verdict(index)
 
     def _drawn(self, index: int, words: list[str]) -> Change:
         """A change that leaves the truth of a sentence of these words."""

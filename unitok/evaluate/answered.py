@@ -10,8 +10,6 @@ from unitok.evaluate.grounding import grounded
 from unitok.evaluate.report import Report
 from unitok.evaluate.statements import judged
 
-VERDICTS = ("true", "false")
-
 
 def questions_report(
     model: UniTok, source: QuestionShards, *, count: int | None = None, batch_size: int = 128
@@ -58,14 +56,15 @@ def _percent(box: tuple[float, ...] | None) -> str:
 def statements_report(
     model: UniTok, source: StatementShards, *, count: int | None = None, batch_size: int = 128
 ) -> Report:
-    """Accuracy and consistency of the likelier of "true" and "false", beside the more frequent's share."""
+    """Accuracy and consistency of the likelier of the two verdicts, beside the more frequent's share."""
     indices = range(min(len(source), count or len(source)))
     prompts = [source[i][:-1] for i in indices]
     truth = [source.truth(i) for i in indices]
-    said = [text == "true" for text in choices(model, prompts, VERDICTS, batch_size=batch_size)]
+    written = choices(model, prompts, source.verdicts, batch_size=batch_size)
+    said = [text == source.verdicts[0] for text in written]
     result = judged(said, truth, [source.sentence(i) for i in indices])
     share = sum(truth) / len(truth)
     figures = {"statements": len(truth), "nlvr_accuracy": result.accuracy}
     figures |= {"nlvr_consistency": result.consistency, "majority_share": max(share, 1 - share)}
     right = [a == b for a, b in zip(said, truth, strict=True)]
-    return Report(figures, {"nlvr": page(prompts, [str(value).lower() for value in said], right)})
+    return Report(figures, {"nlvr": page(prompts, written, right)})
