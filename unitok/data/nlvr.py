@@ -1,8 +1,8 @@
 """NLVR's statements as documents of three pictures, and more of them whose truth stays. Knows no codes.
 
 A picture of NLVR has 400 x 100 pixels: three grey boxes, each of which becomes a picture of its own. The
-sentence is in lower case without a full stop and the verdict is "yes" or "no", as in the built-in world: words
-that a model of it never says would cost it dearly at first.
+sentence is in lower case without a full stop and the verdict is "yes" or "no", as in the built-in world:
+words that a model of it never says would cost it dearly at first.
 """
 
 import re
