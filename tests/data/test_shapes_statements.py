@@ -137,8 +137,10 @@ def test_statements_about_a_scene_written_by_hand():
     )
 
 
-@pytest.mark.parametrize("task", ["statement", "statement_two", "statement_three"])
-def test_true_and_false_are_equally_frequent_and_the_form_tells_little(task):
+@pytest.mark.parametrize(
+    ("task", "usual"), [("statement", 0.5), ("statement_two", 0.5), ("statement_three", 0.4)]
+)
+def test_true_and_false_are_equally_frequent_and_the_form_tells_little(task, usual):
     verdicts, forms = Counter(), defaultdict(Counter)
     for seed in range(1500):
         ((asked,), number) = pose(seed, tasks=[task], canvas=48).turns, 1500
@@ -149,7 +151,7 @@ def test_true_and_false_are_equally_frequent_and_the_form_tells_little(task):
     assert verdicts.keys() == {"true", "false"} and abs(verdicts["true"] / number - 0.5) < 0.05
     halves = [sum(form.values()) for form in forms.values() if sum(form.values()) >= 20]
     best = [max(form.values()) for form in forms.values() if sum(form.values()) >= 20]
-    assert sum(halves) > number * 0.4 and sum(best) / sum(halves) < 0.62
+    assert sum(halves) > number * usual and sum(best) / sum(halves) < 0.62
 
 
 def test_a_document_about_two_pictures_begins_with_both():

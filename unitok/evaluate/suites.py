@@ -8,6 +8,7 @@ from unitok.data.answered import QuestionShards, StatementShards
 from unitok.data.nlvr import NlvrBoxes
 from unitok.data.shapes_tasks import USUAL
 from unitok.data.sources import WebDataset, open_data
+from unitok.editing import check_counts
 from unitok.evaluate.answered import questions_report, statements_report
 from unitok.evaluate.benchmarks import BENCHMARKS, benchmark
 from unitok.evaluate.classification import labels_report
@@ -54,9 +55,7 @@ def run_suite(
     """
     if suite not in SUITES:
         raise ValueError(f"suite is one of {', '.join(SUITES)}, not {suite!r}")
-    for name, value in (("count", count), ("batch_size", batch_size)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is 1 or more, not {value}")
+    check_counts(count=1 if count is None else count, batch_size=batch_size)
     if files and suite not in BENCHMARKS:
         raise ValueError(f"suite {suite} takes no {', '.join(files)}; {', '.join(BENCHMARKS)} do")
     if tasks is not None and suite != "tasks":
