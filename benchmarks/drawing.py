@@ -15,8 +15,8 @@ from unitok import UniTok
 from unitok.data.seeds import TEST_SEED
 from unitok.data.shapes import Scene, ShapesSource
 from unitok.data.shapes_questions import box_of
-from unitok.editing import fit_mask, free_cells
 from unitok.evaluate.shapes import picture_is_right
+from unitok.holes import fit_mask, free_cells
 
 BEST_OF = 8
 BARS = {"best": 2.0, "inpainted": 0.9, "kept": 1.0}

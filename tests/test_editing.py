@@ -8,8 +8,8 @@ from PIL import Image
 from sample import edit
 from tests.models_for_tests import tiny_model
 from unitok.document import Segment
-from unitok.editing import free_cells
 from unitok.generate import generate
+from unitok.holes import free_cells
 from unitok.likelihood import scores
 from unitok.models.vector import EMACodebook, ResidualCodebooks
 

@@ -41,6 +41,7 @@ class UniTok:
         sampling: default settings per modality; what a call does not say is taken from here.
         example_prompts: prompts that the model knows, for its card and its demos.
         chat: how conversations become documents.
+        fills: it has learned to fill holes in pictures that it is shown (data/fills.py).
         compile: whatever is written is written by compiled steps: half a minute more at first, faster then.
     """
 
@@ -52,6 +53,7 @@ class UniTok:
         sampling: Mapping[str, Sampling] | None = None,
         example_prompts: Sequence[str] = (),
         chat: ChatTemplate = ChatTemplate(),  # noqa: B008 (it is frozen)
+        fills: bool = False,
         compile: bool = False,
     ):
         if model.config.vocab_size != codec.vocabulary.size:
@@ -66,7 +68,7 @@ class UniTok:
         likeliest = dict.fromkeys(codec.modalities, Sampling(temperature=0.0))
         self.sampling = likeliest | DEFAULT_SAMPLING | dict(sampling or {})
         self.example_prompts = list(example_prompts)
-        self.chat = chat
+        self.chat, self.fills = chat, fills
 
     # -- one folder
 
@@ -75,7 +77,7 @@ class UniTok:
 
         The folder is complete or absent: it is written beside its place and then renamed.
         """
-        parts = Parts(self.model, self.codec, self.sampling, self.example_prompts, self.chat)
+        parts = Parts(self.model, self.codec, self.sampling, self.example_prompts, self.chat, self.fills)
         save(parts, directory, card=model_card(self))
 
     @classmethod
@@ -108,6 +110,7 @@ class UniTok:
             sampling=parts.sampling,
             example_prompts=parts.example_prompts,
             chat=parts.chat,
+            fills=parts.fills,
             compile=compile,
         )
 

@@ -1,26 +1,23 @@
-"""What of a picture stays and what is drawn anew: masks of pixels to free codes. Knows no weights.
+"""Pictures changed: a hole drawn anew, variations, instructions. Knows no weights.
 
-A causal model draws a cell after all cells above it and to its left, known or new; of known ones below it
-learns only by best-of: of several drawings that one is kept which makes the whole picture likeliest.
+A causal model draws a cell after all cells above it and to its left, known or new. A model that has learned
+to fill holes is shown the picture with its hole first; any other learns of known cells below only by best-of:
+of several drawings that one is kept which makes the whole picture likeliest.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from jaxtyping import Bool
-from PIL import Image, ImageOps
+from PIL import Image
 
-from unitok.document import Codes, Segment
+from unitok.document import Document, Segment
 from unitok.generate import generate
+from unitok.holes import Mask, blackened, fit_mask, free_cells, partly_known, some_cells
 from unitok.likelihood import likeliest, scores
 from unitok.modalities.image import ImageModality
 
 if TYPE_CHECKING:
     from unitok.bundle import UniTok
-
-Mask = Bool[np.ndarray, "rows columns"]
 
 
 def inpaint(
@@ -89,7 +86,8 @@ def vary(
         raise ValueError(f"keep is a share from 0 to less than 1, not {keep}")
     modality: ImageModality = model.codec.modalities["image"]
     fitted = [modality.fit(image) for image in images]
-    free = [_random_cells(image, modality.tokenizer.cell, 1 - keep, seed) for image in fitted]
+    cell = modality.tokenizer.cell
+    free = [some_cells(f.height // cell, f.width // cell, 1 - keep, seed) for f in fitted]
     return _redraw(
         model,
         fitted,
@@ -141,11 +139,10 @@ def check_counts(**counts: int) -> None:
             raise ValueError(f"{name} is 1 or more, not {count}")
 
 
-def _random_cells(image: Image.Image, cell: int, share: float, seed: int) -> Mask:
-    """About a share of the cells, one at least."""
-    rows, columns = image.height // cell, image.width // cell
-    drawn = np.random.default_rng(seed).random((rows, columns))
-    return drawn <= max(share, drawn.min())
+def hole_prompt(model: "UniTok", picture: Image.Image, free: Mask, prompt: str) -> Document:
+    """What a model is told before it draws a hole: the prompt, after what is left if it has learned that."""
+    shown = (Segment("image", blackened(picture, free)),) if model.fills else ()
+    return *shown, Segment("text", prompt)
 
 
 def _redraw(
@@ -165,7 +162,9 @@ def _redraw(
     modality: ImageModality = codec.modalities["image"]
     known = [codes for (codes,) in codec.encode_many([(Segment("image", picture),) for picture in pictures])]
     fixed = [partly_known(codes, cells, modality) for codes, cells in zip(known, free, strict=True)]
-    asked = codec.encode_many([(Segment("text", prompt),) for prompt in prompts])
+    asked = codec.encode_many(
+        [hole_prompt(model, *known) for known in zip(pictures, free, prompts, strict=True)]
+    )
     documents = generate(
         model.model,
         codec,
@@ -182,33 +181,3 @@ def _redraw(
         found = scores(model.model, codec, documents, batch_size=batch_size)
         documents = [documents[i] for i in likeliest(found, copies=best_of)]
     return [document[0].content for document in codec.decode_many([codes[-1:] for codes in documents])]
-
-
-def fit_mask(mask: Image.Image, picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """A mask brought to `size` (width, height) as its picture is; white is drawn anew, black stays.
-
-    Raises:
-        ValueError: mask and picture differ in size.
-    """
-    if mask.size != picture.size:
-        raise ValueError(f"the mask has {mask.size} pixels, the picture {picture.size}: they must be alike")
-    return ImageOps.fit(mask.convert("L"), size, Image.Resampling.NEAREST).point(lambda v: 255 * (v >= 128))
-
-
-def free_cells(mask: Image.Image, cell: int) -> Bool[np.ndarray, "rows columns"]:
-    """Cells of `cell` pixels a side in which a pixel of the mask is white."""
-    white = np.asarray(mask) >= 128
-    rows, columns = white.shape[0] // cell, white.shape[1] // cell
-    return white.reshape(rows, cell, columns, cell).any(axis=(1, 3))
-
-
-def partly_known(codes: Codes, free: Bool[np.ndarray, "rows columns"], modality: ImageModality) -> Codes:
-    """An image's codes with -1 in the free cells.
-
-    Raises:
-        ValueError: no cell is free.
-    """
-    if not free.any():
-        raise ValueError("the mask is black everywhere: nothing is to be drawn")
-    places = torch.from_numpy(free.ravel().copy()).repeat_interleave(len(modality.cell_ranges))
-    return Codes(codes.modality, codes.codes.masked_fill(places, -1), codes.shape)

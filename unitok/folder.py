@@ -40,6 +40,7 @@ class Parts(NamedTuple):
     sampling: Mapping[str, Sampling]
     example_prompts: list[str]
     chat: ChatTemplate = ChatTemplate()
+    fills: bool = False
 
 
 def save(parts: Parts, directory: str | Path, *, card: str) -> None:
@@ -81,6 +82,7 @@ def _config(parts: Parts) -> dict:
         "sampling": {name: asdict(sampling) for name, sampling in parts.sampling.items()},
         "example_prompts": parts.example_prompts,
         "chat": asdict(parts.chat),
+        "fills": parts.fills,
     }
 
 
@@ -114,7 +116,7 @@ def load(directory: str | Path, *, device: str, dtype: str, verify: bool) -> Par
         )
     model = _load_transformer(directory / WEIGHTS, sizes)
     model = model.to(device=place, dtype=pick_dtype(dtype, place))
-    return Parts(model, codec, sampling, config["example_prompts"], chat)
+    return Parts(model, codec, sampling, config["example_prompts"], chat, config.get("fills") is True)
 
 
 def verify_sums(directory: Path) -> None:

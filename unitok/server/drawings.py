@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, Response
 from PIL import Image
 
-from unitok import editing
+from unitok import editing, holes
 from unitok.bundle import UniTok
 from unitok.document import Segment
 from unitok.generation.requests import Request as Writing
@@ -102,13 +102,12 @@ def _filling(body: EditForm, seed: int, hole: Hole, model: UniTok) -> Writing:
     size = hole.picture.size[::-1]
     if body.shape not in (None, size):
         raise ValueError(f"a picture that is edited by a mask keeps its size, {size[1]}x{size[0]}")
-    request = model.request(
-        (Segment("text", body.prompt),), target="image", seed=seed, size=size, **body.sampling
-    )
     modality = model.codec.modalities["image"]
+    free = holes.free_cells(hole.mask, modality.tokenizer.cell)
+    prompt = editing.hole_prompt(model, hole.picture, free, body.prompt)
+    request = model.request(prompt, target="image", seed=seed, size=size, **body.sampling)
     (known,) = model.codec.encode((Segment("image", hole.picture),))
-    free = editing.free_cells(hole.mask, modality.tokenizer.cell)
-    return replace(request, fixed=editing.partly_known(known, free, modality))
+    return replace(request, fixed=holes.partly_known(known, free, modality))
 
 
 # -- what both answer

@@ -8,7 +8,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from unitok import editing
+from unitok import holes
 from unitok.chat_template import ChatTemplate, Turn
 from unitok.data.images import ImageError, load_image, load_mask
 from unitok.document import Document, Segment
@@ -56,7 +56,7 @@ def mask_of(content: bytes, picture: Image.Image, size: tuple[int, int], *, para
         Refused: it is no picture, not of the picture's size, or leaves nothing to draw.
     """
     try:
-        mask = editing.fit_mask(_opened(content, load_mask, param), picture, size)
+        mask = holes.fit_mask(_opened(content, load_mask, param), picture, size)
     except ValueError as error:
         raise invalid(str(error), param=param) from error
     if not mask.getbbox():

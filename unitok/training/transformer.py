@@ -71,6 +71,7 @@ class TransformerTraining(LightningModule):
         max_bad_batches: stop after this many batches in a row without a finite gradient.
         sampling: settings, per modality, that the exported model uses when a call names none.
         example_prompts: prompts that the exported model knows.
+        fills: the data teach it to fill holes that it is shown (data/fills.py), so the exported model does.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class TransformerTraining(LightningModule):
         max_bad_batches: int = 20,
         sampling: dict[str, Sampling] | None = None,
         example_prompts: Sequence[str] = (),
+        fills: bool = False,
     ):
         super().__init__()
         if head not in COMPETITIONS:
@@ -119,7 +121,7 @@ class TransformerTraining(LightningModule):
         self.lora_rank, self.lora_alpha = lora_rank, lora_alpha
         self.ema_decay, self.recompute, self.compile_model = ema_decay, recompute, compile
         self.max_bad_batches, self.speed = max_bad_batches, Speed(peak_tflops)
-        self.sampling, self.example_prompts = sampling, list(example_prompts)
+        self.sampling, self.example_prompts, self.fills = sampling, list(example_prompts), fills
         self.model: Transformer | None = None
         self.known: tuple[range, ...] = ()
         self.averaged: AveragedModel | None = None
@@ -308,6 +310,7 @@ class TransformerTraining(LightningModule):
             sampling=self.sampling,
             example_prompts=self.example_prompts,
             chat=self.trainer.datamodule.chat,
+            fills=self.fills,
         )
 
     def export(self, directory: str) -> None:
