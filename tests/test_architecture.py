@@ -16,7 +16,7 @@ LAYERS = [
     ["unitok.cursor"],
     ["unitok.layout"],
     ["unitok.codec"],
-    ["unitok.sampling", "unitok.chat_template"],
+    ["unitok.sampling", "unitok.chat_template", "unitok.holes"],
     ["unitok.generation"],
     ["unitok.generate", "unitok.likelihood"],
     [

@@ -39,6 +39,15 @@ def test_a_folder_comes_back_as_it_was(folder, model):
     assert tiny_model().draw("a", seed=4)[0].tobytes() == model.draw("a", seed=4)[0].tobytes()
 
 
+def test_a_folder_says_whether_its_model_fills_holes(tmp_path, model):
+    tiny_model(fills=True).save_pretrained(tmp_path / "m")
+    assert UniTok.from_pretrained(tmp_path / "m").fills and not model.fills
+    config = json.loads((tmp_path / "m/config.json").read_text())
+    del config["fills"]  # as before there were such models
+    (tmp_path / "m/config.json").write_text(json.dumps(config))
+    assert UniTok.from_pretrained(tmp_path / "m").fills is False
+
+
 def test_saving_over_a_model_replaces_it_and_leaves_nothing_beside(tmp_path):
     for _ in range(2):
         tiny_model().save_pretrained(tmp_path / "m")

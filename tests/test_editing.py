@@ -7,9 +7,9 @@ from PIL import Image
 
 from sample import edit
 from tests.models_for_tests import tiny_model
-from unitok.document import Segment
+from unitok.document import Codes, Segment
 from unitok.generate import generate
-from unitok.holes import free_cells
+from unitok.holes import blackened, free_cells
 from unitok.likelihood import scores
 from unitok.models.vector import EMACodebook, ResidualCodebooks
 
@@ -37,10 +37,6 @@ def hole(*cells: tuple[int, int]) -> Image.Image:
     return mask
 
 
-def test_a_cell_is_free_where_one_of_its_pixels_is_white():
-    assert free_cells(hole((0, 1), (1, 2)), 4).tolist() == [[False, True, False], [False, False, True]]
-
-
 def test_known_codes_stay_and_free_ones_change(model, monkeypatch):
     written = []
     monkeypatch.setattr(
@@ -57,6 +53,23 @@ def test_known_codes_stay_and_free_ones_change(model, monkeypatch):
         assert (drawn[i][:, kept] == before[kept]).all()
         assert (drawn[i][:, free] != before[free]).any()
         assert len(drawn[i][:, free].flatten(1).unique(dim=0)) > 1, "the copies differ"
+
+
+def test_a_model_that_fills_is_shown_the_picture_with_its_hole_first():
+    model, mask = tiny_model(shape=(2, 3), fills=True), hole((0, 1), (0, 2), (1, 0), (1, 1))
+    (drawn,) = model.inpaint(picture(), mask, "a", paste=False, seed=3, temperature=1.0)
+    shown = Segment("image", blackened(picture(), free_cells(mask, 4)))
+    document = (shown, Segment("text", "a"), Segment("image", drawn))
+    plain = tiny_model(shape=(2, 3)).inpaint(picture(), mask, "a", paste=False, seed=3, temperature=1.0)
+    assert plain[0].tobytes() != drawn.tobytes()
+    (fixed,) = model.codec.encode((Segment("image", picture()),))
+    free = torch.tensor([False, True, True, True, True, False])
+    again = generate(
+        model.model, model.codec, [model.codec.encode(document[:2])], target="image", seed=3,
+        sampling=model.settings_of({"temperature": 1.0}),
+        fixed=[Codes("image", fixed.codes.masked_fill(free, -1), fixed.shape)],
+    )  # fmt: skip
+    assert model.codec.decode(again[0][-1:])[0].content.tobytes() == drawn.tobytes()
 
 
 def test_pixels_outside_the_mask_are_the_pictures_own(model):
