@@ -77,6 +77,19 @@ def test_damaged_pictures_are_left_out_of_batches(sets, preload):
             pictures[Window(0, [1])]
 
 
+def test_pictures_are_held_only_where_they_fit(sets, monkeypatch, caplog):
+    source = PictureFolder(f"{sets}/a")
+    held = Pictures(source, size=(8, 8), preload=True)
+    assert held.held and not caplog.messages
+    monkeypatch.setattr("unitok.data.pictures.free_memory", lambda: 2 * held.bytes - 1)
+    read = Pictures(source, size=(8, 8), preload=True)
+    assert not read.held and held.bytes == 2 * 8 * 8 * 3
+    (line,) = caplog.messages
+    assert line.startswith("2 pictures of 8 x 8 pixels take") and "data.workers" in line
+    window = Window(0, [1, 0])
+    assert (held[window] == read[window]).all()
+
+
 class Bare:
     """What a data module asks of a trainer."""
 

@@ -40,7 +40,7 @@ class ImageData(LightningDataModule):
         size: (height, width) in pixels that every picture of training and validation is brought to.
         batch_size: pictures a batch.
         workers: processes that read; 0 reads in the training process.
-        preload: hold all pictures in memory.
+        preload: hold all pictures in memory, where half of what is free holds them.
         crop: train on random windows of this many pixels a side, chosen where something is; a tokenizer
             without borders in its codes learns the same from less. None trains on whole pictures.
         seed: of the shuffling and the windows.

@@ -1,8 +1,10 @@
 """Pictures of documents as tensors of one size, a batch a window. Knows no codes and no trainer."""
 
+import logging
 from collections.abc import Iterable
 
 import numpy as np
+import psutil
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps
@@ -15,6 +17,10 @@ from unitok.data.faults import Fault, Faults, summary
 from unitok.data.sources import Source, read
 from unitok.data.windows import Window
 
+log = logging.getLogger(__name__)
+MOST_HELD = 0.5
+"""Share of the free memory that pictures may take; the rest is for the training."""
+
 
 class Pictures(Dataset):
     """The pictures of a source, resized and centre-cropped; indexed by lists of indices.
@@ -23,7 +29,8 @@ class Pictures(Dataset):
         source: documents; one picture is taken from each.
         size: (height, width) in pixels; None keeps each picture's own, cut to multiples of `multiple`; a
             batch then holds one picture.
-        preload: hold all pictures in memory as bytes (64 x 64 pixels take 12 kB each).
+        preload: hold all pictures in memory as bytes (64 x 64 pixels take 12 kB each) where half of what is
+            free holds them; else one line says that they are read as they are needed.
         crop: pixels a side of a random window that is cut out; None keeps the whole picture.
         seed: of the windows.
         multiple: see `size`.
@@ -48,18 +55,49 @@ class Pictures(Dataset):
         self._held: Tensor | None = None
         self.faults = Faults(name=type(source).__name__) if faults is None else faults
         self.faults.add(*source.faults)
-        if preload:
-            self._held = self._read(track(range(len(source)), description="reading pictures", transient=True))
+        if preload and self._fits():
+            indices = track(range(len(source)), description="reading pictures", transient=True)
+            self._held = self._read(indices, count=len(source))
+
+    @property
+    def held(self) -> bool:
+        """Whether all pictures are in memory."""
+        return self._held is not None
+
+    @property
+    def bytes(self) -> int:
+        """What all pictures take in memory, of one size."""
+        height, width = self.size
+        return len(self.source) * height * width * 3
+
+    def _fits(self) -> bool:
+        free = free_memory()
+        if self.bytes <= MOST_HELD * free:
+            return True
+        log.warning(
+            "%d pictures of %d x %d pixels take %.1f GB, %.1f GB are free: they are read as they are needed, "
+            "side by side with data.workers",
+            len(self.source), *self.size, self.bytes / 1e9, free / 1e9,
+        )  # fmt: skip
+        return False
 
     def __len__(self) -> int:
-        return len(self.source) if self._held is None else len(self._held)
+        return len(self._held) if self.held else len(self.source)
 
-    def _read(self, indices: Iterable[int]) -> UInt8[Tensor, "n h w 3"]:
-        """The whole ones of these pictures. Raises ValueError where none is."""
-        pictures = [found for index in indices if (found := self._bytes(index)) is not None]
-        if not pictures:
+    def _read(self, indices: Iterable[int], *, count: int) -> UInt8[Tensor, "n h w 3"]:
+        """The whole ones of these `count` pictures. Raises ValueError where none is."""
+        pictures, number = None, 0
+        for index in indices:
+            found = self._bytes(index)
+            if found is None:
+                continue
+            if pictures is None:  # filled one by one: stacking them at the end would hold all twice
+                pictures = torch.empty((count, *found.shape), dtype=torch.uint8)
+            pictures[number] = found
+            number += 1
+        if pictures is None:
             raise ValueError(f"no picture could be read: {summary(self.faults.counts)}")
-        return torch.stack(pictures)
+        return pictures[:number]
 
     def _bytes(self, index: int) -> UInt8[Tensor, "h w 3"] | None:
         """A picture's pixels; None for one that is faulty or not there, which is counted."""
@@ -87,12 +125,18 @@ class Pictures(Dataset):
         return torch.from_numpy(np.array(image.convert("RGB")))
 
     def __getitem__(self, window: Window) -> Float[Tensor, "b 3 h w"]:
-        pictures = self._held[window.indices] if self._held is not None else self._read(window.indices)
+        indices = window.indices
+        pictures = self._held[indices] if self.held else self._read(indices, count=len(indices))
         if self.crop is not None:
             drawn = uniform(self.seed, window.epoch, window.indices[0], "crop")
             generator = torch.Generator().manual_seed(int(drawn * 2**53))
             pictures = busiest_crops(pictures, self.crop, generator=generator)
         return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def free_memory() -> int:
+    """Bytes that processes can still have."""
+    return psutil.virtual_memory().available
 
 
 def busiest_crops(
