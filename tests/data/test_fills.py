@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from unitok.data.fills import Fills, rectangle
+from unitok.data.fills import Fills, middle, rectangle
 from unitok.data.shapes import ShapesSource
 from unitok.data.shapes_tasks import ShapesTasks
 from unitok.document import Segment
@@ -38,6 +39,20 @@ def test_holes_are_large_and_small_anywhere_and_the_same_for_a_seed():
     assert (abs(holes.mean(0) - holes.mean()) < 0.25).all(), "every cell is free now and then"
     rectangles = [hole for hole in holes if hole.sum() == hole.any(0).sum() * hole.any(1).sum()]
     assert 100 < len(rectangles) < 190
+
+
+@pytest.mark.parametrize("size", [(40, 20), (13, 31), (3, 2), (200, 7)])
+def test_of_any_picture_the_middle_is_cells_of_whole_pixels(size):
+    picture = Image.fromarray(np.random.default_rng(0).integers(1, 256, (*size[::-1], 3), np.uint8))
+    cut = middle(picture, (2, 3))
+    cell = min(size[0] // 3, size[1] // 2)
+    assert cut.size == (3 * cell, 2 * cell)
+    if cell == min(size[0] / 3, size[1] / 2):  # one side fits: the other is cut, and no pixel changes
+        left, top = (size[0] - cut.width) // 2, (size[1] - cut.height) // 2
+        same = picture.crop((left, top, left + cut.width, top + cut.height))
+        assert cut.tobytes() == same.tobytes()
+    with pytest.raises(ValueError, match=f"{size[0]} x {size[1]} pixels has no 300 x 200 cells"):
+        middle(picture, (200, 300))
 
 
 @pytest.mark.parametrize("draws", [[0.0] * 4, [0.999] * 4, [0.5, 0.2, 0.999, 0.0]])

@@ -4,7 +4,10 @@ A causal model draws a cell after those above it and to its left; what lies belo
 it is shown first. (CM3, arXiv:2201.07520, has what follows a hole go before it too.)
 """
 
+from dataclasses import replace
+
 import numpy as np
+from PIL import Image, ImageOps
 
 from unitok.data.draws import uniform
 from unitok.data.sources import Source
@@ -22,12 +25,13 @@ class Fills(Source):
     inpaints.
 
     Args:
-        source: of pairs (text, image); pictures must have the grid's aspect ratio.
+        source: of pairs (text, image). Of pictures of another aspect ratio than the grid's the middle is taken.
         grid: rows and columns of a picture's cells, `data.image_shape` of the training.
         seed: of the holes, each a pure function of the seed and the index.
 
     Raises:
-        ValueError: the grid is no two numbers from 1, or its first document is no such pair.
+        ValueError: the grid is no two numbers from 1; or a document is no such pair, or its picture has fewer
+            pixels than the grid cells.
     """
 
     def __init__(self, source: Source, grid: tuple[int, int], seed: int = 0):
@@ -45,8 +49,13 @@ class Fills(Source):
             found = ", ".join(segment.modality for segment in document)
             raise ValueError(f"document {index} is no pair of text and image to fill, but {found}")
         text, image = document
-        shown = blackened(image.content, self.hole(index))
-        return Segment("image", shown, learn=False), Segment("text", text.content, learn=False), image
+        whole = middle(image.content, self.grid)
+        shown = blackened(whole, self.hole(index))
+        return (
+            Segment("image", shown, learn=False),
+            Segment("text", text.content, learn=False),
+            replace(image, content=whole),
+        )
 
     def hole(self, index: int) -> Mask:
         """The free cells of a document."""
@@ -54,6 +63,18 @@ class Fills(Source):
         if kind < SCATTERED:
             return some_cells(*self.grid, share, seed=int(share * 2**32))
         return rectangle(self.grid, sides)
+
+
+def middle(picture: Image.Image, grid: tuple[int, int]) -> Image.Image:
+    """The most of a picture that is the grid's cells, each as many whole pixels a side."""
+    rows, columns = grid
+    cell = min(picture.width // columns, picture.height // rows)
+    if cell == 0:
+        raise ValueError(
+            f"a picture of {picture.width} x {picture.height} pixels has no {columns} x {rows} cells"
+        )
+    size = (columns * cell, rows * cell)
+    return picture if picture.size == size else ImageOps.fit(picture, size, centering=(0.5, 0.5))
 
 
 def rectangle(grid: tuple[int, int], draws: list[float]) -> Mask:
