@@ -13,8 +13,9 @@ from PIL import Image, ImageDraw
 
 from unitok import UniTok
 from unitok.data.seeds import TEST_SEED
-from unitok.data.shapes import Scene, ShapesSource
+from unitok.data.shapes import ShapesSource
 from unitok.data.shapes_questions import box_of
+from unitok.data.shapes_world import Scene
 from unitok.evaluate.shapes import picture_is_right
 from unitok.holes import fit_mask, free_cells
 

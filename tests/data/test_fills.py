@@ -65,7 +65,7 @@ def test_rectangles_lie_inside_the_grid(draws):
 
 def test_other_documents_are_refused():
     with pytest.raises(ValueError, match="document 0 is no pair of text and image to fill, but image, text"):
-        Fills(ShapesTasks(count=3, canvas=48, tasks=["count"]), (6, 6))
+        Fills(ShapesTasks(count=3, canvas=48, tasks=["count"]), (6, 6))[0]
     with pytest.raises(ValueError, match="rows and columns"):
         Fills(Pairs(), (6, 0))
 

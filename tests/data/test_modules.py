@@ -66,6 +66,24 @@ def test_sources_are_mixed_by_weight_in_a_config(sets):
     assert mixed.tasks == ["caption", None] and mixed.learn == [["text"], None]
 
 
+def test_holes_are_taught_by_a_config(sets):
+    page = (Path(__file__).parents[2] / "docs/your-data.md").read_text()
+    (example,) = re.findall(
+        r"^```yaml\nmodel: {fills: true}\n(data:.*?)^```$", page, re.MULTILINE | re.DOTALL
+    )
+    config = yaml.safe_load(example.replace("DATA/a", f"{sets}/a"))
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(DocumentData, "data")
+    config["data"]["val"] = config["data"]["train"]
+    together = parser.instantiate(parser.parse_object(config)).data.train
+    for name in ("red", "blue"):
+        Image.new("RGB", (16, 16), name).save(sets / f"a/{name}.png")
+    assert [[s.modality for s in together[i]] for i in (0, 2)] == [
+        ["text", "image"],
+        ["image", "text", "image"],
+    ]
+
+
 @pytest.mark.parametrize("preload", [True, False])
 def test_damaged_pictures_are_left_out_of_batches(sets, preload):
     pictures = Pictures(WebDataset(f"{sets}/b.tar"), size=(8, 8), preload=preload)

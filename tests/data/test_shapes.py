@@ -12,25 +12,19 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from unitok.data.seeds import SPLIT_SEEDS, TEST_SEED, VALIDATION_SEED
-from unitok.data.shapes import (
+from unitok.data.shapes import KINDS, ShapesSource, sample, sample_scene
+from unitok.data.shapes_captions import Claim, captions, claim_holds, parse_caption
+from unitok.data.shapes_pixels import render
+from unitok.data.shapes_world import (
     BACKGROUND,
     COLOURS,
     HELD_OUT,
-    KINDS,
     PLACES,
     RELATIONS,
     SHAPES,
     SIZES,
-    Claim,
     Scene,
     SceneObject,
-    ShapesSource,
-    captions,
-    claim_holds,
-    parse_caption,
-    render,
-    sample,
-    sample_scene,
 )
 
 worlds = st.fixed_dictionaries(

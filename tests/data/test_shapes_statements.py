@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 
 from tests.data.test_shapes_tasks import CIRCLE, SCENE, SQUARE, STAR, all_of
 from unitok.data.seeds import SPLIT_SEEDS, TEST_SEED, VALIDATION_SEED
-from unitok.data.shapes import (
-    COLOURS,
-    HELD_OUT,
-    SHAPES,
-    Scene,
-    related,
-)
 from unitok.data.shapes_tasks import ShapesTasks, pose
+from unitok.data.shapes_world import COLOURS, HELD_OUT, SHAPES, Scene, related
 
 NUMBERS = {"one": 1, "two": 2, "three": 3, **{str(n): n for n in range(1, 10)}}
 NUMBER = "(one|two|three|[1-9])"

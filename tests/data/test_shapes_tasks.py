@@ -15,17 +15,10 @@ from tests.models_for_tests import tiny_model
 from unitok.data import shapes_edits, shapes_questions
 from unitok.data.documents import EncodedSource, PackedDocuments
 from unitok.data.seeds import SPLIT_SEEDS, TEST_SEED
-from unitok.data.shapes import (
-    BACKGROUND,
-    HELD_OUT,
-    SEEN,
-    Scene,
-    SceneObject,
-    related,
-    render,
-)
+from unitok.data.shapes_pixels import render
 from unitok.data.shapes_questions import box_of, point_of
 from unitok.data.shapes_tasks import TASKS, USUAL, ShapesTasks, document_of, pose
+from unitok.data.shapes_world import BACKGROUND, HELD_OUT, SEEN, Scene, SceneObject, related
 from unitok.data.windows import Window
 from unitok.modalities.location import BoxModality, PointModality
 from unitok.modalities.places import Box, Point

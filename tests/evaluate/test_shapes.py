@@ -10,20 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from unitok.data.seeds import TEST_SEED
-from unitok.data.shapes import (
-    COLOURS,
-    KINDS,
-    RELATIONS,
-    SHAPES,
-    SIZES,
-    Scene,
-    SceneObject,
-    captions,
-    parse_caption,
-    render,
-    sample,
-    sample_scene,
-)
+from unitok.data.shapes import KINDS, sample, sample_scene
+from unitok.data.shapes_captions import captions, parse_caption
+from unitok.data.shapes_pixels import render
+from unitok.data.shapes_world import COLOURS, RELATIONS, SHAPES, SIZES, Scene, SceneObject
 from unitok.evaluate.shapes import caption_is_true, judge, picture_is_right, satisfies
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}

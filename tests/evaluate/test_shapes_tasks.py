@@ -11,8 +11,9 @@ from tests.models_for_tests import tiny_model
 from train import evaluate
 from unitok.bundle import UniTok
 from unitok.data.seeds import TEST_SEED
-from unitok.data.shapes import Scene, SceneObject, render
+from unitok.data.shapes_pixels import render
 from unitok.data.shapes_tasks import TASKS, ShapesTasks, pose
+from unitok.data.shapes_world import Scene, SceneObject
 from unitok.document import Segment
 from unitok.evaluate import suites
 from unitok.evaluate.shapes import edit_is_right

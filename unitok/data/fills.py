@@ -25,20 +25,21 @@ class Fills(Source):
     inpaints.
 
     Args:
-        source: of pairs (text, image). Of pictures of another aspect ratio than the grid's the middle is taken.
+        source: of pairs (text, image). Of pictures of another aspect ratio than the grid's the middle is
+            taken.
         grid: rows and columns of a picture's cells, `data.image_shape` of the training.
         seed: of the holes, each a pure function of the seed and the index.
 
     Raises:
-        ValueError: the grid is no two numbers from 1; or a document is no such pair, or its picture has fewer
-            pixels than the grid cells.
+        ValueError: the grid is no two numbers from 1. What is no such pair, or has fewer pixels than the grid
+            cells, is a fault when it is read.
     """
 
     def __init__(self, source: Source, grid: tuple[int, int], seed: int = 0):
         if len(grid) != 2 or min(grid) < 1:
             raise ValueError(f"grid is the rows and columns of a picture's cells, not {grid}")
         self.source, self.grid, self.seed = source, tuple(grid), seed
-        self[0]  # a wrong source fails here
+        self.faults = source.faults
 
     def __len__(self) -> int:
         return len(self.source)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
-from unitok.data.shapes import COLOURS, GAP, PLACES, SIZES, Scene, SceneObject, place_of
 from unitok.data.shapes_questions import Asked, Look, drawn, look, named, the
+from unitok.data.shapes_world import COLOURS, GAP, PLACES, SIZES, Scene, SceneObject, place_of
 from unitok.document import Segment
 
 MOST = 3  # objects of a scene

@@ -12,7 +12,9 @@ from typing import Literal, NamedTuple
 from PIL import Image
 
 from unitok.data.seeds import SPLIT_SEEDS, TRAIN_SEED, Seeded, split_of
-from unitok.data.shapes import COLOURS, SHAPES, Scene, render, sample_scene
+from unitok.data.shapes import sample_scene
+from unitok.data.shapes_pixels import render
+from unitok.data.shapes_world import COLOURS, SHAPES, Scene
 from unitok.document import Document, Segment
 
 WORDS = (

@@ -6,9 +6,9 @@ In a document both pictures come first, then the sentence, then "true" or "false
 from collections.abc import Sequence
 from random import Random
 
-from unitok.data.shapes import Scene
 from unitok.data.shapes_questions import Asked, Look, one_of
 from unitok.data.shapes_statements import Claimed, Subject, decided, subjects
+from unitok.data.shapes_world import Scene
 
 WHICH = ("first", "second")
 

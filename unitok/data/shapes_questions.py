@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unitok.data.shapes import HELD_OUT, RELATIONS, SHAPES, Scene, SceneObject, coverage, related
+from unitok.data.shapes_pixels import coverage
+from unitok.data.shapes_world import HELD_OUT, RELATIONS, SHAPES, Scene, SceneObject, related
 from unitok.document import Segment
 from unitok.modalities.places import Box, Point
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import NamedTuple
 
-from unitok.data.shapes import COLOURS, NUMBERS, RELATIONS, SHAPES, Scene, SceneObject, related
 from unitok.data.shapes_questions import OPPOSITE, Asked, Look, drawn, look, named, one_of, text, the
+from unitok.data.shapes_world import COLOURS, NUMBERS, RELATIONS, SHAPES, Scene, SceneObject, related
 
 COUNTS = (1, 2, 3)
 HOLDS: dict[str, Callable[[int, int], bool]] = {

@@ -14,8 +14,10 @@ from unitok.data import shapes_questions as questions
 from unitok.data import shapes_statements as statements
 from unitok.data import shapes_triples as triples
 from unitok.data.seeds import SPLIT_SEEDS, TRAIN_SEED, Seeded, split_of
-from unitok.data.shapes import HELD_OUT, SEEN, Scene, render, sample_scene
+from unitok.data.shapes import sample_scene
+from unitok.data.shapes_pixels import render
 from unitok.data.shapes_questions import Asked, one_of
+from unitok.data.shapes_world import HELD_OUT, SEEN, Scene
 from unitok.document import Document, Segment
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from itertools import permutations
 from random import Random
 
-from unitok.data.shapes import COLOURS, SHAPES, Scene, SceneObject
 from unitok.data.shapes_questions import Asked, Look, look, one_of
 from unitok.data.shapes_statements import COUNTS, HOLDS, Claimed, Subject, decided
+from unitok.data.shapes_world import COLOURS, SHAPES, Scene, SceneObject
 
 Found = list[tuple[SceneObject, ...]]
 """The objects of each picture that a statement is about."""

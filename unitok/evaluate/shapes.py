@@ -13,20 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from unitok.data.shapes import (
-    BACKGROUND,
-    COLOURS,
-    SHAPES,
-    SIZES,
-    Scene,
-    SceneObject,
-    captions,
-    claim_holds,
-    coverage,
-    parse_caption,
-    place_of,
-    placed,
-)
+from unitok.data.shapes_captions import captions, claim_holds, parse_caption
+from unitok.data.shapes_pixels import coverage
+from unitok.data.shapes_world import BACKGROUND, COLOURS, SHAPES, SIZES, Scene, SceneObject, place_of, placed
 from unitok.evaluate.components import DISTANCE, Component, components, nearest_colour
 
 LEAST_AREA = 20.0  # pixels of a 64 × 64 canvas; smaller components are specks

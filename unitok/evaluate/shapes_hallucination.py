@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from unitok.bundle import UniTok
 from unitok.data.seeds import TEST_SEED
-from unitok.data.shapes import ShapesSource, parse_caption
+from unitok.data.shapes import ShapesSource
+from unitok.data.shapes_captions import parse_caption
 from unitok.data.shapes_tasks import ShapesTasks
 from unitok.evaluate.benchmarks import YES_NO, answers, choices, named, page
 from unitok.evaluate.chair import chair

@@ -8,9 +8,9 @@ from PIL import Image
 
 from unitok.bundle import UniTok
 from unitok.data.seeds import TEST_SEED
-from unitok.data.shapes import Scene, SceneObject
 from unitok.data.shapes_questions import Asked, box_of
 from unitok.data.shapes_tasks import USUAL, ShapesTasks
+from unitok.data.shapes_world import Scene, SceneObject
 from unitok.document import Document, Segment
 from unitok.evaluate.grounding import iou, pointed
 from unitok.evaluate.report import SHOWN, Report

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from PIL import Image
 
 from unitok.bundle import UniTok
-from unitok.data.shapes import Scene, SceneObject, render
+from unitok.data.shapes_pixels import render
+from unitok.data.shapes_world import Scene, SceneObject
 from unitok.page.sight import shown
 
 PROMPTS = (
