@@ -4,13 +4,17 @@ A compilation takes half a minute, and seconds where its result is on disk from 
 rounded up to powers of two, and how many tokens the cache holds is left open.
 """
 
+from collections.abc import Callable
+from functools import cached_property
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from unitok.cursor import Legal
 from unitok.models.cache import Cache
-from unitok.models.linear import Packed, project
+from unitok.models.linear import SUMS, project
+from unitok.models.packed import Packed, PackedLinear, packed, with_packed
 from unitok.models.transformer import Transformer
 from unitok.sampling import gumbel
 
@@ -26,12 +30,14 @@ class CompiledSteps:
     def __init__(self, model: Transformer):
         self._model = model
         on_cpu = model.embedding.weight.device.type == "cpu"
-        options = {"cpp_wrapper": True} if on_cpu else None  # Python takes as long as a small kernel
-        self._through = torch.compile(model.through, dynamic=False, options=options)
-        self._product = torch.compile(project, dynamic=False, options=options)
-        self._noise = torch.compile(gumbel, dynamic=False, options=options)
-        self._packed: dict[range, Packed] = {}
+        self._options = {"cpp_wrapper": True} if on_cpu else None  # Python takes as long as a small kernel
+        self._through = self._compiled(model.through)
+        self._product = self._compiled(project)
+        self._noise = self._compiled(gumbel)
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, SHAPES)
+
+    def _compiled(self, function: Callable) -> Callable:
+        return torch.compile(function, dynamic=False, options=self._options)
 
     def __call__(
         self, ids: Int64[Tensor, "b t"], positions: Int64[Tensor, "b t 3"], cache: Cache
@@ -41,23 +47,33 @@ class CompiledSteps:
         torch._dynamo.mark_dynamic(room.mask, 3)
         for lines in room.lines:
             torch._dynamo.mark_dynamic(lines, 2)
-        return self._through(ids, positions, mask=room.mask, room=room)
+        if ids.numel() <= SUMS:
+            return self._through(ids, positions, mask=room.mask, room=room)
+        for layer in self._packs:
+            if layer.stale:
+                layer.renew()
+        return self._through_packed(ids, positions, mask=room.mask, room=room)
+
+    @cached_property
+    def _packed_model(self) -> Transformer:
+        """The model for several rows."""
+        return with_packed(self._model, self._model.blocks)
+
+    @cached_property
+    def _through_packed(self) -> Callable:
+        return self._compiled(self._packed_model.through)
+
+    @cached_property
+    def _packs(self) -> list[PackedLinear]:
+        return [layer for layer in self._packed_model.modules() if isinstance(layer, PackedLinear)]
 
     def head(self, hidden: Float[Tensor, "n d"], block: Legal) -> Float[Tensor, "n m"]:
         """Logits, as `Transformer.head` gives them."""
         if not isinstance(block, range) or rounded(len(hidden)) != len(hidden):
             return self._model.head(hidden, block)
-        weight = self._model.unembedding.weight[block.start : block.stop]
-        if Packed.helps(hidden, weight):
-            return self._laid_out(block, weight, rows=len(hidden))(hidden).float()
-        return self._product(hidden, weight).float()
-
-    def _laid_out(self, block: range, weight: Float[Tensor, "m d"], *, rows: int) -> Packed:
-        """The block's weight, laid out when it is first asked for or has changed."""
-        packed = self._packed.get(block)
-        if packed is None or not packed.holds(weight):
-            packed = self._packed[block] = Packed(weight, rows=rows)
-        return packed
+        if len(hidden) > SUMS and Packed.helps(self._model.unembedding.weight):
+            return packed(self._model.unembedding, block)(hidden).float()
+        return self._product(hidden, self._model.unembedding.weight[block.start : block.stop]).float()
 
     def noise(
         self, keys: Int64[Tensor, " n"], counters: Int64[Tensor, " n"], ids: Int64[Tensor, " m"]

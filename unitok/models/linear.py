@@ -17,37 +17,6 @@ SUMS = 4
 """Sums that go on side by side, so the most rows too. With more, two rows take half as long again."""
 
 
-class Packed:
-    """A weight in the layout of the products of several rows in bfloat16 on a CPU, a copy.
-
-    Given a plain weight torch's own product lays it out anew at every call, which takes longer than the
-    product.
-    """
-
-    def __init__(self, weight: Float[Tensor, "n k"], *, rows: int):
-        self._version, self._start = weight._version, weight.data_ptr()
-        self._laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), rows)
-
-    def __call__(self, x: Float[Tensor, "m k"]) -> Float[Tensor, "m n"]:
-        return torch.ops.mkldnn._linear_pointwise(x, self._laid_out, None, "none", [], "")
-
-    def holds(self, weight: Float[Tensor, "n k"]) -> bool:
-        """Whether it is a copy of this weight as it is now."""
-        return (self._version, self._start) == (weight._version, weight.data_ptr())
-
-    @staticmethod
-    def helps(x: Float[Tensor, "m k"], weight: Float[Tensor, "n k"]) -> bool:
-        """Whether there is such a layout here, and rows enough."""
-        return (
-            len(x) > SUMS
-            and x.device.type == "cpu"
-            and x.dtype == weight.dtype == torch.bfloat16
-            and not weight.is_inference()  # such weights do not tell when they change
-            and torch.backends.mkldnn.is_available()
-            and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        )
-
-
 class Linear(nn.Linear):
     """A layer without a bias; without gradients and for few rows on a CPU, by the faster way."""
 

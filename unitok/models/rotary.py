@@ -24,7 +24,8 @@ def rotary_angles(
     speed = base ** (-torch.arange(frequencies, dtype=torch.float32, device=positions.device) / frequencies)
     axes = axis_of_frequency(frequencies).to(positions.device)
     angles = positions.float().index_select(-1, axes) * speed
-    return angles.cos(), angles.sin()
+    # compiled code computes a stack once, and what is none anew in every head of every layer
+    return torch.stack((angles.cos(), angles.sin())).unbind()
 
 
 def rotate(
