@@ -22,7 +22,7 @@ def arguments() -> Parser:
     add("--out", default="edited", metavar="DIR", help="folder of the pictures")
     add("--n", type=int, default=1, help="pictures")
     add("--best-of", type=int, default=1, metavar="N",
-        help="with a mask or a share: of N drawings keep the likeliest with what stays")  # fmt: skip
+        help="with a mask or a share: of N drawings keep what fits the rest and the prompt best")  # fmt: skip
     add("--seed", type=int, default=0, help="the same seed, picture and prompt give the same result")
     add("--guidance-scale", type=float, help="1 is none; the model's default if absent")
     add("--image-guidance-scale", type=float,

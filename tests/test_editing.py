@@ -94,15 +94,21 @@ def test_the_result_does_not_depend_on_the_batch(model):
     assert [image.tobytes() for image in whole] == [image.tobytes() for image in single]
 
 
-def test_the_best_of_several_is_the_likeliest_with_what_stays(model, monkeypatch):
-    written = []
+@pytest.mark.parametrize("paste", [True, False])
+def test_the_best_of_several_goes_with_what_stays_and_shows_what_was_asked(model, monkeypatch, paste):
+    written, mask = [], hole((0, 0), (0, 1), (1, 1))
     monkeypatch.setattr(
         "unitok.editing.generate", lambda *a, **k: written.extend(generate(*a, **k)) or written
     )
-    (best,) = model.inpaint(picture(), hole((0, 0)), "a", best_of=6, temperature=1.0, paste=False)
-    found = [score.log_probability for score in scores(model.model, model.codec, written)]
-    likeliest = model.codec.decode(written[int(np.argmax(found))])[-1].content
-    assert best.tobytes() == likeliest.tobytes()
+    best = model.inpaint(picture(), mask, "a", n=2, best_of=4, temperature=2.0, paste=paste)
+    drawn = [model.codec.decode(codes[-1:])[0].content for codes in written]
+    if paste:
+        drawn = [Image.composite(new, picture(), mask) for new in drawn]
+    whole = scores(model.model, model.codec, written)
+    asked = model.score([(Segment("image", new), Segment("text", "a")) for new in drawn])
+    found = [a.log_probability + b.log_probability for a, b in zip(whole, asked, strict=True)]
+    wanted = [drawn[int(np.argmax(found[:4]))], drawn[4 + int(np.argmax(found[4:]))]]
+    assert [new.tobytes() for new in best] == [new.tobytes() for new in wanted]
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(0.0, 0), (0.5, None), (0.99, 5)])

@@ -1,8 +1,7 @@
 """Pictures changed: a hole drawn anew, variations, instructions. Knows no weights.
 
 A causal model draws a cell after all cells above it and to its left, known or new. A model that has learned
-to fill holes is shown the picture with its hole first; any other learns of known cells below only by best-of:
-of several drawings that one is kept which makes the whole picture likeliest.
+to fill holes is shown the picture with its hole first; any other learns of known cells below only by best-of.
 """
 
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from unitok.document import Document, Segment
+from unitok.document import Codes, Document, Segment
 from unitok.generate import generate
 from unitok.holes import Mask, blackened, fit_mask, free_cells, partly_known, some_cells
 from unitok.likelihood import likeliest, scores
@@ -39,7 +38,7 @@ def inpaint(
         model: who draws.
         images, masks, prompts: as many of each; a prompt says what the whole picture shows then.
         n: results of each.
-        best_of: drawings made for each result: the likeliest together with what stays.
+        best_of: drawings made for each result; see `_fits`.
         seed: the same seed, picture and prompt give the same result.
         paste: outside the masks show the picture's own pixels, not their codes'.
         batch_size: pictures drawn at once.
@@ -53,20 +52,18 @@ def inpaint(
     fitted = [modality.fit(image) for image in images]
     holes = [fit_mask(m, i, f.size) for m, i, f in zip(masks, images, fitted, strict=True)]
     free = [free_cells(hole, modality.tokenizer.cell) for hole in holes]
-    drawn = _redraw(
+    return _redraw(
         model,
         fitted,
         free,
         prompts,
+        pasted=holes if paste else None,
         n=n,
         best_of=best_of,
         seed=seed,
         batch_size=batch_size,
         settings=settings,
     )
-    if not paste:
-        return drawn
-    return [Image.composite(new, fitted[i // n], holes[i // n]) for i, new in enumerate(drawn)]
 
 
 def vary(
@@ -151,12 +148,14 @@ def _redraw(
     free: Sequence[Mask],
     prompts: Sequence[str],
     *,
+    pasted: Sequence[Image.Image] | None = None,
     n: int,
     best_of: int,
     seed: int,
     batch_size: int,
     settings: dict,
 ) -> list[Image.Image]:
+    """Pictures drawn anew in their free cells, within the masks of `pasted` alone if there are any."""
     check_counts(n=n, best_of=best_of)
     codec, copies = model.codec, n * best_of
     modality: ImageModality = codec.modalities["image"]
@@ -177,7 +176,33 @@ def _redraw(
         batch_size=batch_size,
         compile=model.compile,
     )
-    if best_of > 1:
-        found = scores(model.model, codec, documents, batch_size=batch_size)
-        documents = [documents[i] for i in likeliest(found, copies=best_of)]
-    return [document[0].content for document in codec.decode_many([codes[-1:] for codes in documents])]
+    drawn = [document[0].content for document in codec.decode_many([codes[-1:] for codes in documents])]
+    if pasted is not None:
+        drawn = [
+            Image.composite(new, pictures[i // copies], pasted[i // copies]) for i, new in enumerate(drawn)
+        ]
+    if best_of == 1:
+        return drawn
+    told = [prompt for prompt in prompts for _ in range(copies)]
+    found = _fits(model, documents, drawn, told, batch_size=batch_size)
+    return [drawn[i] for i in likeliest(found, copies=best_of)]
+
+
+def _fits(
+    model: "UniTok",
+    documents: Sequence[Sequence[Codes]],
+    drawn: Sequence[Image.Image],
+    prompts: Sequence[str],
+    *,
+    batch_size: int,
+) -> list[float]:
+    """log p(all of the picture | what was told) + log p(prompt | what is seen), of each drawing.
+
+    The first knows whether it goes with what stays, the second whether it shows what was asked for: of some
+    drawings most are likely because next to nothing is in them.
+    """
+    whole = scores(model.model, model.codec, documents, batch_size=batch_size)
+    pairs = zip(drawn, prompts, strict=True)
+    seen = [(Segment("image", picture), Segment("text", prompt)) for picture, prompt in pairs]
+    asked = model.score(seen, batch_size=batch_size)
+    return [a.log_probability + b.log_probability for a, b in zip(whole, asked, strict=True)]

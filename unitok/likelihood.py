@@ -61,10 +61,10 @@ def _check_length(tokens: Sequence[Tokens], model: Transformer) -> None:
         raise ValueError(f"a document takes {longest} ids; the model reads {model.config.max_length}")
 
 
-def likeliest(found: Sequence[Score], *, copies: int) -> list[int]:
-    """Of every `copies` scores in turn, the place of the highest."""
+def likeliest(found: Sequence[float], *, copies: int) -> list[int]:
+    """Of every `copies` log-likelihoods in turn, the place of the highest."""
     starts = range(0, len(found), copies)
-    return [max(range(i, i + copies), key=lambda j: found[j].log_probability) for i in starts]
+    return [max(range(i, i + copies), key=found.__getitem__) for i in starts]
 
 
 def _batches(documents: Sequence, size: int) -> Iterator[Sequence]:

@@ -88,4 +88,5 @@ def best_of(
     pairs = [
         (Segment("image", image), Segment("text", prompts[i // copies])) for i, image in enumerate(drawn)
     ]
-    return [drawn[i] for i in likeliest(model.score(pairs, batch_size=batch_size), copies=copies)]
+    found = [score.log_probability for score in model.score(pairs, batch_size=batch_size)]
+    return [drawn[i] for i in likeliest(found, copies=copies)]
