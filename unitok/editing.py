@@ -38,7 +38,8 @@ def inpaint(
         model: who draws.
         images, masks, prompts: as many of each; a prompt says what the whole picture shows then.
         n: results of each.
-        best_of: drawings made for each result; see `_fits`.
+        best_of: drawings made for each result: the one that goes best with what stays and shows best what the
+            prompt says.
         seed: the same seed, picture and prompt give the same result.
         paste: outside the masks show the picture's own pixels, not their codes'.
         batch_size: pictures drawn at once.
@@ -157,35 +158,49 @@ def _redraw(
 ) -> list[Image.Image]:
     """Pictures drawn anew in their free cells, within the masks of `pasted` alone if there are any."""
     check_counts(n=n, best_of=best_of)
-    codec, copies = model.codec, n * best_of
-    modality: ImageModality = codec.modalities["image"]
-    known = [codes for (codes,) in codec.encode_many([(Segment("image", picture),) for picture in pictures])]
-    fixed = [partly_known(codes, cells, modality) for codes, cells in zip(known, free, strict=True)]
-    asked = codec.encode_many(
-        [hole_prompt(model, *known) for known in zip(pictures, free, prompts, strict=True)]
-    )
-    documents = generate(
-        model.model,
-        codec,
-        [document for document in asked for _ in range(copies)],
-        target="image",
-        sampling=model.settings_of(settings),
-        seed=seed,
-        copies=list(range(copies)) * len(asked),
-        fixed=[codes for codes in fixed for _ in range(copies)],
-        batch_size=batch_size,
-        compile=model.compile,
-    )
-    drawn = [document[0].content for document in codec.decode_many([codes[-1:] for codes in documents])]
+    copies = n * best_of
+    options = {"copies": copies, "seed": seed, "batch_size": batch_size, "settings": settings}
+    documents = _written(model, pictures, free, prompts, **options)
+    drawn = [d[0].content for d in model.codec.decode_many([codes[-1:] for codes in documents])]
     if pasted is not None:
-        drawn = [
-            Image.composite(new, pictures[i // copies], pasted[i // copies]) for i, new in enumerate(drawn)
-        ]
+        places = [i for i in range(len(pictures)) for _ in range(copies)]
+        drawn = [Image.composite(new, pictures[i], pasted[i]) for new, i in zip(drawn, places, strict=True)]
     if best_of == 1:
         return drawn
     told = [prompt for prompt in prompts for _ in range(copies)]
     found = _fits(model, documents, drawn, told, batch_size=batch_size)
     return [drawn[i] for i in likeliest(found, copies=best_of)]
+
+
+def _written(
+    model: "UniTok",
+    pictures: Sequence[Image.Image],
+    free: Sequence[Mask],
+    prompts: Sequence[str],
+    *,
+    copies: int,
+    seed: int,
+    batch_size: int,
+    settings: dict,
+) -> list[list[Codes]]:
+    """What the model was told, then the picture's codes, new ones in free cells; `copies` of each."""
+    codec = model.codec
+    modality: ImageModality = codec.modalities["image"]
+    known = [codes for (codes,) in codec.encode_many([(Segment("image", picture),) for picture in pictures])]
+    fixed = [partly_known(codes, cells, modality) for codes, cells in zip(known, free, strict=True)]
+    told = [hole_prompt(model, *what) for what in zip(pictures, free, prompts, strict=True)]
+    return generate(
+        model.model,
+        codec,
+        [document for document in codec.encode_many(told) for _ in range(copies)],
+        target="image",
+        sampling=model.settings_of(settings),
+        seed=seed,
+        copies=list(range(copies)) * len(told),
+        fixed=[codes for codes in fixed for _ in range(copies)],
+        batch_size=batch_size,
+        compile=model.compile,
+    )
 
 
 def _fits(

@@ -75,7 +75,7 @@ def middle(picture: Image.Image, grid: tuple[int, int]) -> Image.Image:
             f"a picture of {picture.width} x {picture.height} pixels has no {columns} x {rows} cells"
         )
     size = (columns * cell, rows * cell)
-    return picture if picture.size == size else ImageOps.fit(picture, size, centering=(0.5, 0.5))
+    return picture if picture.size == size else ImageOps.fit(picture, size)
 
 
 def rectangle(grid: tuple[int, int], draws: list[float]) -> Mask:
