@@ -14,6 +14,7 @@ from unitok.generate import generate
 from unitok.holes import Mask, blackened, fit_mask, free_cells, partly_known, some_cells
 from unitok.likelihood import likeliest, scores
 from unitok.modalities.image import ImageModality
+from unitok.ranking import said_of
 
 if TYPE_CHECKING:
     from unitok.bundle import UniTok
@@ -217,7 +218,5 @@ def _fits(
     drawings most are likely because next to nothing is in them.
     """
     whole = scores(model.model, model.codec, documents, batch_size=batch_size)
-    pairs = zip(drawn, prompts, strict=True)
-    seen = [(Segment("image", picture), Segment("text", prompt)) for picture, prompt in pairs]
-    asked = model.score(seen, batch_size=batch_size)
-    return [a.log_probability + b.log_probability for a, b in zip(whole, asked, strict=True)]
+    asked = said_of(model, drawn, prompts, batch_size=batch_size)
+    return [score.log_probability + said for score, said in zip(whole, asked, strict=True)]

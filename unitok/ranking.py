@@ -53,9 +53,17 @@ def rank(
     model: "UniTok", images: Sequence[Image.Image], text: str, *, batch_size: int = 32
 ) -> list[tuple[int, float]]:
     """Numbers of the pictures with log p(text | picture), the likeliest first."""
-    pairs = [(Segment("image", image), Segment("text", text)) for image in images]
-    found = [score.log_probability for score in model.score(pairs, batch_size=batch_size)]
+    found = said_of(model, images, [text] * len(images), batch_size=batch_size)
     return sorted(enumerate(found), key=lambda pair: -pair[1])
+
+
+def said_of(
+    model: "UniTok", images: Sequence[Image.Image], texts: Sequence[str], *, batch_size: int
+) -> list[float]:
+    """log p(text | picture) of each picture and its text, in nats."""
+    both = zip(images, texts, strict=True)
+    pairs = [(Segment("image", image), Segment("text", text)) for image, text in both]
+    return [score.log_probability for score in model.score(pairs, batch_size=batch_size)]
 
 
 class Affinity(NamedTuple):
@@ -85,8 +93,6 @@ def best_of(
     model: "UniTok", drawn: Sequence[Image.Image], prompts: Sequence[str], *, copies: int, batch_size: int
 ) -> list[Image.Image]:
     """Of every `copies` drawings of a prompt the one from which the prompt is likeliest."""
-    pairs = [
-        (Segment("image", image), Segment("text", prompts[i // copies])) for i, image in enumerate(drawn)
-    ]
-    found = [score.log_probability for score in model.score(pairs, batch_size=batch_size)]
+    asked = [prompts[i // copies] for i in range(len(drawn))]
+    found = said_of(model, drawn, asked, batch_size=batch_size)
     return [drawn[i] for i in likeliest(found, copies=copies)]

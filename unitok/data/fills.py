@@ -85,9 +85,9 @@ def rectangle(grid: tuple[int, int], draws: list[float]) -> Mask:
         grid: rows and columns.
         draws: numbers in [0, 1): height, width, top, left.
     """
-    heights = [1 + int(draw * side) for draw, side in zip(draws[:2], grid, strict=True)]
-    starts = [int(draw * (side - n + 1)) for draw, side, n in zip(draws[2:], grid, heights, strict=True)]
+    sides = [1 + int(draw * most) for draw, most in zip(draws[:2], grid, strict=True)]
+    starts = [int(draw * (most - n + 1)) for draw, most, n in zip(draws[2:], grid, sides, strict=True)]
     free = np.zeros(grid, bool)
-    (top, left), (height, width) = starts, heights
+    (top, left), (height, width) = starts, sides
     free[top : top + height, left : left + width] = True
     return free
