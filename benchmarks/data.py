@@ -29,7 +29,8 @@ from unitok.data.modules import DocumentData
 from unitok.data.resize import Fit, Resized
 from unitok.data.shapes import ShapesSource
 from unitok.data.sources import CaptionTable, Source, WebDataset
-from unitok.data.store import TEXT_TOKENIZER, Store, write_store
+from unitok.data.store import TEXT_TOKENIZER, Store
+from unitok.data.store_writing import write_store
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.training.cli import run
 from unitok.training.transformer import TransformerTraining

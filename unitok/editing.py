@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from unitok.codec import Codec
 from unitok.document import Codes, Document, Segment
 from unitok.generate import generate
 from unitok.holes import Mask, blackened, fit_mask, free_cells, partly_known, some_cells
@@ -144,6 +145,13 @@ def hole_prompt(model: "UniTok", picture: Image.Image, free: Mask, prompt: str) 
     return *shown, Segment("text", prompt)
 
 
+def known_around(codec: Codec, pictures: Sequence[Image.Image], free: Sequence[Mask]) -> list[Codes]:
+    """The codes of pictures at the model's size, -1 in their free cells. Raises ValueError where none is."""
+    modality: ImageModality = codec.modalities["image"]
+    known = [codes for (codes,) in codec.encode_many([(Segment("image", picture),) for picture in pictures])]
+    return [partly_known(codes, cells, modality) for codes, cells in zip(known, free, strict=True)]
+
+
 def _redraw(
     model: "UniTok",
     pictures: Sequence[Image.Image],
@@ -186,9 +194,7 @@ def _written(
 ) -> list[list[Codes]]:
     """What the model was told, then the picture's codes, new ones in free cells; `copies` of each."""
     codec = model.codec
-    modality: ImageModality = codec.modalities["image"]
-    known = [codes for (codes,) in codec.encode_many([(Segment("image", picture),) for picture in pictures])]
-    fixed = [partly_known(codes, cells, modality) for codes, cells in zip(known, free, strict=True)]
+    fixed = known_around(codec, pictures, free)
     told = [hole_prompt(model, *what) for what in zip(pictures, free, prompts, strict=True)]
     return generate(
         model.model,

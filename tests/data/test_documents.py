@@ -14,7 +14,8 @@ from unitok.codec import Codec
 from unitok.data.documents import EncodedSource, PackedDocuments
 from unitok.data.modules import DocumentData
 from unitok.data.sources import Source
-from unitok.data.store import Store, write_store
+from unitok.data.store import Store
+from unitok.data.store_writing import write_store
 from unitok.data.windows import Windows
 from unitok.document import Segment
 

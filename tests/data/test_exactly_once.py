@@ -9,7 +9,7 @@ import torch
 
 from tests.data.test_documents import CODEC, Numbered, document_data, numbers
 from unitok.data.modules import DocumentData
-from unitok.data.store import write_store
+from unitok.data.store_writing import write_store
 from unitok.data.windows import Windows
 
 COUNT, EPOCHS, BATCH = 23, 3, 4

@@ -19,7 +19,8 @@ from unitok.data.faults import Fault
 from unitok.data.modules import DocumentData
 from unitok.data.shards import map_shard
 from unitok.data.sources import CaptionTable, MetadataFolder, WebDataset, open_data, read
-from unitok.data.store import Store, write_store
+from unitok.data.store import Store
+from unitok.data.store_writing import write_store
 from unitok.training.encode import open_source
 
 

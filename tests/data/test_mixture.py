@@ -27,7 +27,7 @@ from unitok.data.mixed import Stored
 from unitok.data.mixture import Mixture
 from unitok.data.modules import DocumentData
 from unitok.data.sources import HeldOut, Together
-from unitok.data.store import write_store
+from unitok.data.store_writing import write_store
 from unitok.training.encode import encode
 
 

@@ -17,7 +17,7 @@ from unitok.data.mixture import Mixture
 from unitok.data.modules import DocumentData, ImageData, Pictures
 from unitok.data.resize import Fit
 from unitok.data.sources import HeldOut, Messages, PictureFolder, TextPairs, Together, WebDataset, open_data
-from unitok.data.store import write_store
+from unitok.data.store_writing import write_store
 from unitok.data.windows import Window
 
 

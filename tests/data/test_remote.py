@@ -11,7 +11,8 @@ from tests.data.test_documents import CODEC, Numbered
 from unitok.data.modules import DocumentData
 from unitok.data.remote import cache_folder, is_url, local
 from unitok.data.sources import CaptionTable, WebDataset, open_data
-from unitok.data.store import Store, write_store
+from unitok.data.store import Store
+from unitok.data.store_writing import write_store
 from unitok.training.encode import open_source
 
 

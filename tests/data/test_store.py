@@ -14,7 +14,8 @@ from tests.worlds import GridModality, byte_text, random_codes, tiny_codec
 from unitok.codec import Codec
 from unitok.data.shards import documents_of, map_shard, to_shard, write_shard
 from unitok.data.sources import Source
-from unitok.data.store import Store, write_store
+from unitok.data.store import Store
+from unitok.data.store_writing import write_store
 from unitok.document import Segment, same
 
 CODEC = tiny_codec()

@@ -11,7 +11,7 @@ from tests.worlds import tiny_codec
 from unitok.data.encoding import encode_each
 from unitok.data.faults import Fault, Faults
 from unitok.data.sources import open_data, read
-from unitok.data.store import write_store
+from unitok.data.store_writing import write_store
 from unitok.modalities.text import clean
 
 CODEC = tiny_codec()

@@ -102,12 +102,11 @@ def _filling(body: EditForm, seed: int, hole: Hole, model: UniTok) -> Writing:
     size = hole.picture.size[::-1]
     if body.shape not in (None, size):
         raise ValueError(f"a picture that is edited by a mask keeps its size, {size[1]}x{size[0]}")
-    modality = model.codec.modalities["image"]
-    free = holes.free_cells(hole.mask, modality.tokenizer.cell)
+    free = holes.free_cells(hole.mask, model.codec.modalities["image"].tokenizer.cell)
     prompt = editing.hole_prompt(model, hole.picture, free, body.prompt)
     request = model.request(prompt, target="image", seed=seed, size=size, **body.sampling)
-    (known,) = model.codec.encode((Segment("image", hole.picture),))
-    return replace(request, fixed=holes.partly_known(known, free, modality))
+    (fixed,) = editing.known_around(model.codec, [hole.picture], [free])
+    return replace(request, fixed=fixed)
 
 
 # -- what both answer

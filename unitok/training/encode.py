@@ -23,7 +23,8 @@ from unitok.data.resize import Buckets, Resized
 from unitok.data.seeds import TEST_SEED, TRAIN_SEED, VALIDATION_SEED
 from unitok.data.shapes import ShapesSource
 from unitok.data.sources import Source, open_data
-from unitok.data.store import TEXT_TOKENIZER, Summary, write_store
+from unitok.data.store import TEXT_TOKENIZER
+from unitok.data.store_writing import Summary, write_store
 from unitok.device import pick_device
 
 SHAPES_SEEDS = {"train": TRAIN_SEED, "val": VALIDATION_SEED, "test": TEST_SEED}

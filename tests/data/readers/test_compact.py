@@ -22,7 +22,8 @@ from unitok.data.readers.compact import Names, Sample, Samples, Values
 from unitok.data.readers.tar import Member
 from unitok.data.shards import to_shard, write_shard
 from unitok.data.sources import CocoCaptions, PictureFolder, TextPairs, TextTable, WebDataset
-from unitok.data.store import Store, write_store
+from unitok.data.store import Store
+from unitok.data.store_writing import write_store
 from unitok.data.windows import Windows
 from unitok.document import Codes
 
