@@ -184,6 +184,25 @@ def test_other_tokenizers_are_refused_with_what_to_do(tmp_path):
         started(folder, Codec([text, image]))
 
 
+@torch.no_grad()
+def test_new_words_begin_as_the_mean_of_their_old_pieces(tmp_path):
+    folder, old = tmp_path / "model", tiny_model(more=[BoxModality(9)])
+    old.save_pretrained(folder)
+    text, image = (old.codec.modalities[name] for name in ("text", "image"))
+    codec = Codec([TextModality(train_bpe(WORDS, size=text.size + 20)), image, BoxModality(9)])
+    model, start = started(folder, codec, new_words=True)
+    word = codec.modalities["text"].tokenizer.encode("jumps").ids
+    pieces = text.encode(codec.modalities["text"].decode(torch.tensor(word[:1])))[0]
+    for now, before in ((model.embedding, old.model.embedding), (model.unembedding, old.model.unembedding)):
+        assert torch.allclose(now.weight[word[0]], before.weight[pieces].mean(dim=0), atol=1e-6)
+        for name in ("image", "box"):
+            ids, were = codec.vocabulary.codes(name), old.codec.vocabulary.codes(name)
+            assert torch.equal(now.weight[ids.start : ids.stop], before.weight[were.start : were.stop])
+    assert sum(len(ids) for ids in start.known) == codec.vocabulary.size
+    with pytest.raises(ValueError, match="another text tokenizer"):
+        started(folder, codec)
+
+
 def test_other_positions_and_bins_are_refused(tmp_path):
     folder, old = tmp_path / "model", tiny_model(more=[BoxModality(9)])
     old.save_pretrained(folder)

@@ -1,8 +1,8 @@
 """NLVR's statements as documents of three pictures, and more of them whose truth stays. Knows no codes.
 
-A picture of NLVR has 400 x 100 pixels: three grey boxes, each of which becomes a picture of its own. The
-sentence is in lower case without a full stop and the verdict is "yes" or "no", as in the built-in world:
-words that a model of it never says would cost it dearly at first.
+A picture of NLVR has 400 x 100 pixels: three grey boxes, each of which becomes a picture of its own and is
+told in words, read off its flat colours. The sentence comes first, in lower case without a full stop, so that
+each box is read with it in mind.
 """
 
 import re
@@ -14,13 +14,13 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from unitok.data.answered import StatementShards
+from unitok.data.boxes import COLOURS, GROUND, SIDE, read_box, told
+from unitok.data.boxes_clauses import VERDICTS
 from unitok.data.draws import uniform
 from unitok.document import Document, Segment
 
-SIZE = (400, 100)
+SIZE = (400, SIDE)
 COLUMNS = ((0, 100), (150, 250), (300, 400))
-GROUND = (211, 211, 211)
-COLOURS = {"black": (0, 0, 0), "blue": (0, 153, 255), "yellow": (255, 255, 0)}
 SIDES = frozenset({"left", "right"})
 ORDER = SIDES | {"first", "second", "third", "last", "middle", "center", "centre", "between"}
 FEW = 5  # sentences; a rarer word may be a colour's name written wrongly
@@ -38,7 +38,7 @@ SAME = Change()
 
 
 class NlvrBoxes(StatementShards):
-    """A document for each statement of NLVR: box, box, box, sentence, and "yes" or "no".
+    """A document for each statement of NLVR: sentence, of each box its picture and what it holds, "yes" or "no".
 
     Args:
         path, split, where: of WebDataset; metadata have sentence and label.
@@ -51,7 +51,7 @@ class NlvrBoxes(StatementShards):
         ValueError: a sample has no statement or a picture of another size, or copies is below 1.
     """
 
-    verdicts = ("yes", "no")
+    verdicts = VERDICTS
 
     def __init__(
         self,
@@ -77,17 +77,23 @@ class NlvrBoxes(StatementShards):
         return super().sentence(index % len(self.records))
 
     def __getitem__(self, index: int) -> Document:
+        sentence, boxes = self.shown(index)
+        document = [Segment("text", sentence, learn=False)]
+        for box in boxes:
+            document += [Segment("image", box, learn=False), Segment("text", told(read_box(box)))]
+        return *document, self.verdict(index)
+
+    def shown(self, index: int) -> tuple[str, list[Image.Image]]:
+        """A sentence and its three boxes. Raises ValueError for a picture of another size."""
         number, statement = divmod(index, len(self.records))
         _, picture = self.shards[statement]
         if picture.content.size != SIZE:
             raise ValueError(
                 f"statement {statement}: a picture of NLVR has {SIZE} pixels, not {picture.content.size}"
             )
-        sentence = self.records[statement]["sentence"].strip().rstrip(".").lower()
+        sentence = " ".join(self.records[statement]["sentence"].strip().rstrip(".").lower().split())
         change = self._drawn(index, words_of(sentence)) if number else SAME
-        boxes = [Segment("image", box, learn=False) for box in changed(picture.content, change)]
-        told = Segment("text", renamed(sentence, change), learn=False)
-        return *boxes, told, self.verdict(index)
+        return renamed(sentence, change), changed(picture.content, change)
 
     def _drawn(self, index: int, words: list[str]) -> Change:
         """A change that leaves the truth of a sentence of these words."""

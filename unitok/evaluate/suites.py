@@ -12,14 +12,24 @@ from unitok.editing import check_counts
 from unitok.evaluate.answered import questions_report, statements_report
 from unitok.evaluate.benchmarks import BENCHMARKS, benchmark
 from unitok.evaluate.classification import labels_report
+from unitok.evaluate.nlvr import boxes_report
 from unitok.evaluate.report import Report, World, measure, measure_tokenizer
 from unitok.evaluate.shapes_hallucination import hallucination_report
 from unitok.evaluate.shapes_tasks import tasks_report
 from unitok.evaluate.worlds import easy_vqa_world, pairs_world, shapes_world
 
-STATEMENTS = {"nlvr": StatementShards, "nlvr_boxes": NlvrBoxes}
 FOLDERS = {"easy_vqa": easy_vqa_world, "pairs": pairs_world}
-SUITES = ("shapes", "tasks", "hallucination", *FOLDERS, "labels", "answers", *STATEMENTS, *BENCHMARKS)
+SUITES = (
+    "shapes",
+    "tasks",
+    "hallucination",
+    *FOLDERS,
+    "labels",
+    "answers",
+    "nlvr",
+    "nlvr_boxes",
+    *BENCHMARKS,
+)
 SCENES = 500
 TASK_SCENES = 200  # of each task
 
@@ -80,8 +90,10 @@ def _folder_report(
     model: UniTok, suite: str, shards: tuple[str, str, dict], *, count: int | None, batch_size: int
 ) -> Report:
     """The suites that read a data set."""
-    if suite in STATEMENTS:
-        return statements_report(model, STATEMENTS[suite](*shards), count=count, batch_size=batch_size)
+    if suite == "nlvr":
+        return statements_report(model, StatementShards(*shards), count=count, batch_size=batch_size)
+    if suite == "nlvr_boxes":
+        return boxes_report(model, NlvrBoxes(*shards), count=count, batch_size=batch_size)
     if suite == "answers":
         boxed = "box" in model.codec.modalities and "bbox_xyxy" in WebDataset(*shards).metadata(0)
         questions = QuestionShards(*shards, boxes=boxed)

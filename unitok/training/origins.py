@@ -20,9 +20,10 @@ from unitok.interop.files import Tensors, read_config, read_folder
 from unitok.interop.qwen3 import from_transformers, sizes_of
 from unitok.modalities.base import Modality
 from unitok.modalities.image import ImageModality
+from unitok.modalities.text import TextModality
 from unitok.models.transformer import Transformer, TransformerSizes
 from unitok.training.initialise import NewHead
-from unitok.vocabulary import Moved
+from unitok.vocabulary import Moved, Vocabulary
 
 
 class Start(NamedTuple):
@@ -43,8 +44,13 @@ class Origin(ABC):
         """Its sizes but for the longest document. Raises ValueError where ours cannot have them."""
 
     @abstractmethod
-    def start(self, model: Transformer, codec: Codec, *, new_head: NewHead = "mean") -> Start:
-        """Give a model of these sizes its weights, in place. Raises ValueError where they do not fit."""
+    def start(
+        self, model: Transformer, codec: Codec, *, new_head: NewHead = "mean", new_words: bool = False
+    ) -> Start:
+        """Give a model of these sizes its weights, in place; `new_words` lets text have another tokenizer.
+
+        Raises ValueError where they do not fit.
+        """
 
 
 class LanguageModel(Origin):
@@ -57,7 +63,11 @@ class LanguageModel(Origin):
         except (KeyError, ValueError) as error:
             raise ValueError(f"{self.folder}: {error}") from error
 
-    def start(self, model: Transformer, codec: Codec, *, new_head: NewHead = "mean") -> Start:
+    def start(
+        self, model: Transformer, codec: Codec, *, new_head: NewHead = "mean", new_words: bool = False
+    ) -> Start:
+        if new_words:
+            raise ValueError(f"{self.folder} is a language model, which keeps its words: leave new_words out")
         _, tensors = read_folder(self.folder)
         given = {name: tensor.float() for name, tensor in from_transformers(tensors).items()}
         known, rows = codec.modalities["text"].size, len(given["embedding.weight"])
@@ -82,15 +92,21 @@ class OwnModel(Origin):
         own = {field.name: config[field.name] for field in fields(TransformerSizes)}
         return TransformerSizes(**own | {"max_length": max_length})
 
-    def start(self, model: Transformer, codec: Codec, *, new_head: NewHead = "mean") -> Start:
-        self._check(codec)
-        moved = codec.vocabulary.moved(self.parts.codec.vocabulary)
-        return _take(self.folder, model, self.parts.model.state_dict(), moved, new_head=new_head)
+    def start(
+        self, model: Transformer, codec: Codec, *, new_head: NewHead = "mean", new_words: bool = False
+    ) -> Start:
+        self._check(codec, new_words=new_words)
+        given, before = self.parts.model.state_dict(), self.parts.codec
+        vocabulary, text = before.vocabulary, codec.modalities["text"]
+        if new_words:
+            given = _reworded(given, before.modalities["text"], text)
+            vocabulary = Vocabulary(dict(vocabulary.describe()) | {"text": text.size})
+        return _take(self.folder, model, given, codec.vocabulary.moved(vocabulary), new_head=new_head)
 
-    def _check(self, codec: Codec) -> None:
+    def _check(self, codec: Codec, *, new_words: bool) -> None:
         """Raises ValueError where equal codes would mean something else than they did."""
         before, told = self.parts.codec, {"text": TEXT, "image": IMAGE}
-        for name in codec.modalities.keys() & before.modalities.keys():
+        for name in codec.modalities.keys() & before.modalities.keys() - ({"text"} if new_words else set()):
             if _meaning(codec.modalities[name]) == _meaning(before.modalities[name]):
                 continue
             advice = "give boxes and points its number of bins"
@@ -111,6 +127,17 @@ def _meaning(modality: Modality) -> str:
     if isinstance(modality, ImageModality):
         return modality.tokenizer.fingerprint(decoder=False)
     return modality.fingerprint()
+
+
+@torch.no_grad()
+def _reworded(given: Tensors, before: TextModality, now: TextModality) -> Tensors:
+    """Weights with the rows of another text tokenizer: each the mean of the pieces that its text had before."""
+    pieces = [before.encode(now.decode(torch.tensor([code])))[0] for code in range(now.size)]
+    changed = dict(given)
+    for name in ("embedding.weight", "unembedding.weight"):
+        rows = torch.stack([given[name][codes].mean(dim=0) for codes in pieces])
+        changed[name] = torch.cat([rows, given[name][before.size :]])
+    return changed
 
 
 @torch.no_grad()
@@ -154,14 +181,14 @@ def fill_from_origin(config: Any) -> None:
 
     Args:
         config: of a run, with `model.init_from` and `data`; image_tokenizer, text_tokenizer and image_shape
-            are filled in, in place.
+            are filled in, in place. With `model.new_words` the data keep a text tokenizer of their own.
     """
     folder = config.model.init_from
     own = None if folder is None else _own_config(folder)
     if own is None:
         return
     for name, file in (("text_tokenizer", TEXT), ("image_tokenizer", IMAGE)):
-        if config.data[name] is None:
+        if config.data[name] is None and not (file == TEXT and config.model.new_words):
             config.data[name] = str(Path(folder) / file)
     shape = own.get("image", {}).get("shape")
     if config.data.image_shape is None and shape is not None:

@@ -60,6 +60,8 @@ class TransformerTraining(LightningModule):
             transformers folder of a Qwen3 or Llama model, whose tokenizer.json data.text_tokenizer must be.
             Its sizes replace those of `model` but for max_length.
         new_head: where the head's rows of new ids start then: "mean" of the text's, or "zero".
+        new_words: whether the data have a text tokenizer of their own, though init_from is a folder of ours;
+            each of its codes starts as the mean of the pieces that its text had there.
         freeze_steps: steps in which only the rows of new ids are trained.
         lora_rank: train updates of this rank instead of the blocks' matrices, and the rows of new ids; the
             exported model has them merged. 0 trains everything.
@@ -96,6 +98,7 @@ class TransformerTraining(LightningModule):
         hide_image: float = 0.0,
         init_from: str | None = None,
         new_head: NewHead = "mean",
+        new_words: bool = False,
         freeze_steps: int = 0,
         lora_rank: int = 0,
         lora_alpha: float = 16.0,
@@ -117,7 +120,8 @@ class TransformerTraining(LightningModule):
         self.weights = {"text": text_weight, "image": image_weight}
         self.head, self.attention, self.z_loss = head, attention, z_loss
         self.code_scale, self.hidden_shares = code_scale, {"text": hide_text, "image": hide_image}
-        self.init_from, self.new_head, self.freeze_steps = init_from, new_head, freeze_steps
+        self.init_from, self.new_head, self.new_words = init_from, new_head, new_words
+        self.freeze_steps = freeze_steps
         self.lora_rank, self.lora_alpha = lora_rank, lora_alpha
         self.ema_decay, self.recompute, self.compile_model = ema_decay, recompute, compile
         self.max_bad_batches, self.speed = max_bad_batches, Speed(peak_tflops)
@@ -162,7 +166,7 @@ class TransformerTraining(LightningModule):
             return
         origin = origin_of(self.init_from)
         self.model = Transformer(self._config(origin.sizes(max_length=self.sizes.max_length)))
-        start = origin.start(self.model, self.codec, new_head=self.new_head)
+        start = origin.start(self.model, self.codec, new_head=self.new_head, new_words=self.new_words)
         start_from_features(self.model, self.codec, scale=start.scale, known=start.known)
         self.known = start.known
 

@@ -1,0 +1,180 @@
+"""What a box may have: words, and what to look at to know whether it has. Knows no quantity of boxes."""
+
+from collections.abc import Callable
+from random import Random
+from typing import NamedTuple
+
+from unitok.data.boxes import COLOURS, HIGHEST, MOST, Box
+from unitok.data.boxes_words import Nouns, amount, colour, kind, number, plural, touching
+from unitok.data.shapes_questions import one_of
+
+VERDICTS = ("yes", "no")
+OVER = ("above", "over", "on", "on", "on top of")
+UNDER = ("below", "under", "beneath")
+
+
+class Clause(NamedTuple):
+    """What a box may have, what is seen of it in a box, and whether it has."""
+
+    words: str
+    seen: Callable[[Box], str]
+    of: Callable[[Box], bool]
+
+    def told(self, box: Box) -> str:
+        """What is seen, and then whether that is it: "3 yes", "yellow no"."""
+        return f"{self.seen(box)} {verdict(self.of(box))}"
+
+    def with_(self, join: str, other: "Clause") -> "Clause":
+        """Both of them."""
+        return Clause(
+            f"{self.words} {join} {other.words}",
+            lambda box: f"{self.told(box)} {other.told(box)}",
+            lambda box: self.of(box) and other.of(box),
+        )
+
+
+def verdict(holds: bool) -> str:
+    """yes or no"""
+    return VERDICTS[not holds]
+
+
+def draw_clause(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """What a tower, or a box of things that lie anywhere, may have."""
+    if towers:
+        forms = (has, ends, ends, ends, over, sized, sized_and, sized_and, hued, stacked, of_which, both)
+        return one_of(rng, forms)(rng, nouns, towers=True)
+    forms = (has, has, sized, hued, of_which, both, both, touched)
+    return one_of(rng, forms)(rng, nouns, towers=False)
+
+
+def has(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """exactly two blue blocks"""
+    which = kind(rng, nouns, towers=towers)
+    many = amount(rng, which.name, most=3)
+    return Clause(many.words, lambda box: str(which.count(box)), lambda box: many.suits(which.count(box)))
+
+
+def both(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """a black square and two blue circles"""
+    return has(rng, nouns, towers=towers).with_("and", has(rng, nouns, towers=towers))
+
+
+def touched(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """a yellow square touching the wall"""
+    which = kind(rng, nouns, towers=towers).that(touching(rng))
+    return Clause(f"a {which.name}", lambda box: str(which.count(box)), lambda box: which.count(box) > 0)
+
+
+def sized(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """exactly three blocks"""
+    many = amount(rng, nouns.thing, most=HIGHEST if towers else MOST)
+    return Clause(many.words, lambda box: str(len(box)), lambda box: many.suits(len(box)))
+
+
+def ends(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """a blue block at the base; a yellow top; a black block in the middle"""
+    hue, thing, a = colour(rng), nouns.thing, one_of(rng, ("a ", "a ", "a ", ""))
+    if rng.random() < 0.1:
+        return Clause(
+            f"{a}{hue} {thing} in the middle",
+            lambda box: _colours(box[1:-1]),
+            lambda box: any(item.colour == hue for item in box[1:-1]),
+        )
+    place, names = one_of(rng, ((-1, ("top",)), (0, ("base", "base", "bottom"))))
+    end, at = one_of(rng, names), one_of(rng, ("at the", "at the", "at"))
+    alone = "on top" if place else "touching the wall"
+    words = one_of(rng, (f"{a}{hue} {thing} {at} {end}", f"{a}{hue} {thing} {at} {end}",
+                         f"{a}{hue} {end}", f"{a}{hue} {thing} {alone}"))  # fmt: skip
+    return Clause(words, lambda box: box[place].colour, lambda box: box[place].colour == hue)
+
+
+def over(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """a blue block over a black block; a black block below a blue block"""
+    high, low = colour(rng), colour(rng)
+    first, word, second = (high, one_of(rng, OVER), low)
+    if rng.random() < 0.25:
+        first, word, second = low, one_of(rng, UNDER), high
+    a = one_of(rng, ("a", "a", "a", "the"))
+    return _lying(f"a {first} {nouns.thing} {word} {a} {second} {nouns.thing}", high, low)
+
+
+def stacked(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """2 blue blocks stacked together"""
+    hue, least = colour(rng), one_of(rng, ("", "", "at least "))
+    how = one_of(rng, ("stacked together", "stacked together", "attached with each other"))
+    return _lying(f"{least}{number(rng, 2)} {hue} {plural(nouns.thing)} {how}", hue, hue)
+
+
+def _lying(words: str, high: str, low: str) -> Clause:
+    """Something of one colour right on something of another; what lies on that is seen."""
+    return Clause(
+        words, lambda box: _colours(_on(box, low)), lambda box: high in {i.colour for i in _on(box, low)}
+    )
+
+
+def _on(box: Box, low: str) -> Box:
+    """The blocks right on those of a colour."""
+    return tuple(b for a, b in zip(box, box[1:], strict=False) if a.colour == low)
+
+
+def _colours(items: Box) -> str:
+    return " ".join(item.colour for item in items) or "nothing"
+
+
+def sized_and(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """three blocks having a black block at the top"""
+    join = one_of(rng, ("having", "having", "with", "and"))
+    more = one_of(rng, (ends, ends, ends, over, has))(rng, nouns, towers=towers)
+    return sized(rng, nouns, towers=towers).with_(join, more)
+
+
+def hued(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """only blue and black blocks; 3 items of two different colors; blocks of all three colors"""
+    form = one_of(rng, (_hues, _hues, _hue_count, _hue_count))
+    return form(rng, nouns, towers=towers)
+
+
+def _hues(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    chosen = sorted(COLOURS, key=lambda _: rng.random())[: one_of(rng, (1, 2, 2))]
+    said, things = " and ".join(chosen), plural(nouns.thing)
+    words = one_of(
+        rng, (f"only {said} {things}", f"{things} of only {said} color", f"only {said} {things} in it")
+    )
+    return Clause(words, _hues_of, lambda box: {item.colour for item in box} == {*chosen})
+
+
+def _hues_of(box: Box) -> str:
+    return " ".join(sorted({item.colour for item in box}))
+
+
+HUES = {
+    1: ("of the same color", "of only one color", "of one color", "of the same colour"),
+    2: ("of two different colors", "of 2 different colors", "of only two colors"),
+    3: (
+        "of all three colors",
+        "of all 3 different colors",
+        "of three different colors",
+        "of 3 different colors",
+    ),
+}
+
+
+def _hue_count(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    value = one_of(rng, tuple(HUES))
+    hues = Clause(one_of(rng, HUES[value]), _hues_of, lambda box: len({item.colour for item in box}) == value)
+    if rng.random() < 0.5:
+        return hues._replace(words=f"{one_of(rng, ('', 'the '))}{plural(nouns.thing)} {hues.words}")
+    size = sized(rng, nouns, towers=towers)
+    joined = size.with_("", hues)
+    return joined._replace(words=f"{size.words} {hues.words}")
+
+
+def of_which(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """3 items of which 2 are yellow"""
+    which, value, least = colour(rng), one_of(rng, (1, 1, 2, 2, 3)), one_of(rng, ("", "", "", "at least "))
+    words = f"{least}{number(rng, value)} {'is' if value == 1 else 'are'} {which}"
+    count = lambda box: sum(item.colour == which for item in box)  # noqa: E731
+    part = Clause(
+        words, lambda box: str(count(box)), lambda box: count(box) >= value if least else count(box) == value
+    )
+    return sized(rng, nouns, towers=towers).with_("of which", part)

@@ -1,0 +1,64 @@
+"""NLVR's statements judged step by step, as lessons on grey boxes are. Knows a model by its public calls alone."""
+
+from collections.abc import Sequence
+
+from unitok.bundle import UniTok
+from unitok.data.boxes import read_box, told
+from unitok.data.nlvr import NlvrBoxes
+from unitok.document import Document, Segment
+from unitok.evaluate.benchmarks import page
+from unitok.evaluate.report import Report
+from unitok.evaluate.statements import judged
+
+LONGEST = 64
+"""Ids of what a box holds, at most."""
+
+
+def boxes_report(
+    model: UniTok, source: NlvrBoxes, *, count: int | None = None, batch_size: int = 128
+) -> Report:
+    """Accuracy and consistency of the verdicts, the more frequent's share, and the share of boxes read right."""
+    indices = range(min(len(source), count or len(source)))
+    shown = [source.shown(i) for i in indices]
+    documents = reasoned(model, shown, batch_size=batch_size)
+    truth, said = [source.truth(i) for i in indices], [verdict_of(document) for document in documents]
+    result = judged(said, truth, [source.sentence(i) for i in indices])
+    share = sum(truth) / len(truth)
+    figures = {"statements": len(truth), "nlvr_accuracy": result.accuracy}
+    figures |= {"nlvr_consistency": result.consistency, "majority_share": max(share, 1 - share)}
+    figures |= {"boxes_read": _read_right(shown, documents)}
+    right = [a == b for a, b in zip(said, truth, strict=True)]
+    written = [document[-1].content for document in documents]
+    return Report(figures, {"nlvr": page([document[:-1] for document in documents], written, right)})
+
+
+def reasoned(model: UniTok, shown: Sequence[tuple[str, Sequence]], *, batch_size: int) -> list[Document]:
+    """Sentences with their boxes: after each the model writes what it holds and what of that matters, then
+    what that comes to."""
+    documents: list[Document] = [(Segment("text", sentence),) for sentence, _ in shown]
+    for number in range(3):
+        pictures = [Segment("image", boxes[number]) for _, boxes in shown]
+        documents = [(*document, picture) for document, picture in zip(documents, pictures, strict=True)]
+        for _ in ("what it holds", "what of it matters"):
+            documents = _continued(model, documents, batch_size=batch_size)
+    return _continued(model, documents, batch_size=batch_size)
+
+
+def _continued(model: UniTok, documents: Sequence[Document], *, batch_size: int) -> list[Document]:
+    options = {"temperature": 0.0, "guidance_scale": 1.0, "max_new_tokens": LONGEST}
+    return model.generate(documents, target="text", batch_size=batch_size, **options)
+
+
+def verdict_of(document: Document) -> bool:
+    """Whether the last word of a document is "yes"."""
+    return document[-1].content.split()[-1:] == ["yes"]
+
+
+def _read_right(shown: Sequence[tuple[str, Sequence]], documents: Sequence[Document]) -> float:
+    """The share of boxes of which was said what they hold, to the letter."""
+    right = [
+        document[2 + 3 * number].content == told(read_box(box))
+        for (_, boxes), document in zip(shown, documents, strict=True)
+        for number, box in enumerate(boxes)
+    ]
+    return sum(right) / len(right)
