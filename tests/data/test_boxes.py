@@ -26,7 +26,7 @@ def test_things_lie_inside_and_apart_and_towers_stand_on_the_ground(seed):
     for box in sample_boxes(Random(seed), towers=False):
         assert 1 <= len(box) <= 7
         for item in box:
-            assert 0 <= min(item.left, item.top) and max(item.left, item.top) + item.size <= SIDE
+            assert min(item.left, item.top) >= 0 and max(item.left, item.top) + item.size <= SIDE
         for a, b in combinations(box, 2):
             assert any(
                 x + p.size < y or y + q.size < x

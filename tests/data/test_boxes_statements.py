@@ -10,7 +10,12 @@ from unitok.data.boxes import sample_boxes
 from unitok.data.boxes_lessons import BoxLessons, draw_lesson
 from unitok.data.boxes_statements import draw_statement
 
-NUMBERS = {word: n for n, word in enumerate("no one two three four five six seven eight".split())} | {"a": 1}
+NUMBERS = {
+    word: n for n, word in enumerate(["no", "one", "two", "three", "four", "five", "six", "seven", "eight"])
+} | {"a": 1}
+SHAPES = "circle|square|triangle"
+THINGS = "block|item|object"
+WHERE = "(?: (touching the wall|not touching any edge))?"
 COLOUR, NUMBER = "(black|blue|yellow)", "(no|a|one|two|three|four|five|six|seven|eight|[1-8])"
 HOW = "(?:(exactly|only|at ?least|at most|more than|less than) )?"
 AMOUNT = f"{HOW}{NUMBER}"
@@ -28,18 +33,12 @@ def enough(how: str | None, number: str, count: int) -> bool:
 def read(words: str, boxes) -> bool | None:
     """The truth of sentences of some forms; None of any other."""
     items = [item for box in boxes for item in box]
-    if m := re.fullmatch(
-        f"there (?:is|are) {AMOUNT} {COLOUR} (circle|square|triangle|block|item|object)s?( touching the wall| not touching any edge)?",
-        words,
-    ):
+    if m := re.fullmatch(f"there (?:is|are) {AMOUNT} {COLOUR} ({SHAPES}|{THINGS})s?{WHERE}", words):
         how, number, colour, shape, where = m.groups()
-        found = [i for i in items if i.colour == colour and shape in (i.shape, "block", "item", "object")]
+        found = [i for i in items if i.colour == colour and (shape == i.shape or shape in THINGS)]
         edges = [min(i.left, i.top, 100 - i.left - i.size, 100 - i.top - i.size) == 0 for i in found]
-        return enough(
-            how,
-            number,
-            {None: len(edges), " touching the wall": sum(edges)}.get(where, len(edges) - sum(edges)),
-        )
+        wanted = {None: len(edges), "touching the wall": sum(edges)}
+        return enough(how, number, wanted.get(where, len(edges) - sum(edges)))
     if m := re.fullmatch(f"there (?:is|are) {AMOUNT} {COLOUR} blocks? as the (base|top) of a tower", words):
         how, number, colour, end = m.groups()
         key = max if end == "base" else min
@@ -72,11 +71,11 @@ def test_the_words_say_what_holds(seed, towers):
 def test_many_statements_can_be_read_anew():
     rng = Random(0)
     drawn = [
-        (draw_statement(rng, towers=bool(i % 2)), sample_boxes(rng, towers=bool(i % 2))) for i in range(3000)
+        (draw_statement(rng, towers=bool(i % 2)), sample_boxes(rng, towers=bool(i % 2))) for i in range(1500)
     ]
     known = [(s.holds(boxes), read(s.words, boxes)) for s, boxes in drawn]
     known = [pair for pair in known if pair[1] is not None]
-    assert len(known) > 300 and {a for a, _ in known} == {True, False}
+    assert len(known) > 150 and {a for a, _ in known} == {True, False}
     assert all(a == b for a, b in known)
 
 

@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw
 from tests.data.test_sources import write_shard
 from tests.models_for_tests import tiny_model
 from train.evaluate import main
-from unitok.data.nlvr import COLOURS, COLUMNS, FEW, GROUND, Change, NlvrBoxes, changed, renamed
-from unitok.evaluate.answered import statements_report
+from unitok.data.boxes import COLOURS, GROUND
+from unitok.data.nlvr import COLUMNS, FEW, Change, NlvrBoxes, changed, renamed
+from unitok.evaluate.nlvr import boxes_report
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 SENTENCES = ["There is a black block.", "There is a blue block touching the right wall.",
@@ -54,14 +55,30 @@ def seen(picture: Image.Image) -> tuple[str, bool]:
     return colour, columns.mean() > 50
 
 
-def test_a_statement_is_its_three_boxes_sentence_and_verdict(tmp_path):
+def boxes_of(document) -> list[tuple[str, bool]]:
+    """What the pictures of a document show."""
+    return [seen(segment.content) for segment in document if segment.modality == "image"]
+
+
+def test_a_statement_is_its_sentence_three_boxes_in_pictures_and_words_and_verdict(tmp_path):
     source = NlvrBoxes(folder_of(tmp_path))
     document = source[0]
-    assert [s.modality for s in document] == ["image"] * 3 + ["text"] * 2
-    assert [s.learn for s in document] == [False] * 4 + [True]
-    assert [s.content.size for s in document[:3]] == [(100, 100)] * 3
-    assert [seen(s.content) for s in document[:3]] == [("black", False), ("blue", False), ("yellow", False)]
-    assert [s.content for s in document[3:]] == ["there is a black block", "yes"]
+    assert [s.modality for s in document] == ["text", *("image", "text") * 3, "text"]
+    assert [s.learn for s in document] == [False, *(False, True) * 3, True]
+    assert [s.content.size for s in document[1:7:2]] == [(100, 100)] * 3
+    assert boxes_of(document) == [("black", False), ("blue", False), ("yellow", False)]
+    words = [f"medium {colour} square" for colour in COLOURS]
+    assert [s.content for s in document if s.modality == "text"] == ["there is a black block", *words, "yes"]
+
+
+def test_a_sentence_whose_meaning_is_known_has_its_reasons_unless_they_contradict_the_verdict(tmp_path):
+    source, plain = NlvrBoxes(folder_of(tmp_path), meanings=3000), NlvrBoxes(folder_of(tmp_path))
+    assert source.sentence(0) == source.sentence(16) and source[0][0].content == "there is a black block"
+    assert source[0][0].content in source.meanings
+    reasoned = [s.content for s in source[0] if s.modality == "text"][2::2]
+    assert reasoned == ["1", "0", "0", "1 yes"] or source[0][-1].content == "1 yes"
+    wrong = next(i for i in range(len(source)) if source[i][0] == source[0][0] and not source.truth(i))
+    assert len(source[0]) == 11 and source[wrong] == plain[wrong] and len(plain[wrong]) == 8
 
 
 def test_copies_change_what_leaves_the_sentence_true(tmp_path):
@@ -69,20 +86,18 @@ def test_copies_change_what_leaves_the_sentence_true(tmp_path):
     statements = len(source) // 40
     found = {n: [source[number * statements + n] for number in range(1, 40)] for n in range(4)}
     for n, documents in found.items():
-        boxes = [tuple(seen(s.content) for s in document[:3]) for document in documents]
+        boxes = [tuple(boxes_of(document)) for document in documents]
         orders = {tuple(colour for colour, _ in three) for three in boxes}
         mirrored = {right for three in boxes for _, right in three}
-        sentences = Counter(document[3].content for document in documents)
-        assert {document[4].content for document in documents} == {source[n][4].content}
+        sentences = Counter(document[0].content for document in documents)
+        assert {document[-1].content for document in documents} == {source[n][-1].content}
         assert len(orders) == 6
         assert mirrored == ({False} if n == 1 else {False, True})
         assert len(sentences) == (1 if n == 3 else 3)
-    for document in found[
-        2
-    ]:  # the first box has a yellow block: false, and so it stays, whatever yellow is called
-        assert seen(document[0].content)[0] != document[3].content.split()[-2]
+    for document in found[2]:  # the first box has a yellow block: false, whatever yellow is called
+        assert boxes_of(document)[0][0] != document[0].content.split()[-2]
     for document in found[1]:  # its order is kept, so the second box shows the colour that the sentence names
-        assert seen(document[1].content)[0] == document[3].content.split()[3]
+        assert boxes_of(document)[1][0] == document[0].content.split()[3]
 
 
 def test_exchanged_colours_are_exact_and_soft_edges_keep_their_share():
@@ -110,19 +125,20 @@ def test_what_is_no_nlvr_is_refused(tmp_path):
 
 
 def test_the_suite_reads_the_boxes(tmp_path):
-    folder, model = folder_of(tmp_path), tiny_model()
-    report = statements_report(model, NlvrBoxes(folder, "val"), count=6)
-    assert report.figures["statements"] == 6 and 0 <= report.figures["nlvr_accuracy"] <= 1
+    folder, model = folder_of(tmp_path), tiny_model(max_length=1000)
+    report = boxes_report(model, NlvrBoxes(folder, "val"), count=3)
+    assert report.figures["statements"] == 3 and 0 <= report.figures["nlvr_accuracy"] <= 1
+    assert report.figures["boxes_read"] == 0
     model.save_pretrained(tmp_path / "m")
     out = tmp_path / "out"
-    main(f"--model {tmp_path}/m --suite nlvr_boxes --count 4 --data.path {folder} --out {out}".split())
-    assert json.loads((out / "report.json").read_text())["statements"] == 4 and (out / "nlvr.png").is_file()
+    main(f"--model {tmp_path}/m --suite nlvr_boxes --count 2 --data.path {folder} --out {out}".split())
+    assert json.loads((out / "report.json").read_text())["statements"] == 2 and (out / "nlvr.png").is_file()
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"no data at {SHARED}")
 def test_the_published_set_is_read():
     source = NlvrBoxes(str(SHARED / "nlvr"), "train", copies=2)
-    assert len(source) == 2 * 1960 and source[1960][4] == source[0][4]
+    assert len(source) == 2 * 1960 and source[1960][-1] == source[0][-1]
     assert sum(map(source.truth, range(1960))) == 1116
     for index in (1960, 2500, 3919):
-        assert all(segment.content.size == (100, 100) for segment in source[index][:3])
+        assert all(segment.content.size == (100, 100) for segment in source[index][1:7:2])

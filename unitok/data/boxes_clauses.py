@@ -5,7 +5,7 @@ from random import Random
 from typing import NamedTuple
 
 from unitok.data.boxes import COLOURS, HIGHEST, MOST, Box
-from unitok.data.boxes_words import Nouns, amount, colour, kind, number, plural, touching
+from unitok.data.boxes_words import Kind, Nouns, amount, colour, kind, number, plural, touching
 from unitok.data.shapes_questions import one_of
 
 VERDICTS = ("yes", "no")
@@ -41,9 +41,10 @@ def verdict(holds: bool) -> str:
 def draw_clause(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
     """What a tower, or a box of things that lie anywhere, may have."""
     if towers:
-        forms = (has, ends, ends, ends, over, sized, sized_and, sized_and, hued, stacked, of_which, both)
+        forms = (has, ends, ends, ends, over, sized, sized_and, sized_and, hued, stacked, of_which, both,
+                 placed, piled)  # fmt: skip
         return one_of(rng, forms)(rng, nouns, towers=True)
-    forms = (has, has, sized, hued, of_which, both, both, touched)
+    forms = (has, has, sized, hued, of_which, both, both, touched, sized_and)
     return one_of(rng, forms)(rng, nouns, towers=False)
 
 
@@ -73,7 +74,7 @@ def sized(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
 
 def ends(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
     """a blue block at the base; a yellow top; a black block in the middle"""
-    hue, thing, a = colour(rng), nouns.thing, one_of(rng, ("a ", "a ", "a ", ""))
+    hue, thing, a = colour(rng), nouns.thing, one_of(rng, ("a ", "a ", "a ", "", "1 "))
     if rng.random() < 0.1:
         return Clause(
             f"{a}{hue} {thing} in the middle",
@@ -85,7 +86,44 @@ def ends(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
     alone = "on top" if place else "touching the wall"
     words = one_of(rng, (f"{a}{hue} {thing} {at} {end}", f"{a}{hue} {thing} {at} {end}",
                          f"{a}{hue} {end}", f"{a}{hue} {thing} {alone}"))  # fmt: skip
-    return Clause(words, lambda box: box[place].colour, lambda box: box[place].colour == hue)
+    return at(words, place, hue)
+
+
+def at(words: str, place: int, hue: str) -> Clause:
+    """A colour at a place: 0 is the base, 1 the second, -1 the top; its colour is seen, or nothing."""
+    return Clause(words, lambda box: _colour_at(box, place), lambda box: _colour_at(box, place) == hue)
+
+
+def _colour_at(box: Box, place: int) -> str:
+    return box[place].colour if -len(box) <= place < len(box) else "nothing"
+
+
+def placed(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """a blue block below the top block; a yellow second block; a black block as the third block"""
+    hue, thing = colour(rng), nouns.thing
+    place, name = one_of(rng, ((-2, ""), (1, "second"), (1, "second"), (2, "third")))
+    words = f"a {hue} {thing} below the top {thing}"
+    if name:
+        words = one_of(rng, (f"a {hue} {name} {thing}", f"a {hue} {thing} as the {name} {thing}",
+                             f"a {hue} {thing} at the {name} place from the bottom"))  # fmt: skip
+    return at(words, place, hue)
+
+
+def piled(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
+    """a blue item touching the wall and a black one on top of it; a black item on top and a blue one beneath it"""
+    first, second = colour(rng), colour(rng)
+    one, right = one_of(rng, (nouns.thing, "one")), one_of(rng, ("", "", "right "))
+    wall, top = (
+        f"touching the wall and a {second} {one} {right}on top of it",
+        f"on top and a {second} {one} {right}beneath it",
+    )
+    places, words = one_of(rng, (((0, 1), wall), ((-1, -2), top)))
+    pair = lambda box: tuple(box[place] for place in places) if len(box) > 1 else ()  # noqa: E731
+    return Clause(
+        f"a {first} {nouns.thing} {words}",
+        lambda box: _colours(pair(box)),
+        lambda box: [item.colour for item in pair(box)] == [first, second],
+    )
 
 
 def over(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
@@ -124,7 +162,7 @@ def _colours(items: Box) -> str:
 def sized_and(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
     """three blocks having a black block at the top"""
     join = one_of(rng, ("having", "having", "with", "and"))
-    more = one_of(rng, (ends, ends, ends, over, has))(rng, nouns, towers=towers)
+    more = one_of(rng, (ends, ends, ends, over, has) if towers else (has, touched))(rng, nouns, towers=towers)
     return sized(rng, nouns, towers=towers).with_(join, more)
 
 
@@ -140,10 +178,11 @@ def _hues(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
     words = one_of(
         rng, (f"only {said} {things}", f"{things} of only {said} color", f"only {said} {things} in it")
     )
-    return Clause(words, _hues_of, lambda box: {item.colour for item in box} == {*chosen})
+    return Clause(words, hues_of, lambda box: {item.colour for item in box} == {*chosen})
 
 
-def _hues_of(box: Box) -> str:
+def hues_of(box: Box) -> str:
+    """The colours of a box, each once, by the alphabet."""
     return " ".join(sorted({item.colour for item in box}))
 
 
@@ -161,7 +200,7 @@ HUES = {
 
 def _hue_count(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
     value = one_of(rng, tuple(HUES))
-    hues = Clause(one_of(rng, HUES[value]), _hues_of, lambda box: len({item.colour for item in box}) == value)
+    hues = Clause(one_of(rng, HUES[value]), hues_of, lambda box: len({item.colour for item in box}) == value)
     if rng.random() < 0.5:
         return hues._replace(words=f"{one_of(rng, ('', 'the '))}{plural(nouns.thing)} {hues.words}")
     size = sized(rng, nouns, towers=towers)
@@ -170,11 +209,23 @@ def _hue_count(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
 
 
 def of_which(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
-    """3 items of which 2 are yellow"""
-    which, value, least = colour(rng), one_of(rng, (1, 1, 2, 2, 3)), one_of(rng, ("", "", "", "at least "))
-    words = f"{least}{number(rng, value)} {'is' if value == 1 else 'are'} {which}"
-    count = lambda box: sum(item.colour == which for item in box)  # noqa: E731
+    """3 items of which 2 are yellow; two objects one of which is a circle"""
+    value, hue = one_of(rng, (1, 1, 2, 2, 3)), colour(rng)
+    which, be = Kind(hue, lambda item: item.colour == hue), f"{'is' if value == 1 else 'are'} "
+    if not towers and rng.random() < 0.4:
+        which = kind(rng, nouns, towers=False)
+        be += "a " if value == 1 else ""
+    least = value == 1 or rng.random() < 0.2  # "one is blue" does not say that no other is
+    said = f"{number(rng, value)} {be}{which.name if value == 1 or which.name == hue else plural(which.name)}"
+    if least and value > 1:
+        said = f"at least {said}"
     part = Clause(
-        words, lambda box: str(count(box)), lambda box: count(box) >= value if least else count(box) == value
+        said,
+        lambda box: str(which.count(box)),
+        lambda box: which.count(box) >= value if least else which.count(box) == value,
     )
+    if value == 1 and rng.random() < 0.3:
+        return sized(rng, nouns, towers=towers).with_(
+            "one of which", part._replace(words=f"{be}{which.name}")
+        )
     return sized(rng, nouns, towers=towers).with_("of which", part)

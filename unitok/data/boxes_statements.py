@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 from unitok.data.boxes import HIGHEST, Box
-from unitok.data.boxes_clauses import Clause, draw_clause, ends, over, sized, verdict
+from unitok.data.boxes_clauses import Clause, at, draw_clause, ends, has, hues_of, over, sized, verdict
 from unitok.data.boxes_words import Nouns, amount, colour, kind, number, plural, touching
 from unitok.data.shapes_questions import one_of
 
@@ -52,6 +52,13 @@ def draw_statement(rng: Random, *, towers: bool) -> Statement:
     return one_of(rng, forms)(rng, nouns, towers=towers)
 
 
+def statements_by_words(count: int) -> dict[str, Statement]:
+    """So many drawn statements by their words, which say what sentences mean that people wrote."""
+    rng = Random("statements by words")
+    drawn = (draw_statement(rng, towers=bool(number % 2)) for number in range(count))
+    return {statement.words: statement for statement in drawn}
+
+
 def _number_of(words: str, clause: Clause, suits: Callable[[int], bool]) -> Statement:
     """A statement about the number of boxes that have something."""
     return Statement(words, clause.told, lambda boxes: sum(map(clause.of, boxes)), suits)
@@ -61,21 +68,25 @@ def _some(n: int) -> bool:
     return n >= 1
 
 
+def _all(n: int) -> bool:
+    return n == 3
+
+
 def _quantified(rng: Random, nouns: Nouns, *, towers: bool) -> Statement:
     """there are exactly two towers with a blue block at the top"""
     clause, place = draw_clause(rng, nouns, towers=towers), nouns.place
     if rng.random() < 0.15:
-        return _started(rng, clause, nouns)
+        return _started(rng, clause, nouns, towers=towers)
     many = amount(rng, place, most=3, none=0.08)
     verb, plain = many.verb, many.words.split()[0]
     suits = _some if plain in ("one", "1") else many.suits  # one of them does not say that others have not
-    has = one_of(rng, ("with", "with", "with", "that has", "which has"))
-    if not many.single:
-        has = has.replace("has", "have")
-    return _number_of(f"there {verb} {many.words} {has} {clause.words}", clause, suits)
+    joint = one_of(rng, ("with", "with", "with", "that has", "which has"))
+    if not many.single and rng.random() < 0.7:
+        joint = joint.replace("has", "have")
+    return _number_of(f"there {verb} {many.words} {joint} {clause.words}", clause, suits)
 
 
-def _started(rng: Random, clause: Clause, nouns: Nouns) -> Statement:
+def _started(rng: Random, clause: Clause, nouns: Nouns, *, towers: bool) -> Statement:
     """each box has a blue item; one of the towers has a black base"""
     place, verb = nouns.place, one_of(rng, ("has", "has", "contains"))
     all_three = [
@@ -86,14 +97,20 @@ def _started(rng: Random, clause: Clause, nouns: Nouns) -> Statement:
     ]
     one = [f"one of the {place} {verb}", f"one of the {plural(place)} {verb}", f"one {place} {verb}",
            f"one of the three {plural(place)} {verb}"]  # fmt: skip
+    if rng.random() < 0.2:
+        many = has(rng, nouns, towers=towers)
+        verb = "are" if many.words.endswith("s") else "is"
+        return _number_of(
+            f"there {verb} {many.words} in {one_of(rng, ('each', 'every'))} {place}", many, _all
+        )
     start = one_of(rng, (*all_three, *one))
-    return _number_of(f"{start} {clause.words}", clause, (lambda n: n == 3) if start in all_three else _some)
+    return _number_of(f"{start} {clause.words}", clause, _all if start in all_three else _some)
 
 
 def _ended(rng: Random, nouns: Nouns, *, towers: bool) -> Statement:
     """there are two black blocks as the base of a tower with at least two blocks"""
     hue, (end, place) = colour(rng), one_of(rng, (("base", 0), ("top", -1)))
-    clause = Clause("", lambda box: box[place].colour, lambda box: box[place].colour == hue)
+    clause = at("", place, hue)
     many = amount(rng, f"{hue} block", most=3, none=0.1)
     if rng.random() < 0.5:
         clause = clause.with_("with", sized(rng, BLOCKS, towers=True))
@@ -112,7 +129,9 @@ def _lying(rng: Random, nouns: Nouns, *, towers: bool) -> Statement:
 
 
 def _the_one(rng: Random, nouns: Nouns, *, towers: bool) -> Statement:
-    """the tower with three blocks has a blue block at the top; one of the tower with four blocks has ..."""
+    """the tower with three blocks has a blue top; the second block from the base of a tower is black"""
+    if rng.random() < 0.2:
+        return _nth(rng)
     high, exactly = 1 + int(rng.random() * HIGHEST), one_of(rng, ("", "", "exactly "))
     size = Clause("", lambda box: str(len(box)), lambda box: len(box) == high)
     more = one_of(rng, (ends, ends, over))(rng, BLOCKS, towers=True)
@@ -121,14 +140,17 @@ def _the_one(rng: Random, nouns: Nouns, *, towers: bool) -> Statement:
     return _number_of(words, size.with_("", more), _some)
 
 
+def _nth(rng: Random) -> Statement:
+    """the second block from the base of a tower is black"""
+    hue, (place, name) = colour(rng), one_of(rng, ((1, "second"), (1, "second"), (2, "third")))
+    of = one_of(rng, ("from the base of a tower", "of a tower from the base", "of a tower"))
+    return _number_of(f"the {name} block {of} is {hue}", at("", place, hue), _some)
+
+
 def _coloured(rng: Random, nouns: Nouns, *, towers: bool) -> Statement:
     """there is a blue tower with only one block"""
     hue = colour(rng)
-    clause = Clause(
-        "",
-        lambda box: " ".join(sorted({item.colour for item in box})),
-        lambda box: {item.colour for item in box} == {hue},
-    )
+    clause = Clause("", hues_of, lambda box: hues_of(box) == hue)
     if rng.random() < 0.6:
         clause = clause.with_("with", sized(rng, BLOCKS, towers=True))
     return _number_of(f"there is a {hue} tower{clause.words}", clause, _some)
@@ -163,6 +185,8 @@ def _in_all(rng: Random, nouns: Nouns, *, towers: bool) -> Statement:
     if not towers and rng.random() < 0.7:
         where = touching(rng)
         which, words = which.that(where), f"{words} {where.name}"
+        if rng.random() < 0.15:  # three triangles are not touching the wall
+            words = f"{many.words} {many.verb} {where.name}"
     return Statement(
         words,
         lambda box: str(which.count(box)),

@@ -19,8 +19,8 @@ AMOUNTS: dict[str, Callable[[int, int], bool]] = {
     "more than": operator.gt,
     "less than": operator.lt,
 }
-USUAL = ("", "", "", "", "exactly", "exactly", "exactly", "only", "at least", "at least", "atleast", "at most",
-         "more than", "less than")  # fmt: skip
+USUAL = ("", "", "", "", "exactly", "exactly", "exactly", "only", "at least", "at least", "atleast",
+         "at most", "more than", "less than")  # fmt: skip
 WALLS = ("the wall", "the edge", "any edge", "an edge", "the side", "a wall of a box", "the side of the box")
 SIDES: dict[str, tuple[str, ...]] = {
     "bottom": ("the base", "the bottom", "the bottom edge", "the bottom base", "the bottom of a box"),
@@ -90,6 +90,8 @@ def amount(rng: Random, name: str, *, most: int, none: float = 0.0) -> Amount:
         return Amount(f"{words} {name}", True, (lambda n: n >= 1) if words == "a" else (lambda n: n == 1))
     value += how == "less than"
     words = f"{how} {number(rng, value)} {name if value == 1 else plural(name)}"
+    if how == "at most" and rng.random() < 0.5:
+        words = f"{words.removeprefix(how)} {how}"
     return Amount(words.strip(), value == 1, lambda n: AMOUNTS[how](n, value))
 
 

@@ -14,10 +14,12 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from unitok.data.answered import StatementShards
-from unitok.data.boxes import COLOURS, GROUND, SIDE, read_box, told
+from unitok.data.boxes import COLOURS, GROUND, SIDE, read_box
 from unitok.data.boxes_clauses import VERDICTS
+from unitok.data.boxes_lessons import lesson_of
+from unitok.data.boxes_statements import statements_by_words
 from unitok.data.draws import uniform
-from unitok.document import Document, Segment
+from unitok.document import Document
 
 SIZE = (400, SIDE)
 COLUMNS = ((0, 100), (150, 250), (300, 400))
@@ -38,7 +40,9 @@ SAME = Change()
 
 
 class NlvrBoxes(StatementShards):
-    """A document for each statement of NLVR: sentence, of each box its picture and what it holds, "yes" or "no".
+    """A document for each statement of NLVR: sentence, each box's picture and what it holds, the verdict.
+
+    Of a sentence whose meaning is known, what of each box matters is told too, as in lessons on grey boxes.
 
     Args:
         path, split, where: of WebDataset; metadata have sentence and label.
@@ -46,6 +50,8 @@ class NlvrBoxes(StatementShards):
             sentence names none of them, each box's left and right where it says neither, and the colours in
             pictures and sentence alike where all its words are usual.
         seed: of the changes.
+        meanings: statements that are drawn to know what sentences mean; see `statements_by_words`. Where one
+            contradicts the verdict, it is passed over.
 
     Raises:
         ValueError: a sample has no statement or a picture of another size, or copies is below 1.
@@ -60,11 +66,13 @@ class NlvrBoxes(StatementShards):
         where: dict[str, Any] | None = None,
         copies: int = 1,
         seed: int = 0,
+        meanings: int = 0,
     ):
         super().__init__(path, split, where)
         if copies < 1:
             raise ValueError(f"copies is 1 or more, not {copies}")
         self.copies, self.seed = copies, seed
+        self.meanings = statements_by_words(meanings)
         self.words = Counter(w for record in self.records for w in set(words_of(record["sentence"])))
 
     def __len__(self) -> int:
@@ -77,11 +85,12 @@ class NlvrBoxes(StatementShards):
         return super().sentence(index % len(self.records))
 
     def __getitem__(self, index: int) -> Document:
-        sentence, boxes = self.shown(index)
-        document = [Segment("text", sentence, learn=False)]
-        for box in boxes:
-            document += [Segment("image", box, learn=False), Segment("text", told(read_box(box)))]
-        return *document, self.verdict(index)
+        sentence, pictures = self.shown(index)
+        boxes = [read_box(picture) for picture in pictures]
+        meaning = self.meanings.get(sentence)
+        if meaning is not None and meaning.holds(boxes) == self.truth(index):
+            return lesson_of(sentence, boxes, pictures, meaning.reasons(boxes))
+        return lesson_of(sentence, boxes, pictures, [self.verdict(index).content])
 
     def shown(self, index: int) -> tuple[str, list[Image.Image]]:
         """A sentence and its three boxes. Raises ValueError for a picture of another size."""

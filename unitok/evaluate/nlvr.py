@@ -1,4 +1,4 @@
-"""NLVR's statements judged step by step, as lessons on grey boxes are. Knows a model by its public calls alone."""
+"""NLVR's statements judged step by step, as in lessons on boxes. Knows a model by its public calls alone."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from unitok.evaluate.benchmarks import page
 from unitok.evaluate.report import Report
 from unitok.evaluate.statements import judged
 
-LONGEST = 64
-"""Ids of what a box holds, at most."""
+HELD, MATTERS = 48, 16
+"""Ids of what a box holds, and of what of it matters, at most."""
 
 
 def boxes_report(
     model: UniTok, source: NlvrBoxes, *, count: int | None = None, batch_size: int = 128
 ) -> Report:
-    """Accuracy and consistency of the verdicts, the more frequent's share, and the share of boxes read right."""
+    """Accuracy and consistency of the verdicts, the more frequent's share, the share of boxes read right."""
     indices = range(min(len(source), count or len(source)))
     shown = [source.shown(i) for i in indices]
     documents = reasoned(model, shown, batch_size=batch_size)
@@ -39,13 +39,13 @@ def reasoned(model: UniTok, shown: Sequence[tuple[str, Sequence]], *, batch_size
     for number in range(3):
         pictures = [Segment("image", boxes[number]) for _, boxes in shown]
         documents = [(*document, picture) for document, picture in zip(documents, pictures, strict=True)]
-        for _ in ("what it holds", "what of it matters"):
-            documents = _continued(model, documents, batch_size=batch_size)
-    return _continued(model, documents, batch_size=batch_size)
+        for most in (HELD, MATTERS):
+            documents = _continued(model, documents, most=most, batch_size=batch_size)
+    return _continued(model, documents, most=MATTERS, batch_size=batch_size)
 
 
-def _continued(model: UniTok, documents: Sequence[Document], *, batch_size: int) -> list[Document]:
-    options = {"temperature": 0.0, "guidance_scale": 1.0, "max_new_tokens": LONGEST}
+def _continued(model: UniTok, documents: Sequence[Document], *, most: int, batch_size: int) -> list[Document]:
+    options = {"temperature": 0.0, "guidance_scale": 1.0, "max_new_tokens": most}
     return model.generate(documents, target="text", batch_size=batch_size, **options)
 
 

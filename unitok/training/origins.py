@@ -131,7 +131,7 @@ def _meaning(modality: Modality) -> str:
 
 @torch.no_grad()
 def _reworded(given: Tensors, before: TextModality, now: TextModality) -> Tensors:
-    """Weights with the rows of another text tokenizer: each the mean of the pieces that its text had before."""
+    """Weights with another text tokenizer's rows: each the mean of the pieces that its text had before."""
     pieces = [before.encode(now.decode(torch.tensor([code])))[0] for code in range(now.size)]
     changed = dict(given)
     for name in ("embedding.weight", "unembedding.weight"):
