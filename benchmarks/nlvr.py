@@ -3,7 +3,7 @@
 python benchmarks/nlvr.py [--start DIR] [--seeds 0 1 2] [--out runs/benchmark_nlvr] [--json FILE]
 
 NLVR's shards lie in data/nlvr (a link will do), the model of configs/transformer/shapes_tasks_more.yaml in
-DIR. Runs train/transformer.py and train/evaluate.py with the project's configs, each in its own process, and
+DIR. The lessons on grey boxes are trained once for all seeds. Runs train/transformer.py and train/evaluate.py with the project's configs, each in its own process, and
 keeps what they write: a run whose folder is there is not made again. The weights after the last step are
 measured, on statements that no training saw; nothing is chosen by them.
 """
@@ -21,8 +21,9 @@ from compare import Row, command_line, finish
 ROOT = Path(__file__).parents[1]
 CONFIGS, DATA = ROOT / "configs/transformer", Path("data/nlvr")
 SCRATCH, AFTER = "from scratch", "after Shapes"
+LESSONS = {SCRATCH: ["boxes"], AFTER: ["boxes", "boxes_after_shapes"]}
 RUNS = {SCRATCH: ["nlvr"], AFTER: ["nlvr", "nlvr_after_shapes"]}
-FIGURES = ("nlvr_accuracy", "nlvr_consistency")
+FIGURES = ("nlvr_accuracy", "nlvr_consistency", "boxes_read")
 
 
 class Runs:
@@ -40,29 +41,30 @@ class Runs:
 
     def measured(self, name: str, seed: int) -> dict[str, float]:
         """Figures of one training."""
-        folder = self.out / f"{'_'.join(name.split())}_{seed}"
+        lessons, folder = (self.out / f"{'_'.join(name.split())}_{part}" for part in ("lessons", seed))
+        if not (lessons / "model").is_dir():
+            start = ["--model.init_from", str(self.start)] if name == AFTER else []
+            images = ["--data.image_tokenizer", str(self.start / "image_tokenizer")]
+            self._train(LESSONS[name], 0, lessons, [*start, *images])
         if not (folder / "model").is_dir():
-            self._train(name, seed, folder)
+            self._train(RUNS[name], seed, folder, ["--model.init_from", str(lessons / "model")])
         report = folder / "evaluation/report.json"
         if not report.is_file():
             flags = ["--suite", "nlvr_boxes", "--data.path", str(DATA), "--out", str(report.parent)]
             _run("evaluate", ["--model", str(folder / "model"), *flags])
         return json.loads(report.read_text())
 
-    def _train(self, name: str, seed: int, folder: Path) -> None:
-        files = [flag for part in RUNS[name] for flag in ("--config", str(CONFIGS / f"{part}.yaml"))]
+    def _train(self, configs: Sequence[str], seed: int, folder: Path, more: Sequence[str]) -> None:
+        files = [flag for part in configs for flag in ("--config", str(CONFIGS / f"{part}.yaml"))]
         options = {
             "trainer.default_root_dir": folder,
             "trainer.enable_progress_bar": "false",
             "threads": self.threads,
             "seed_everything": seed,
             "data.seed": seed,
-            "data.image_tokenizer": self.start / "image_tokenizer",
         }
-        if name == AFTER:
-            options["model.init_from"] = self.start
         flags = [flag for option, value in options.items() for flag in (f"--{option}", str(value))]
-        _run("transformer", ["fit", *files, *flags, *self.more])
+        _run("transformer", ["fit", *files, *flags, *more, *self.more])
 
 
 def _run(script: str, args: Sequence[str]) -> None:

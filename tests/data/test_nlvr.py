@@ -13,6 +13,7 @@ from tests.data.test_sources import write_shard
 from tests.models_for_tests import tiny_model
 from train.evaluate import main
 from unitok.data.boxes import COLOURS, GROUND
+from unitok.data.boxes_statements import statements_by_words
 from unitok.data.nlvr import COLUMNS, FEW, Change, NlvrBoxes, changed, renamed
 from unitok.evaluate.nlvr import boxes_report
 
@@ -74,7 +75,7 @@ def test_a_statement_is_its_sentence_three_boxes_in_pictures_and_words_and_verdi
 def test_a_sentence_whose_meaning_is_known_has_its_reasons_unless_they_contradict_the_verdict(tmp_path):
     source, plain = NlvrBoxes(folder_of(tmp_path), meanings=3000), NlvrBoxes(folder_of(tmp_path))
     assert source.sentence(0) == source.sentence(16) and source[0][0].content == "there is a black block"
-    assert source[0][0].content in source.meanings
+    assert source[0][0].content in statements_by_words(3000)
     reasoned = [s.content for s in source[0] if s.modality == "text"][2::2]
     assert reasoned == ["1", "0", "0", "1 yes"] or source[0][-1].content == "1 yes"
     wrong = next(i for i in range(len(source)) if source[i][0] == source[0][0] and not source.truth(i))

@@ -82,9 +82,9 @@ def ends(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
             lambda box: any(item.colour == hue for item in box[1:-1]),
         )
     place, names = one_of(rng, ((-1, ("top",)), (0, ("base", "base", "bottom"))))
-    end, at = one_of(rng, names), one_of(rng, ("at the", "at the", "at"))
+    end, by = one_of(rng, names), one_of(rng, ("at the", "at the", "at"))
     alone = "on top" if place else "touching the wall"
-    words = one_of(rng, (f"{a}{hue} {thing} {at} {end}", f"{a}{hue} {thing} {at} {end}",
+    words = one_of(rng, (f"{a}{hue} {thing} {by} {end}", f"{a}{hue} {thing} {by} {end}",
                          f"{a}{hue} {end}", f"{a}{hue} {thing} {alone}"))  # fmt: skip
     return at(words, place, hue)
 
@@ -110,7 +110,7 @@ def placed(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
 
 
 def piled(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
-    """a blue item touching the wall and a black one on top of it; a black item on top and a blue one beneath it"""
+    """a blue item touching the wall and a black one on top of it; a black item on top and a blue beneath it"""
     first, second = colour(rng), colour(rng)
     one, right = one_of(rng, (nouns.thing, "one")), one_of(rng, ("", "", "right "))
     wall, top = (

@@ -6,6 +6,7 @@ yes", counts 2, and holds.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ def draw_statement(rng: Random, *, towers: bool) -> Statement:
     return one_of(rng, forms)(rng, nouns, towers=towers)
 
 
+@lru_cache(maxsize=4)
 def statements_by_words(count: int) -> dict[str, Statement]:
     """So many drawn statements by their words, which say what sentences mean that people wrote."""
     rng = Random("statements by words")

@@ -52,6 +52,7 @@ class NlvrBoxes(StatementShards):
         seed: of the changes.
         meanings: statements that are drawn to know what sentences mean; see `statements_by_words`. Where one
             contradicts the verdict, it is passed over.
+        shown: whether the pictures are there, and what they hold is learned; without them it is given.
 
     Raises:
         ValueError: a sample has no statement or a picture of another size, or copies is below 1.
@@ -67,12 +68,13 @@ class NlvrBoxes(StatementShards):
         copies: int = 1,
         seed: int = 0,
         meanings: int = 0,
+        shown: bool = True,
     ):
         super().__init__(path, split, where)
         if copies < 1:
             raise ValueError(f"copies is 1 or more, not {copies}")
         self.copies, self.seed = copies, seed
-        self.meanings = statements_by_words(meanings)
+        self.meanings, self.with_pictures = meanings, shown
         self.words = Counter(w for record in self.records for w in set(words_of(record["sentence"])))
 
     def __len__(self) -> int:
@@ -87,10 +89,11 @@ class NlvrBoxes(StatementShards):
     def __getitem__(self, index: int) -> Document:
         sentence, pictures = self.shown(index)
         boxes = [read_box(picture) for picture in pictures]
-        meaning = self.meanings.get(sentence)
+        meaning = statements_by_words(self.meanings).get(sentence)
+        reasons = [self.verdict(index).content]
         if meaning is not None and meaning.holds(boxes) == self.truth(index):
-            return lesson_of(sentence, boxes, pictures, meaning.reasons(boxes))
-        return lesson_of(sentence, boxes, pictures, [self.verdict(index).content])
+            reasons = meaning.reasons(boxes)
+        return lesson_of(sentence, boxes, pictures if self.with_pictures else [], reasons)
 
     def shown(self, index: int) -> tuple[str, list[Image.Image]]:
         """A sentence and its three boxes. Raises ValueError for a picture of another size."""
