@@ -3,9 +3,10 @@
 python benchmarks/nlvr.py [--start DIR] [--seeds 0 1 2] [--out runs/benchmark_nlvr] [--json FILE]
 
 NLVR's shards lie in data/nlvr (a link will do), the model of configs/transformer/shapes_tasks_more.yaml in
-DIR. The lessons on grey boxes are trained once for all seeds. Runs train/transformer.py and train/evaluate.py with the project's configs, each in its own process, and
-keeps what they write: a run whose folder is there is not made again. The weights after the last step are
-measured, on statements that no training saw; nothing is chosen by them.
+DIR. The lessons on grey boxes are learned once for all seeds. Runs train/transformer.py and train/evaluate.py
+with the project's configs, each in its own process, and keeps what they write: a run whose folder is there is
+not made again. The weights after the last step are measured, on statements that no training saw; nothing is
+chosen by them.
 """
 
 import argparse

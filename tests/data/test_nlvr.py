@@ -72,14 +72,18 @@ def test_a_statement_is_its_sentence_three_boxes_in_pictures_and_words_and_verdi
     assert [s.content for s in document if s.modality == "text"] == ["there is a black block", *words, "yes"]
 
 
-def test_a_sentence_whose_meaning_is_known_has_its_reasons_unless_they_contradict_the_verdict(tmp_path):
-    source, plain = NlvrBoxes(folder_of(tmp_path), meanings=3000), NlvrBoxes(folder_of(tmp_path))
-    assert source.sentence(0) == source.sentence(16) and source[0][0].content == "there is a black block"
-    assert source[0][0].content in statements_by_words(3000)
-    reasoned = [s.content for s in source[0] if s.modality == "text"][2::2]
-    assert reasoned == ["1", "0", "0", "1 yes"] or source[0][-1].content == "1 yes"
-    wrong = next(i for i in range(len(source)) if source[i][0] == source[0][0] and not source.truth(i))
-    assert len(source[0]) == 11 and source[wrong] == plain[wrong] and len(plain[wrong]) == 8
+def test_of_known_sentences_alone_the_reasons_are_told_and_lead_to_the_verdict(tmp_path):
+    folder = folder_of(tmp_path)
+    source, plain = NlvrBoxes(folder, meanings=3000, copies=4), NlvrBoxes(folder)
+    known = [i for i in range(len(plain)) if plain[i][0].content == "there is a black block" and plain.truth(i)]
+    assert source.kept == known and len(source) == 4 * len(known)  # a false one contradicts its meaning
+    for index in range(len(source)):
+        words = [s.content for s in source[index] if s.modality == "text"]
+        assert sorted(words[2:7:2]) == ["0", "0", "1"] and words[-1] == "1 yes" and source.truth(index)
+        assert words[0] in statements_by_words(3000)
+    told = NlvrBoxes(folder, meanings=3000, shown=False)[0]
+    assert [s.modality for s in told] == ["text"] * 8
+    assert [s.learn for s in told] == [False, *(False, True) * 3, True]
 
 
 def test_copies_change_what_leaves_the_sentence_true(tmp_path):

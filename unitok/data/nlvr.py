@@ -42,7 +42,8 @@ SAME = Change()
 class NlvrBoxes(StatementShards):
     """A document for each statement of NLVR: sentence, each box's picture and what it holds, the verdict.
 
-    Of a sentence whose meaning is known, what of each box matters is told too, as in lessons on grey boxes.
+    With `meanings`, those alone whose sentence is known, as lessons on grey boxes: what of each box matters is
+    told too. (A bare verdict beside such reasons taught a model to judge without them, and worse.)
 
     Args:
         path, split, where: of WebDataset; metadata have sentence and label.
@@ -51,7 +52,7 @@ class NlvrBoxes(StatementShards):
             pictures and sentence alike where all its words are usual.
         seed: of the changes.
         meanings: statements that are drawn to know what sentences mean; see `statements_by_words`. Where one
-            contradicts the verdict, it is passed over.
+            contradicts the verdict, the statement is left out.
         shown: whether the pictures are there, and what they hold is learned; without them it is given.
 
     Raises:
@@ -76,36 +77,53 @@ class NlvrBoxes(StatementShards):
         self.copies, self.seed = copies, seed
         self.meanings, self.with_pictures = meanings, shown
         self.words = Counter(w for record in self.records for w in set(words_of(record["sentence"])))
+        self.kept = range(len(self.records))
+        if meanings:
+            self.kept = [number for number in self.kept if self._explained(number)]
+
+    def _explained(self, statement: int) -> bool:
+        """Whether what a sentence means is known, and agrees with the verdict."""
+        meaning = statements_by_words(self.meanings).get(self._words(statement))
+        if meaning is None:
+            return False
+        boxes = [read_box(box) for box in changed(self._picture(statement), SAME)]
+        return meaning.holds(boxes) == super().truth(statement)
 
     def __len__(self) -> int:
-        return len(self.records) * self.copies
+        return len(self.kept) * self.copies
 
     def truth(self, index: int) -> bool:
-        return super().truth(index % len(self.records))
+        return super().truth(self.kept[index % len(self.kept)])
 
     def sentence(self, index: int) -> str:
-        return super().sentence(index % len(self.records))
+        return super().sentence(self.kept[index % len(self.kept)])
 
     def __getitem__(self, index: int) -> Document:
         sentence, pictures = self.shown(index)
         boxes = [read_box(picture) for picture in pictures]
-        meaning = statements_by_words(self.meanings).get(sentence)
         reasons = [self.verdict(index).content]
-        if meaning is not None and meaning.holds(boxes) == self.truth(index):
-            reasons = meaning.reasons(boxes)
+        if self.meanings:
+            reasons = statements_by_words(self.meanings)[sentence].reasons(boxes)
         return lesson_of(sentence, boxes, pictures if self.with_pictures else [], reasons)
 
     def shown(self, index: int) -> tuple[str, list[Image.Image]]:
         """A sentence and its three boxes. Raises ValueError for a picture of another size."""
-        number, statement = divmod(index, len(self.records))
-        _, picture = self.shards[statement]
-        if picture.content.size != SIZE:
-            raise ValueError(
-                f"statement {statement}: a picture of NLVR has {SIZE} pixels, not {picture.content.size}"
-            )
-        sentence = " ".join(self.records[statement]["sentence"].strip().rstrip(".").lower().split())
+        number, place = divmod(index, len(self.kept))
+        statement = self.kept[place]
+        sentence = self._words(statement)
         change = self._drawn(index, words_of(sentence)) if number else SAME
-        return renamed(sentence, change), changed(picture.content, change)
+        if self.meanings and renamed(sentence, change) not in statements_by_words(self.meanings):
+            change = change._replace(colours=SAME.colours)
+        return renamed(sentence, change), changed(self._picture(statement), change)
+
+    def _words(self, statement: int) -> str:
+        return " ".join(self.records[statement]["sentence"].strip().rstrip(".").lower().split())
+
+    def _picture(self, statement: int) -> Image.Image:
+        picture = self.shards[statement][1].content
+        if picture.size != SIZE:
+            raise ValueError(f"statement {statement}: a picture of NLVR has {SIZE} pixels, not {picture.size}")
+        return picture
 
     def _drawn(self, index: int, words: list[str]) -> Change:
         """A change that leaves the truth of a sentence of these words."""
