@@ -117,12 +117,12 @@ def piled(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
         f"touching the wall and a {second} {one} {right}on top of it",
         f"on top and a {second} {one} {right}beneath it",
     )
-    places, words = one_of(rng, (((0, 1), wall), ((-1, -2), top)))
-    pair = lambda box: tuple(box[place] for place in places) if len(box) > 1 else ()  # noqa: E731
+    (here, there), words = one_of(rng, (((0, 1), wall), ((-1, -2), top)))
+    end, next_ = at("", here, first), at("", there, second)
     return Clause(
         f"a {first} {nouns.thing} {words}",
-        lambda box: _colours(pair(box)),
-        lambda box: [item.colour for item in pair(box)] == [first, second],
+        lambda box: f"{end.seen(box)} {next_.seen(box)}",
+        lambda box: end.of(box) and next_.of(box),
     )
 
 
