@@ -43,7 +43,7 @@ class NlvrBoxes(StatementShards):
     """A document for each statement of NLVR: sentence, each box's picture and what it holds, the verdict.
 
     With `meanings`, those alone whose sentence is known, as lessons on grey boxes: what of each box matters is
-    told too. (A bare verdict beside such reasons taught a model to judge without them, and worse.)
+    told too.
 
     Args:
         path, split, where: of WebDataset; metadata have sentence and label.
