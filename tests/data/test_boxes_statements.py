@@ -6,9 +6,10 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unitok.data.boxes import sample_boxes
+from unitok.data.boxes import Item, sample_boxes
 from unitok.data.boxes_lessons import BoxLessons, draw_lesson
 from unitok.data.boxes_statements import draw_statement
+from unitok.data.boxes_words import Kind
 
 NUMBERS = {
     word: n for n, word in enumerate(["no", "one", "two", "three", "four", "five", "six", "seven", "eight"])
@@ -89,6 +90,19 @@ def test_reasons_lead_to_the_verdict(seed):
     assert verdict == ("yes" if statement.holds(boxes) else "no")
     if all(words.split()[-1] in ("yes", "no") for words in seen):
         assert int(count) == sum(words.split()[-1] == "yes" for words in seen)
+
+
+def test_things_are_named_by_their_sizes_before_they_are_counted():
+    blue = Kind("blue item", lambda item: item.colour == "blue")
+    box = (
+        Item("square", "blue", 30, 0, 0),
+        Item("circle", "black", 20, 50, 50),
+        Item("circle", "blue", 10, 40, 70),
+    )
+    assert blue.told(box) == "small large 2" and blue.told(box[1:2]) == "0"  # circles come before squares
+    towers = (sample_boxes(Random(n), towers=True)[0] for n in range(99))
+    tower = next(filter(blue.count, towers))
+    assert blue.told(tower) == str(blue.count(tower))
 
 
 def test_half_of_the_lessons_are_true_and_a_document_has_a_picture_a_box():

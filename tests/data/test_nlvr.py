@@ -75,11 +75,13 @@ def test_a_statement_is_its_sentence_three_boxes_in_pictures_and_words_and_verdi
 def test_of_known_sentences_alone_the_reasons_are_told_and_lead_to_the_verdict(tmp_path):
     folder = folder_of(tmp_path)
     source, plain = NlvrBoxes(folder, meanings=3000, copies=4), NlvrBoxes(folder)
-    known = [i for i in range(len(plain)) if plain[i][0].content == "there is a black block" and plain.truth(i)]
+    known = [
+        i for i in range(len(plain)) if plain[i][0].content == "there is a black block" and plain.truth(i)
+    ]
     assert source.kept == known and len(source) == 4 * len(known)  # a false one contradicts its meaning
     for index in range(len(source)):
         words = [s.content for s in source[index] if s.modality == "text"]
-        assert sorted(words[2:7:2]) == ["0", "0", "1"] and words[-1] == "1 yes" and source.truth(index)
+        assert sorted(words[2:7:2]) == ["0", "0", "medium 1"] and words[-1] == "1 yes" and source.truth(index)
         assert words[0] in statements_by_words(3000)
     told = NlvrBoxes(folder, meanings=3000, shown=False)[0]
     assert [s.modality for s in told] == ["text"] * 8

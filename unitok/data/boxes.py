@@ -4,6 +4,7 @@ A box is a picture of 100 x 100 pixels. It holds either a tower of one to four b
 that lie anywhere. Knows no sentence and no tokenizer.
 """
 
+from collections.abc import Iterable
 from random import Random
 from typing import NamedTuple
 
@@ -72,8 +73,12 @@ def told(box: Box) -> str:
     """
     if is_tower(box):
         return " ".join(item.colour for item in box)
-    items = sorted(box, key=lambda item: (item.colour, item.shape, item.size, item.touching))
-    return " ".join(" ".join((SIZES[i.size], i.colour, i.shape, *i.touching)) for i in items)
+    return " ".join(" ".join((SIZES[i.size], i.colour, i.shape, *i.touching)) for i in in_order(box))
+
+
+def in_order(items: Iterable[Item]) -> list[Item]:
+    """Things as they are told: like ones side by side."""
+    return sorted(items, key=lambda item: (item.colour, item.shape, item.size, item.touching))
 
 
 # ---- pictures

@@ -1,6 +1,7 @@
 """What a box may have: words, and what to look at to know whether it has. Knows no quantity of boxes."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ def has(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
     """exactly two blue blocks"""
     which = kind(rng, nouns, towers=towers)
     many = amount(rng, which.name, most=3)
-    return Clause(many.words, lambda box: str(which.count(box)), lambda box: many.suits(which.count(box)))
+    return Clause(many.words, which.told, lambda box: many.suits(which.count(box)))
 
 
 def both(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
@@ -63,7 +64,7 @@ def both(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
 def touched(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
     """a yellow square touching the wall"""
     which = kind(rng, nouns, towers=towers).that(touching(rng))
-    return Clause(f"a {which.name}", lambda box: str(which.count(box)), lambda box: which.count(box) > 0)
+    return Clause(f"a {which.name}", which.told, lambda box: which.count(box) > 0)
 
 
 def sized(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
@@ -110,7 +111,7 @@ def placed(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
 
 
 def piled(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
-    """a blue item touching the wall and a black one on top of it; a black item on top and a blue beneath it"""
+    """a blue item touching the wall and a black one on top of it; a black item on top, a blue beneath it"""
     first, second = colour(rng), colour(rng)
     one, right = one_of(rng, (nouns.thing, "one")), one_of(rng, ("", "", "right "))
     wall, top = (
@@ -152,7 +153,7 @@ def _lying(words: str, high: str, low: str) -> Clause:
 
 def _on(box: Box, low: str) -> Box:
     """The blocks right on those of a colour."""
-    return tuple(b for a, b in zip(box, box[1:], strict=False) if a.colour == low)
+    return tuple(b for a, b in pairwise(box) if a.colour == low)
 
 
 def _colours(items: Box) -> str:
@@ -221,7 +222,7 @@ def of_which(rng: Random, nouns: Nouns, *, towers: bool) -> Clause:
         said = f"at least {said}"
     part = Clause(
         said,
-        lambda box: str(which.count(box)),
+        which.told,
         lambda box: which.count(box) >= value if least else which.count(box) == value,
     )
     if value == 1 and rng.random() < 0.3:

@@ -13,8 +13,8 @@ from unitok.data.seeds import TRAIN_SEED, Seeded
 from unitok.data.shapes_questions import one_of
 from unitok.document import Document, Segment
 
-TOWERS = 0.5
-"""Share of lessons on towers."""
+TOWERS = 0.4
+"""Share of lessons on towers, which are soon learned."""
 MISPRINTS = 0.1
 """Share of sentences with one."""
 TRIES = 12

@@ -191,7 +191,7 @@ def _in_all(rng: Random, nouns: Nouns, *, towers: bool) -> Statement:
             words = f"{many.words} {many.verb} {where.name}"
     return Statement(
         words,
-        lambda box: str(which.count(box)),
+        which.told,
         lambda boxes: sum(map(which.count, boxes)),
         many.suits,
     )
@@ -203,7 +203,7 @@ def _none_of(rng: Random, nouns: Nouns, *, towers: bool) -> Statement:
     both = which.that(where)
     return Statement(
         f"none of the {plural(which.name)} are {where.name}",
-        lambda box: str(both.count(box)),
+        both.told,
         lambda boxes: sum(map(both.count, boxes)),
         lambda n: n == 0,
     )

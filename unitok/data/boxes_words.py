@@ -5,7 +5,7 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from unitok.data.boxes import COLOURS, SHAPES, SIZES, Box, Item
+from unitok.data.boxes import COLOURS, SHAPES, SIZES, Box, Item, in_order, is_tower
 from unitok.data.shapes_questions import one_of
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
@@ -46,6 +46,15 @@ class Kind(NamedTuple):
     def count(self, box: Box) -> int:
         """How many of them a box holds."""
         return sum(map(self.has, box))
+
+    def told(self, box: Box) -> str:
+        """How many of them a box holds; of things that lie anywhere first their sizes, "small large 2".
+
+        Who names them one by one counts right far sooner than who says their number at once.
+        """
+        found = [item for item in box if self.has(item)]
+        named = [] if is_tower(box) else [SIZES[item.size] for item in in_order(found)]
+        return " ".join((*named, str(len(found))))
 
     def that(self, other: "Kind") -> "Kind":
         """Things of both kinds: blue circles touching the wall."""

@@ -42,8 +42,8 @@ SAME = Change()
 class NlvrBoxes(StatementShards):
     """A document for each statement of NLVR: sentence, each box's picture and what it holds, the verdict.
 
-    With `meanings`, those alone whose sentence is known, as lessons on grey boxes: what of each box matters is
-    told too.
+    With `meanings`, those alone whose sentence is known, as lessons on grey boxes: what of each box matters
+    is told too.
 
     Args:
         path, split, where: of WebDataset; metadata have sentence and label.
@@ -122,7 +122,9 @@ class NlvrBoxes(StatementShards):
     def _picture(self, statement: int) -> Image.Image:
         picture = self.shards[statement][1].content
         if picture.size != SIZE:
-            raise ValueError(f"statement {statement}: a picture of NLVR has {SIZE} pixels, not {picture.size}")
+            raise ValueError(
+                f"statement {statement}: a picture of NLVR has {SIZE} pixels, not {picture.size}"
+            )
         return picture
 
     def _drawn(self, index: int, words: list[str]) -> Change:

@@ -10,7 +10,7 @@ from unitok.evaluate.benchmarks import page
 from unitok.evaluate.report import Report
 from unitok.evaluate.statements import judged
 
-HELD, MATTERS = 48, 16
+HELD, MATTERS = 48, 32
 """Ids of what a box holds, and of what of it matters, at most."""
 
 
