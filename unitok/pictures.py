@@ -34,16 +34,18 @@ def sheet(
     wrapped = [_wrapped(label, font, side) for label in labels]
     columns = max(1, min(columns, len(images)))
     lines = max((len(words) for words in wrapped), default=1)
-    cell_width, cell_height = side + GAP, side + GAP + lines * LINE
+    pictures = [_enlarged(image, side) for image in images]
+    tallest = max((picture.height for picture in pictures), default=side)
+    cell_width, cell_height = side + GAP, tallest + GAP + lines * LINE
     rows = -(-len(images) // columns)
     page = Image.new("RGB", (columns * cell_width + GAP, rows * cell_height + GAP), PAPER)
     draw = ImageDraw.Draw(page)
-    for i, (image, words, mark) in enumerate(zip(images, wrapped, marks, strict=True)):
+    for i, (picture, words, mark) in enumerate(zip(pictures, wrapped, marks, strict=True)):
         x, y = GAP + i % columns * cell_width, GAP + i // columns * cell_height
-        page.paste(_enlarged(image, side), (x, y))
+        page.paste(picture, (x, y))
         ink = INK if mark is None else (RIGHT if mark else WRONG)
         for n, line in enumerate(words):
-            draw.text((x, y + side + 1 + n * LINE), line, fill=ink, font=font)
+            draw.text((x, y + tallest + 1 + n * LINE), line, fill=ink, font=font)
     return page
 
 

@@ -239,13 +239,17 @@ def _laid_back(model: UniTok, box: Box, picture: Image.Image, expression: format
     return (left + x0) * across, (top + y0) * down, (left + x1) * across, (top + y1) * down
 
 
-def page(prompts: Sequence[Document], written: Sequence[str], right: Sequence[bool]) -> Image.Image:
-    """Pictures with questions and answers under them, the right answers in green and the wrong in red."""
+def page(
+    prompts: Sequence[Document], written: Sequence[str], right: Sequence[bool], **layout: int
+) -> Image.Image:
+    """Pictures with questions and answers under them, the right answers in green and the wrong in red;
+    `layout` as of `sheet`."""
     shown = list(zip(prompts, written, right, strict=True))[:SHOWN]
     return sheet(
         [side_by_side([s.content for s in prompt if s.modality == "image"]) for prompt, _, _ in shown],
         [" ".join([*_texts(prompt), text]) for prompt, text, _ in shown],
         marks=[mark for _, _, mark in shown],
+        **layout,
     )
 
 

@@ -12,6 +12,7 @@ from unitok.evaluate.statements import judged
 
 HELD, MATTERS = 48, 32
 """Ids of what a box holds, and of what of it matters, at most."""
+PAGE = {"columns": 4, "side": 272}
 
 
 def boxes_report(
@@ -28,8 +29,8 @@ def boxes_report(
     figures |= {"nlvr_consistency": result.consistency, "majority_share": max(share, 1 - share)}
     figures |= {"boxes_read": _read_right(shown, documents)}
     right = [a == b for a, b in zip(said, truth, strict=True)]
-    written = [document[-1].content for document in documents]
-    return Report(figures, {"nlvr": page([document[:-1] for document in documents], written, right)})
+    asked = [(document[0], *document[1:-1:3]) for document in documents]
+    return Report(figures, {"nlvr": page(asked, [*map(_said, documents)], right, **PAGE)})
 
 
 def reasoned(model: UniTok, shown: Sequence[tuple[str, Sequence]], *, batch_size: int) -> list[Document]:
@@ -52,6 +53,12 @@ def _continued(model: UniTok, documents: Sequence[Document], *, most: int, batch
 def verdict_of(document: Document) -> bool:
     """Whether the last word of a document is "yes"."""
     return document[-1].content.split()[-1:] == ["yes"]
+
+
+def _said(document: Document) -> str:
+    """What mattered of each box, and what that came to."""
+    *seen, last = [segment.content for segment in (*document[3:-1:3], document[-1])]
+    return f"[{' | '.join(seen)}] {last}"
 
 
 def _read_right(shown: Sequence[tuple[str, Sequence]], documents: Sequence[Document]) -> float:
