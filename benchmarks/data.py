@@ -3,7 +3,7 @@
 All sides decode the same JPEGs by Pillow to RGB, bring them to 64 x 64 pixels by the same call and read the
 caption, in one process. Opening the set is part of every pass. The last rows train at the size of
 configs/transformer/tiny.yaml from a store: which share of the time the data were waited for, and how fast
-the whole loop is next to one whose batches are all held in memory.
+the whole loop is next to one whose batches are all held in memory. Scenes are rendered as a training goes.
 
 python benchmarks/data.py [--training] [--json FILE]
 """
@@ -38,7 +38,7 @@ from unitok.training.transformer import TransformerTraining
 ROOT = Path(__file__).parents[1]
 SIDE = 64
 SHARD = 500
-BARS = {"tars": 1.0, "store": 20.0, "waiting": 0.03, "loop": 0.97}
+BARS = {"tars": 1.0, "store": 20.0, "waiting": 0.03, "loop": 0.97, "rendering": 0.3}
 
 
 # ---- the sets
@@ -146,6 +146,18 @@ def speeds(folder: Path, *, count: int, rounds: int) -> list[Row]:
     rows.append(compared("store of codes", codes, pictures, bar=BARS["store"],
                          peer="its pictures, not yet encoded", **common))  # fmt: skip
     return rows
+
+
+def rendering(*, count: int, rounds: int) -> Row:
+    """Milliseconds of the processor for a scene with its picture and caption."""
+    source, taken = ShapesSource(count=count, canvas=48), []
+    for _ in range(rounds):
+        start = time.process_time()
+        for index in range(count):
+            source[index]
+        taken.append((time.process_time() - start) / count * 1e3)
+    value, bar = float(np.median(taken)), BARS["rendering"]
+    return Row("a rendered scene", value, "ms of the processor", None, bar, value < bar)
 
 
 def write_codes(folder: Path):
@@ -264,6 +276,7 @@ def main() -> None:
         if options.training:
             write_codes(folder)
         rows = [] if options.training else speeds(folder, count=options.count, rounds=options.rounds)
+        rows.append(rendering(count=options.count, rounds=options.rounds))
         rows += [waiting(folder, steps=options.steps, workers=workers) for workers in (0, 1)]
         rows.append(whole_loop(folder, steps=options.steps, rounds=options.rounds))
     finish(rows, options.json)

@@ -1,7 +1,6 @@
 """The built-in world: scenes keep the rules of placing, captions are true, pictures show what was asked."""
 
 import pickle
-import time
 from itertools import combinations
 from math import dist
 
@@ -229,16 +228,6 @@ def test_rendering_leaves_no_trace_in_the_next_picture():
 def test_objects_outside_the_canvas_are_an_error(x, y):
     with pytest.raises(ValueError, match="does not lie inside a canvas of 64"):
         render(Scene((SceneObject("circle", "red", "small", x, y),), 64))
-
-
-@pytest.mark.slow
-def test_scenes_and_pictures_are_cheap():
-    """A training run renders as it goes: under 0.3 ms a picture with its scene, on any machine."""
-    source = ShapesSource(count=2000, canvas=48)
-    start = time.perf_counter()
-    for index in range(len(source)):
-        source[index]
-    assert (time.perf_counter() - start) / len(source) < 3e-4
 
 
 # ---- the source
