@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 from tokenizers import Tokenizer
+from tokenizers.decoders import Metaspace
+from tokenizers.models import WordLevel
 
 from tests.models.test_transformer import oracle
 from tests.models_for_tests import tiny_model
@@ -201,6 +203,19 @@ def test_new_words_begin_as_the_mean_of_their_old_pieces(tmp_path):
     assert sum(len(ids) for ids in start.known) == codec.vocabulary.size
     with pytest.raises(ValueError, match="another text tokenizer"):
         started(folder, codec)
+
+
+@torch.no_grad()
+def test_new_words_of_no_text_begin_as_the_mean_of_all(tmp_path):
+    folder, old = tmp_path / "model", tiny_model()
+    old.save_pretrained(folder)
+    text, image = (old.codec.modalities[name] for name in ("text", "image"))
+    words = Tokenizer(WordLevel({"\u2581": 0, "\u2581a": 1}, unk_token="\u2581a"))
+    words.decoder = Metaspace()  # the first space of a text is none
+    assert words.decode([0]) == ""
+    model, _ = started(folder, Codec([TextModality(words), image]), new_words=True)
+    middle = old.model.embedding.weight[: text.size].mean(dim=0)
+    assert torch.allclose(model.embedding.weight[0], middle, atol=1e-6)
 
 
 def test_other_positions_and_bins_are_refused(tmp_path):

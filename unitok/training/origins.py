@@ -131,8 +131,12 @@ def _meaning(modality: Modality) -> str:
 
 @torch.no_grad()
 def _reworded(given: Tensors, before: TextModality, now: TextModality) -> Tensors:
-    """Weights with another text tokenizer's rows: each the mean of the pieces that its text had before."""
+    """Weights with another text tokenizer's rows: each the mean of the pieces that its text had before.
+
+    A code that alone is no text, such as a text's first space, gets the mean of all.
+    """
     pieces = [before.encode(now.decode(torch.tensor([code])))[0] for code in range(now.size)]
+    pieces = [codes if len(codes) else torch.arange(before.size) for codes in pieces]
     changed = dict(given)
     for name in ("embedding.weight", "unembedding.weight"):
         rows = torch.stack([given[name][codes].mean(dim=0) for codes in pieces])
