@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from unitok.data.boxes import HIGHEST, Box
 from unitok.data.boxes_clauses import Clause, at, draw_clause, ends, has, hues_of, over, sized, verdict
-from unitok.data.boxes_words import Nouns, amount, colour, kind, number, plural, touching
+from unitok.data.boxes_words import Kind, Nouns, amount, colour, kind, number, plural, touching
 from unitok.data.shapes_questions import one_of
 
 TOWERS = (Nouns("tower", "block"),) * 4 + (Nouns("box", "item"),)
@@ -64,6 +64,11 @@ def statements_by_words(count: int) -> dict[str, Statement]:
 def _number_of(words: str, clause: Clause, suits: Callable[[int], bool]) -> Statement:
     """A statement about the number of boxes that have something."""
     return Statement(words, clause.told, lambda boxes: sum(map(clause.of, boxes)), suits)
+
+
+def _number_in_all(words: str, which: Kind, suits: Callable[[int], bool]) -> Statement:
+    """A statement about the number of things in all boxes together."""
+    return Statement(words, which.told, lambda boxes: sum(map(which.count, boxes)), suits)
 
 
 def _some(n: int) -> bool:
@@ -189,21 +194,11 @@ def _in_all(rng: Random, nouns: Nouns, *, towers: bool) -> Statement:
         which, words = which.that(where), f"{words} {where.name}"
         if rng.random() < 0.15:  # three triangles are not touching the wall
             words = f"{many.words} {many.verb} {where.name}"
-    return Statement(
-        words,
-        which.told,
-        lambda boxes: sum(map(which.count, boxes)),
-        many.suits,
-    )
+    return _number_in_all(words, which, many.suits)
 
 
 def _none_of(rng: Random, nouns: Nouns, *, towers: bool) -> Statement:
     """none of the blue circles are touching any edge"""
     which, where = kind(rng, nouns, towers=towers), touching(rng)
-    both = which.that(where)
-    return Statement(
-        f"none of the {plural(which.name)} are {where.name}",
-        both.told,
-        lambda boxes: sum(map(both.count, boxes)),
-        lambda n: n == 0,
-    )
+    words = f"none of the {plural(which.name)} are {where.name}"
+    return _number_in_all(words, which.that(where), lambda n: n == 0)

@@ -8,7 +8,7 @@ from unitok.document import Document
 from unitok.evaluate.benchmarks import answers, boxes, choices, page
 from unitok.evaluate.grounding import grounded
 from unitok.evaluate.report import Report
-from unitok.evaluate.statements import judged
+from unitok.evaluate.statements import statement_figures
 
 
 def questions_report(
@@ -62,9 +62,6 @@ def statements_report(
     truth = [source.truth(i) for i in indices]
     written = choices(model, prompts, source.verdicts, batch_size=batch_size)
     said = [text == source.verdicts[0] for text in written]
-    result = judged(said, truth, [source.sentence(i) for i in indices])
-    share = sum(truth) / len(truth)
-    figures = {"statements": len(truth), "nlvr_accuracy": result.accuracy}
-    figures |= {"nlvr_consistency": result.consistency, "majority_share": max(share, 1 - share)}
+    figures = statement_figures(said, truth, [source.sentence(i) for i in indices])
     right = [a == b for a, b in zip(said, truth, strict=True)]
     return Report(figures, {"nlvr": page(prompts, written, right)})

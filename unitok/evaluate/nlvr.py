@@ -8,7 +8,7 @@ from unitok.data.nlvr import NlvrBoxes
 from unitok.document import Document, Segment
 from unitok.evaluate.benchmarks import page
 from unitok.evaluate.report import Report
-from unitok.evaluate.statements import judged
+from unitok.evaluate.statements import statement_figures
 
 HELD, MATTERS = 48, 32
 """Ids of what a box holds, and of what of it matters, at most."""
@@ -23,10 +23,7 @@ def boxes_report(
     shown = [source.shown(i) for i in indices]
     documents = reasoned(model, shown, batch_size=batch_size)
     truth, said = [source.truth(i) for i in indices], [verdict_of(document) for document in documents]
-    result = judged(said, truth, [source.sentence(i) for i in indices])
-    share = sum(truth) / len(truth)
-    figures = {"statements": len(truth), "nlvr_accuracy": result.accuracy}
-    figures |= {"nlvr_consistency": result.consistency, "majority_share": max(share, 1 - share)}
+    figures = statement_figures(said, truth, [source.sentence(i) for i in indices])
     figures |= {"boxes_read": _read_right(shown, documents)}
     right = [a == b for a, b in zip(said, truth, strict=True)]
     asked = [(document[0], *document[1:-1:3]) for document in documents]

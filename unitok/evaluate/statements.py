@@ -24,3 +24,12 @@ def judged(answers: Sequence[bool], truth: Sequence[bool], sentences: Sequence[H
     for sentence, one in zip(sentences, right, strict=True):
         whole[sentence] = whole.get(sentence, True) and one
     return Statements(sum(right) / len(right), sum(whole.values()) / len(whole))
+
+
+def statement_figures(
+    said: Sequence[bool], truth: Sequence[bool], sentences: Sequence[Hashable]
+) -> dict[str, float]:
+    """What reports on statements say: how many, accuracy, consistency, the more frequent verdict's share."""
+    result, share = judged(said, truth, sentences), sum(truth) / len(truth)
+    figures = {"statements": len(truth), "nlvr_accuracy": result.accuracy}
+    return figures | {"nlvr_consistency": result.consistency, "majority_share": max(share, 1 - share)}
