@@ -25,6 +25,14 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return value
 
 
+def lacks_bfloat16(device: torch.device) -> bool:
+    """Whether products are slower in bfloat16 than in float32 there, by some 40 times: on a CPU without
+    instructions for it, as most laptops have."""
+    if device.type != "cpu":
+        return False
+    return not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def lacks_compiler(device: torch.device) -> str | None:
     """Why torch.compile does not work there; None where it does. A CPU needs a C++ compiler and Python's
     headers; a GPU, Triton."""

@@ -29,7 +29,13 @@ def differ(a, b) -> float:
     return max((x - y).abs().max().item() for x, y in zip(a.parameters(), b.parameters(), strict=True))
 
 
-def test_steps_are_those_of_torch():
+@pytest.fixture
+def in_bfloat16(monkeypatch):
+    """Muon's iteration as torch's: in bfloat16, also where that is slow."""
+    monkeypatch.setattr("unitok.training.optimizers.lacks_bfloat16", lambda device: False)
+
+
+def test_steps_are_those_of_torch(in_bfloat16):
     ours = tiny_transformer()
     theirs = copy.deepcopy(ours)
     optimizer, parts = build_optimizer(ours, name="muon", **SETTINGS), oracle(theirs)
@@ -75,9 +81,12 @@ def test_a_weight_without_gradient_stays_and_every_other_one_moves(name):
 
 
 @pytest.mark.parametrize("shape", [(24, 8), (8, 24), (16, 16)])
-def test_an_orthogonalised_matrix_has_singular_values_near_one(shape):
-    values = torch.linalg.svdvals(orthogonalised(torch.randn(3, *shape), steps=5).float())
-    assert values.max() < 1.3 and values.median() > 0.6
+@pytest.mark.parametrize(("lacks", "dtype"), [(True, torch.float32), (False, torch.bfloat16)])
+def test_an_orthogonalised_matrix_has_singular_values_near_one(shape, lacks, dtype, monkeypatch):
+    monkeypatch.setattr("unitok.training.optimizers.lacks_bfloat16", lambda device: lacks)
+    found = orthogonalised(torch.randn(3, *shape), steps=5)
+    values = torch.linalg.svdvals(found.float())
+    assert found.dtype == dtype and values.max() < 1.3 and values.median() > 0.6
 
 
 def test_closure_is_called_with_gradients_on():

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from unitok.device import lacks_bfloat16
 from unitok.models.linear import Linear
 
 ROWS = 64
@@ -39,8 +40,7 @@ class Packed:
             weight.device.type == "cpu"
             and weight.dtype == torch.bfloat16
             and not weight.is_inference()  # such weights do not tell when they change
-            and torch.backends.mkldnn.is_available()
-            and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+            and not lacks_bfloat16(weight.device)
         )
 
 

@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from unitok.device import lacks_bfloat16
 from unitok.terminal import plain_errors
 from unitok.training.callbacks import Export
 from unitok.training.checkpoint import LAST, AtomicCheckpointIO, checkpoints
@@ -29,7 +30,10 @@ from unitok.training.randomness import RandomByBatch
 
 
 class RunFolder(Trainer):
-    """A trainer that keeps all of a run in `default_root_dir`: logs, checkpoints, config and exports."""
+    """A trainer that keeps all of a run in `default_root_dir`: logs, checkpoints, config and exports.
+
+    A run in bfloat16 is one in float32 on a CPU that has no instructions for it.
+    """
 
     def __init__(self, *, monitor: str = "val/loss", export: str = "model", **options):
         folder = Path(options.pop("default_root_dir", None) or "runs/unnamed")
@@ -43,9 +47,20 @@ class RunFolder(Trainer):
         ]
         if options.get("enable_progress_bar", True) is not False:
             callbacks.append(RichProgressBar(refresh_rate=10, leave=False))
+        options["precision"] = _fast_precision(options.get("precision"), options.get("accelerator", "auto"))
         options["logger"] = TensorBoardLogger(folder, name="", version="logs", default_hp_metric=False)
         plugins = [*(options.pop("plugins", None) or []), AtomicCheckpointIO()]
         super().__init__(default_root_dir=folder, callbacks=callbacks, plugins=plugins, **options)
+
+
+def _fast_precision(precision: Any, accelerator: Any) -> Any:
+    """What was asked for, or float32 in place of bfloat16 where that is slower; one line says so."""
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+    halved = str(precision).startswith(("16", "bf16"))  # on a CPU the trainer takes the one for the other
+    if not (on_cpu and halved and lacks_bfloat16(torch.device("cpu"))):
+        return precision
+    print(f"precision: {precision}: this CPU has no instructions for bfloat16, training goes on in 32-true")
+    return "32-true"
 
 
 class UniTokCLI(LightningCLI):

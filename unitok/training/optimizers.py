@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.adamw import adamw
 
+from unitok.device import lacks_bfloat16
+
 Name = Literal["muon", "adamw"]
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -121,10 +123,12 @@ def _by_shape(weights: list[Tensor]) -> list[list[Tensor]]:
 
 
 def orthogonalised(matrices: Float[Tensor, "n r c"], *, steps: int) -> Float[Tensor, "n r c"]:
-    """About the nearest semi-orthogonal matrix to each: singular values near 1, in bfloat16."""
+    """About the nearest semi-orthogonal matrix to each: singular values near 1. In bfloat16 if it is fast."""
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[1] > matrices.shape[2]
-    x = (matrices.mT if tall else matrices).bfloat16()
+    x = (matrices.mT if tall else matrices).to(
+        torch.float32 if lacks_bfloat16(matrices.device) else torch.bfloat16
+    )
     x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT

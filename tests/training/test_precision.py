@@ -1,0 +1,37 @@
+"""A run in bfloat16 goes on in float32 on a CPU that has no instructions for it, and nowhere else."""
+
+import pytest
+
+from unitok.training.cli import RunFolder
+
+
+@pytest.fixture
+def precision_of(monkeypatch, tmp_path):
+    """The precision of a run on a CPU that has or lacks bfloat16."""
+
+    def ask(asked: str, *, lacks: bool, **options) -> str:
+        monkeypatch.setattr("unitok.training.cli.lacks_bfloat16", lambda device: lacks)
+        run = RunFolder(default_root_dir=tmp_path, precision=asked, enable_progress_bar=False, **options)
+        return run.precision
+
+    return ask
+
+
+@pytest.mark.parametrize("asked", ["bf16-mixed", "bf16-true", "16-mixed"])
+def test_without_bfloat16_a_run_is_in_float32_and_one_line_says_so(precision_of, asked, capsys):
+    assert precision_of(asked, lacks=True, accelerator="cpu") == "32-true"
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_with_bfloat16_a_run_is_as_asked(precision_of, capsys):
+    assert precision_of("bf16-mixed", lacks=False, accelerator="cpu") == "bf16-mixed"
+    assert not capsys.readouterr().out
+
+
+def test_other_precisions_are_as_asked(precision_of):
+    assert precision_of("64-true", lacks=True, accelerator="cpu") == "64-true"
+
+
+def test_where_no_accelerator_is_named_the_one_that_is_there_counts(precision_of, monkeypatch):
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
+    assert precision_of("bf16-mixed", lacks=True) == "32-true"
