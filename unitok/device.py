@@ -1,6 +1,10 @@
 """Where a model runs, in which precision, and whether code can be compiled there. Knows no model."""
 
+import logging
+
 import torch
+
+log = logging.getLogger(__name__)
 
 
 def pick_device(device: str) -> torch.device:
@@ -16,12 +20,17 @@ def pick_device(device: str) -> torch.device:
 
 
 def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """ "auto" is bfloat16 on a GPU and float32 elsewhere. Raises ValueError for an unknown name."""
+    """ "auto" is bfloat16 on a GPU and float32 elsewhere; one line in the log tells of one that is slow there.
+
+    Raises ValueError for an unknown name.
+    """
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     value = getattr(torch, dtype, None)
     if not isinstance(value, torch.dtype) or not value.is_floating_point:
         raise ValueError(f"unknown dtype {dtype!r}; try auto, float32, bfloat16 or float16")
+    if value is torch.bfloat16 and lacks_bfloat16(device):
+        log.warning("dtype: this CPU has no instructions for bfloat16, float32 is faster on it")
     return value
 
 

@@ -339,3 +339,8 @@ def test_a_run_with_hidden_inputs_is_resumed_exactly(train):
     assert [*first, *rest] == rows
     _, bare = train("bare", "--model.schedule", "constant", steps=3)
     assert bare != first
+
+
+def test_words_of_its_own_need_a_model_to_start_from():
+    with pytest.raises(ValueError, match=r"new_words .* model\.init_from"):
+        TransformerTraining(TransformerSizes(), new_words=True)

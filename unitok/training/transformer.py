@@ -114,6 +114,8 @@ class TransformerTraining(LightningModule):
         super().__init__()
         if head not in COMPETITIONS:
             raise ValueError(f"head is one of {', '.join(COMPETITIONS)}, not {head!r}")
+        if new_words and init_from is None:
+            raise ValueError("new_words is for a model to start from: give model.init_from, or leave it out")
         self.sizes, self.optimizer_name, self.schedule = model, optimizer, schedule
         self.rates = {"lr": lr, "muon_lr": muon_lr}
         self.warmup_steps, self.weight_decay, self.betas, self.clip = warmup_steps, weight_decay, betas, clip

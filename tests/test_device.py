@@ -1,0 +1,32 @@
+"""Precisions by name, and what is said of one that is slow where it is asked for."""
+
+import logging
+
+import pytest
+import torch
+
+from unitok.device import lacks_bfloat16, pick_dtype
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("lacks", "lines"), [(True, 1), (False, 0)])
+def test_bfloat16_is_given_where_it_is_asked_for_and_a_line_says_where_it_is_slow(
+    lacks, lines, monkeypatch, caplog
+):
+    monkeypatch.setattr("unitok.device.lacks_bfloat16", lambda device: lacks)
+    with caplog.at_level(logging.WARNING):
+        assert pick_dtype("bfloat16", CPU) is torch.bfloat16
+        assert pick_dtype("auto", CPU) is pick_dtype("float32", CPU) is torch.float32
+    assert len(caplog.records) == lines
+
+
+def test_only_a_cpu_may_lack_bfloat16():
+    assert not lacks_bfloat16(torch.device("cuda"))
+    assert lacks_bfloat16(CPU) in (True, False)
+
+
+@pytest.mark.parametrize("name", ["int32", "half-precision", "cuda"])
+def test_an_unknown_precision_is_named(name):
+    with pytest.raises(ValueError, match=name):
+        pick_dtype(name, CPU)
