@@ -2,9 +2,9 @@
 
 python benchmarks/train_step.py [--compile] [--json FILE]
 
-Both train with AdamW in bf16 autocast on the same rows, nine tenths of whose ids are image codes. Ours has
-the loss over the legal ids alone, the peer over its whole vocabulary. Memory is what a fresh process holds at
-most beyond its imports.
+Both train with AdamW in bf16 autocast (in fp32 on a CPU without bf16) on the same rows, nine tenths of whose
+ids are image codes. Ours has the loss over the legal ids alone, the peer over its whole vocabulary. Memory is
+what a fresh process holds at most beyond its imports.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from unitok.codec import Codec
 from unitok.data.packing import Batch
+from unitok.device import lacks_bfloat16
 from unitok.modalities.image import ImageModality
 from unitok.modalities.text import TextModality, train_bpe
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
@@ -103,7 +104,7 @@ def _step(model: torch.nn.Module, loss: Callable[[], torch.Tensor]) -> Callable[
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
 
     def step() -> float:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype() is torch.bfloat16):
             value = loss()
         value.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -171,9 +172,14 @@ def _operations(name: str, tokens: int) -> float:
     return 6.0 * tokens * (SIZES["layers"] * block + head)
 
 
+def dtype() -> torch.dtype:
+    """What both sides' products are in."""
+    return torch.float32 if lacks_bfloat16(torch.device("cpu")) else torch.bfloat16
+
+
 def peak() -> float:
-    """GFLOP/s of a bf16 matrix product of the blocks' shape."""
-    a, b = torch.randn(4096, 320).bfloat16(), torch.randn(320, 1920).bfloat16()
+    """GFLOP/s of a matrix product of the blocks' shape."""
+    a, b = torch.randn(4096, 320).to(dtype()), torch.randn(320, 1920).to(dtype())
     a @ b
     started = time.perf_counter()
     for _ in range(20):

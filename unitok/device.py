@@ -20,7 +20,7 @@ def pick_device(device: str) -> torch.device:
 
 
 def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """ "auto" is bfloat16 on a GPU and float32 elsewhere; one line in the log tells of one that is slow there.
+    """ "auto" is bfloat16 on a GPU and float32 elsewhere; one line in the log tells of one that is slow.
 
     Raises ValueError for an unknown name.
     """
