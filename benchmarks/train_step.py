@@ -24,7 +24,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from unitok.codec import Codec
 from unitok.data.packing import Batch
-from unitok.device import lacks_bfloat16
+from unitok.device import fast_dtype
 from unitok.modalities.image import ImageModality
 from unitok.modalities.text import TextModality, train_bpe
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
@@ -36,6 +36,7 @@ from unitok.training.cli import RunFolder
 from unitok.training.compilation import compile_blocks
 from unitok.training.transformer import TransformerTraining
 
+DTYPE = fast_dtype(torch.device("cpu"))  # of both sides' products
 SIZES = {
     "width": 320,
     "layers": 8,
@@ -104,7 +105,7 @@ def _step(model: torch.nn.Module, loss: Callable[[], torch.Tensor]) -> Callable[
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
 
     def step() -> float:
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype() is torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=DTYPE is torch.bfloat16):
             value = loss()
         value.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -172,14 +173,9 @@ def _operations(name: str, tokens: int) -> float:
     return 6.0 * tokens * (SIZES["layers"] * block + head)
 
 
-def dtype() -> torch.dtype:
-    """What both sides' products are in."""
-    return torch.float32 if lacks_bfloat16(torch.device("cpu")) else torch.bfloat16
-
-
 def peak() -> float:
     """GFLOP/s of a matrix product of the blocks' shape."""
-    a, b = torch.randn(4096, 320).to(dtype()), torch.randn(320, 1920).to(dtype())
+    a, b = torch.randn(4096, 320).to(DTYPE), torch.randn(320, 1920).to(DTYPE)
     a @ b
     started = time.perf_counter()
     for _ in range(20):

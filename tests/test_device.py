@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 
-from unitok.device import lacks_bfloat16, pick_dtype
+from unitok.device import fast_dtype, lacks_bfloat16, pick_dtype
 
 CPU = torch.device("cpu")
 
@@ -21,9 +21,10 @@ def test_bfloat16_is_given_where_it_is_asked_for_and_a_line_says_where_it_is_slo
     assert len(caplog.records) == lines
 
 
-def test_only_a_cpu_may_lack_bfloat16():
-    assert not lacks_bfloat16(torch.device("cuda"))
-    assert lacks_bfloat16(CPU) in (True, False)
+def test_a_cpu_without_the_library_of_its_instructions_lacks_bfloat16_and_no_gpu_does(monkeypatch):
+    monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
+    assert lacks_bfloat16(CPU) and fast_dtype(CPU) is torch.float32
+    assert not lacks_bfloat16(torch.device("cuda")) and fast_dtype(torch.device("cuda")) is torch.bfloat16
 
 
 @pytest.mark.parametrize("name", ["int32", "half-precision", "cuda"])

@@ -36,10 +36,15 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 def lacks_bfloat16(device: torch.device) -> bool:
     """Whether products are slower in bfloat16 than in float32 there, by some 40 times: on a CPU without
-    instructions for it, as most laptops have."""
+    instructions for it, as many laptops have."""
     if device.type != "cpu":
         return False
     return not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """What products of matrices are fast in there: bfloat16, or float32 where that is lacking."""
+    return torch.float32 if lacks_bfloat16(device) else torch.bfloat16
 
 
 def lacks_compiler(device: torch.device) -> str | None:

@@ -32,7 +32,7 @@ def differ(a, b) -> float:
 @pytest.fixture
 def in_bfloat16(monkeypatch):
     """Muon's iteration as torch's: in bfloat16, also where that is slow."""
-    monkeypatch.setattr("unitok.training.optimizers.lacks_bfloat16", lambda device: False)
+    monkeypatch.setattr("unitok.device.lacks_bfloat16", lambda device: False)
 
 
 def test_steps_are_those_of_torch(in_bfloat16):
@@ -83,7 +83,7 @@ def test_a_weight_without_gradient_stays_and_every_other_one_moves(name):
 @pytest.mark.parametrize("shape", [(24, 8), (8, 24), (16, 16)])
 @pytest.mark.parametrize(("lacks", "dtype"), [(True, torch.float32), (False, torch.bfloat16)])
 def test_an_orthogonalised_matrix_has_singular_values_near_one(shape, lacks, dtype, monkeypatch):
-    monkeypatch.setattr("unitok.training.optimizers.lacks_bfloat16", lambda device: lacks)
+    monkeypatch.setattr("unitok.device.lacks_bfloat16", lambda device: lacks)
     found = orthogonalised(torch.randn(3, *shape), steps=5)
     values = torch.linalg.svdvals(found.float())
     assert found.dtype == dtype and values.max() < 1.3 and values.median() > 0.6

@@ -32,6 +32,9 @@ def test_other_precisions_are_as_asked(precision_of):
     assert precision_of("64-true", lacks=True, accelerator="cpu") == "64-true"
 
 
-def test_where_no_accelerator_is_named_the_one_that_is_there_counts(precision_of, monkeypatch):
-    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
-    assert precision_of("bf16-mixed", lacks=True) == "32-true"
+@pytest.mark.parametrize(("there", "expected"), [(False, "32-true"), (True, "bf16-mixed")])
+def test_where_no_accelerator_is_named_the_one_that_is_there_counts(
+    precision_of, monkeypatch, there, expected
+):
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: there)
+    assert precision_of("bf16-mixed", lacks=True) == expected

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.adamw import adamw
 
-from unitok.device import lacks_bfloat16
+from unitok.device import fast_dtype
 
 Name = Literal["muon", "adamw"]
 
@@ -126,9 +126,7 @@ def orthogonalised(matrices: Float[Tensor, "n r c"], *, steps: int) -> Float[Ten
     """About the nearest semi-orthogonal matrix to each: singular values near 1. In bfloat16 if it is fast."""
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[1] > matrices.shape[2]
-    x = (matrices.mT if tall else matrices).to(
-        torch.float32 if lacks_bfloat16(matrices.device) else torch.bfloat16
-    )
+    x = (matrices.mT if tall else matrices).to(fast_dtype(matrices.device))
     x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
