@@ -15,6 +15,7 @@ from unitok.cursor import Legal
 from unitok.models.cache import Cache
 from unitok.models.linear import SUMS, project
 from unitok.models.packed import Packed, PackedLinear, packed, with_packed
+from unitok.models.pages import to_large_pages
 from unitok.models.transformer import Transformer
 from unitok.sampling import gumbel
 
@@ -29,6 +30,7 @@ class CompiledSteps:
 
     def __init__(self, model: Transformer):
         self._model = model
+        to_large_pages(model)
         on_cpu = model.embedding.weight.device.type == "cpu"
         self._options = {"cpp_wrapper": True} if on_cpu else None  # Python takes as long as a small kernel
         self._through = self._compiled(model.through)
