@@ -7,8 +7,8 @@ its growing cache are higher where there are 65k ids: we compute the legal ones 
 exported folder and has two ways to stay among the codes: the folder's own grammar processor, and a mask that
 is made once, the least it could do. Guidance is its `guidance_scale`. With `--compile` our steps are
 compiled, and the peer, with the mask, is taken as it is (a cache that grows) and with its static cache,
-compiled. The floor is the time of the same linear layers alone, by torch's own kernel. Then requests of all
-kinds, together and one after another.
+compiled. The floors are the times of the same linear layers alone, by torch's own kernel, and of reading
+their weights once a code. Then requests of all kinds, together and one after another.
 """
 
 import tempfile
@@ -170,26 +170,36 @@ def against_transformers(
     return rows
 
 
-def floor(model: UniTok, *, compile: bool, rounds: int, name: str, clock: Clock) -> Row:
-    """One picture's share of the speed that its linear layers alone would allow, by torch's own kernel."""
+def floors(model: UniTok, *, compile: bool, rounds: int, name: str, clock: Clock) -> list[Row]:
+    """One picture's share of the speed that its linear layers alone would allow, by torch's own kernel, and
+    of that at which their weights could be read."""
     transformer = model.model
     layers = [weight for key, weight in transformer.blocks.named_parameters() if weight.ndim == 2]
     codes = model.codec.vocabulary.codes("image")
     layers.append(transformer.unembedding.weight[codes.start : codes.stop])
     rows = [torch.ones(1, weight.shape[1], dtype=weight.dtype) for weight in layers]
+    megabytes = sum(weight.nbytes for weight in layers) / 2**20
 
     @torch.inference_mode()
-    def bare() -> None:
+    def products() -> None:
         for _ in range(SIDE * SIDE):
             for row, weight in zip(rows, layers, strict=True):
                 F.linear(row, weight)
 
-    seconds = alternate(ours(model, 1, scale=1.0, compile=compile), bare, rounds=rounds, clock=clock)
-    megabytes = sum(weight.nbytes for weight in layers) / 2**20
-    rate = megabytes * SIDE * SIDE / seconds.theirs / 2**10
-    share, remark = seconds.theirs / seconds.ours, f"{megabytes:.0f} MB a code, the layers at {rate:.1f} GB/s"
-    return Row(f"{name}, share of the layers' speed", SIDE * SIDE / seconds.ours, "codes/s", share, 0.8,
-               share >= 0.8, remark)  # fmt: skip
+    @torch.inference_mode()
+    def reading() -> None:
+        for _ in range(SIDE * SIDE):
+            for weight in layers:
+                weight.view(torch.float32).sum()  # bits of other numbers do as well
+
+    found = []
+    for what, bare, bar in (("layers'", products, 0.8), ("memory's", reading, None)):
+        seconds = alternate(ours(model, 1, scale=1.0, compile=compile), bare, rounds=rounds, clock=clock)
+        share, rate = seconds.theirs / seconds.ours, megabytes * SIDE * SIDE / seconds.theirs / 2**10
+        kind, remark = f"{name}, share of the {what} speed", f"{megabytes:.0f} MB a code, at {rate:.1f} GB/s"
+        found.append(Row(kind, SIDE * SIDE / seconds.ours, "codes/s", share, bar, bar is None or share >= bar,
+                         remark))  # fmt: skip
+    return found
 
 
 def guidance_cost(model: UniTok, *, compile: bool, rounds: int, name: str, clock: Clock) -> Row:
@@ -273,7 +283,7 @@ def main() -> None:
     name = f"{options.size} {options.dtype} {(options.text + options.image) // 1000}k ids"
     settings = shared | {"name": name, "compile": options.compile}
     rows = against_transformers(model, batches=options.batches, **settings)
-    rows.append(floor(model, **settings))
+    rows += floors(model, **settings)
     rows.append(guidance_cost(model, **settings))
     if not options.compile:
         rows.append(mixed(model, **shared, name=name))

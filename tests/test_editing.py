@@ -1,5 +1,7 @@
 """Known codes stay as they are, the hole is drawn anew, and the rest of the pixels is the picture's own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -64,11 +66,11 @@ def test_a_model_that_fills_is_shown_the_picture_with_its_hole_first():
     assert plain[0].tobytes() != drawn.tobytes()
     (fixed,) = model.codec.encode((Segment("image", picture()),))
     free = torch.tensor([False, True, True, True, True, False])
-    again = generate(
-        model.model, model.codec, [model.codec.encode(document[:2])], target="image", seed=3,
-        sampling=model.settings_of({"temperature": 1.0}),
-        fixed=[Codes("image", fixed.codes.masked_fill(free, -1), fixed.shape)],
-    )  # fmt: skip
+    request = replace(
+        model.request(document[:2], target="image", seed=3, temperature=1.0),
+        fixed=Codes("image", fixed.codes.masked_fill(free, -1), fixed.shape),
+    )
+    again = generate(model.model, model.codec, [request])
     assert model.codec.decode(again[0][-1:])[0].content.tobytes() == drawn.tobytes()
 
 
@@ -115,7 +117,7 @@ def test_the_best_of_several_goes_with_what_stays_and_shows_what_was_asked(model
 def test_a_variation_keeps_about_its_share_and_changes_a_cell_at_least(model, keep, kept, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "unitok.editing.generate", lambda *a, **k: seen.extend(k["fixed"]) or generate(*a, **k)
+        "unitok.editing.generate", lambda *a, **k: seen.extend(r.fixed for r in a[2]) or generate(*a, **k)
     )
     model.vary(picture(), "a", keep=keep, n=1, seed=3)
     depth = model.codec.modalities["image"].tokenizer.depth

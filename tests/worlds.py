@@ -10,9 +10,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from unitok.codec import Codec
 from unitok.data.sources import Source
 from unitok.document import Codes, Segment, Tokens
+from unitok.generation.requests import Request
 from unitok.layout import Laid
 from unitok.modalities.base import Modality
 from unitok.modalities.text import TextModality
+from unitok.sampling import Sampling
 
 
 class GridModality(Modality):
@@ -105,3 +107,12 @@ def _random_segment(codec: Codec, rng: random.Random) -> Codes:
     count = shape[0] if modality.open_ended else shape[0] * shape[1]
     codes = torch.tensor([rng.randrange(len(modality.cells)) for _ in range(count)], dtype=torch.long)
     return Codes(modality.name, codes, shape, learn=rng.random() < 0.8)
+
+
+def asked(codec: Codec, prompts, *, sampling=Sampling(), copies=None, **shared) -> list[Request]:  # noqa: B008
+    """A request of each prompt, with the same settings for all modalities."""
+    shared["sampling"] = dict.fromkeys(codec.modalities, sampling)
+    numbers = copies or [0] * len(prompts)
+    return [
+        Request(prompt=prompt, copy=copy, **shared) for prompt, copy in zip(prompts, numbers, strict=True)
+    ]

@@ -1,7 +1,6 @@
 """A model as people use it: what a transformer and its codec do together. Knows no training and no files."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from unitok import editing, ranking
+from unitok.asking import each, requests_of
 from unitok.card import model_card
 from unitok.chat_template import ChatTemplate
 from unitok.codec import Codec
@@ -21,7 +21,6 @@ from unitok.generate import generate
 from unitok.generation.engine import Engine
 from unitok.generation.requests import Request
 from unitok.likelihood import Score, scores
-from unitok.modalities.image import ImageModality
 from unitok.models.transformer import Transformer
 from unitok.sampling import Sampling
 from unitok.updates import Update, shown
@@ -154,9 +153,6 @@ class UniTok:
         prompts = _several(prompts)
         editing.check_counts(n=n, best_of=best_of)
         copies = n * best_of
-        seeds = [seed] * len(prompts) if isinstance(seed, int) else list(seed)
-        if len(seeds) != len(prompts):
-            raise ValueError(f"{len(prompts)} prompts need one seed or {len(prompts)}, not {len(seeds)}")
         documents = self.generate(
             [(Segment("text", prompt),) for prompt in prompts for _ in range(copies)],
             target="image",
@@ -164,7 +160,7 @@ class UniTok:
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
-            seed=[s for s in seeds for _ in range(copies)],
+            seed=[s for s in each(seed, len(prompts), "seed") for _ in range(copies)],
             copies=list(range(copies)) * len(prompts),
             negatives=self._negatives(negative, prompts, copies),
             size=size,
@@ -183,9 +179,7 @@ class UniTok:
         """A document for each copy of each prompt."""
         if negative is None:
             return None
-        texts = [negative] * len(prompts) if isinstance(negative, str) else list(negative)
-        if len(texts) != len(prompts):
-            raise ValueError(f"{len(prompts)} prompts need one negative or {len(prompts)}, not {len(texts)}")
+        texts = each(negative, len(prompts), "negative")
         return [(Segment("text", text),) for text in texts for _ in range(copies)]
 
     def inpaint(
@@ -242,10 +236,7 @@ class UniTok:
             batch_size: pictures at once.
         """
         images = _several(images)
-        asked = [questions] * len(images) if isinstance(questions, str) else list(questions)
-        if len(asked) != len(images):
-            raise ValueError(f"{len(images)} pictures need one question or {len(images)}, not {len(asked)}")
-        pairs = zip(images, asked, strict=True)
+        pairs = zip(images, each(questions, len(images), "question", of="pictures"), strict=True)
         prompts = [(Segment("image", image), Segment("text", question)) for image, question in pairs]
         return self._texts(prompts, choices=choices, max_new_tokens=max_new_tokens, batch_size=batch_size)
 
@@ -312,26 +303,27 @@ class UniTok:
                 [str(n) for n in range(100)] for a number; any where there are none.
             settings: fields of Sampling; what is None or absent is the model's own default.
         """
-        if choices and target is None:
-            raise ValueError(f"choices need a target, the modality that they are of: {list(choices)}")
-        known = self.codec.encode_many(documents)
+        requests = requests_of(
+            self,
+            documents,
+            target=target,
+            seed=seed,
+            copies=copies,
+            negatives=negatives,
+            choices=choices,
+            size=size,
+            max_segments=max_segments,
+            settings=settings,
+        )
         continued = generate(
             self.model,
             self.codec,
-            known,
-            target=target,
-            sampling=self.settings_of(settings),
-            seed=seed,
-            copies=copies,
-            negatives=None if negatives is None else self.codec.encode_many(negatives),
-            options=self.codec.encode(tuple(Segment(target, choice) for choice in choices)),
-            shapes=self._shapes(size),
+            requests,
             batch_size=batch_size,
-            max_segments=max_segments,
             speculate=speculate,
             compile=self.compile,
         )
-        new = [codes[len(before) :] for codes, before in zip(continued, known, strict=True)]
+        new = [codes[len(asked.prompt) :] for codes, asked in zip(continued, requests, strict=True)]
         written = self.codec.decode_many(new)
         return [(*document, *more) for document, more in zip(documents, written, strict=True)]
 
@@ -372,16 +364,18 @@ class UniTok:
         **settings: float | None,
     ) -> Request:
         """One document as an engine takes it; arguments as of `generate`."""
-        return Request(
-            prompt=self.codec.encode(document),
+        (asked,) = requests_of(
+            self,
+            [document],
             target=target,
-            sampling=self.settings_of(settings),
-            shapes=self._shapes(size),
             seed=seed,
-            copy=copy,
-            negative=self.codec.encode(negative),
+            copies=[copy],
+            negatives=[negative],
+            size=size,
             max_segments=max_segments,
+            settings=settings,
         )
+        return asked
 
     def encode_image(self, image: Image.Image) -> Int64[Tensor, "h w"]:
         """The grid of codes of a picture, resized to the model's size."""
@@ -392,26 +386,6 @@ class UniTok:
         """The picture of a grid of codes. Raises ValueError where a code is not in the codebook."""
         shape = codes.shape[0], codes.shape[1] // len(self.codec.modalities["image"].cell_ranges)
         return self.codec.decode([Codes("image", codes.flatten(), shape)])[0].content
-
-    def settings_of(self, settings: Mapping[str, float | None]) -> dict[str, Sampling]:
-        """Sampling by modality: the model's own defaults but for these fields; None keeps the default."""
-        given = {name: value for name, value in settings.items() if value is not None}
-        unknown = set(given) - set(Sampling.__dataclass_fields__)
-        if unknown:
-            raise ValueError(f"unknown setting {', '.join(sorted(unknown))}; known: "
-                             f"{', '.join(Sampling.__dataclass_fields__)}")  # fmt: skip
-        return {name: replace(self.sampling.get(name, Sampling()), **given) for name in self.codec.modalities}
-
-    def _shapes(self, size: tuple[int, int] | None) -> dict[str, tuple[int, int]] | None:
-        if size is None:
-            return None
-        image: ImageModality = self.codec.modalities["image"]
-        cell = image.tokenizer.cell
-        if any(side % cell or side < cell for side in size):
-            raise ValueError(f"size {tuple(size)} is not a multiple of {cell} pixels")
-        shape = (size[0] // cell, size[1] // cell)
-        image.header(shape)  # refuses what the model cannot draw
-        return {"image": shape}
 
 
 def _several(values):

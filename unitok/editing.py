@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from unitok.asking import settings_of
 from unitok.codec import Codec
 from unitok.document import Codes, Document, Segment
 from unitok.generate import generate
+from unitok.generation.requests import Request
 from unitok.holes import Mask, blackened, fit_mask, free_cells, partly_known, some_cells
 from unitok.likelihood import likeliest, scores
 from unitok.modalities.image import ImageModality
@@ -196,18 +198,13 @@ def _written(
     codec = model.codec
     fixed = known_around(codec, pictures, free)
     told = [hole_prompt(model, *what) for what in zip(pictures, free, prompts, strict=True)]
-    return generate(
-        model.model,
-        codec,
-        [document for document in codec.encode_many(told) for _ in range(copies)],
-        target="image",
-        sampling=model.settings_of(settings),
-        seed=seed,
-        copies=list(range(copies)) * len(told),
-        fixed=[codes for codes in fixed for _ in range(copies)],
-        batch_size=batch_size,
-        compile=model.compile,
-    )
+    shared = {"target": "image", "sampling": settings_of(model, settings), "seed": seed}
+    requests = [
+        Request(prompt=prompt, fixed=codes, copy=copy, **shared)
+        for prompt, codes in zip(codec.encode_many(told), fixed, strict=True)
+        for copy in range(copies)
+    ]
+    return generate(model.model, codec, requests, batch_size=batch_size, compile=model.compile)
 
 
 def _fits(

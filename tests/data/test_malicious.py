@@ -17,11 +17,11 @@ from tests.data.test_documents import CODEC, Numbered
 from train.encode import main
 from unitok.data.faults import Fault
 from unitok.data.modules import DocumentData
+from unitok.data.named_sources import open_source
 from unitok.data.shards import map_shard
 from unitok.data.sources import CaptionTable, MetadataFolder, WebDataset, open_data, read
 from unitok.data.store import Store
 from unitok.data.store_writing import write_store
-from unitok.training.encode import open_source
 
 
 class Trap:

@@ -9,11 +9,11 @@ import pytest
 from tests.data.samples import all_told, png, told, write_lines, write_tar
 from tests.data.test_documents import CODEC, Numbered
 from unitok.data.modules import DocumentData
+from unitok.data.named_sources import open_source
 from unitok.data.remote import cache_folder, is_url, local
 from unitok.data.sources import CaptionTable, WebDataset, open_data
 from unitok.data.store import Store
 from unitok.data.store_writing import write_store
-from unitok.training.encode import open_source
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.test_generate import untrained
-from tests.worlds import tiny_codec
+from tests.worlds import asked, tiny_codec
 from unitok.device import lacks_compiler
 from unitok.document import Codes, same
 from unitok.generate import generate
@@ -18,17 +18,9 @@ CODEC = tiny_codec()
 def drawn(model, *, batch: int, compile: bool, scale: float) -> list[list[Codes]]:
     """Eight pictures of one seed."""
     prompts = [[Codes("text", torch.tensor([i, 3, 5]), (3,))] for i in range(8)]
-    return generate(
-        model,
-        CODEC,
-        prompts,
-        target="image",
-        seed=11,
-        sampling=Sampling(guidance_scale=scale),
-        shapes={"image": (3, 4)},
-        batch_size=batch,
-        compile=compile,
-    )
+    options = {"target": "image", "seed": 11, "shapes": {"image": (3, 4)}}
+    requests = asked(CODEC, prompts, sampling=Sampling(guidance_scale=scale), **options)
+    return generate(model, CODEC, requests, batch_size=batch, compile=compile)
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0])

@@ -9,8 +9,8 @@ from PIL import Image
 
 from sample.caption import main
 from tests.models_for_tests import tiny_model
+from unitok.asking import requests_of
 from unitok.document import Segment
-from unitok.generate import generate
 from unitok.generation.options import Options
 from unitok.modalities.location import PointModality
 from unitok.modalities.places import Point
@@ -50,11 +50,8 @@ def test_places_and_pictures_may_be_chosen_among_too():
     pictures = [Image.new("RGB", (12, 8), colour) for colour in ("red", "blue")]
     known = [MODEL.codec.encode((Segment("image", picture),))[0].codes.tolist() for picture in pictures]
     for guesses in (0, 4):
-        request = MODEL.codec.encode(tuple(Segment("image", picture) for picture in pictures))
-        ((_, drawn),) = generate(
-            MODEL.model, MODEL.codec, [MODEL.codec.encode(ASKED)], target="image", options=request,
-            speculate=guesses,
-        )  # fmt: skip
+        requests = requests_of(MODEL, [ASKED], target="image", choices=pictures, settings={})
+        ((_, drawn),) = generate(MODEL.model, MODEL.codec, requests, speculate=guesses)
         assert drawn.codes.tolist() in known
 
 

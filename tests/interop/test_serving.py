@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.models_for_tests import tiny_model
-from tests.worlds import laid
+from tests.worlds import asked, laid
 from train.export import main
 from unitok.bundle import UniTok
 from unitok.data.packing import pack
@@ -20,6 +20,7 @@ from unitok.modalities.location import BoxModality, PointModality
 from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig
 from unitok.models.vector import EMACodebook, ResidualCodebooks
+from unitok.sampling import Sampling
 from unitok.training.objective import COMPETITIONS
 
 transformers = pytest.importorskip("transformers")
@@ -73,9 +74,8 @@ def test_greedy_continuations_are_the_same(pair, target):
     letters = torch.randint(97, 123, (50, 5), generator=generator).tolist()
     prompts = [(Segment("text", "".join(map(chr, word))),) for word in letters]
     known = ours.codec.encode_many(prompts)
-    continued = written_by(
-        ours, known, target=target, temperature=0.0, guidance_scale=1.0, max_new_tokens=limit
-    )
+    sampling = Sampling(temperature=0.0, max_new_tokens=limit)
+    continued = generate(ours.model, ours.codec, asked(ours.codec, known, target=target, sampling=sampling))
     starts = [ours.codec.join(codes, open=target).ids for codes in known]
     room = 40 if target == "image" else limit
     written = theirs.generate(
@@ -87,19 +87,13 @@ def test_greedy_continuations_are_the_same(pair, target):
         assert row[:length].tolist() == expected[:length].tolist()
 
 
-def written_by(model: UniTok, known, *, target, **settings):
-    """Documents of codes that our own loop writes."""
-    return generate(
-        model.model, model.codec, known, target=target, sampling=model.settings_of(settings), seed=0
-    )
-
-
 @torch.no_grad()
 def test_the_grammar_is_the_cursors(pair):
     ours, _, folder = pair
     grammar = grammar_class(folder).from_pretrained(folder)
     prompts = ours.codec.encode_many([(Segment("text", letter),) for letter in "abcdefgh"])
-    for document in written_by(ours, prompts, target=None, temperature=1.0, max_new_tokens=4):
+    requests = asked(ours.codec, prompts, sampling=Sampling(max_new_tokens=4))
+    for document in generate(ours.model, ours.codec, requests):
         ids, cursor = ours.codec.join(document).ids.tolist(), ours.codec.cursor()
         for place, token in enumerate(ids):
             legal = {i for start, stop in grammar.legal(ids[:place]) for i in range(start, stop)}

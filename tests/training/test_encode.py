@@ -16,9 +16,9 @@ from tests.data.test_documents import fit
 from train.encode import main
 from unitok.data.codecs import build_codec
 from unitok.data.modules import DocumentData
+from unitok.data.named_sources import open_source
 from unitok.data.store import Store
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.training.encode import open_source
 
 ROOT = Path(__file__).parents[2]
 SHAPES = {"class_path": "unitok.data.shapes.ShapesSource", "init_args": {"canvas": 48, "count": 6}}
@@ -207,21 +207,6 @@ def test_a_missing_tokenizer_is_named(image_tokenizer, missing, named):
     config = {"train": SHAPES, "val": SHAPES, "image_tokenizer": str(image_tokenizer)} | {missing: None}
     with pytest.raises(ValueError, match=named):
         data_of(config).codec  # noqa: B018
-
-
-def test_a_folder_of_shards_is_a_source(tmp_path):
-    from io import BytesIO
-    from tarfile import TarInfo
-    from tarfile import open as open_tar
-
-    with open_tar(tmp_path / "train-000.tar", "w") as tar:
-        picture = BytesIO()
-        Image.new("RGB", (8, 8)).save(picture, "PNG")
-        for name, content in (("a.png", picture.getvalue()), ("a.txt", b"black")):
-            info = TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, BytesIO(content))
-    assert open_source(str(tmp_path))[0][0].content == "black"
 
 
 def test_any_format_is_encoded_and_its_faults_are_reported(tmp_path, image_tokenizer, capsys):

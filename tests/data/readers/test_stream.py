@@ -8,12 +8,12 @@ import pytest
 from tests.data.samples import all_told, png, told, write_lines
 from tests.worlds import tiny_codec
 from unitok.data.documents import EncodedSource, PackedDocuments
+from unitok.data.named_sources import open_source
 from unitok.data.readers.stream import StreamedRows, StreamError
 from unitok.data.sources import Source, Streamed, open_data
 from unitok.data.store import Store
 from unitok.data.store_writing import write_store
 from unitok.data.windows import Windows
-from unitok.training.encode import open_source
 
 datasets = pytest.importorskip("datasets")
 pyarrow = pytest.importorskip("pyarrow")
