@@ -18,7 +18,7 @@ LAYERS = [
     ["unitok.codec"],
     ["unitok.sampling", "unitok.chat_template", "unitok.holes"],
     ["unitok.generation"],
-    ["unitok.generate", "unitok.likelihood"],
+    ["unitok.generate", "unitok.likelihood", "unitok.asking"],
     [
         "unitok.card",
         "unitok.pictures",

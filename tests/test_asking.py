@@ -32,7 +32,7 @@ def test_settings_are_the_models_own_but_for_those_that_are_given():
 @pytest.mark.parametrize("what", ["seed", "copies", "negatives"])
 def test_another_number_than_of_documents_is_refused(what):
     given = {"seed": [1, 2], "copies": [0, 1], "negatives": TEXTS[:2]}[what]
-    with pytest.raises(ValueError, match="3 prompts need one .* or 3, not 2"):
+    with pytest.raises(ValueError, match=r"3 prompts need one .* or 3, not 2"):
         requests_of(MODEL, TEXTS, target="image", settings={}, **{what: given})
 
 

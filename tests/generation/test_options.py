@@ -11,6 +11,7 @@ from sample.caption import main
 from tests.models_for_tests import tiny_model
 from unitok.asking import requests_of
 from unitok.document import Segment
+from unitok.generate import generate
 from unitok.generation.options import Options
 from unitok.modalities.location import PointModality
 from unitok.modalities.places import Point
