@@ -138,7 +138,7 @@ def test_a_decoder_is_not_trained_alone_on_random_codes(train, capsys):
 def test_one_bad_batch_is_skipped_and_leaves_the_codebook_finite(train, monkeypatch):
     poison(monkeypatch, 2)
     cli, losses = train("poisoned", steps=6)
-    assert losses[2] is None and losses.count(None) == 1 and cli.model.skipped == 1
+    assert losses[2] is None and losses.count(None) == 1 and cli.model.bad.skipped == 1
     assert cli.trainer.current_epoch <= 2, "a bad batch must not end the epoch"
     assert all(torch.isfinite(tensor).all() for tensor in cli.model.tokenizer.state_dict().values())
 

@@ -145,7 +145,7 @@ def test_a_batch_without_a_finite_gradient_is_skipped_and_counted(train, monkeyp
 
     monkeypatch.setattr(TransformerTraining, "sums", poisoned)
     cli, rows = train("poisoned", steps=4)
-    assert cli.model.skipped == 1 and len(rows) == 4
+    assert cli.model.bad.skipped == 1 and len(rows) == 4
     assert all(torch.isfinite(weight).all() for weight in cli.model.model.parameters())
 
 

@@ -5,10 +5,12 @@ share of that budget which is spent, so that a run of "ten minutes" decays to ze
 """
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
+from torch.optim import Optimizer
 
 Kind = Literal["cosine", "linear", "constant", "wsd"]
 
@@ -70,3 +72,16 @@ def learning_rate(
     if kind not in falls:
         raise ValueError(f"schedule is one of {', '.join(falls)}, not {kind!r}")
     return round(rise * (floor + (1 - floor) * falls[kind]), 12)
+
+
+def set_rates(
+    trainer: Trainer, optimizer: Optimizer, rates: Mapping[str, float], *, warmup_steps: int, kind: Kind
+) -> None:
+    """Give an optimizer the learning rates of this step, from the config alone: a checkpoint's are not kept.
+
+    Args:
+        rates: the peaks, "muon_lr" of the groups that are Muon's and "lr" of the others.
+    """
+    factor = learning_rate(progress(trainer), step=trainer.global_step, warmup_steps=warmup_steps, kind=kind)
+    for group in optimizer.param_groups:
+        group["lr"] = factor * rates["muon_lr" if group.get("muon") else "lr"]

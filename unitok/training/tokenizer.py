@@ -19,8 +19,9 @@ from unitok.models.losses import PixelLikelihood, psnr
 from unitok.models.quantizer import Quantized
 from unitok.models.terms import SSIM, Term
 from unitok.training.adversary import Adversary, AdversaryConfig
+from unitok.training.bad_batches import BadBatches
 from unitok.training.optimizers import MuonAdamW, Name
-from unitok.training.schedule import Kind, learning_rate, progress
+from unitok.training.schedule import Kind, progress, set_rates
 
 WIDE = 32
 """Inputs and outputs from which a matrix is Muon's: narrow ones lead to colours and codes."""
@@ -92,7 +93,7 @@ class TokenizerTraining(LightningModule):
         self.config, self.optimizer_name, self.adversary_config = model, optimizer, adversary
         self.rates = {"lr": lr, "muon_lr": muon_lr}
         self.warmup_steps, self.schedule, self.weight_decay = warmup_steps, schedule, weight_decay
-        self.clip, self.accumulate, self.max_bad_batches = clip, accumulate, max_bad_batches
+        self.clip, self.accumulate, self.bad = clip, accumulate, BadBatches(max_bad_batches)
         self.likelihood = PixelLikelihood(likelihood, scale=scale, foreground_weight=foreground_weight)
         self.terms = torch.nn.ModuleList(terms)
         self.ema_decay, self.settle = ema_decay, settle
@@ -102,7 +103,6 @@ class TokenizerTraining(LightningModule):
         self.tokenizer: ImageTokenizer | None = None
         self.adversary: Adversary | None = None
         self.averaged: AveragedModel | None = None
-        self.bad_batches = self.skipped = 0
 
     # -- what is trained
 
@@ -156,15 +156,15 @@ class TokenizerTraining(LightningModule):
             )
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
-        """Set the learning rate, from the config alone: a checkpoint's is not kept."""
-        share = progress(self.trainer)
-        if share > 1 - self.settle:
+        if progress(self.trainer) > 1 - self.settle:
             self.tokenizer.quantizer.stop_reviving()
-        factor = learning_rate(
-            share, step=self.global_step, warmup_steps=self.warmup_steps, kind=self.schedule
+        set_rates(
+            self.trainer,
+            self._optimizers()[0],
+            self.rates,
+            warmup_steps=self.warmup_steps,
+            kind=self.schedule,
         )
-        for group in self._optimizers()[0].param_groups:
-            group["lr"] = factor * self.rates["muon_lr" if group.get("muon") else "lr"]
 
     def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor | None:
         """The objective of a batch; None, before the codebook sees it, where its latents are not finite."""
@@ -188,7 +188,7 @@ class TokenizerTraining(LightningModule):
                 self.log(f"loss/{name}", part.detach())
             self.log("codebook/perplexity", perplexity(quantized.codes, self.tokenizer.codebook_size))
             self.log("lr", self._optimizers()[0].param_groups[-1]["lr"])
-            self.log("skipped_batches", float(self.skipped))
+            self.log("skipped_batches", float(self.bad.skipped))
         self.manual_backward(loss / self.accumulate)
         if self._adversary_since("learns_from"):
             self._train_adversary(batch, again)
@@ -207,7 +207,7 @@ class TokenizerTraining(LightningModule):
         optimizer = self._optimizers()[0]
         norm = torch.nn.utils.clip_grad_norm_(self.tokenizer.parameters(), self.clip)
         if torch.isfinite(norm):
-            self.bad_batches = 0
+            self.bad.end()
         else:
             optimizer.zero_grad()
             self._skip("gradients")
@@ -237,16 +237,7 @@ class TokenizerTraining(LightningModule):
         return given if isinstance(given, list) else [given]
 
     def _skip(self, what: str) -> None:
-        self.bad_batches += 1
-        self.skipped += 1
-        self.print(
-            f"step {self.global_step}: {what} not finite, skipped ({self.bad_batches} batches in a row)"
-        )
-        if self.bad_batches >= self.max_bad_batches:
-            raise ValueError(
-                f"{self.bad_batches} batches in a row gave {what} that are not finite; "
-                "the last checkpoint is good"
-            )
+        self.print(self.bad.skip(f"{what} not finite", step=self.global_step))
 
     def _everywhere(self, flag: Tensor) -> bool:
         """Whether a flag holds on all ranks, which then skip a batch together."""

@@ -17,6 +17,7 @@ from unitok.models.engines import Engine, packed_mask
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.sampling import Sampling
 from unitok.training.adapters import add_adapters, hold_blocks, hold_old_rows, merged
+from unitok.training.bad_batches import BadBatches
 from unitok.training.compilation import compile_blocks
 from unitok.training.figures import Speed, Totals, batch_figures
 from unitok.training.hiding import partly_hidden
@@ -25,7 +26,7 @@ from unitok.training.objective import COMPETITIONS, Head
 from unitok.training.optimizers import Name, build_optimizer
 from unitok.training.origins import origin_of
 from unitok.training.recomputation import recompute_blocks
-from unitok.training.schedule import Kind, learning_rate, progress
+from unitok.training.schedule import Kind, set_rates
 from unitok.training.sharding import gathered, shard, whole
 
 
@@ -126,12 +127,12 @@ class TransformerTraining(LightningModule):
         self.freeze_steps = freeze_steps
         self.lora_rank, self.lora_alpha = lora_rank, lora_alpha
         self.ema_decay, self.recompute, self.compile_model = ema_decay, recompute, compile
-        self.max_bad_batches, self.speed = max_bad_batches, Speed(peak_tflops)
+        self.bad, self.speed = BadBatches(max_bad_batches), Speed(peak_tflops)
         self.sampling, self.example_prompts, self.fills = sampling, list(example_prompts), fills
         self.model: Transformer | None = None
         self.known: tuple[range, ...] = ()
         self.averaged: AveragedModel | None = None
-        self.averaged_steps = self.bad_batches = self.skipped = 0
+        self.averaged_steps = 0
         self.weight: Tensor | float = 0.0
 
     @property
@@ -200,12 +201,9 @@ class TransformerTraining(LightningModule):
     # -- one step
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set the learning rates, from the config alone: a checkpoint's are not kept."""
-        factor = learning_rate(
-            progress(self.trainer), step=self.global_step, warmup_steps=self.warmup_steps, kind=self.schedule
+        set_rates(
+            self.trainer, self.optimizers(), self.rates, warmup_steps=self.warmup_steps, kind=self.schedule
         )
-        for group in self.optimizers().param_groups:
-            group["lr"] = factor * self.rates["muon_lr" if group.get("muon") else "lr"]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Σ of the batch; the gradients are divided once the weight of the whole global batch is known."""
@@ -246,7 +244,7 @@ class TransformerTraining(LightningModule):
         gradients = [w.grad for w in self.model.parameters() if w.grad is not None]
         norm = whole(torch.nn.utils.get_total_norm(gradients)) / weight
         if torch.isfinite(norm):
-            self.bad_batches = 0
+            self.bad.end()
             torch._foreach_mul_(gradients, (self.clip / norm.clamp(min=self.clip) / weight).item())
         elif weight > 0:
             self._skip(norm)
@@ -261,15 +259,7 @@ class TransformerTraining(LightningModule):
     def _skip(self, norm: Tensor) -> None:
         for parameter in self.model.parameters():
             parameter.grad = None
-        self.bad_batches += 1
-        self.skipped += 1
-        self.print(
-            f"step {self.global_step}: gradient norm {norm.item()}, skipped ({self.bad_batches} in a row)"
-        )
-        if self.bad_batches >= self.max_bad_batches:
-            raise ValueError(
-                f"{self.bad_batches} batches in a row gave no finite gradient; the last checkpoint is good"
-            )
+        self.print(self.bad.skip(f"gradient norm {norm.item()}", step=self.global_step))
 
     # -- the log
 
@@ -286,7 +276,7 @@ class TransformerTraining(LightningModule):
         self.log("tokens_per_second", speed.pop("tokens_per_second"), prog_bar=True)
         self.log_dict(speed)
         self.log("lr", self.optimizers().param_groups[-1]["lr"])
-        self.log("skipped_batches", float(self.skipped))
+        self.log("skipped_batches", float(self.bad.skipped))
 
     def _over_ranks(self, value: Tensor) -> Tensor:
         if self.trainer.world_size > 1:
