@@ -16,8 +16,9 @@ from unitok.data.shapes_tasks import TASKS, ShapesTasks, pose
 from unitok.data.shapes_world import Scene, SceneObject
 from unitok.document import Segment
 from unitok.evaluate import suites
+from unitok.evaluate.report import Report
 from unitok.evaluate.shapes import edit_is_right
-from unitok.evaluate.shapes_tasks import MARKERS, measure_task, tasks_report
+from unitok.evaluate.shapes_tasks import EDITS, MARKERS, measure_task, tasks_report
 from unitok.modalities.location import BoxModality, PointModality
 from unitok.modalities.places import Box, Point
 from unitok.sampling import Sampling
@@ -113,6 +114,20 @@ def test_tasks_of_an_untrained_model(tmp_path):
     assert report.figures.keys() == {"scenes"} | figures | {f"heldout_{name}" for name in figures}
     assert all(0 <= report.figures[name] <= 1 for name in figures)
     assert set(report.sheets) == {f"{prefix}{task}" for prefix in ("", "heldout_") for task in tasks}
+
+
+def test_edits_of_all_kinds_have_one_figure_too(monkeypatch):
+    shares = dict(zip(EDITS, (0.5, 0.75, 1.0, 0.25), strict=True))
+    monkeypatch.setattr(
+        "unitok.evaluate.shapes_tasks.measure_task",
+        lambda model, source, task, *, prefix, batch_size: Report(
+            {f"{prefix}{task}_accuracy": shares[task] - 0.25 * bool(prefix)}
+        ),
+    )
+    figures = tasks_report(tiny_model(), canvas=48, count=1, tasks=EDITS).figures
+    assert (figures["edits_accuracy"], figures["heldout_edits_accuracy"]) == (0.625, 0.375)
+    some = tasks_report(tiny_model(), canvas=48, count=1, tasks=EDITS[:3]).figures
+    assert "edits_accuracy" not in some
 
 
 def test_tasks_are_named_for_their_own_suite_alone(tmp_path):

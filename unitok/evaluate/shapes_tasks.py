@@ -19,6 +19,9 @@ from unitok.modalities.places import Box, Point
 from unitok.pictures import sheet, side_by_side
 
 MOST_SEGMENTS = 5  # of an answer whose end the model chooses
+EDITS = ("edit_colour", "edit_size", "edit_remove", "edit_add")
+WORLDS = {"": False, "heldout_": True}
+"""Whether scenes show a held-out composition, by what figures of them begin with."""
 
 
 class Marker(ABC):
@@ -92,7 +95,7 @@ def _hit(points: Sequence[Point], objects: Sequence[SceneObject], canvas: int) -
 MARKERS: dict[str, Marker] = {
     **dict.fromkeys(("color", "shape", "count", "exist", "relation", "name", "choice"), Words()),
     **dict.fromkeys(("statement", "statement_two", "statement_three"), Words()),
-    **dict.fromkeys(("edit_colour", "edit_size", "edit_remove", "edit_add"), Edited()),
+    **dict.fromkeys(EDITS, Edited()),
     "box": Boxed(),
     "point": Pointed(),
     "pointing": Counted(),
@@ -109,13 +112,26 @@ def tasks_report(
     tasks: Sequence[str] = tuple(USUAL),
 ) -> Report:
     """Each of the tasks that the model has the modalities for, on `count` unseen scenes and on as many with a
-    held-out composition (`heldout_…`)."""
+    held-out composition (`heldout_…`).
+
+    `edits_accuracy` is the mean over the kinds of edits, where all are asked.
+    """
     report = Report({"scenes": count})
     for task in tasks:
-        for prefix, held_out in (("", False), ("heldout_", True)):
+        for prefix, held_out in WORLDS.items():
             source = ShapesTasks(TEST_SEED, count, canvas, [task], held_out=held_out)
             report |= measure_task(model, source, task, prefix=prefix, batch_size=batch_size)
-    return report
+    return report | _all_edits(report)
+
+
+def _all_edits(report: Report) -> Report:
+    """The mean over the kinds of edits; nothing where one of them is missing."""
+    figures = {}
+    for prefix in WORLDS:
+        marks = [report.figures.get(f"{prefix}{task}_{Edited.figure}") for task in EDITS]
+        if None not in marks:
+            figures[f"{prefix}edits_{Edited.figure}"] = sum(marks) / len(marks)
+    return Report(figures)
 
 
 def measure_task(
