@@ -1,9 +1,11 @@
 """The tab that changes pictures: a part, by instruction, or at random. Knows a model's public calls alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import gradio as gr
+from gradio.components import Component
 from PIL import Image, ImageChops
 
 from unitok.bundle import UniTok
@@ -99,52 +101,43 @@ def _mask(value: dict, part: str, size: tuple[int, int]) -> Image.Image:
     return mask
 
 
+class Way(NamedTuple):
+    """A way to change a picture: what begins it, what it does, and what it asks between picture and seed."""
+
+    begins: list[Callable]
+    change: Callable[..., Iterator[tuple]]
+    asks: list[Component]
+
+
 def tab(model: UniTok) -> None:
     """Add the tab to the page that is being built."""
-    scenes = examples.pictures(model)
+    work = Edit(model)
     with gr.Row():
         with gr.Column(min_width=300):
-            gr.Markdown("Paint over what is to change.")
-            editor = gr.ImageEditor(
-                _editable(scenes[0]), label="Picture", show_label=False, type="pil", format="png",
-                sources=("upload", "clipboard"), transforms=(), layers=False, buttons=[], height=460,
-                brush=gr.Brush(default_size=48, colors=[INK], default_color=INK, color_mode="fixed"),
-                eraser=gr.Eraser(default_size=48), canvas_size=(384, 384),
-            )  # fmt: skip
-            choices({f"Example {k}": _editable(scene) for k, scene in enumerate(scenes, 1)}, editor)
+            editor = _editor(model)
         with gr.Column(min_width=300):
             with gr.Tabs():
-                with gr.Tab("Redraw a part"):
-                    part = gr.Dropdown([PAINTED, *PARTS], value=PAINTED, label="Which part")
-                    prompt = gr.Textbox(
-                        label="What the whole picture shows then", value=examples.prompts(model)[0]
-                    )
-                    best_of = gr.Slider(1, 8, value=4, step=1, label="Draw so many, keep the likeliest")
-                    redraw = gr.Button("Redraw", variant="primary")
-                with gr.Tab("Instruct"):
-                    order = gr.Textbox(label="Instruction", value=examples.INSTRUCTIONS[0])
-                    instruct = gr.Button("Change it", variant="primary")
-                with gr.Tab("Vary"):
-                    words = gr.Textbox(label="What the picture shows", value=examples.prompts(model)[0])
-                    keep = gr.Slider(0, 0.95, value=0.5, step=0.05, label="Share of the cells that stay")
-                    vary = gr.Button("Vary", variant="primary")
+                ways = [_redrawing(work), _instructing(work), _varying(work)]
             seed = gr.Number(0, label="Seed", precision=0, minimum=0)
             stop = gr.Button("Stop")
             said = status("Choose a way to change the picture.")
             results = gallery("Result")
-    work = Edit(model)
     outputs, hidden = [results, said], {"show_progress": "hidden", **MODEL}
-    runs = [
-        gr.on(
-            [redraw.click, prompt.submit],
-            work.redraw,
-            [editor, part, prompt, best_of, seed],
-            outputs,
-            **hidden,
-        ),
-        gr.on([instruct.click, order.submit], work.instruct, [editor, order, seed], outputs, **hidden),
-        gr.on([vary.click, words.submit], work.vary, [editor, words, keep, seed], outputs, **hidden),
-    ]
+    runs = [gr.on(way.begins, way.change, [editor, *way.asks, seed], outputs, **hidden) for way in ways]
+    stop.click(stopped, None, said, cancels=runs, queue=False, api_visibility="private")
+
+
+def _editor(model: UniTok) -> gr.ImageEditor:
+    """The picture to paint on, of the visitor or an example; shown as the model sees it."""
+    scenes = examples.pictures(model)
+    gr.Markdown("Paint over what is to change.")
+    editor = gr.ImageEditor(
+        _editable(scenes[0]), label="Picture", show_label=False, type="pil", format="png",
+        sources=("upload", "clipboard"), transforms=(), layers=False, buttons=[], height=460,
+        brush=gr.Brush(default_size=48, colors=[INK], default_color=INK, color_mode="fixed"),
+        eraser=gr.Eraser(default_size=48), canvas_size=(384, 384),
+    )  # fmt: skip
+    choices({f"Example {k}": _editable(scene) for k, scene in enumerate(scenes, 1)}, editor)
     editor.upload(
         lambda value: _editable(shown(model, _background(value))),
         editor,
@@ -152,7 +145,31 @@ def tab(model: UniTok) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
-    stop.click(stopped, None, said, cancels=runs, queue=False, api_visibility="private")
+    return editor
+
+
+def _redrawing(work: Edit) -> Way:
+    with gr.Tab("Redraw a part"):
+        part = gr.Dropdown([PAINTED, *PARTS], value=PAINTED, label="Which part")
+        prompt = gr.Textbox(label="What the whole picture shows then", value=examples.prompts(work.model)[0])
+        best_of = gr.Slider(1, 8, value=4, step=1, label="Draw so many, keep the likeliest")
+        button = gr.Button("Redraw", variant="primary")
+    return Way([button.click, prompt.submit], work.redraw, [part, prompt, best_of])
+
+
+def _instructing(work: Edit) -> Way:
+    with gr.Tab("Instruct"):
+        order = gr.Textbox(label="Instruction", value=examples.INSTRUCTIONS[0])
+        button = gr.Button("Change it", variant="primary")
+    return Way([button.click, order.submit], work.instruct, [order])
+
+
+def _varying(work: Edit) -> Way:
+    with gr.Tab("Vary"):
+        words = gr.Textbox(label="What the picture shows", value=examples.prompts(work.model)[0])
+        keep = gr.Slider(0, 0.95, value=0.5, step=0.05, label="Share of the cells that stay")
+        button = gr.Button("Vary", variant="primary")
+    return Way([button.click, words.submit], work.vary, [words, keep])
 
 
 def _editable(picture: Image.Image) -> dict:
