@@ -83,7 +83,7 @@ def page(request, browser, address):
     page.on("pageerror", lambda error: wrong.append(str(error)))
     ours = (address, "data:", "blob:")
     page.on("request", lambda r: None if r.url.startswith(ours) else wrong.append(f"asked {r.url}"))
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)  # a busy machine takes longer than a person would wait
     page.goto(address)
     yield page
     assert wrong == []
