@@ -23,6 +23,12 @@ def test_without_bfloat16_a_run_is_in_float32_and_one_line_says_so(precision_of,
     assert capsys.readouterr().out.count("\n") == 1
 
 
+def test_of_several_processes_one_says_so(precision_of, monkeypatch, capsys):
+    monkeypatch.setattr(RunFolder, "local_rank", 1)
+    assert precision_of("bf16-mixed", lacks=True, accelerator="cpu") == "32-true"
+    assert "bfloat16" not in capsys.readouterr().out
+
+
 def test_with_bfloat16_a_run_is_as_asked(precision_of, capsys):
     assert precision_of("bf16-mixed", lacks=False, accelerator="cpu") == "bf16-mixed"
     assert not capsys.readouterr().out

@@ -47,20 +47,21 @@ class RunFolder(Trainer):
         ]
         if options.get("enable_progress_bar", True) is not False:
             callbacks.append(RichProgressBar(refresh_rate=10, leave=False))
-        options["precision"] = _fast_precision(options.get("precision"), options.get("accelerator", "auto"))
+        asked = options.get("precision")
+        options["precision"] = _fast_precision(asked, options.get("accelerator", "auto"))
         options["logger"] = TensorBoardLogger(folder, name="", version="logs", default_hp_metric=False)
         plugins = [*(options.pop("plugins", None) or []), AtomicCheckpointIO()]
         super().__init__(default_root_dir=folder, callbacks=callbacks, plugins=plugins, **options)
+        if options["precision"] != asked:
+            self.print(f"precision: {asked}: this CPU has no instructions for bfloat16, "
+                       f"training goes on in {options['precision']}")  # fmt: skip
 
 
 def _fast_precision(precision: Any, accelerator: Any) -> Any:
-    """What was asked for, or float32 in place of bfloat16 where that is slower; one line says so."""
+    """What was asked for, or float32 in place of bfloat16 where that is slower."""
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
     halved = str(precision).startswith(("16", "bf16"))  # on a CPU the trainer takes the one for the other
-    if not (on_cpu and halved and lacks_bfloat16(torch.device("cpu"))):
-        return precision
-    print(f"precision: {precision}: this CPU has no instructions for bfloat16, training goes on in 32-true")
-    return "32-true"
+    return "32-true" if on_cpu and halved and lacks_bfloat16(torch.device("cpu")) else precision
 
 
 class UniTokCLI(LightningCLI):
