@@ -9,7 +9,7 @@ def arguments() -> Parser:
     """The command line."""
     parser = Parser(prog="image.py", description="Draw a prompt; writes PNG files and a contact sheet.")
     add = parser.add_argument
-    add("--prompt", action="append", required=True, help="what to draw; may be given several times")
+    add("--prompt", nargs="+", action="extend", required=True, help="what to draw; one or several")
     parser.add_model()
     add("--out", default="drawn", metavar="DIR", help="folder of the pictures")
     add("--n", type=int, default=1, help="pictures of each prompt")

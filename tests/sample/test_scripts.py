@@ -73,9 +73,10 @@ def test_control_characters_of_a_caption_do_not_reach_the_terminal(world, capsys
     assert capsys.readouterr().out == "\ufffd[2Jred\ufffd\n"
 
 
-def test_pictures_of_each_prompt_and_a_sheet(world, tmp_path, capsys):
+@pytest.mark.parametrize("between", [["--prompt"], []])
+def test_pictures_of_each_prompt_and_a_sheet(world, tmp_path, capsys, between):
     out = tmp_path / "new" / "folder"
-    run("image", world, "--prompt", "a cat", "--prompt", "../Ünï/", "--n", "2", "--out", str(out))
+    run("image", world, "--prompt", "a cat", *between, "../Ünï/", "--n", "2", "--out", str(out))
     written = [Path(line) for line in capsys.readouterr().out.splitlines()]
     names = ["00-a-cat-0.png", "00-a-cat-1.png", "01-n-0.png", "01-n-1.png", "sheet.png"]
     assert [path.name for path in written] == names and all(path.parent == out for path in written)
