@@ -14,6 +14,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+LOG_WIDTH = 150
+"""Characters of a table's lines in a file or pipe, of which nobody knows the width."""
+
 
 class Row(NamedTuple):
     """A figure, how many times better it is than the peer's, and the least (or most) that is wanted."""
@@ -109,7 +112,10 @@ def finish(rows: Sequence[Row], path: str | None) -> None:
             "ok" if row.ok else "MISSED",
             row.remark,
         )
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
+    console.print(table)
     if path is not None:
         names = ("name", "value", "unit", "ratio", "bar", "ok")
         content = [{name: getattr(row, name) for name in names} for row in rows]
