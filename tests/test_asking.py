@@ -11,9 +11,7 @@ TEXTS = [(Segment("text", letter),) for letter in "abc"]
 
 
 def test_each_document_has_its_own_prompt_seed_copy_and_negative():
-    asked = requests_of(
-        MODEL, TEXTS, target="image", seed=[4, 5, 6], copies=[0, 1, 0], negatives=TEXTS[::-1], settings={}
-    )
+    asked = requests_of(MODEL, TEXTS, target="image", seed=[4, 5, 6], copies=[0, 1, 0], negatives=TEXTS[::-1])
     assert [(request.seed, request.copy) for request in asked] == [(4, 0), (5, 1), (6, 0)]
     for request, prompt, unwanted in zip(asked, TEXTS, TEXTS[::-1], strict=True):
         assert same(request.prompt[0], MODEL.codec.encode(prompt)[0])
@@ -33,7 +31,7 @@ def test_settings_are_the_models_own_but_for_those_that_are_given():
 def test_another_number_than_of_documents_is_refused(what):
     given = {"seed": [1, 2], "copies": [0, 1], "negatives": TEXTS[:2]}[what]
     with pytest.raises(ValueError, match=r"3 prompts need one .* or 3, not 2"):
-        requests_of(MODEL, TEXTS, target="image", settings={}, **{what: given})
+        requests_of(MODEL, TEXTS, target="image", **{what: given})
 
 
 def test_one_value_stands_for_all():

@@ -25,9 +25,21 @@ def requests_of(
     choices: Sequence[Any] = (),
     size: tuple[int, int] | None = None,
     max_segments: int = 8,
-    settings: Mapping[str, float | None],
+    **settings: float | None,
 ) -> list[Request]:
-    """A request for each document; arguments as of `UniTok.generate`.
+    """A request for each document.
+
+    Args:
+        model: who writes.
+        documents: what is known.
+        target: "text", "image", or None: the model chooses, for at most `max_segments` segments.
+        seed: one for all documents, or one each; the same seed and document give the same in any batch.
+        copies: numbers by which equal documents draw differently.
+        negatives: what guidance leads away from, one a document; None for nothing.
+        choices: contents of which the new segment is one, such as ["yes", "no"], or
+            [str(n) for n in range(100)] for a number; any where there are none.
+        size: (height, width) in pixels, for models that draw several sizes; None lets the model choose.
+        settings: fields of Sampling; what is None or absent is the model's own default.
 
     Raises:
         ValueError: choices without a target, an unknown setting, a size that the model cannot draw, or

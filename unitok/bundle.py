@@ -277,44 +277,16 @@ class UniTok:
         return [[cell.mutual_information for cell in row] for row in table]
 
     def generate(
-        self,
-        documents: Sequence[Document],
-        *,
-        target: str | None = None,
-        seed: int | Sequence[int] = 0,
-        copies: Sequence[int] | None = None,
-        negatives: Sequence[Document] | None = None,
-        choices: Sequence[Any] = (),
-        size: tuple[int, int] | None = None,
-        batch_size: int = 32,
-        max_segments: int = 8,
-        speculate: int = 0,
-        **settings: float | None,
+        self, documents: Sequence[Document], *, batch_size: int = 32, speculate: int = 0, **asked: Any
     ) -> list[Document]:
         """The documents, each continued by one segment of modality `target`, or until the model ends it.
 
         Args:
             documents: what is known.
-            target: "text", "image", or None: the model chooses, for at most `max_segments` segments.
-            seed, copies, size, batch_size, speculate: see `draw`; equal documents draw differently by their
-                copy number.
-            negatives: what guidance leads away from, one a document; None for nothing.
-            choices: contents of which the new segment is one, such as ["yes", "no"], or
-                [str(n) for n in range(100)] for a number; any where there are none.
-            settings: fields of Sampling; what is None or absent is the model's own default.
+            batch_size, speculate: see `draw`.
+            asked: target, seed, choices, … and fields of Sampling, as of asking.requests_of.
         """
-        requests = requests_of(
-            self,
-            documents,
-            target=target,
-            seed=seed,
-            copies=copies,
-            negatives=negatives,
-            choices=choices,
-            size=size,
-            max_segments=max_segments,
-            settings=settings,
-        )
+        requests = requests_of(self, documents, **asked)
         continued = generate(
             self.model,
             self.codec,
@@ -323,25 +295,14 @@ class UniTok:
             speculate=speculate,
             compile=self.compile,
         )
-        new = [codes[len(asked.prompt) :] for codes, asked in zip(continued, requests, strict=True)]
+        new = [codes[len(request.prompt) :] for codes, request in zip(continued, requests, strict=True)]
         written = self.codec.decode_many(new)
         return [(*document, *more) for document, more in zip(documents, written, strict=True)]
 
-    def stream(
-        self,
-        document: Document,
-        *,
-        target: str | None = None,
-        seed: int = 0,
-        size: tuple[int, int] | None = None,
-        max_segments: int = 8,
-        **settings: float | None,
-    ) -> Iterator[Update]:
+    def stream(self, document: Document, **asked: Any) -> Iterator[Update]:
         """The same as `generate` for one document, shown as it is written: text by piece, an image by row."""
         engine = self.engine(batch_size=1)
-        engine.submit(
-            self.request(document, target=target, seed=seed, size=size, max_segments=max_segments, **settings)
-        )
+        engine.submit(self.request(document, **asked))
         for event in engine.run():
             update = shown(self.codec, event)
             if update is not None:
@@ -351,31 +312,10 @@ class UniTok:
         """What writes many requests together, which may come at any time; `updates.shown` has its events."""
         return Engine(self.model, self.codec, rows=batch_size, speculate=speculate, compile=self.compile)
 
-    def request(
-        self,
-        document: Document,
-        *,
-        target: str | None = None,
-        seed: int = 0,
-        copy: int = 0,
-        negative: Document = (),
-        size: tuple[int, int] | None = None,
-        max_segments: int = 8,
-        **settings: float | None,
-    ) -> Request:
-        """One document as an engine takes it; arguments as of `generate`."""
-        (asked,) = requests_of(
-            self,
-            [document],
-            target=target,
-            seed=seed,
-            copies=[copy],
-            negatives=[negative],
-            size=size,
-            max_segments=max_segments,
-            settings=settings,
-        )
-        return asked
+    def request(self, document: Document, *, copy: int = 0, negative: Document = (), **asked: Any) -> Request:
+        """One document as an engine takes it; `asked` as of asking.requests_of."""
+        (request,) = requests_of(self, [document], copies=[copy], negatives=[negative], **asked)
+        return request
 
     def encode_image(self, image: Image.Image) -> Int64[Tensor, "h w"]:
         """The grid of codes of a picture, resized to the model's size."""

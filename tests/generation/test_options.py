@@ -51,7 +51,7 @@ def test_places_and_pictures_may_be_chosen_among_too():
     pictures = [Image.new("RGB", (12, 8), colour) for colour in ("red", "blue")]
     known = [MODEL.codec.encode((Segment("image", picture),))[0].codes.tolist() for picture in pictures]
     for guesses in (0, 4):
-        requests = requests_of(MODEL, [ASKED], target="image", choices=pictures, settings={})
+        requests = requests_of(MODEL, [ASKED], target="image", choices=pictures)
         ((_, drawn),) = generate(MODEL.model, MODEL.codec, requests, speculate=guesses)
         assert drawn.codes.tolist() in known
 

@@ -32,7 +32,7 @@ def test_weights_move_and_stay_the_same_parameters_of_the_same_values():
     to_large_pages(model)
     assert all(a is b for a, b in zip(before, model.parameters(), strict=True))
     assert not set(was) & set(places(model))
-    assert min(places(model)) % PAGE == 0 and all(place % pages.ALIGNED == 0 for place in places(model))
+    assert min(places(model)) % PAGE == 0 and all(place % pages.LINE == 0 for place in places(model))
     assert model[2].weight is model[0].weight
     for moved, kept in zip(model.parameters(), old.parameters(), strict=True):
         assert torch.equal(moved, kept) and moved.requires_grad

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 PAGE = 2**21
 """Bytes of a large page; models that are smaller stay where they are."""
-ALIGNED = 64
+LINE = 64
 """Bytes of a line of the processor's cache; every weight begins at one."""
 _MOVED: WeakKeyDictionary[nn.Module, list[int]] = WeakKeyDictionary()
 
@@ -23,7 +23,7 @@ def to_large_pages(model: nn.Module) -> None:
     Nothing is moved where the system has no such pages, as on other systems than Linux.
     """
     weights = [weight for weight in model.parameters() if weight.device.type == "cpu" and weight.numel()]
-    size = sum(rounded(weight.nbytes) for weight in weights)
+    size = sum(_whole_lines(weight.nbytes) for weight in weights)
     if size < PAGE or _MOVED.get(model) == _places(weights):
         return
     if any(weight.is_inference() for weight in weights) or (memory := _large_pages(size)) is None:
@@ -32,13 +32,13 @@ def to_large_pages(model: nn.Module) -> None:
     for weight in weights:
         place = torch.frombuffer(memory, dtype=weight.dtype, count=weight.numel(), offset=start)
         weight.data = place.view(weight.shape).copy_(weight.detach())
-        start += rounded(weight.nbytes)
+        start += _whole_lines(weight.nbytes)
     _MOVED[model] = _places(weights)
 
 
-def rounded(size: int) -> int:
+def _whole_lines(size: int) -> int:
     """Bytes with those up to the next line."""
-    return -(-size // ALIGNED) * ALIGNED
+    return -(-size // LINE) * LINE
 
 
 def _large_pages(size: int) -> mmap.mmap | None:

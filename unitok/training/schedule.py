@@ -75,13 +75,20 @@ def learning_rate(
 
 
 def set_rates(
-    trainer: Trainer, optimizer: Optimizer, rates: Mapping[str, float], *, warmup_steps: int, kind: Kind
+    optimizer: Optimizer,
+    rates: Mapping[str, float],
+    *,
+    share: float,
+    step: int,
+    warmup_steps: int,
+    kind: Kind,
 ) -> None:
-    """Give an optimizer the learning rates of this step, from the config alone: a checkpoint's are not kept.
+    """Give an optimizer the learning rates of a step, from the config alone: a checkpoint's are not kept.
 
     Args:
         rates: the peaks, "muon_lr" of the groups that are Muon's and "lr" of the others.
+        share, step, warmup_steps, kind: see `learning_rate`.
     """
-    factor = learning_rate(progress(trainer), step=trainer.global_step, warmup_steps=warmup_steps, kind=kind)
+    factor = learning_rate(share, step=step, warmup_steps=warmup_steps, kind=kind)
     for group in optimizer.param_groups:
         group["lr"] = factor * rates["muon_lr" if group.get("muon") else "lr"]

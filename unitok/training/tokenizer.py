@@ -156,15 +156,11 @@ class TokenizerTraining(LightningModule):
             )
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
-        if progress(self.trainer) > 1 - self.settle:
+        share = progress(self.trainer)
+        if share > 1 - self.settle:
             self.tokenizer.quantizer.stop_reviving()
-        set_rates(
-            self.trainer,
-            self._optimizers()[0],
-            self.rates,
-            warmup_steps=self.warmup_steps,
-            kind=self.schedule,
-        )
+        when = {"share": share, "step": self.global_step, "warmup_steps": self.warmup_steps}
+        set_rates(self._optimizers()[0], self.rates, kind=self.schedule, **when)
 
     def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor | None:
         """The objective of a batch; None, before the codebook sees it, where its latents are not finite."""

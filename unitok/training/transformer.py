@@ -26,7 +26,7 @@ from unitok.training.objective import COMPETITIONS, Head
 from unitok.training.optimizers import Name, build_optimizer
 from unitok.training.origins import origin_of
 from unitok.training.recomputation import recompute_blocks
-from unitok.training.schedule import Kind, set_rates
+from unitok.training.schedule import Kind, progress, set_rates
 from unitok.training.sharding import gathered, shard, whole
 
 
@@ -201,9 +201,9 @@ class TransformerTraining(LightningModule):
     # -- one step
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        set_rates(
-            self.trainer, self.optimizers(), self.rates, warmup_steps=self.warmup_steps, kind=self.schedule
-        )
+        share = progress(self.trainer)
+        when = {"share": share, "step": self.global_step, "warmup_steps": self.warmup_steps}
+        set_rates(self.optimizers(), self.rates, kind=self.schedule, **when)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Σ of the batch; the gradients are divided once the weight of the whole global batch is known."""
