@@ -38,6 +38,15 @@ def test_figures_are_those_of_the_reconstructions(tokenizer):
     assert "frechet_random_features" in figures and "fid" not in figures
 
 
+def test_codes_survive_by_the_pixels_that_a_file_keeps(tokenizer):
+    metrics, images = ReconstructionMetrics(tokenizer), pictures(4)
+    again = metrics.update(images)
+    kept = ((again + 1) * 127.5).round() / 127.5 - 1
+    survived = tokenizer.encode(kept).codes == tokenizer.encode(images).codes
+    assert metrics.figures()["surviving_codes"] == pytest.approx(survived.double().mean().item())
+    assert 0 < survived.double().mean() < 1
+
+
 def test_a_perfect_tokenizer_has_no_distance(tokenizer):
     metrics = ReconstructionMetrics(tokenizer)
     tokenizer.decode = lambda codes: metrics.shown
@@ -46,6 +55,7 @@ def test_a_perfect_tokenizer_has_no_distance(tokenizer):
         metrics.update(metrics.shown)
     figures = metrics.figures()
     assert figures["ssim"] == pytest.approx(1, abs=1e-4) and figures["frechet_random_features"] < 1e-3
+    assert figures["surviving_codes"] > 0.95  # but for the rounding to bytes
 
 
 def test_the_surrogate_puts_noise_in_order():

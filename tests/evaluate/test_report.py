@@ -11,6 +11,7 @@ from tests.models_for_tests import tiny_model
 from train.evaluate import main
 from unitok.bundle import UniTok
 from unitok.data.sources import WebDataset
+from unitok.document import Segment
 from unitok.evaluate.report import Report, World, measure, measure_tokenizer
 from unitok.evaluate.suites import run_suite
 from unitok.evaluate.worlds import easy_vqa_world, pairs_world, shapes_world
@@ -40,13 +41,16 @@ def shards(tmp_path_factory):
 
 
 class Oracle(UniTok):
-    """Answers as a perfect model would."""
+    """Answers as a perfect model would; it is blind to its own drawings' numbers in `blind`."""
 
-    def __init__(self, world, wrong=()):
-        self.world, self.wrong = world, set(wrong)
+    def __init__(self, world, wrong=(), blind=()):
+        self.world, self.wrong, self.blind = world, set(wrong), set(blind)
 
     def caption(self, images, *, batch_size):
-        return ["?" if i in self.wrong else text for i, text in enumerate(self.world.captions)]
+        if images is self.world.pictures:
+            return ["?" if i in self.wrong else text for i, text in enumerate(self.world.captions)]
+        numbers = [next(i for i, known in enumerate(self.world.pictures) if known is image) for image in images]
+        return ["?" if i in self.blind else self.world.captions[i] for i in numbers]
 
     def draw(self, prompts, *, seed, batch_size):
         assert len(set(seed)) == len(prompts), "equal captions would be drawn alike"
@@ -58,8 +62,21 @@ class Oracle(UniTok):
 def test_who_repeats_the_truth_is_right_and_who_does_not_is_not(held_out):
     world = shapes_world(canvas=48, count=20, held_out=held_out)
     report = measure(Oracle(world, wrong=[3, 4, 5]), world, prefix="x_")
-    assert report.figures == {"x_caption_accuracy": 0.85, "x_image_accuracy": 0.85}
+    shares = {"x_caption_accuracy": 0.85, "x_image_accuracy": 0.85, "x_drawing_caption_accuracy": 1.0}
+    assert report.figures == shares
     assert set(report.sheets) == {"x_samples", "x_captions"}
+
+
+def test_who_does_not_read_its_own_drawings_is_found_out():
+    world = shapes_world(canvas=48, count=20)
+    figures = measure(Oracle(world, wrong=[3, 4, 5, 6], blind=[3, 7, 8]), world).figures
+    assert figures["drawing_caption_accuracy"] == 14 / 16  # of those that are drawn right
+
+
+def test_without_a_judge_a_drawing_is_described_by_its_prompt(model):
+    world = World([Image.new("RGB", (8, 8))], ["gray"], caption_right=lambda text, i: False)
+    assert world.describes("gray", world.pictures[0], "gray")
+    assert not world.describes("grey", world.pictures[0], "gray")
 
 
 def test_shapes_of_an_untrained_model(tmp_path):
@@ -67,7 +84,8 @@ def test_shapes_of_an_untrained_model(tmp_path):
     main(f"--model {tmp_path}/m --suite shapes --count 3 --out {tmp_path}/out".split())
     report = json.loads((tmp_path / "out/report.json").read_text())
     shares = {"codebook_usage", "reconstruction_accuracy", "caption_accuracy", "image_accuracy"}
-    shares |= {"heldout_caption_accuracy", "heldout_image_accuracy"}
+    shares |= {"heldout_caption_accuracy", "heldout_image_accuracy", "heldout_drawing_caption_accuracy"}
+    shares |= {"surviving_codes", "reconstruction_caption_accuracy", "drawing_caption_accuracy"}
     assert report.keys() == shares | {"pictures", "psnr"}
     assert report["pictures"] == 3 and all(0 <= report[name] <= 1 for name in shares)
     held_out = {"heldout_samples", "heldout_captions"}
@@ -103,6 +121,9 @@ def test_a_reconstruction_is_compared_with_what_the_tokenizer_saw(model):
     world = World([Image.new("RGB", (50, 90), "gray")], ["gray"], caption_right=lambda text, i: False)
     figures = measure_tokenizer(model, world).figures
     assert 0 < figures["psnr"] < 78 and figures["codebook_usage"] <= 6 / 16
+    (codes,) = model.codec.encode((Segment("image", world.pictures[0]),))
+    (again,) = model.codec.encode(tuple(model.codec.decode([codes])))
+    assert figures["surviving_codes"] == pytest.approx((codes.codes == again.codes).double().mean().item())
 
 
 def test_reports_join_and_are_saved_whole(tmp_path):

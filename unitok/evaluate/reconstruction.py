@@ -1,4 +1,4 @@
-"""How well a tokenizer gives pictures back: PSNR, SSIM, Fréchet distance, use of the codebook, speed."""
+"""How well a tokenizer gives pictures back: PSNR, SSIM, Fréchet distance, use and survival of codes, speed."""
 
 import time
 
@@ -27,7 +27,7 @@ class ReconstructionMetrics:
         self.distance_name, self.distance = frechet_distance(inception)
         self.distance.to(tokenizer.device)
         self.uses = torch.zeros(tokenizer.codebook_size, dtype=torch.long)
-        self.sums = {"psnr": 0.0, "ssim": 0.0}
+        self.sums = {"psnr": 0.0, "ssim": 0.0, "surviving_codes": 0.0}
         self.pictures, self.seconds = 0, 0.0
 
     @torch.no_grad()
@@ -38,32 +38,39 @@ class ReconstructionMetrics:
 
     def _update(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         started = time.perf_counter()
-        codes, again = self._there_and_back(images)
+        codes = self._encode(images)
+        again = self._decode(codes)
         _finish(images.device)
         self.seconds += time.perf_counter() - started
         self._count(codes)
+        survived = self._encode(_bytes(again).to(images.dtype) / 127.5 - 1) == codes
         similarity = structural_similarity_index_measure(
             again, images, data_range=(-1.0, 1.0), reduction="none"
         )
         self.sums["psnr"] += float(psnr(images, again)) * len(images)
         self.sums["ssim"] += float(similarity.sum())
+        self.sums["surviving_codes"] += float(survived.double().mean()) * len(images)
         self.pictures += len(images)
         self.distance.update(_bytes(images), real=True)
         self.distance.update(_bytes(again), real=False)
         return again
 
-    def _there_and_back(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, Tensor]:
+    def _encode(self, images: Float[Tensor, "b 3 h w"]) -> Int64[Tensor, "b u v"]:
         if self.tile:
-            codes = encode_tiled(self.tokenizer, images, tile=self.tile)
-            return codes, decode_tiled(self.tokenizer, codes, tile=self.tile)
-        codes = self.tokenizer.encode(images).codes
-        return codes, self.tokenizer.decode(codes).float()
+            return encode_tiled(self.tokenizer, images, tile=self.tile)
+        return self.tokenizer.encode(images).codes
+
+    def _decode(self, codes: Int64[Tensor, "b u v"]) -> Float[Tensor, "b 3 h w"]:
+        if self.tile:
+            return decode_tiled(self.tokenizer, codes, tile=self.tile)
+        return self.tokenizer.decode(codes).float()
 
     def _count(self, codes: Int64[Tensor, "b h n"]) -> None:
         self.uses += torch.bincount(codes.flatten().cpu(), minlength=len(self.uses))
 
     def figures(self) -> dict[str, float]:
-        """PSNR in dB, SSIM, Fréchet distance (of two pictures or more), use of the codes, images a second."""
+        """PSNR in dB, SSIM, share of codes that encode(decode(codes)) gives back, Fréchet distance (of two images
+        or more), use of the codes, images a second."""
         if not self.pictures:
             raise ValueError("no picture was measured")
         share = self.uses.double() / self.uses.sum()

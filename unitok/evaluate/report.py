@@ -37,6 +37,16 @@ class World(NamedTuple):
             return [None] * len(pictures)
         return [self.drawing_right(image, text) for image, text in zip(pictures, self.captions, strict=True)]
 
+    def describes(self, caption: str, image: Image.Image, prompt: str) -> bool:
+        """Whether a caption is true of an image that was drawn from a prompt: by the judge of drawings, or,
+        where there is none, because it is the prompt."""
+        if self.drawing_right is None:
+            return caption == prompt
+        try:
+            return self.drawing_right(image, caption)
+        except ValueError:  # no caption of this world
+            return False
+
 
 @dataclass
 class Report:
@@ -68,14 +78,18 @@ def measure(model: UniTok, world: World, *, prefix: str = "", batch_size: int = 
     """Caption every picture and draw every caption with the model's defaults, and let the world judge.
 
     Figures are shares of 0..1; `image_accuracy` is absent where nobody can tell. Every caption is drawn with
-    a seed of its own, so that one that stands under many pictures is drawn in many ways.
+    a seed of its own, so that one that stands under many pictures is drawn in many ways. The drawings are
+    handed back as a user would, as pixels: `drawing_caption_accuracy` is the share of them (of those that the
+    judge finds right) whose captions are true of what they show.
     """
     written = model.caption(world.pictures, batch_size=batch_size)
     said = [world.caption_right(text, i) for i, text in enumerate(written)]
     drawn = model.draw(world.captions, seed=range(len(world.captions)), batch_size=batch_size)
     right = world.judge(drawn)
     return Report(
-        {f"{prefix}caption_accuracy": _share(said)} | _accuracy(f"{prefix}image_accuracy", right),
+        {f"{prefix}caption_accuracy": _share(said)}
+        | _accuracy(f"{prefix}image_accuracy", right)
+        | {f"{prefix}drawing_caption_accuracy": _read_back(model, world, drawn, right, batch_size)},
         {
             f"{prefix}samples": _sheet_of_drawings(world, drawn[:SHOWN], right[:SHOWN]),
             f"{prefix}captions": sheet_of_captions(world, written[:SHOWN], said[:SHOWN]),
@@ -84,21 +98,44 @@ def measure(model: UniTok, world: World, *, prefix: str = "", batch_size: int = 
 
 
 def measure_tokenizer(model: UniTok, world: World, *, batch_size: int = 128) -> Report:
-    """Reconstruct every picture: PSNR in dB, share of the codebook used, how often the judge still agrees."""
+    """Reconstruct every picture: PSNR in dB, share of the codebook used, how often the judge still agrees.
+
+    `surviving_codes` is the share of codes that encode(decode(codes)) gives back, and
+    `reconstruction_caption_accuracy` says how often the captions of reconstructions are right.
+    """
     modality: ImageModality = model.codec.modalities["image"]
-    again, used = [], set()
+    again, used, survived = [], set(), []
     for start in range(0, len(world.pictures), batch_size):
         part = world.pictures[start : start + batch_size]
         codes = model.codec.encode_many([(Segment("image", picture),) for picture in part])
-        again += [document[0].content for document in model.codec.decode_many(codes)]
+        decoded = model.codec.decode_many(codes)
+        for before, after in zip(codes, model.codec.encode_many(decoded), strict=True):
+            survived.append(float((before[0].codes == after[0].codes).double().mean()))
+        again += [document[0].content for document in decoded]
         used.update(code for document in codes for code in document[0].codes.tolist())
+    said = [world.caption_right(text, i) for i, text in enumerate(model.caption(again, batch_size=batch_size))]
     psnr = [_psnr(modality.fit(before), after) for before, after in zip(world.pictures, again, strict=True)]
     pairs = list(zip(world.pictures, again, strict=True))[: SHOWN // 2]
     return Report(
         {"psnr": float(np.mean(psnr)), "codebook_usage": len(used) / modality.codebook_size}
+        | {"surviving_codes": float(np.mean(survived)), "reconstruction_caption_accuracy": _share(said)}
         | _accuracy("reconstruction_accuracy", world.judge(again)),
         {"reconstructions": sheet([i for pair in pairs for i in pair], ["picture", "again"] * len(pairs))},
     )
+
+
+def _read_back(
+    model: UniTok,
+    world: World,
+    drawn: Sequence[Image.Image],
+    right: Sequence[bool | None],
+    batch_size: int,
+) -> float:
+    """Share of the drawings, but those that are wrong, whose captions are true of them."""
+    kept = [i for i, verdict in enumerate(right) if verdict is not False]
+    captions = model.caption([drawn[i] for i in kept], batch_size=batch_size) if kept else []
+    described = zip(captions, kept, strict=True)
+    return _share([world.describes(text, drawn[i], world.captions[i]) for text, i in described])
 
 
 def _sheet_of_drawings(
