@@ -49,7 +49,8 @@ class Oracle(UniTok):
     def caption(self, images, *, batch_size):
         if images is self.world.pictures:
             return ["?" if i in self.wrong else text for i, text in enumerate(self.world.captions)]
-        numbers = [next(i for i, known in enumerate(self.world.pictures) if known is image) for image in images]
+        known = {id(image): i for i, image in enumerate(self.world.pictures)}
+        numbers = [known[id(image)] for image in images]
         return ["?" if i in self.blind else self.world.captions[i] for i in numbers]
 
     def draw(self, prompts, *, seed, batch_size):

@@ -1,4 +1,4 @@
-"""How well a tokenizer gives pictures back: PSNR, SSIM, Fréchet distance, use and survival of codes, speed."""
+"""How well a tokenizer gives images back: PSNR, SSIM, Fréchet distance, use and survival of codes, speed."""
 
 import time
 
@@ -69,8 +69,8 @@ class ReconstructionMetrics:
         self.uses += torch.bincount(codes.flatten().cpu(), minlength=len(self.uses))
 
     def figures(self) -> dict[str, float]:
-        """PSNR in dB, SSIM, share of codes that encode(decode(codes)) gives back, Fréchet distance (of two images
-        or more), use of the codes, images a second."""
+        """PSNR in dB, SSIM, share of codes that encode(decode(codes)) gives back, Fréchet distance (of two or
+        more), use of the codes, images a second."""
         if not self.pictures:
             raise ValueError("no picture was measured")
         share = self.uses.double() / self.uses.sum()

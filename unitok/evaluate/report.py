@@ -113,7 +113,8 @@ def measure_tokenizer(model: UniTok, world: World, *, batch_size: int = 128) -> 
             survived.append(float((before[0].codes == after[0].codes).double().mean()))
         again += [document[0].content for document in decoded]
         used.update(code for document in codes for code in document[0].codes.tolist())
-    said = [world.caption_right(text, i) for i, text in enumerate(model.caption(again, batch_size=batch_size))]
+    written = model.caption(again, batch_size=batch_size)
+    said = [world.caption_right(text, i) for i, text in enumerate(written)]
     psnr = [_psnr(modality.fit(before), after) for before, after in zip(world.pictures, again, strict=True)]
     pairs = list(zip(world.pictures, again, strict=True))[: SHOWN // 2]
     return Report(
