@@ -153,6 +153,14 @@ def test_a_forced_shape_leaves_one_legal_header():
     assert cursor.remaining == 6
 
 
+def test_codes_in_a_document_stay_as_they_are():
+    codec = tiny_codec()
+    drawn = Codes("image", torch.tensor([3, 1]), (1, 2), learn=False)
+    text, kept = codec.encode((Segment("text", "ab"), drawn))
+    assert kept is drawn and text.codes.numel() == 2
+    assert codec.encode((drawn,)) == [drawn]
+
+
 def test_segments_of_several_documents_are_encoded_together_and_come_back_in_place():
     codec = tiny_codec()
     documents = [(Segment("text", "a cat"), Segment("image", torch.ones(2, 2, dtype=torch.long))), (),

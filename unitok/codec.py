@@ -67,12 +67,13 @@ class Codec:
         return self.encode_many([document])[0]
 
     def encode_many(self, documents: Sequence[Document]) -> list[list[Codes]]:
-        """`encode` of several documents; each modality sees all its segments at once."""
+        """`encode` of several documents; each modality sees all its segments at once. Codes stay."""
         flat = [segment for document in documents for segment in document]
-        coded: list[Codes | None] = [None] * len(flat)
-        for name in dict.fromkeys(segment.modality for segment in flat):
+        coded = [segment if isinstance(segment, Codes) else None for segment in flat]
+        raw = [i for i, codes in enumerate(coded) if codes is None]
+        for name in dict.fromkeys(flat[i].modality for i in raw):
             modality = self._modality(name)
-            places = [i for i, segment in enumerate(flat) if segment.modality == name]
+            places = [i for i in raw if flat[i].modality == name]
             results = modality.encode_many([flat[i].content for i in places])
             for i, (codes, shape) in zip(places, results, strict=True):
                 coded[i] = Codes(name, codes, shape, flat[i].learn)

@@ -23,9 +23,6 @@ class Segment:
     learn: bool = True
 
 
-Document = tuple[Segment, ...]
-
-
 @dataclass(frozen=True)
 class Codes:
     """A segment as local codes 0..size-1 of its modality; `shape` is (N,) or, for images, (rows, columns)."""
@@ -34,6 +31,10 @@ class Codes:
     codes: Int64[Tensor, " n"]
     shape: tuple[int, ...]
     learn: bool = True
+
+
+Document = tuple[Segment | Codes, ...]
+"""Segments in order; what is known by its codes, such as an image that a model drew, may stand as Codes."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from tests.models_for_tests import tiny_model
 from unitok.training.samples import ShapesAccuracy
 
 MODEL = tiny_model(shape=(12, 12))
+KINDS = ("caption", "image", "drawing_caption")
 
 
 class Pretend(LightningModule):
@@ -61,7 +62,7 @@ def test_accuracies_are_appended_at_each_validation_and_nothing_is_disturbed(run
     module = run(ShapesAccuracy(canvas=48, scenes=3))
     rows = [json.loads(line) for line in (tmp_path / "accuracy.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4] and all(row["seconds"] >= 0 for row in rows)
-    names = {f"{prefix}{kind}_accuracy" for prefix in ("", "heldout_") for kind in ("caption", "image")}
+    names = {f"{prefix}{kind}_accuracy" for prefix in ("", "heldout_") for kind in KINDS}
     assert set(rows[0]) == names | {"step", "seconds"}
     assert all(0 <= row[name] <= 1 for row in rows for name in names)
     assert module.drawn == plain, "the random state of the training was touched"

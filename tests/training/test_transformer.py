@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.pytorch import Callback
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.data.samples import write_lines, write_pictures
 from tests.models.test_cross_entropy import CODEC
@@ -84,8 +85,18 @@ def test_a_run_learns_and_ends_in_a_folder_that_draws_and_captions(train, tmp_pa
     picture = model.draw("a small red circle")[0]
     assert picture.size == (48, 48) and isinstance(model.caption(picture)[0], str)
     assert {"drawn.png", "captioned.png"} <= {path.name for path in (tmp_path / "run").iterdir()}
+    table = logged_text(tmp_path / "run", "samples/captions").splitlines()
+    assert table[0] == "true | written from codes | written from pixels" and len(table) == 4
+    assert all(len(row.split("|")) == 3 for row in table)
     logged = {name.split("/")[0] for name in cli.trainer.logged_metrics}
     assert logged >= {"loss", "perplexity", "gradient_norm", "tokens_per_second", "lr", "val"}
+
+
+def logged_text(folder: Path, tag: str) -> str:
+    """The last text of a tag in a run's TensorBoard log."""
+    log = EventAccumulator(str(folder / "logs"))
+    log.Reload()
+    return log.Tensors(f"{tag}/text_summary")[-1].tensor_proto.string_val[0].decode()
 
 
 def test_a_run_on_conversations_ends_in_a_folder_that_knows_their_template(train, tmp_path):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from lightning.pytorch import LightningDataModule
 from PIL import Image
@@ -25,6 +26,14 @@ from unitok.data.sources import Source, train_and_val
 from unitok.data.store import TEXT_TOKENIZER, Store, chat_of
 from unitok.data.tasks import UNPROMPTED, Task
 from unitok.document import Codes
+
+
+class Example(NamedTuple):
+    """A captioned image of the validation data: its codes, as training reads them, and what these show."""
+
+    text: str
+    codes: Codes
+    image: Image.Image
 
 
 class ImageData(LightningDataModule):
@@ -235,12 +244,12 @@ class DocumentData(LightningDataModule):
                     documents = augmented(documents, self.augment)
                 self._packed[name] = self._pack(name, documents, task_dropout)
 
-    def examples(self, count: int) -> list[tuple[str, Image.Image]]:
-        """Up to `count` validation documents as (text, picture), the picture as its codes show it."""
+    def examples(self, count: int) -> list[Example]:
+        """Those of the first `count` validation documents that have a text and an image."""
         documents = self._packed["val"].documents
         coded = documents.fetch(range(min(count, len(documents))))
-        pairs = [_example(self.codec, codes) for codes in coded if codes is not None]
-        return [pair for pair in pairs if pair is not None]
+        found = [_example(self.codec, codes) for codes in coded if codes is not None]
+        return [example for example in found if example is not None]
 
     def _pack(self, name: str, documents: Source | str, condition_dropout: float) -> PackedDocuments:
         return PackedDocuments(
@@ -285,7 +294,10 @@ class DocumentData(LightningDataModule):
         )
 
 
-def _example(codec: Codec, codes: Sequence[Codes]) -> tuple[str, Image.Image] | None:
-    """Text and picture of a document that has both."""
-    contents = {segment.modality: segment.content for segment in codec.decode(codes)}
-    return (contents["text"], contents["image"]) if contents.keys() >= {"text", "image"} else None
+def _example(codec: Codec, document: Sequence[Codes]) -> Example | None:
+    """The last text and image of a document that has both."""
+    parts = {codes.modality: codes for codes in document}
+    if not parts.keys() >= {"text", "image"}:
+        return None
+    text, image = codec.decode([parts["text"], parts["image"]])
+    return Example(text.content, parts["image"], image.content)

@@ -11,16 +11,20 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
-from PIL.Image import Image
 
 from unitok.bundle import UniTok
+from unitok.data.modules import Example
+from unitok.document import Codes
 from unitok.evaluate.report import World, measure
 from unitok.evaluate.worlds import shapes_world
 from unitok.pictures import sheet
 
 
 class Samples(Callback):
-    """After each validation: drawings with prompts and captions with pictures, in TensorBoard and as PNG.
+    """After each validation: drawings with prompts and captions with images, in TensorBoard and as PNG.
+
+    Each image is captioned twice: from its codes, as training reads it, and from the pixels that these show,
+    as a user would hand it in. Where the two differ, the image tokenizer does not read what it draws.
 
     Args:
         count: of each.
@@ -33,19 +37,20 @@ class Samples(Callback):
         if trainer.sanity_checking:
             return
         with undisturbed(module) as model:
-            if trainer.is_global_zero and (pairs := trainer.datamodule.examples(self.count)):
-                self._look(trainer, model, pairs)
+            if trainer.is_global_zero and (examples := trainer.datamodule.examples(self.count)):
+                self._look(trainer, model, examples)
 
-    def _look(self, trainer: Trainer, model: UniTok, pairs: list[tuple[str, Image]]) -> None:
-        captions = [text for text, _ in pairs]
-        said = model.caption([image for _, image in pairs])
-        drawn = model.draw(captions, seed=range(len(captions)))
-        self._show(trainer, "samples/drawn", sheet(drawn, captions))
-        self._show(trainer, "samples/captioned", sheet([image for _, image in pairs], said))
-        rows = "\n".join(f"| {true} | {text} |" for (true, _), text in zip(pairs, said, strict=True))
-        trainer.logger.experiment.add_text(
-            "samples/captions", f"| true | written |\n|---|---|\n{rows}", trainer.global_step
-        )
+    def _look(self, trainer: Trainer, model: UniTok, examples: list[Example]) -> None:
+        texts, codes, images = (list(column) for column in zip(*examples, strict=True))
+        by_codes, by_pixels = _captions(model, codes), model.caption(images)
+        drawn = model.draw(texts, seed=range(len(texts)))
+        self._show(trainer, "samples/drawn", sheet(drawn, texts))
+        both = zip(by_codes, by_pixels, strict=True)
+        written = [a if a == b else f"{a} [from pixels: {b}]" for a, b in both]
+        self._show(trainer, "samples/captioned", sheet(images, written))
+        rows = "\n".join(" | ".join(row) for row in zip(texts, by_codes, by_pixels, strict=True))
+        heads = "true | written from codes | written from pixels\n---|---|---"
+        trainer.logger.experiment.add_text("samples/captions", f"{heads}\n{rows}", trainer.global_step)
 
     def _show(self, trainer: Trainer, tag: str, page) -> None:
         trainer.logger.experiment.add_image(tag, np.asarray(page), trainer.global_step, dataformats="HWC")
@@ -107,6 +112,14 @@ class undisturbed:
     def __exit__(self, *error) -> None:
         self.module.train(self.training)
         torch.set_rng_state(self.state)
+
+
+def _captions(model: UniTok, images: list[Codes]) -> list[str]:
+    """The greedy captions of images by their codes, which pass no pixels."""
+    documents = model.generate(
+        [(codes,) for codes in images], target="text", temperature=0.0, guidance_scale=1.0
+    )
+    return [document[-1].content for document in documents]
 
 
 def _seconds(trainer: Trainer) -> float:
