@@ -5,6 +5,7 @@ Knows the model by its public calls alone.
 
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ class Samples(Callback):
         both = zip(by_codes, by_pixels, strict=True)
         written = [a if a == b else f"{a} [from pixels: {b}]" for a, b in both]
         self._show(trainer, "samples/captioned", sheet(images, written))
-        rows = "\n".join(" | ".join(row) for row in zip(texts, by_codes, by_pixels, strict=True))
+        rows = "\n".join(map(_row, zip(texts, by_codes, by_pixels, strict=True)))
         heads = "true | written from codes | written from pixels\n---|---|---"
         trainer.logger.experiment.add_text("samples/captions", f"{heads}\n{rows}", trainer.global_step)
 
@@ -112,6 +113,11 @@ class undisturbed:
     def __exit__(self, *error) -> None:
         self.module.train(self.training)
         torch.set_rng_state(self.state)
+
+
+def _row(texts: Iterable[str]) -> str:
+    """Texts as a row of a table in Markdown, whatever is in them."""
+    return " | ".join(" ".join(text.split()).replace("|", "\\|") for text in texts)
 
 
 def _captions(model: UniTok, images: list[Codes]) -> list[str]:
