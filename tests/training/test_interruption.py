@@ -14,6 +14,7 @@ from lightning.pytorch import Callback
 
 from train.tokenizer import main
 from unitok.training.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO
+from unitok.training.interruption import SaveWhenInterrupted
 from unitok.training.tokenizer import TokenizerTraining
 
 ROOT = Path(__file__).parents[2]
@@ -26,17 +27,22 @@ STEADY = (
 
 
 class Signal(Callback):
-    """Sends itself a signal at the end of a training batch, or of a batch of a validation."""
+    """Sends itself a signal twice, as a launcher does that passes on what the terminal sent to all, at the
+    end of a training batch, or of a batch of a validation."""
 
     def __init__(self, number: int, *, step: int, validating: bool):
         self.number, self.step, self.validating = number, step, validating
 
     def on_train_batch_start(self, trainer, *rest):
         if not self.validating and trainer.global_step == self.step:
-            os.kill(os.getpid(), self.number)
+            self._twice()
 
     def on_validation_batch_start(self, trainer, module, batch, batch_idx, *rest):
         if self.validating and trainer.global_step == self.step and batch_idx == 1:
+            self._twice()
+
+    def _twice(self):
+        for _ in range(2):
             os.kill(os.getpid(), self.number)
 
 
@@ -68,6 +74,29 @@ def test_a_signal_saves_and_the_run_goes_on_exactly(train, tmp_path, capsys, num
     assert saved["global_step"] == 3 - validating
     assert train("parts", "--ckpt_path", "auto") == whole
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "the handlers are given back"
+
+
+def test_a_signal_that_comes_again_later_ends_at_once(monkeypatch, capfd):
+    ended = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    callback = SaveWhenInterrupted(Path())
+    callback._note(signal.SIGINT, None)
+    callback._note(signal.SIGINT, None)
+    assert not ended and capfd.readouterr().out.count("SIGINT: saving") == 1
+    monkeypatch.setattr("unitok.training.interruption.SAME", 0.0)
+    callback._note(signal.SIGINT, None)
+    assert ended == [130]
+
+
+def test_a_signal_in_the_midst_of_a_print_ends_nothing(monkeypatch):
+    def closed(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(os, "write", closed)
+    monkeypatch.setattr("builtins.print", closed)
+    callback = SaveWhenInterrupted(Path())
+    callback._note(signal.SIGTERM, None)
+    assert callback.received == signal.SIGTERM
 
 
 @pytest.mark.filterwarnings("ignore:LightningCLI's args")

@@ -10,13 +10,16 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from unitok.data.packing import Batch
 from unitok.data.windows import Windows
+from unitok.data.workers import heed_parent_alone, held
 
 
 class ExactLoader(DataLoader):
     """Begins each pass where the trainer's own count of batches says, so there is no state to keep."""
 
     def __iter__(self) -> Iterator:
-        for batch in super().__iter__():
+        with held():
+            batches = super().__iter__()  # forks the workers
+        for batch in batches:
             yield Batch(*map(torch.from_numpy, batch)) if _is_packed(batch, np.ndarray) else batch
 
     def state_dict(self) -> dict:
@@ -65,6 +68,7 @@ def exact_loader(
         batch_size=None,
         collate_fn=lightened,
         num_workers=workers,
+        worker_init_fn=heed_parent_alone,
         persistent_workers=workers > 0,
     )
 

@@ -3,12 +3,16 @@
 import os
 import signal
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SAME = 2.0
+"""Seconds in which a further signal is the first one again: launchers pass on what all processes got."""
 
 
 class Interrupted(Exception):
@@ -20,7 +24,7 @@ class Interrupted(Exception):
 
 
 class SaveWhenInterrupted(Callback):
-    """On Ctrl-C or SIGTERM: finish the step, write last.ckpt, raise Interrupted. A second one ends at once.
+    """On Ctrl-C or SIGTERM: finish the step, write last.ckpt, raise Interrupted. A later one ends at once.
 
     Args:
         folder: of last.ckpt.
@@ -29,6 +33,7 @@ class SaveWhenInterrupted(Callback):
     def __init__(self, folder: Path):
         self.folder = folder
         self.received: int | None = None
+        self.since = 0.0
         self.step = 0
         self._before: dict = {}
 
@@ -50,10 +55,12 @@ class SaveWhenInterrupted(Callback):
         self._before = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
+        if self.received is None:
+            self.received, self.since = number, time.monotonic()
+            name = signal.Signals(number).name
+            _say(f"\n{name}: saving after this step (a signal after {SAME:.0f} s ends at once)\n")
+        elif time.monotonic() - self.since > SAME:
             os._exit(128 + number)  # files are whole or absent, so nothing is lost but the step
-        self.received = number
-        print(f"\n{signal.Signals(number).name}: saving after this step (once more ends at once)", flush=True)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *rest) -> None:
         stepped, self.step = trainer.global_step != self.step, trainer.global_step
@@ -69,3 +76,9 @@ class SaveWhenInterrupted(Callback):
         if told:
             trainer.save_checkpoint(self.folder / "last.ckpt")
             raise Interrupted(self.received or signal.SIGTERM)
+
+
+def _say(line: str) -> None:
+    """Tell at once: a handler may interrupt a print, so it cannot print itself."""
+    with suppress(OSError):
+        os.write(1, line.encode())
