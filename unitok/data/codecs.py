@@ -1,6 +1,5 @@
 """A codec from what lies on disk: an image tokenizer's folder and a tokenizer.json. Knows no batch."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -53,11 +52,7 @@ def build_codec(
 
 def train_text_tokenizer(source: Source, path: str | Path, *, size: int) -> None:
     """Write a tokenizer.json of at most `size` codes, trained on a source's texts; complete or absent."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    TextModality(train_bpe(texts(source, most=MOST_CAPTIONS), size=size)).save(beside)
-    os.replace(beside, path)
+    TextModality(train_bpe(texts(source, most=MOST_CAPTIONS), size=size)).save(path)
 
 
 def texts(source: Source, *, most: int) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 import json
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+from unitok.atomic_files import write_text
 
 log = logging.getLogger(__name__)
 
@@ -154,10 +155,7 @@ def summary(counts: Counter[str]) -> str:
 def write_report(path: str | Path, report: dict[str, Any]) -> Path:
     """Write `data_report.json` into a folder; it is complete or absent. Returns its path."""
     file = Path(path) / REPORT
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
-    beside.write_text(json.dumps(report, indent=2) + "\n")
-    os.replace(beside, file)
+    write_text(file, json.dumps(report, indent=2) + "\n")
     return file
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch.utils.data import get_worker_info
 
+from unitok.atomic_files import write_text
 from unitok.codec import Codec
 from unitok.data.encoding import Coded
 from unitok.data.mixture import Mixture
 from unitok.data.remote import local
-from unitok.data.shards import replace_file
 from unitok.data.sources import Source, Together
 from unitok.data.store import Store, read_index
 from unitok.data.tasks import Task, learned_only
@@ -136,8 +136,7 @@ class MixedDocuments(Coded):
     def report(self, folder: Path) -> None:
         """Write what was read into data_mixture.json, and a line for each source into the log."""
         counts = self.realised()
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / REALISED, lambda beside: beside.write_text(json.dumps(counts, indent=2) + "\n"))
+        write_text(folder / REALISED, json.dumps(counts, indent=2) + "\n")
         totals = [max(1, sum(count[what] for count in counts.values())) for what in ("documents", "ids")]
         for name, count in counts.items():
             shares = (f"{value:,} {what} ({value / total:.1%})" for (what, value), total in

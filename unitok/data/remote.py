@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from unitok.data.shards import replace_file
+from unitok.atomic_files import file_beside, write_text
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -96,7 +96,7 @@ class _Mirror:
             if self.known.get(name) != state or not (self.files / name).is_file():
                 self._copy(name, info)
                 self.known[name] = state
-                replace_file(self.noted, lambda beside: beside.write_text(json.dumps(self.known)))
+                write_text(self.noted, json.dumps(self.known))
         return self.files / single if single else self.files
 
     def _listed(self) -> tuple[str | None, dict[str, dict[str, Any]]]:
@@ -123,9 +123,9 @@ class _Mirror:
 
     def _copy(self, name: str, info: dict[str, Any]) -> None:
         target = self.files / name
-        target.parent.mkdir(parents=True, exist_ok=True)
         log.info("%s: fetching %s (%s bytes) to %s", self.url, name, info.get("size"), target)
-        replace_file(target, lambda beside: self._write(beside, name, info))
+        with file_beside(target) as beside:
+            self._write(beside, name, info)
 
     def _write(self, file: Path, name: str, info: dict[str, Any]) -> None:
         with self.system.open(info["name"], "rb") as source, file.open("wb") as out:

@@ -9,8 +9,7 @@ A shard is a safetensors file that holds, for its D documents with S segments of
 """
 
 import json
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from operator import sub
 from pathlib import Path
@@ -23,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from torch import Tensor
 
+from unitok.atomic_files import write_bytes
 from unitok.document import Codes
 
 TYPES = {"I16": np.int16, "I32": np.int32, "I64": np.int64}
@@ -53,20 +53,7 @@ def to_shard(documents: Sequence[Sequence[Codes]], names: Sequence[str], *, wide
 
 def write_shard(file: Path, shard: Shard, metadata: dict[str, str]) -> None:
     """Write a file; it is complete or absent."""
-    content = save(shard._asdict(), metadata=metadata)
-    replace_file(file, lambda beside: beside.write_bytes(content))
-
-
-def replace_file(file: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside its place, then rename: it is complete or absent."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        write(beside)
-        with beside.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(beside, file)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_bytes(file, save(shard._asdict(), metadata=metadata), durable=True)
 
 
 def documents_of(places: Iterable[tuple[Shard, int]], names: Sequence[str]) -> list[list[Codes]]:

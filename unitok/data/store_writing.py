@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from unitok.atomic_files import write_text
 from unitok.chat_template import ChatTemplate
 from unitok.codec import Codec
 from unitok.data.encoding import encode_each
@@ -17,7 +18,6 @@ from unitok.data.shards import (
     documents_of,
     map_shard,
     metadata_of,
-    replace_file,
     to_shard,
     write_shard,
 )
@@ -179,7 +179,7 @@ class _Writer:
             **total,
             "shards": self.records,
         }
-        replace_file(self.path / INDEX, lambda beside: beside.write_text(json.dumps(index, indent=2) + "\n"))
+        write_text(self.path / INDEX, json.dumps(index, indent=2) + "\n", durable=True)
         return Summary(total["documents"], self.kept, total["dropped"])
 
 

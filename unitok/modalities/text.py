@@ -10,6 +10,7 @@ from jaxtyping import Int64
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
+from unitok.atomic_files import write_text
 from unitok.modalities.base import Modality
 
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -68,8 +69,8 @@ class TextModality(Modality):
             raise ValueError(f"{path}: not a readable tokenizer.json ({error})") from error
 
     def save(self, path: str | Path) -> None:
-        """Write `tokenizer.json`."""
-        self.tokenizer.save(str(path))
+        """Write `tokenizer.json`; it is complete or absent."""
+        write_text(path, self.tokenizer.to_str(pretty=True))
 
     def encode(self, content: str) -> tuple[Int64[Tensor, " n"], tuple[int, ...]]:
         if not isinstance(content, str):

@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from unitok.atomic_files import write_bytes, write_text
 from unitok.models.architecture import Architecture
 from unitok.models.emu3 import Emu3
 from unitok.models.implicit import FSQLevels, LFQSigns
@@ -186,10 +186,9 @@ class ImageTokenizer(nn.Module):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors, each replaced only once it is whole."""
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        _replace(folder / WEIGHTS_FILE, save(tensors))
-        _replace(folder / CONFIG_FILE, (json.dumps(self.config.to_json(), indent=2) + "\n").encode())
+        write_bytes(folder / WEIGHTS_FILE, save(tensors), durable=True)
+        write_text(folder / CONFIG_FILE, json.dumps(self.config.to_json(), indent=2) + "\n", durable=True)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "ImageTokenizer":
@@ -208,19 +207,6 @@ class ImageTokenizer(nn.Module):
             raise ValueError(f"got images of shape {shape}, expected [batch, 3, height, width]")
         if not all(side and side % cell == 0 for side in shape[2:]):
             raise ValueError(f"got images of {shape[2]}×{shape[3]} pixels, expected multiples of {cell}")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then move it there: a reader never sees half of it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _read_config(path: Path) -> ImageTokenizerConfig:

@@ -3,14 +3,14 @@
 Gradio writes a picture anew whenever it is shown again, also while a browser is still reading it.
 """
 
-import os
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from threading import get_ident
 
 from gradio.utils import get_upload_folder
 from PIL import Image
+
+from unitok.atomic_files import write_bytes
 
 
 def kept(picture: Image.Image) -> str:
@@ -19,8 +19,5 @@ def kept(picture: Image.Image) -> str:
     picture.save(coded, "PNG")
     path = Path(get_upload_folder()) / sha256(coded.getvalue()).hexdigest() / "picture.png"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{os.getpid()}-{get_ident()}.part")
-        beside.write_bytes(coded.getvalue())
-        beside.replace(path)
+        write_bytes(path, coded.getvalue())
     return str(path)

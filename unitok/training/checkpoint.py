@@ -10,6 +10,8 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from unitok.atomic_files import file_beside, name_beside
+
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 log = logging.getLogger(__name__)
 
@@ -24,18 +26,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
+        with file_beside(path, durable=True) as beside:
             with beside.open("wb") as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
             if path.name == LAST and path.is_file():
                 os.replace(_second_name(path), path.with_name(PREVIOUS))
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
@@ -56,8 +51,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 def _second_name(path: Path) -> Path:
     """Another name for the same file, so that it is never without one."""
-    other = path.with_name(f".{path.name}.{os.getpid()}.link")
-    other.unlink(missing_ok=True)
+    other = name_beside(path)
     try:
         os.link(path, other)
     except OSError:  # a file system without links
