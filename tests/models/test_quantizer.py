@@ -158,6 +158,16 @@ def test_every_kind_gives_codes_that_look_up_what_it_gives(any_kind, training):
     torch.testing.assert_close(before.lookup(out.codes), out.latents, atol=1e-5, rtol=0)
 
 
+def test_every_kind_chooses_the_nearest_vector_to_where_it_places_latents(any_kind):
+    quantizer = any_kind.eval()
+    if quantizer.depth > 1:
+        pytest.skip("each depth has its own vectors")
+    z = torch.randn(2, quantizer.dim, 5, 4)
+    book = quantizer.vectors(torch.arange(quantizer.size)[:, None, None]).flatten(1)
+    codes = brute_force(quantizer.placed(z), book)
+    assert torch.equal(quantizer(z).codes, codes)
+
+
 def test_every_kind_passes_the_gradient_straight_through(any_kind):
     latents = torch.randn(2, any_kind.dim, 3, 4, requires_grad=True)
     any_kind(latents).latents.sum().backward()

@@ -11,7 +11,10 @@ from PIL import Image
 
 from train.tokenizer import main
 from unitok.data.modules import Pictures
-from unitok.models.autoencoder import ImageTokenizer
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.implicit import FSQLevels
+from unitok.models.patch import Patch
+from unitok.models.vector import EMACodebook, ResidualCodebooks
 from unitok.training.checkpoint import AtomicCheckpointIO
 from unitok.training.tokenizer import TokenizerTraining, perplexity
 
@@ -72,9 +75,55 @@ def test_a_run_learns_and_leaves_everything_in_its_folder(train, tmp_path):
     assert Image.open(tmp_path / "run/reconstructions.png").size[0] > 8 * 48
     tokenizer = ImageTokenizer.from_pretrained(tmp_path / "run/image_tokenizer")
     assert tokenizer.fingerprint() == cli.model.tokenizer.fingerprint()
-    wanted = {"loss", "loss/pixels", "loss/codes", "codebook/perplexity", "codebook/usage", "val/loss",
-              "val/psnr", "lr", "gradient_norm"}  # fmt: skip
+    wanted = {"loss", "loss/pixels", "loss/codes", "loss/round_trip", "codebook/perplexity", "codebook/usage",
+              "val/loss", "val/psnr", "val/surviving_codes", "lr", "gradient_norm"}  # fmt: skip
     assert wanted <= set(cli.trainer.logged_metrics)
+
+
+ROUND_TRIPS = {
+    "ema": EMACodebook(64, 8),
+    "cosine": EMACodebook(64, 8, cosine=True),
+    "fsq": FSQLevels((4, 4, 4)),
+    "residual": ResidualCodebooks(EMACodebook(16, 8), depth=2),
+}
+
+
+@pytest.mark.parametrize("kind", ROUND_TRIPS)
+def test_the_round_trip_brings_back_codes_that_pixels_alone_lose(kind):
+    survived = {weight: trained_alone(ROUND_TRIPS[kind], weight) for weight in (0.0, 2.0)}
+    assert survived[2.0] > survived[0.0] + 0.1
+
+
+def trained_alone(quantizer, weight: float) -> float:
+    """Share of codes that survive when a tokenizer has learned a few images by heart."""
+    torch.manual_seed(0)
+    images = torch.rand(8, 3, 8, 8).repeat_interleave(4, 2).repeat_interleave(4, 3) * 2 - 1
+    module = TokenizerTraining(ImageTokenizerConfig(Patch(factor=8, channels=32), quantizer))
+    module.configure_model()
+    tokenizer = module.tokenizer.train()
+    optimizer = torch.optim.AdamW(tokenizer.parameters(), 3e-3)
+    for _ in range(60):
+        quantized = tokenizer.encode(images)
+        again = tokenizer.render(quantized.latents)
+        loss = module.likelihood(images, again) + quantized.loss
+        if weight:
+            loss = loss + weight * module._round_trip(again, quantized.codes)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    with torch.no_grad():
+        codes = tokenizer.eval().encode(images).codes
+        return (tokenizer.encode(tokenizer.decode(codes)).codes == codes).float().mean().item()
+
+
+def test_without_its_weight_the_round_trip_takes_no_step_of_the_encoder(train, monkeypatch):
+    seen = []
+    original = ImageTokenizer.latents
+    monkeypatch.setattr(
+        ImageTokenizer, "latents", lambda self, images: seen.append(1) or original(self, images)
+    )
+    cli, _ = train("plain", "--model.round_trip_weight", "0", "--trainer.limit_val_batches", "0", steps=2)
+    assert len(seen) == 2 and "loss/round_trip" not in cli.trainer.logged_metrics
 
 
 @pytest.mark.parametrize("more", [(), ("--data.workers", "1"), ("--trainer.precision", "bf16-mixed"),

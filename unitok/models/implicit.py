@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from math import prod
 
+import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 from vector_quantize_pytorch import FSQ, LFQ
 
 from unitok.models.quantizer import Quantized, Quantizer, QuantizerConfig
+
+MARGIN = 1e-3
+"""Of the library's FSQ: so much wider are the bounds, that the outermost levels can be reached."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class FSQLevels(QuantizerConfig):
             raise ValueError(f"levels={list(self.levels)}: every channel needs 3 levels or more")
 
     def build(self) -> Quantizer:
-        return ImplicitQuantizer(FSQ(list(self.levels)), size=prod(self.levels), dim=len(self.levels))
+        return FSQQuantizer(FSQ(list(self.levels)), size=prod(self.levels), dim=len(self.levels))
 
 
 @dataclass(frozen=True)
@@ -69,3 +73,13 @@ class ImplicitQuantizer(Quantizer):
 
     def vectors(self, codes: Int64[Tensor, "b h n"]) -> Float32[Tensor, "b d h w"]:
         return self.module.indices_to_codes(codes)
+
+
+class FSQQuantizer(ImplicitQuantizer):
+    """Rounds each channel once it is bounded: tanh, stretched to the levels (arXiv:2309.15505, eq. 1)."""
+
+    def placed(self, latents: Float32[Tensor, "b d h w"]) -> Float32[Tensor, "b d h w"]:
+        levels = self.module._levels.view(-1, 1, 1)
+        half = (levels - 1) * (1 + MARGIN) / 2
+        offset = torch.where(levels % 2 == 0, 0.5, 0.0)
+        return (torch.tanh(latents + torch.atanh(offset / half)) * half - offset) / (levels // 2)

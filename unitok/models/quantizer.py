@@ -48,6 +48,10 @@ class Quantizer(nn.Module, ABC):
     def vectors(self, codes: Int64[Tensor, "b h n"]) -> Float32[Tensor, "b d h w"]:
         """What `lookup` does, for codes that are known to be legal."""
 
+    def placed(self, latents: Float32[Tensor, "b d h w"]) -> Float32[Tensor, "b d h w"]:
+        """Latents as they are compared with the codes' vectors."""
+        return latents
+
     def lookup(self, codes: Int64[Tensor, "b h n"]) -> Float32[Tensor, "b d h w"]:
         """The latents of codes; others than 0..size-1 are an error, since indexing would accept negatives."""
         if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < self.size:

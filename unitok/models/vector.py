@@ -159,10 +159,13 @@ class VectorQuantizer(Quantizer):
         return self.vq.codebook
 
     def quantize(self, latents: Float32[Tensor, "b d h w"]) -> Quantized:
-        z_e = F.normalize(latents, dim=1) if self.cosine else latents
+        z_e = self.placed(latents)
         z_q, codes = self._assign(z_e)
         loss = F.mse_loss(z_q, z_e.detach()) + self.beta * F.mse_loss(z_e, z_q.detach())
         return Quantized(z_e + (z_q - z_e).detach(), codes, loss)
+
+    def placed(self, latents: Float32[Tensor, "b d h w"]) -> Float32[Tensor, "b d h w"]:
+        return F.normalize(latents, dim=1) if self.cosine else latents
 
     def vectors(self, codes: Int64[Tensor, "b h n"]) -> Float32[Tensor, "b d h w"]:
         return F.embedding(codes, self.codebook).permute(0, 3, 1, 2)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.nn import functional as F
 from torch.distributed import all_reduce
 from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -47,6 +48,7 @@ class TokenizerTraining(LightningModule):
         scale: of the likelihood, in pixel values (the whole range is 2); smaller weighs pixels more.
         foreground_weight: of pixels off the image's even ground; 1 for photographs.
         terms: further terms of the objective: SSIM, MultiScaleGradients, LPIPS.
+        round_trip_weight: of the term by which encode(decode(codes)) gives the codes back; 0 for none.
         adversary: a discriminator to please as well; absent for none.
         ema_decay: of an average of the weights that is measured and exported in their place; 0 for none.
         inception: file of Inception's weights for FID in `test`; without one a surrogate is measured.
@@ -77,6 +79,7 @@ class TokenizerTraining(LightningModule):
         scale: float = 0.5,
         foreground_weight: float = 1.0,
         terms: Sequence[Term] = (),
+        round_trip_weight: float = 0.5,
         adversary: AdversaryConfig | None = None,
         ema_decay: float = 0.0,
         inception: str | None = None,
@@ -95,7 +98,7 @@ class TokenizerTraining(LightningModule):
         self.warmup_steps, self.schedule, self.weight_decay = warmup_steps, schedule, weight_decay
         self.clip, self.accumulate, self.bad = clip, accumulate, BadBatches(max_bad_batches)
         self.likelihood = PixelLikelihood(likelihood, scale=scale, foreground_weight=foreground_weight)
-        self.terms = torch.nn.ModuleList(terms)
+        self.terms, self.round_trip_weight = torch.nn.ModuleList(terms), round_trip_weight
         self.ema_decay, self.settle = ema_decay, settle
         self.init_from, self.decoder_alone = init_from, decoder_alone
         self.measured = {"inception": inception, "tile": tile}
@@ -174,6 +177,8 @@ class TokenizerTraining(LightningModule):
         again = self.tokenizer.render(quantized.latents)
         parts = {"pixels": self.likelihood(batch, again)}
         parts |= {term.name: term.weight * term(batch, again) for term in self.terms}
+        if self.round_trip_weight:
+            parts["round_trip"] = self.round_trip_weight * self._round_trip(again, quantized.codes)
         if self._adversary_since("counts_from"):
             rest = sum(parts.values())
             parts["adversary"] = self.adversary.term(again, rest, self.tokenizer.last_weight)
@@ -191,6 +196,14 @@ class TokenizerTraining(LightningModule):
         if (batch_idx + 1) % self.accumulate == 0 or self.trainer.is_last_batch:
             self._step()
         return loss.detach()
+
+    def _round_trip(
+        self, again: Float[Tensor, "b 3 h w"], codes: Int64[Tensor, "b u v"]
+    ) -> Float[Tensor, ""]:
+        """‖E(D(z_q)) − sg[z_q]‖², the commitment term of decoded images: a mean over elements."""
+        quantizer = self.tokenizer.quantizer
+        latents = self.tokenizer.latents(again.clamp(-1, 1)).float()
+        return F.mse_loss(quantizer.placed(latents), quantizer.vectors(codes).detach())
 
     @torch.no_grad()
     def _known_codes(self, batch: Float[Tensor, "b 3 h w"]) -> Quantized:
@@ -260,6 +273,7 @@ class TokenizerTraining(LightningModule):
         self._seen.update(codes.unique().tolist())
         self.log("val/loss", self.likelihood(batch, again), prog_bar=True)
         self.log("val/psnr", psnr(batch, again), prog_bar=True)
+        self.log("val/surviving_codes", (self.result.encode(again).codes == codes).float().mean())
         if min(batch.shape[2:]) >= self.ssim.SIDE:
             self.log("val/ssim", 1 - self.ssim(batch, again))
 
