@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int64
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torch.nn import functional as F
 from torch.distributed import all_reduce
+from torch.nn import functional as F
 from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
