@@ -2,13 +2,16 @@
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
+from unitok.data.bounded_file import BoundedFile, TooCostly
 from unitok.data.faults import Reason
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -38,7 +41,7 @@ def load_image(
     """A picture as RGB: upright by its EXIF tag, alpha on white, 16 bits scaled to 8, first frame only.
 
     `name` is what errors call a picture that has no path. Raises ImageError for a missing, damaged, foreign
-    or larger file; its size is checked before it is decoded.
+    or larger file; its size is checked before it is decoded, and so is what decoding it would cost.
     """
     return _loaded(source, name or _name_of(source), most_pixels, _as_rgb)
 
@@ -63,10 +66,11 @@ def _loaded(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow: odd metadata, and sizes that are checked here
-            return finish(_load(BytesIO(source) if isinstance(source, bytes) else source, most_pixels))
+            with _opened(source) as file:
+                return finish(_load(BoundedFile(file), most_pixels))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(called, "missing file", error.strerror or str(error)) from error
-    except (_TooLarge, Image.DecompressionBombError) as error:
+    except (_TooLarge, TooCostly, Image.DecompressionBombError) as error:
         raise ImageError(called, "picture too large", str(error)) from error
     except Image.UnidentifiedImageError as error:
         if _is_empty(source):
@@ -78,11 +82,22 @@ def _loaded(
         raise ImageError(called, "damaged picture", detail) from error
 
 
-def _load(source: str | Path | BinaryIO | BytesIO, most_pixels: int) -> Image.Image:
-    with Image.open(source, formats=FORMATS) as picture:
+def _opened(source: str | Path | bytes | BinaryIO) -> AbstractContextManager[BinaryIO | BytesIO]:
+    """The file, which is closed afterwards where it was not open before."""
+    if isinstance(source, bytes):
+        return BytesIO(source)
+    return nullcontext(source) if hasattr(source, "read") else open(source, "rb")
+
+
+def _load(file: BoundedFile, most_pixels: int) -> Image.Image:
+    file.check_tiles()
+    with Image.open(file, formats=FORMATS) as picture:
         width, height = picture.size
         if width * height > most_pixels:
             raise _TooLarge(f"{width} × {height} pixels, the most is {most_pixels} in all")
+        if isinstance(picture, JpegImageFile):
+            file.check_scans()
+        file.load()
         picture.load()
         return _upright(picture)
 
