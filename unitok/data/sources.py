@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unitok.data.mixture import Mixture
-from unitok.data.readers.base import HeldOut, Reader, Source, Together, read
+from unitok.data.readers.base import HeldOut, Reader, Source, Together, of_split, read
 from unitok.data.readers.coco import CocoCaptions
-from unitok.data.readers.containers import SPLITS, Look, Part
+from unitok.data.readers.containers import Look
 from unitok.data.readers.conversations import Llava, Messages
 from unitok.data.readers.folders import ClassFolders, PictureFolder, TextPairs
 from unitok.data.readers.idx import Idx
 from unitok.data.readers.interleaved import Mmc4, Obelics
+from unitok.data.readers.listing import visible
 from unitok.data.readers.plain import PlainText
+from unitok.data.readers.splits import SPLITS, Part, split_named, split_said
 from unitok.data.readers.stream import Streamed
 from unitok.data.readers.tables import CaptionTable, MetadataFolder, TextTable
 from unitok.data.readers.webdataset import WebDataset
@@ -42,8 +44,8 @@ def open_data(
 
     Args:
         path: a file or folder, also as a URL (see `remote`); or several, which are read one after the other.
-        part: train, val or test: the folder or file of that name, else the shards whose names begin with it,
-            else (of a set without splits) a share: every 20th document is for validation. None takes all.
+        part: train, val or test: the folder or file of that name, else the shards whose names say it, else
+            (of a set without val) a share: every 20th document is for validation. None takes all.
         format: one of FORMATS; if absent it is recognised.
         settings: arguments of the reader.
 
@@ -66,11 +68,7 @@ def open_data(
         return _open(whole, part, format, settings)
     if part is None:
         return Together([_open(found, None, format, settings) for found in parts.values()])
-    if part in parts and not (part == "train" and "val" not in parts):
-        return _open(parts[part], None, format, settings)
-    if part == "test" or "train" not in parts:
-        raise FileNotFoundError(f"{path}: no split {part} here, there is {', '.join(parts)}")
-    return _open(parts["train"], part, format, settings)
+    return of_split(lambda split: _open(parts[split], None, format, settings), part, parts, path=path)
 
 
 def _open(path: Path, part: Part | None, format: str | None, settings: dict) -> Source:
@@ -81,17 +79,33 @@ def _open(path: Path, part: Part | None, format: str | None, settings: dict) -> 
 def split_paths(path: Path) -> dict[Part, Path]:
     """The folders, or files of records, in a folder that are the splits of a set.
 
-    One alone is no split where there are others: there are classes named train.
+    One alone is no split where there are others: there are classes named train. Where all names say a split
+    in one of their words, each another, they count too.
+
+    Raises:
+        ValueError: two are the same split.
     """
-    if not path.is_dir():
-        return {}
-    seen = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
-    folders = [entry for entry in seen if entry.is_dir()]
-    for entries in ([entry for entry in seen if entry.suffix.lower() in RECORD_SUFFIXES], folders):
-        found = {part: entry for part in SPLITS for entry in entries if entry.stem in SPLITS[part]}
-        if len(found) > 1 or (found and len(entries) == 1):
-            return found
+    entries = visible(path)
+    files = [entry for entry in entries if entry.suffix.lower() in RECORD_SUFFIXES and entry.is_file()]
+    for some in (files, [entry for entry in entries if entry.is_dir()]):
+        named = [(part, entry) for entry in some if (part := split_named(entry.stem)) is not None]
+        if len(named) > 1 or (named and len(some) == 1):
+            return _each_once(named)
+        said = {split_said(entry.stem): entry for entry in some}
+        if len(said) == len(some) > 1 and None not in said:
+            return {part: said[part] for part in SPLITS if part in said}
     return {}
+
+
+def _each_once(named: list[tuple[Part, Path]]) -> dict[Part, Path]:
+    found = {part: [entry for other, entry in named if other == part] for part in SPLITS}
+    for part, entries in found.items():
+        if len(entries) > 1:
+            names = " and ".join(entry.name for entry in entries)
+            raise ValueError(
+                f"{entries[0].parent}: {names} are named like one split, {part}: give data.train and data.val"
+            )
+    return {part: entries[0] for part, entries in found.items() if entries}
 
 
 def recognise(path: Path) -> type[Reader]:

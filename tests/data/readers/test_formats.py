@@ -9,7 +9,7 @@ import pytest
 
 from tests.data.samples import all_told, png, told, write_lines, write_pictures, write_tar
 from unitok.data.faults import Fault, SampleError
-from unitok.data.sources import FORMATS, HeldOut, Look, Source, open_data, read, recognise
+from unitok.data.sources import FORMATS, CaptionTable, HeldOut, Look, Source, open_data, read, recognise
 
 
 def whole(path, **options) -> Source:
@@ -157,8 +157,10 @@ def test_parquet_with_pictures_in_it_and_splits_by_name(tmp_path):
     assert all_told(whole(tmp_path, part="val")) == [["red", "<red>"]]
     source = whole(tmp_path / "data/train-00000.parquet")
     assert [told(source[index]) for index in (2, 0)] == [["blue", "<blue>"], ["red", "<red>"]]
-    with pytest.raises(FileNotFoundError, match=r"no \.parquet files"):
+    with pytest.raises(FileNotFoundError, match="no split test here, there is train, val"):
         whole(tmp_path, part="test")
+    with pytest.raises(FileNotFoundError, match=r"no \.parquet files of the split test"):
+        CaptionTable(str(tmp_path), part="test")
 
 
 def test_a_set_saved_by_datasets(tmp_path):

@@ -3,14 +3,15 @@
 import logging
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import ClassVar
 
 from unitok.chat_template import ChatTemplate
 from unitok.data.faults import Fault, SampleError
-from unitok.data.readers.containers import Look, Part
+from unitok.data.readers.containers import Look
+from unitok.data.readers.splits import Part, where
 from unitok.data.tasks import Task
 from unitok.document import Document
 
@@ -141,3 +142,22 @@ class HeldOut(Source):
 
     def told_by(self, template: ChatTemplate) -> "HeldOut":
         return HeldOut(self.source.told_by(template), self.part, every=self.every)
+
+
+def of_split(
+    opened: Callable[[Part], Source], part: Part, there: Collection[Part], *, path: str | Path
+) -> Source:
+    """One split of a set that has some; without val, a share of train validates.
+
+    Args:
+        opened: opens a split that is there.
+        part: the split that is wanted.
+        there: the splits of the set.
+        path: the set, for messages.
+
+    Raises:
+        FileNotFoundError: there is no such split.
+    """
+    found = where(part, there, path=path)
+    source = opened(found.split)
+    return source if found.share is None else HeldOut(source, found.share)

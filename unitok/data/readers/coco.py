@@ -7,9 +7,10 @@ from typing import Any
 from unitok.data.faults import Fault, SampleError
 from unitok.data.readers.base import Reader, Source, Together
 from unitok.data.readers.compact import Values
-from unitok.data.readers.containers import Look, Part
+from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import inside, picture, text
 from unitok.data.readers.records import read_json
+from unitok.data.readers.splits import Part
 from unitok.document import Document
 
 

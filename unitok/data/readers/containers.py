@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from unitok.data.faults import SampleError
 from unitok.data.readers.arrow import STATE, ParquetRows, SavedRows
@@ -14,14 +14,8 @@ from unitok.data.readers.records import (
     Records,
     read_json,
 )
+from unitok.data.readers.splits import Part, by_split
 
-Part = Literal["train", "val", "test"]
-SPLITS: dict[str, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "validation", "valid", "dev"),
-    "test": ("test", "testing"),
-}
-"""Names under which the parts of a set are known."""
 FILES: dict[str, type[Records]] = {
     ".jsonl": JsonLines,
     ".ndjson": JsonLines,
@@ -46,7 +40,8 @@ def open_records(path: Path, part: Part | None = None) -> Records:
     if path.is_dir():
         files = parquet_files(path, part)
         if not files:
-            raise FileNotFoundError(f"the folder {path} has no .parquet files")
+            wanted = ".parquet files" if part is None else f".parquet files of the split {part}"
+            raise FileNotFoundError(f"the folder {path} has no {wanted}")
         return ParquetRows(path, files)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
@@ -56,11 +51,9 @@ def open_records(path: Path, part: Part | None = None) -> Records:
 
 
 def parquet_files(path: Path, part: Part | None) -> list[Path]:
-    """The Parquet files of a folder or of its folder data; those of one part begin with its name."""
+    """The Parquet files of a folder or of its folder data; those of one part say so by their names."""
     files = sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
-    if part is None:
-        return files
-    return [file for file in files if file.name.startswith(SPLITS[part])]
+    return files if part is None else by_split(files).get(part, [])
 
 
 class Look:

@@ -1,32 +1,24 @@
-"""Folders of pictures: alone, with a .txt beside each, or sorted by class. Knows no metadata files."""
+"""Folders of pictures: alone, with a text beside each, or sorted by class. Knows no metadata files."""
 
-import os
-import sys
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
+from unicodedata import normalize
 
 from unitok.data.faults import Fault
 from unitok.data.readers.base import Reader
 from unitok.data.readers.compact import Names
 from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
+from unitok.data.readers.listing import folders, visible, walk
 from unitok.document import Document, Segment
 
-GLANCE = 200
-"""Files that are looked at to recognise a folder."""
-
-
-def walk(path: Path, *suffixes: str) -> Iterator[Path]:
-    """Files with these suffixes in a folder and those below, by name; hidden ones are passed over.
-
-    Links to folders are not followed.
-    """
-    for folder, folders, files in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and name.lower().endswith(suffixes):
-                yield Path(folder, name)
+CAPTIONS = (".txt", ".caption")
+"""Suffixes of a picture's caption; where both are there, the first is read."""
+NO_CLASSES = {
+    "images", "image", "imgs", "img", "pictures", "photos", "jpegimages", "thumbnails", "thumbs", "previews",
+    "masks", "mask", "labels", "annotations", "captions", "texts", "data",
+}  # fmt: skip
+"""Folders of these names, in lower case, hold what their name says, not a class."""
 
 
 class PictureFolder(Reader):
@@ -43,14 +35,15 @@ class PictureFolder(Reader):
     looks_like = "a folder with pictures in it or below"
 
     def __init__(self, path: str):
-        self.root = Path(path)
-        self.files = Names(str(file.relative_to(path)) for file in sorted(walk(self.root, *PICTURES)))
+        self.root, self.faults = Path(path), []
+        found = sorted(walk(self.root, *PICTURES, faults=self.faults))
+        self.files = Names(str(file.relative_to(path)) for file in found)
         if not self.files:
             raise FileNotFoundError(f"the folder {path} has no pictures ({', '.join(PICTURES)})")
 
     @classmethod
     def fits(cls, look: Look) -> bool:
-        return _holds(look.path)
+        return holds_pictures(look.path)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -61,9 +54,10 @@ class PictureFolder(Reader):
 
 
 class TextPairs(Reader):
-    """Pictures in a folder and those below it, each with its caption in a .txt of the same name.
+    """Pictures in a folder and those below it, each with its caption beside it.
 
-    A picture without a caption, and a caption without a picture, are faults.
+    The caption of a.jpg is a.txt, a.jpg.txt or a.caption. A picture without a caption, and a caption without
+    a picture, are faults.
 
     Args:
         path: the folder.
@@ -73,26 +67,25 @@ class TextPairs(Reader):
     """
 
     format = "pairs"
-    looks_like = "a folder of pictures, each with a .txt of the same name"
+    looks_like = f"a folder of pictures, each with a text of the same name ({', '.join(CAPTIONS)})"
 
     def __init__(self, path: str):
-        self.root, faults = Path(path), []
-        pictures = _by_stem(self.root, walk(self.root, *PICTURES), faults)
-        captions = _by_stem(self.root, walk(self.root, ".txt"), faults)
-        stems = sorted(pictures.keys() & captions, key=Path)
-        self.files = Names(stem + pictures[stem] for stem in stems)
-        self.captions = Names(stem + captions[stem] for stem in stems)
-        for reason, here, there in (("no caption", pictures, captions), ("no picture", captions, pictures)):
-            alone = here.keys() - there
-            faults += [Fault(reason, str(self.root / (stem + here[stem]))) for stem in alone]
-        self.faults = sorted(faults, key=lambda fault: fault.path)
+        self.root, self.faults = Path(path), []
+        pairs: list[tuple[str, str]] = []
+        for folder, names in folders(self.root, faults=self.faults):
+            beside = _Beside.of(names)
+            here = folder.relative_to(self.root)
+            pairs += [(str(here / shown), str(here / said)) for shown, said in beside.pairs]
+            self.faults += [Fault(why, str(folder / name), detail) for why, name, detail in beside.lost]
+        pairs.sort(key=lambda pair: Path(pair[0]).with_suffix(""))
+        self.files, self.captions = (Names(pair[side] for pair in pairs) for side in (0, 1))
+        self.faults.sort(key=lambda fault: fault.path)
         if not self.files:
             raise FileNotFoundError(f"the folder {path} has no picture with a .txt of the same name")
 
     @classmethod
     def fits(cls, look: Look) -> bool:
-        files = islice(walk(look.path, *PICTURES), GLANCE)
-        return any(file.with_suffix(".txt").is_file() for file in files)
+        return any(_Beside.of(names).pairs for _, names in folders(look.path))
 
     def __len__(self) -> int:
         return len(self.files)
@@ -104,16 +97,51 @@ class TextPairs(Reader):
         return caption, picture(file, path=file)
 
 
-def _by_stem(root: Path, files: Iterator[Path], faults: list[Fault]) -> dict[str, str]:
-    """Suffixes by the rest of the name, relative to `root`; the second file of a name is a fault."""
-    found: dict[str, str] = {}
-    for file in files:
-        stem = str(file.relative_to(root).with_suffix(""))
-        if stem in found:
-            faults.append(Fault("file twice", str(file), f"beside {file.stem}{found[stem]}"))
-        else:
-            found[stem] = sys.intern(file.suffix)
-    return found
+class _Beside(NamedTuple):
+    """What lies beside what in one folder: pictures with captions; and names that are lost, and why."""
+
+    pairs: list[tuple[str, str]]
+    lost: list[tuple[str, str, str]]
+
+    @classmethod
+    def of(cls, names: list[str]) -> "_Beside":
+        beside = cls([], [])
+        said = beside._captions(names)
+        told: dict[str, str] = {}
+        for name in names:
+            if not name.lower().endswith(PICTURES):
+                continue
+            key = _form(name) if _form(name) in said else _stem(name)
+            if key in told:
+                beside.lost.append(("file twice", name, f"beside {told[key]}"))
+            elif key in said:
+                beside.pairs.append((name, said[key]))
+            else:
+                beside.lost.append(("no caption", name, ""))
+            told.setdefault(key, name)
+        beside.lost.extend(("no picture", name, "") for key, name in said.items() if key not in told)
+        return beside
+
+    def _captions(self, names: list[str]) -> dict[str, str]:
+        """Captions by what they are of: a.txt of a, a.jpg.txt of a.jpg."""
+        said: dict[str, str] = {}
+        for suffix in CAPTIONS:
+            for name in names:
+                if not name.lower().endswith(suffix):
+                    continue
+                first = said.setdefault(_stem(name), name)
+                if first != name and first.lower().endswith(suffix):
+                    self.lost.append(("file twice", name, f"beside {first}"))
+        return said
+
+
+def _form(name: str) -> str:
+    """A name in one form: a Mac writes its umlauts as two letters."""
+    return normalize("NFC", name)
+
+
+def _stem(name: str) -> str:
+    return _form(name.rpartition(".")[0])
 
 
 class ClassFolders(Reader):
@@ -134,33 +162,41 @@ class ClassFolders(Reader):
     def __init__(self, path: str, template: str = "{}"):
         if "{}" not in template:
             raise ValueError(f"the template {template!r} has no {{}} where the class goes")
-        folders = sorted(folder for folder in Path(path).glob("*") if _is_class(folder))
-        self.template, self.root = template, Path(path)
-        self.files = Names(
-            str(file.relative_to(path)) for folder in folders for file in walk(folder, *PICTURES)
-        )
+        self.template, self.root, self.faults = template, Path(path), []
+        self.files = Names()
+        for file in walk(self.root, *PICTURES, faults=self.faults):
+            if file.parent == self.root:
+                self.faults.append(Fault("no caption", str(file), "it lies in no folder of a class"))
+            else:
+                self.files.append(str(file.relative_to(path)))
         if not self.files:
             raise FileNotFoundError(f"the folder {path} has no folders with pictures")
 
     @classmethod
     def fits(cls, look: Look) -> bool:
-        if not look.path.is_dir() or any(file.suffix.lower() in PICTURES for file in look.path.iterdir()):
-            return False
-        folders = [folder for folder in look.path.iterdir() if _is_class(folder)]
-        return len(folders) > 1 and all(map(_holds, folders))
+        classes = class_folders(look.path)
+        named = all(folder.name.casefold() not in NO_CLASSES for folder in classes)
+        return len(classes) > 1 and named and len(_on_top(look.path)) < len(classes)
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Document:
         name = Path(self.files[index])
-        said = self.template.replace("{}", name.parts[0].replace("_", " "))
+        said = self.template.replace("{}", _form(name.parts[0]).replace("_", " "))
         return Segment("text", said), picture(self.root / name, path=self.root / name)
 
 
-def _is_class(folder: Path) -> bool:
-    return folder.is_dir() and not folder.name.startswith(".")
+def class_folders(path: Path) -> list[Path]:
+    """The folders in a folder that hold pictures."""
+    return [folder for folder in visible(path) if folder.is_dir() and holds_pictures(folder)]
 
 
-def _holds(folder: Path) -> bool:
+def holds_pictures(folder: Path) -> bool:
+    """Whether there is a picture in a folder or below."""
     return next(walk(folder, *PICTURES), None) is not None
+
+
+def _on_top(path: Path) -> list[Path]:
+    """Pictures in a folder itself, beside those of its folders."""
+    return [file for file in visible(path) if file.name.lower().endswith(PICTURES) and file.is_file()]

@@ -12,7 +12,8 @@ from PIL import Image
 
 from unitok.data.faults import Fault, SampleError
 from unitok.data.readers.base import Reader, Source, Together
-from unitok.data.readers.containers import SPLITS, Look, Part
+from unitok.data.readers.containers import Look
+from unitok.data.readers.splits import SPLITS, Part
 from unitok.document import Document, Segment
 
 BYTES = 0x08

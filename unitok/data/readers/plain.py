@@ -7,10 +7,11 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Literal
 
+from unitok.data.faults import Fault
 from unitok.data.readers.base import Reader
 from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import MOST_TEXT, text
-from unitok.data.readers.folders import walk
+from unitok.data.readers.listing import walk
 from unitok.data.readers.records import line_ends
 from unitok.document import Document
 
@@ -35,7 +36,8 @@ class PlainText(Reader):
     looks_like = "a .txt or .md file, or a folder of them without pictures"
 
     def __init__(self, path: str, *, unit: Unit = "paragraph"):
-        self.files = _files(Path(path))
+        self.faults: list[Fault] = []
+        self.files = _files(Path(path), self.faults)
         if not self.files:
             raise FileNotFoundError(f"{path}: no {' or '.join(SUFFIXES)} here")
         if unit not in _CUTS:
@@ -52,7 +54,7 @@ class PlainText(Reader):
 
     @classmethod
     def fits(cls, look: Look) -> bool:
-        return bool(_files(look.path))
+        return bool(_files(look.path, []))
 
     def __len__(self) -> int:
         return len(self._places) // 3
@@ -75,10 +77,10 @@ class PlainText(Reader):
         return self.__dict__ | {"_maps": {}}
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path, faults: list[Fault]) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() in SUFFIXES else []
-    return sorted(walk(path, *SUFFIXES))
+    return sorted(walk(path, *SUFFIXES, faults=faults))
 
 
 def _paragraphs(content: mmap | bytes) -> Iterator[tuple[int, int]]:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from unitok.data.faults import SampleError
-from unitok.data.readers.base import Reader, Source
-from unitok.data.readers.containers import SPLITS, Look, Part, open_records, parquet_files
+from unitok.data.readers.base import Reader, Source, of_split
+from unitok.data.readers.containers import Look, open_records, parquet_files
 from unitok.data.readers.contents import inside, picture, text
 from unitok.data.readers.records import Record, Records, columns
+from unitok.data.readers.splits import Part, by_split
 from unitok.data.remote import local
 from unitok.document import Document, Segment
 
@@ -27,7 +28,7 @@ class RecordReader(Reader):
         path: a .jsonl, .json, .csv, .tsv or .parquet file, a folder of .parquet files, or one that HF
             `datasets` saved; also as a URL (see `remote`); or records that are open.
         images: folder of the pictures that records name; if absent that of the file.
-        part: of a folder of Parquet files, those whose names begin with it; None takes all.
+        part: of a folder of Parquet files, those whose names say it; None takes all.
     """
 
     def __init__(self, path: str | Records, *, images: str | None = None, part: Part | None = None):
@@ -38,9 +39,10 @@ class RecordReader(Reader):
 
     @classmethod
     def open(cls, path: Path, part: Part | None, **settings) -> Source:
-        if part and path.is_dir() and any(parquet_files(path, name) for name in SPLITS):
-            return cls(str(path), part=part, **settings)
-        return super().open(path, part, **settings)
+        there = by_split(parquet_files(path, None)) if path.is_dir() else {}
+        if part is None or not there:
+            return super().open(path, part, **settings)
+        return of_split(lambda split: cls(str(path), part=split, **settings), part, there, path=path)
 
     @classmethod
     def fits(cls, look: Look) -> bool:

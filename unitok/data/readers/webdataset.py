@@ -3,15 +3,18 @@
 import json
 import logging
 import posixpath
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from unitok.data.faults import Fault, SampleError, by_reason
-from unitok.data.readers.base import Reader, Source
+from unitok.data.readers.base import Reader, Source, of_split
 from unitok.data.readers.compact import Sample, Samples
-from unitok.data.readers.containers import SPLITS, Look, Part
+from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
+from unitok.data.readers.listing import visible
+from unitok.data.readers.splits import SPLITS, Part, by_split
 from unitok.data.readers.tar import Break, Member, members, neighbours
 from unitok.data.readers.unpacked import Unpacked
 from unitok.data.remote import local
@@ -31,7 +34,8 @@ class WebDataset(Reader):
 
     Args:
         path: a folder of shards, or one shard, also as a URL (see `remote`).
-        split: the shards' names begin with it and a hyphen; None takes all.
+        split: train, val or test, which a word of a shard's name says; or what their names begin with, before
+            something that is no letter. None takes all.
         where: keeps the samples whose metadata has these values, such as {"subset": "combo"}.
 
     Raises:
@@ -65,12 +69,10 @@ class WebDataset(Reader):
 
     @classmethod
     def open(cls, path: Path, part: Part | None, **settings) -> Source:
-        if part is not None and path.is_dir():
-            parts = {name for name, names in SPLITS.items() if any(_shards(path, one) for one in names)}
-            if parts:
-                found = (name for name in SPLITS[part] if _shards(path, name))
-                return cls(str(path), next(found, part), **settings)
-        return super().open(path, part, split=None, **settings)
+        there = by_split(_shards(path, None)) if path.is_dir() else {}
+        if part is None or not there:
+            return super().open(path, part, split=None, **settings)
+        return of_split(lambda split: cls(str(path), split, **settings), part, there, path=path)
 
     @property
     def dropped(self) -> Counter[str]:
@@ -182,8 +184,11 @@ class WebDataset(Reader):
 def _shards(path: Path, split: str | None) -> list[Path]:
     if path.is_file():
         return [path] if path.name.lower().endswith(SHARDS) else []
-    pattern = "*" if split is None else f"{split}-*"
-    return sorted(file for file in path.glob(pattern) if file.name.lower().endswith(SHARDS))
+    shards = [file for file in visible(path) if file.name.lower().endswith(SHARDS)]
+    if split in SPLITS:
+        return by_split(shards).get(split, [])
+    begins = re.compile("" if split is None else rf"{re.escape(split)}(?![^\W\d_])")
+    return [shard for shard in shards if begins.match(shard.name)]
 
 
 def _key(name: str) -> tuple[str, str]:
