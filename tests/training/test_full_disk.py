@@ -29,7 +29,7 @@ def small_disk(tmp_path):
 
 
 def checkpoint(value: float) -> dict:
-    return {"weights": torch.full((2 * MEGABYTE // 4,), value)}
+    return {"state_dict": {"weights": torch.full((2 * MEGABYTE // 4,), value)}}
 
 
 def test_a_full_disk_keeps_the_checkpoint_that_was_there(small_disk):
@@ -37,7 +37,7 @@ def test_a_full_disk_keeps_the_checkpoint_that_was_there(small_disk):
     files.save_checkpoint(checkpoint(1.0), small_disk / LAST)
     with pytest.raises((OSError, RuntimeError)):
         files.save_checkpoint(checkpoint(2.0), small_disk / LAST)
-    assert (files.load_checkpoint(small_disk / LAST)["weights"] == 1.0).all()
+    assert (files.load_checkpoint(small_disk / LAST)["state_dict"]["weights"] == 1.0).all()
     assert [path.name for path in small_disk.iterdir()] == [LAST]
 
 
@@ -55,4 +55,4 @@ def test_a_disk_that_refuses_keeps_the_checkpoint_and_says_why(tmp_path, monkeyp
     with pytest.raises(PermissionError, match="Permission denied"):
         files.save_checkpoint(checkpoint(2.0), tmp_path / LAST)
     monkeypatch.undo()
-    assert (files.load_checkpoint(tmp_path / LAST)["weights"] == 1.0).all()
+    assert (files.load_checkpoint(tmp_path / LAST)["state_dict"]["weights"] == 1.0).all()

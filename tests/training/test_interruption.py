@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import Callback
 
 from train.tokenizer import main
-from unitok.training.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO
+from unitok.training.checkpoint import LAST, PREVIOUS
 from unitok.training.interruption import SaveWhenInterrupted
 from unitok.training.tokenizer import TokenizerTraining
 
@@ -123,15 +123,33 @@ def test_the_previous_checkpoint_is_read_where_the_last_is_damaged(train, tmp_pa
     assert "going on from previous.ckpt" in caplog.text
 
 
-def test_other_damaged_checkpoints_are_errors(tmp_path):
-    checkpoints = AtomicCheckpointIO()
-    for step in (1, 2):
-        checkpoints.save_checkpoint({"step": step}, tmp_path / LAST)
-    (tmp_path / "best.ckpt").write_bytes(b"damaged")
-    with pytest.raises(ValueError, match=r"best\.ckpt: damaged"):
-        checkpoints.load_checkpoint(tmp_path / "best.ckpt")
-    assert checkpoints.load_checkpoint(tmp_path / PREVIOUS) == {"step": 1}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.ckpt", LAST, PREVIOUS]
+@pytest.mark.filterwarnings("ignore:LightningCLI's args")
+@pytest.mark.parametrize("asked", ["auto", "last"])
+def test_a_run_goes_on_from_the_previous_checkpoint_alone(train, tmp_path, caplog, asked):
+    whole = train("whole")
+    train("run")
+    (tmp_path / "run" / LAST).unlink()
+    assert train("run", "--ckpt_path", asked) == whole
+    assert "last.ckpt: not there; going on from previous.ckpt" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:LightningCLI's args")
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_nothing_is_measured_where_the_last_checkpoint_is_not_there(tmp_path, command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([
+            command, "--config", str(CONFIG), "--threads", "1", "--ckpt_path", "last",
+            "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path),
+        ])  # fmt: skip
+    assert stopped.value.code == 2 and "last.ckpt is not there" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:LightningCLI's args")
+def test_a_folder_is_no_checkpoint_to_go_on_from(train, tmp_path, capsys):
+    (tmp_path / "run" / LAST).mkdir(parents=True)
+    with pytest.raises(SystemExit) as stopped:
+        train("run", "--ckpt_path", "auto")
+    assert stopped.value.code == 2 and "last.ckpt: a folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow

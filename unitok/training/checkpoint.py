@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the target, flushes to disk, then renames: no crash or full disk costs what was there.
 
-    The one before stays as previous.ckpt and is read where last.ckpt turns out unreadable.
+    The one before stays as previous.ckpt, for a last.ckpt that turns out unreadable; see `readable`.
     """
 
     def save_checkpoint(
@@ -29,24 +30,54 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         with file_beside(path, durable=True) as beside:
             with beside.open("wb") as file:
                 torch.save(checkpoint, file)
-            if path.name == LAST and path.is_file():
+            if path.name == LAST and fault_of(path, whole=False) is None:
                 os.replace(_second_name(path), path.with_name(PREVIOUS))
 
     def load_checkpoint(
-        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = None
     ) -> dict:
-        """Tensors and plain values only: a checkpoint runs no code. Raises ValueError where it is damaged."""
-        try:
-            return super().load_checkpoint(path, map_location, weights_only=True)
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # torch raises many kinds on a damaged file
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            previous = Path(path).with_name(PREVIOUS)
-            if Path(path).name != LAST or not previous.is_file():
-                raise ValueError(f"{path}: damaged, or not a checkpoint ({reason})") from error
-            log.warning("%s is damaged (%s): going on from %s", path, reason, previous.name)
-            return self.load_checkpoint(previous, map_location)
+        """Tensors and plain values only: a checkpoint runs no code. The trainer moves them to its device."""
+        return super().load_checkpoint(path, map_location, weights_only=True)
+
+
+def readable(path: str | Path) -> str:
+    """The checkpoint to go on from: this one, or the one before where last.ckpt is damaged or not there.
+
+    Raises:
+        ValueError: neither can be read. A folder never is: what it holds could run code.
+    """
+    if "://" in str(path):
+        return str(path)
+    path, previous = Path(path), Path(path).with_name(PREVIOUS)
+    fault = fault_of(path)
+    if fault is None:
+        return str(path)
+    if path.name != LAST or fault_of(previous) is not None:
+        raise ValueError(f"{path}: {fault}")
+    log.warning("%s: %s; going on from %s", path, fault, previous.name)
+    return str(previous)
+
+
+def fault_of(path: Path, *, whole: bool = True) -> str | None:
+    """Why a checkpoint cannot be gone on from; None where it can.
+
+    Args:
+        path: of the checkpoint.
+        whole: read all of it, not only what it says that it holds.
+    """
+    if path.is_dir():
+        return "a folder, expected one file (save_distributed_checkpoint=false writes such)"
+    if not path.is_file():
+        return "not there"
+    try:
+        content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        if not isinstance(content, dict) or "state_dict" not in content:
+            return "not a checkpoint: it has no state_dict"
+        with zipfile.ZipFile(path) as records:
+            bad = records.testzip() if whole else None
+    except Exception as error:  # torch raises many kinds on a damaged file
+        return f"damaged, or not a checkpoint ({next(iter(str(error).splitlines()), type(error).__name__)})"
+    return bad and f"damaged ({bad} has another checksum)"
 
 
 def _second_name(path: Path) -> Path:

@@ -24,7 +24,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from unitok.device import lacks_bfloat16
 from unitok.terminal import plain_errors
 from unitok.training.callbacks import Export
-from unitok.training.checkpoint import LAST, AtomicCheckpointIO, checkpoints
+from unitok.training.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO, checkpoints, readable
 from unitok.training.interruption import Interrupted, SaveWhenInterrupted
 from unitok.training.randomness import RandomByBatch
 
@@ -52,9 +52,17 @@ class RunFolder(Trainer):
         options["logger"] = TensorBoardLogger(folder, name="", version="logs", default_hp_metric=False)
         plugins = [*(options.pop("plugins", None) or []), AtomicCheckpointIO()]
         super().__init__(default_root_dir=folder, callbacks=callbacks, plugins=plugins, **options)
+        if getattr(self.strategy, "_save_distributed_checkpoint", False):
+            raise ValueError(
+                "a checkpoint is one file: give trainer.strategy save_distributed_checkpoint=false"
+            )
         if options["precision"] != asked:
             self.print(f"precision: {asked}: this CPU has no instructions for bfloat16, "
                        f"training goes on in {options['precision']}")  # fmt: skip
+
+    def _run(self, model: LightningModule, ckpt_path: Any = None, weights_only: bool | None = None) -> Any:
+        """Every strategy reads checkpoints, some by themselves: what they are given is whole and one file."""
+        return super()._run(model, ckpt_path and readable(ckpt_path), weights_only=True)
 
 
 def _fast_precision(precision: Any, accelerator: Any) -> Any:
@@ -82,17 +90,30 @@ class UniTokCLI(LightningCLI):
         """A checkpoint gives weights and counters; the settings are those of the config and the flags."""
 
     def before_fit(self) -> None:
+        self._choose_checkpoint()
         config, folder = self.config[self.subcommand], Path(self.trainer.default_root_dir)
-        if config.ckpt_path == "last" and not (folder / LAST).is_file():
-            raise ValueError(
-                f"{folder / LAST} is not there to go on from; --ckpt_path auto begins a new run where none is"
-            )
-        if config.ckpt_path == "auto":
-            self.config_init[self.subcommand].ckpt_path = "last" if (folder / LAST).is_file() else None
         if self.config_init[self.subcommand].ckpt_path:
             _print_changes(folder / "logs/config.yaml", config)
         if config.threads:
             torch.set_num_threads(config.threads)
+
+    def before_validate(self) -> None:
+        self._choose_checkpoint()
+
+    def before_test(self) -> None:
+        self._choose_checkpoint()
+
+    def _choose_checkpoint(self) -> None:
+        """Say which file `last` and `auto` are. Raises ValueError where `last` is none."""
+        asked, folder = self.config[self.subcommand].ckpt_path, Path(self.trainer.default_root_dir)
+        if asked not in ("last", "auto"):
+            return
+        there = any((folder / name).exists() for name in (LAST, PREVIOUS))
+        if asked == "last" and not there:
+            raise ValueError(
+                f"{folder / LAST} is not there to go on from; --ckpt_path auto begins a new run where none is"
+            )
+        self.config_init[self.subcommand].ckpt_path = str(folder / LAST) if there else None
 
 
 def _print_changes(path: Path, config: Namespace) -> None:
