@@ -30,6 +30,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         with file_beside(path, durable=True) as beside:
             with beside.open("wb") as file:
                 torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())  # before anything else is touched
             if path.name == LAST and fault_of(path, whole=False) is None:
                 os.replace(_second_name(path), path.with_name(PREVIOUS))
 
