@@ -68,8 +68,11 @@ def test_the_three_terms_of_the_objective_and_their_gradients(kind):
 def test_pixels_off_the_ground_count_more_and_the_mean_weight_is_one():
     picture = torch.full((1, 3, 8, 8), 0.9)
     picture[..., 2:4, 2:4] = -0.5
-    likelihood = PixelLikelihood(foreground_weight=9.0)
+    likelihood = PixelLikelihood(foreground_weight=9.0, margin=1)
     weights = likelihood.weights(picture)
+    assert ((weights / weights.min())[0, 0].round() == 9).nonzero().tolist() == [
+        [row, column] for row in range(1, 5) for column in range(1, 5)
+    ]
     assert weights.mean().item() == pytest.approx(1)
     assert (weights[0, 0, 2, 2] / weights[0, 0, 0, 0]).item() == pytest.approx(9)
     spoilt_object, spoilt_ground = picture.clone(), picture.clone()

@@ -148,7 +148,11 @@ def busiest_crops(
     columns = torch.randint(width - side + 1, (count, tries, 1), generator=generator) + torch.arange(side)
     which = torch.arange(count)[:, None, None, None]
     windows = pictures[which, rows[:, :, :, None], columns[:, :, None, :]]
-    busiest = windows.float().var(dim=(2, 3)).sum(dim=-1).argmax(dim=1)
+    pixels = windows.flatten(2, 3).float()
+    variance = (
+        pixels.square().mean(dim=2) - pixels.mean(dim=2).square()
+    )  # `var` takes 20 times as long on a CPU
+    busiest = variance.sum(dim=-1).argmax(dim=1)
     return windows[torch.arange(count), busiest]
 
 

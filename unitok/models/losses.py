@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def background_colour(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 1 1"]:
@@ -18,13 +19,14 @@ class PixelLikelihood(nn.Module):
     """−log p(x | z_q) of pixels in [-1, 1] under a fixed scale, in nats, as a mean over elements.
 
     `normal` is a Gaussian of standard deviation `scale`, `laplace` a Laplace distribution of scale `scale`.
-    With `foreground_weight` above 1, pixels off the background count that much more; the weights' mean stays
-    1.
+    With `foreground_weight` above 1, pixels off the background and those next to them count that much more;
+    the weights' mean stays 1. What a decoder leaves on the ground next to an object is seen as a halo.
 
     Args:
         kind: the distribution.
         scale: its fixed scale, in pixel values (the whole range is 2).
-        foreground_weight: weight of pixels that differ from the background.
+        foreground_weight: weight of pixels that differ from the background, or are near one that does.
+        margin: pixels around the foreground that count as it does.
         background: the ground's colour (red, green, blue; 0..255), or None for each image's own.
         tolerance: largest difference of a channel, in pixel values, that is still background.
     """
@@ -34,6 +36,7 @@ class PixelLikelihood(nn.Module):
         kind: Literal["normal", "laplace"] = "normal",
         scale: float = 1.0,
         foreground_weight: float = 1.0,
+        margin: int = 2,
         background: tuple[int, int, int] | None = None,
         tolerance: float = 0.05,
     ):
@@ -44,7 +47,7 @@ class PixelLikelihood(nn.Module):
                 "expected normal or laplace, and positive numbers"
             )
         self.kind, self.scale, self.foreground_weight = kind, scale, foreground_weight
-        self.background, self.tolerance = background, tolerance
+        self.margin, self.background, self.tolerance = margin, background, tolerance
 
     def forward(self, images: Float[Tensor, "b 3 h w"], means: Float[Tensor, "b 3 h w"]) -> Float[Tensor, ""]:
         error = (means.float() - images) / self.scale
@@ -55,10 +58,11 @@ class PixelLikelihood(nn.Module):
         return nats.mean() if self.foreground_weight == 1 else (nats * self.weights(images)).mean()
 
     def weights(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
-        """`foreground_weight` off the background and 1 on it, divided by their mean over the batch."""
+        """`foreground_weight` off the background and near there, 1 elsewhere, divided by their batch's mean."""
         ground = background_colour(images) if self.background is None else self._given(images)
         off = (images - ground).abs().amax(dim=1, keepdim=True) > self.tolerance
-        weights = torch.where(off, self.foreground_weight, 1.0)
+        near = F.max_pool2d(off.to(images.dtype), 2 * self.margin + 1, stride=1, padding=self.margin) > 0
+        weights = torch.where(near, self.foreground_weight, 1.0)
         return weights / weights.mean()
 
     def _given(self, images: Tensor) -> Float[Tensor, "1 3 1 1"]:
