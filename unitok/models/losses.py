@@ -58,7 +58,7 @@ class PixelLikelihood(nn.Module):
         return nats.mean() if self.foreground_weight == 1 else (nats * self.weights(images)).mean()
 
     def weights(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
-        """`foreground_weight` off the background and near there, 1 elsewhere, divided by their batch's mean."""
+        """`foreground_weight` off the background and near it, 1 elsewhere, divided by their mean."""
         ground = background_colour(images) if self.background is None else self._given(images)
         off = (images - ground).abs().amax(dim=1, keepdim=True) > self.tolerance
         near = F.max_pool2d(off.to(images.dtype), 2 * self.margin + 1, stride=1, padding=self.margin) > 0
