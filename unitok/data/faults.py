@@ -71,6 +71,12 @@ def _rebuilt(reason: Reason, path: str, detail: str, offset: int | None) -> Samp
     return SampleError(reason, path, detail, offset=offset)
 
 
+def tell(*faults: Fault) -> None:
+    """Name samples that are left out in the log."""
+    for fault in faults:
+        log.warning("dropped: %s", fault)
+
+
 class TooManyFaults(ValueError):
     """More faults than a run puts up with."""
 
@@ -121,7 +127,7 @@ class Faults:
             self.counts[fault.reason] += 1
             if len(self.listed) < LISTED:
                 self.listed.append(fault)
-            log.warning("dropped: %s", fault)
+        tell(*faults)
         if self.journal is not None and faults:
             self.journal.parent.mkdir(parents=True, exist_ok=True)
             with self.journal.open("a") as file:

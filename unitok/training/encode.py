@@ -131,7 +131,7 @@ def check(
         path, split, format, settings: see `open_source`.
         out, pictures, workers: see `check_source`.
     """
-    with _quiet(logging.getLogger("unitok.data")):  # faults are listed below, not one by one
+    with _quiet(logging.getLogger("unitok.data.faults")):  # faults are listed below, not one by one
         source = open_source(path, split=split, format=format, settings=settings)
         report = check_source(
             source, out=out, pictures=pictures, workers=workers, progress=sys.stderr.isatty()

@@ -301,18 +301,59 @@ def test_messages_learn_what_the_assistant_says_and_draws(pictures):
                           {"role": "assistant", "content": "Red."}]},
             {"messages": [{"role": "user", "content": "<image>?"}, {"role": "assistant", "content": "Red."}],
              "images": [{"path": "red.png"}]},
+            {"images": ["red.png"], "messages": [
+                {"role": "system", "content": "Be kind."}, {"role": "user", "content": "Which?"},
+                {"role": "assistant", "content": "Red."}]},
             {"messages": [{"role": "user", "content": [{"type": "video"}]}]},
             {"messages": [{"role": "user", "content": 3}]},
         ],
     )  # fmt: skip
     assert formats(file) == "messages"
     source = whole(file)
-    assert [told(source[i]) for i in range(3)] == [
+    assert [told(source[i]) for i in range(4)] == [
         ["~Be kind.", "~<red>", "~Turn it blue.", "There:", "<blue>"],
         ["~<red>", "Red."],
         ["~<red>", "~?", "Red."],
+        ["~Be kind.", "~<red>", "~Which?", "Red."],
     ]
-    assert [read(source, i).reason for i in (3, 4)] == ["caption is no text"] * 2
+    assert [read(source, i).reason for i in (4, 5)] == ["caption is no text"] * 2
+
+
+NOTHING = [None, "", " ", [], [""], [None], {"bytes": None, "path": None}, [{"bytes": None, "path": ""}]]
+
+
+@pytest.mark.parametrize("name", ["image", "images"])
+@pytest.mark.parametrize("value", NOTHING)
+def test_a_conversation_that_names_no_image_has_none(tmp_path, name, value):
+    llava = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]
+    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    for format, turns in (("llava", {"conversations": llava}), ("messages", {"messages": said})):
+        source = whole(write_lines(tmp_path / f"{format}.jsonl", [{name: value, **turns}]))
+        assert source.format == format and all_told(source) == [["~Hi", "Hello"]]
+
+
+def test_a_page_may_have_empty_names_in_place_of_images(pictures):
+    page = {"texts": ["one", "", "two"], "images": ["", "red.png", None]}
+    assert all_told(whole(write_lines(pictures / "pages.jsonl", [page]))) == [["one", "<red>", "two"]]
+
+
+def test_images_without_a_mark_come_first_in_both_formats(pictures):
+    turns = [("user", "Which?"), ("assistant", "Red."), ("user", "No?"), ("assistant", "Yes.")]
+    names = {"user": "human", "assistant": "gpt", "system": "system"}
+    for first, expected in (
+        ([], ["~<red>", "~<blue>", "~Which?", "Red.", "~No?", "Yes."]),
+        ([("system", "Be brief.")], ["~Be brief.", "~<red>", "~<blue>", "~Which?", "Red.", "~No?", "Yes."]),
+        ([("assistant", "Hello")], ["~<red>", "~<blue>", "Hello", "~Which?", "Red.", "~No?", "Yes."]),
+    ):
+        said = [*first, *turns]
+        for name, record in {
+            "llava": {"conversations": [{"from": names[role], "value": value} for role, value in said]},
+            "messages": {"messages": [{"role": role, "content": value} for role, value in said]},
+        }.items():
+            file = write_lines(
+                pictures / f"{name}.jsonl", [{"images": ["red.png", "deep/blue.png"], **record}]
+            )
+            assert all_told(whole(file)) == [expected]
 
 
 # ---- idx and text

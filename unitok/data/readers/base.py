@@ -4,6 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import ClassVar
@@ -41,6 +42,12 @@ class Source(ABC):
     def told_by(self, template: ChatTemplate) -> "Source":
         """The same documents with conversations by this template; what is no conversation stays as it is."""
         return self
+
+
+@cache
+def tell_once(message: str) -> None:
+    """Say in the log what is odd about a set, the first time; nothing is left out because of it."""
+    log.warning("%s", message)
 
 
 def read(source: Source, index: int) -> Document | Fault:

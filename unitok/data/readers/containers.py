@@ -1,10 +1,10 @@
 """Which file holds records, and a first look at a path. Knows containers, no format."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from unitok.data.faults import SampleError
 from unitok.data.readers.arrow import STATE, ParquetRows, SavedRows
 from unitok.data.readers.records import (
     DelimitedRows,
@@ -24,8 +24,6 @@ FILES: dict[str, type[Records]] = {
     ".tsv": DelimitedRows,
     ".parquet": ParquetRows,
 }
-GLANCE = 100
-"""Records of which one should be whole for a set to be recognised."""
 
 
 def open_records(path: Path, part: Part | None = None) -> Records:
@@ -76,29 +74,30 @@ class Look:
     @cached_property
     def record(self) -> Record | None:
         """The first record that is whole; None where the path holds no records."""
+        return next(self._first(), None)
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """The first records, those that are whole."""
+        return list(self._first())
+
+    def _first(self) -> Iterator[Record]:
         if self.path.suffix.lower() == ".json":
             records = self.json if isinstance(self.json, list) else []
-            return next((record for record in records[:GLANCE] if isinstance(record, dict)), None)
-        if not self._holds_records:
-            return None
-        lines = FILES.get(self.path.suffix.lower()) is JsonLines
+            return (record for record in records[: Records.GLANCE] if isinstance(record, dict))
         try:
-            return _first(JsonLines(self.path, most=GLANCE) if lines else open_records(self.path))
+            return self._opened.first() if self._holds_records else iter(())
         except (ValueError, OSError) as error:
             self.problem = str(error)
-            return None
+            return iter(())
+
+    @cached_property
+    def _opened(self) -> Records:
+        lines = FILES.get(self.path.suffix.lower()) is JsonLines
+        return JsonLines(self.path, most=Records.GLANCE) if lines else open_records(self.path)
 
     @property
     def _holds_records(self) -> bool:
         if self.path.is_dir():
             return (self.path / STATE).is_file() or bool(parquet_files(self.path, None))
         return self.path.is_file() and self.path.suffix.lower() in FILES
-
-
-def _first(records: Records) -> Record | None:
-    for index in range(min(len(records), GLANCE)):
-        try:
-            return records[index]
-        except SampleError:
-            continue
-    return None

@@ -1,5 +1,6 @@
 """From what a record holds to segments: pictures by file or bytes, texts, names of files. Knows no format."""
 
+import math
 import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -13,6 +14,8 @@ MOST_TEXT = 2**20
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+IMAGE_NAME = re.compile(rf"[^\n]{{0,4096}}({'|'.join(map(re.escape, PICTURES))})(\?\S*)?", re.IGNORECASE)
+"""What the name or URL of an image looks like."""
 
 
 def picture(
@@ -25,12 +28,34 @@ def picture(
         raise SampleError(error.reason, path, error.detail, offset=offset) from error
 
 
+def holds_image(value: Any) -> bool:
+    """Whether a cell looks like an image: bytes, also with a path, a name or URL, or a list of such."""
+    if isinstance(value, list):
+        return any(map(holds_image, value))
+    if isinstance(value, dict):
+        return "bytes" in value and value.keys() <= {"bytes", "path"}
+    return isinstance(value, bytes) or (isinstance(value, str) and bool(IMAGE_NAME.fullmatch(value)))
+
+
+def names_no_image(value: Any) -> bool:
+    """Whether a cell says that there is no image: null, an empty name, or null in all that HF has of one."""
+    if isinstance(value, dict):
+        return all(names_no_image(one) for one in value.values())
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell has no value: null, or a number that is none."""
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
+
+
 def text(
     content: Any, *, path: str | Path, offset: int | None = None, learn: bool = True, empty: bool = False
 ) -> Segment:
     """A text segment of a string or of UTF-8 bytes, without the white space around it.
 
-    Numbers are written out. Raises SampleError where nothing is left, unless it may be `empty`.
+    Numbers are written out; NaN and infinity are none. Raises SampleError where nothing is left, unless it
+    may be `empty`.
     """
     if isinstance(content, bytes):
         if len(content) > MOST_TEXT:
@@ -39,8 +64,8 @@ def text(
             content = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise SampleError("not UTF-8", path, f"not UTF-8: {error}", offset=offset) from error
-    if content is None:
-        raise SampleError("no caption", path, offset=offset)
+    if is_missing(content):
+        raise SampleError("no caption", path, "" if content is None else f"it is {content}", offset=offset)
     if isinstance(content, (int, float)) and not isinstance(content, bool):
         content = str(content)
     if not isinstance(content, str):

@@ -10,12 +10,13 @@ from typing import Any
 
 from unitok.chat_template import ChatTemplate, Role, Turn
 from unitok.data.faults import SampleError
-from unitok.data.readers.contents import text
+from unitok.data.readers.contents import names_no_image, text
 from unitok.data.readers.records import Record
-from unitok.data.readers.tables import RecordReader
+from unitok.data.readers.tables import RecordReader, columns_of_images
 from unitok.document import Document, Segment
 
 MARK = "<image>"
+COLUMNS = ("images", "image")
 ROLES: dict[str, Role] = {
     "system": "system", "developer": "system",
     "gpt": "assistant", "assistant": "assistant", "model": "assistant",
@@ -24,7 +25,7 @@ ROLES: dict[str, Role] = {
 
 
 class _Conversation(RecordReader):
-    """Turns whose texts have a mark where a picture stands."""
+    """Turns whose texts have a mark where an image stands; images without any mark come first."""
 
     chat = ChatTemplate()
 
@@ -36,6 +37,9 @@ class _Conversation(RecordReader):
     def document(self, record: Record, *, path: str, offset: int | None) -> Document:
         pictures = [*self._pictures(record)]
         turns = self._turns(record, pictures, path=path, offset=offset)
+        if pictures and not any(segment.modality == "image" for turn in turns for segment in turn.said):
+            shown = tuple(self.picture(one, path=path, offset=offset) for one in pictures)
+            turns, pictures = _shown_first(shown, turns), []
         if pictures:
             detail = f"{len(pictures)} pictures have no mark <image>"
             raise SampleError("parts do not match", path, detail, offset=offset)
@@ -43,14 +47,18 @@ class _Conversation(RecordReader):
             raise SampleError("no caption", path, "no turn is the model's", offset=offset)
         return self.chat.render(turns)
 
+    @classmethod
+    def unread_images(cls, records: Sequence[Record]) -> list[str]:
+        return columns_of_images(records, known=COLUMNS)
+
     @abstractmethod
     def _turns(self, record: Record, pictures: list[Any], *, path: str, offset: int | None) -> Sequence[Turn]:
         """Who says what; takes from `pictures` those that have a place."""
 
     @staticmethod
     def _pictures(record: Record) -> list[Any]:
-        found = record.get("images", record.get("image"))
-        return found if isinstance(found, list) else [] if found is None else [found]
+        found = next((record[name] for name in COLUMNS if not names_no_image(record.get(name))), None)
+        return [one for one in (found if isinstance(found, list) else [found]) if not names_no_image(one)]
 
     @staticmethod
     def _listed(record: Record, name: str, *, path: str, offset: int | None) -> list[Any]:
@@ -76,10 +84,18 @@ def _role(name: Any) -> Role:
     return ROLES.get(name, "user") if isinstance(name, str) else "user"
 
 
+def _shown_first(shown: Document, turns: Sequence[Turn]) -> list[Turn]:
+    """The user shows these images before anything else that is no system turn."""
+    first = next((place for place, turn in enumerate(turns) if turn.role != "system"), len(turns))
+    asked = turns[first].said if turns[first:] and turns[first].role == "user" else None
+    rest = turns[first:] if asked is None else turns[first + 1 :]
+    return [*turns[:first], Turn("user", (*shown, *(asked or ()))), *rest]
+
+
 class Llava(_Conversation):
     """LLaVA's conversations: `image` (a file, or several), and turns {"from": "human" or "gpt", "value": …}.
 
-    What gpt says is learned, the rest by the chat template. A picture without its mark <image> comes first.
+    What gpt says is learned, the rest by the chat template.
     """
 
     format = "llava"
@@ -92,18 +108,12 @@ class Llava(_Conversation):
     def _turns(self, record: Record, pictures: list[Any], *, path: str, offset: int | None) -> list[Turn]:
         place = {"path": path, "offset": offset}
         told = self._listed(record, "conversations", **place)
-        shown: Document = ()
-        if pictures and not any(MARK in str(t.get("value")) for t in told if isinstance(t, dict)):
-            shown = tuple(self.picture(one, **place) for one in pictures)
-            pictures.clear()
         turns: list[Turn] = []
         for turn in told:
             if not isinstance(turn, dict) or not isinstance(turn.get("value"), str):
                 raise SampleError("caption is no text", path, f"a turn is {turn!r:.80}", offset=offset)
             turns.append(Turn(_role(turn.get("from")), tuple(self._said(turn["value"], pictures, **place))))
-        if shown and turns and turns[0].role == "user":
-            return [Turn("user", (*shown, *turns[0].said)), *turns[1:]]
-        return [Turn("user", shown), *turns]
+        return turns
 
 
 class Messages(_Conversation):
@@ -143,7 +153,7 @@ class Messages(_Conversation):
         if kind not in ("image", "image_url"):
             raise SampleError("caption is no text", path, f"a part is {part!r:.80}", offset=offset)
         own = (part.get(name) for name in ("image", "path", "url", "image_url"))
-        shown = next((value for value in own if value is not None), None)
+        shown = next((value for value in own if not names_no_image(value)), None)
         if shown is None:
             return self._said(MARK, pictures, path=path, offset=offset)
         return [self.picture(shown, path=path, offset=offset)]

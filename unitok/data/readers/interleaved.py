@@ -3,7 +3,7 @@
 from typing import Any
 
 from unitok.data.faults import SampleError
-from unitok.data.readers.contents import text
+from unitok.data.readers.contents import names_no_image, text
 from unitok.data.readers.records import Record
 from unitok.data.readers.tables import RecordReader
 from unitok.document import Document, Segment
@@ -32,11 +32,12 @@ class Obelics(RecordReader):
         place = {"path": path, "offset": offset}
         segments = []
         for said, shown in zip(texts, images, strict=True):
-            if shown is not None and said:
+            shows = not names_no_image(shown)
+            if shows and said:
                 raise SampleError(
                     "parts do not match", path, "a text and an image at one place", offset=offset
                 )
-            if shown is not None:
+            if shows:
                 segments.append(self.picture(shown, **place))
             elif isinstance(said, str) and not said.strip():
                 continue

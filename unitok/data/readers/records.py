@@ -5,10 +5,11 @@ import json
 import re
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from unitok.data.faults import Fault, SampleError
 from unitok.data.readers.compact import Values
@@ -18,14 +19,27 @@ MOST_LINE = 2**24
 """Bytes of one record; a longer one is a fault."""
 MOST_QUOTED = 2**17
 """Bytes of one csv row that has line feeds in a quotation; csv has the same limit for a field."""
+NULLS = ("nan", "null", "none", "n/a", "#n/a", "<na>")
+NULL = re.compile(
+    rb"(?:^|(?<=[\t,\n]))[ \"]*(?:%s)(?=[ \"]*(?:[\t,\r\n]|\Z))" % "|".join(NULLS).encode(), re.I
+)
+"""A cell of csv that is a word by which tables spell a missing value."""
 
 
 class Records(ABC):
-    """The records of a file, by index. `faults` are those met while it was indexed."""
+    """The records of a file, by index.
+
+    `faults` are those met while it was indexed; `classes` are the words for the numbers in a column, by its
+    name, where the file has such words.
+    """
+
+    GLANCE: ClassVar[int] = 100
+    """Records from which it is learned what the others hold."""
 
     def __init__(self, path: Path):
         self.path = path
         self.faults: list[Fault] = []
+        self.classes: Mapping[str, Sequence[str]] = {}
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -37,6 +51,18 @@ class Records(ABC):
     def offset(self, index: int) -> int | None:
         """Bytes from the file's beginning to a record."""
         return None
+
+    def first(self) -> Iterator[Record]:
+        """The first records, those that are whole."""
+        for index in range(min(len(self), self.GLANCE)):
+            try:
+                yield self[index]
+            except SampleError:
+                continue
+
+    def nulls(self, column: str) -> int:
+        """How many cells are a word such as nan, in a file where that may be a value that is missing."""
+        return 0
 
 
 class _Lines(Records):
@@ -210,6 +236,16 @@ class DelimitedRows(_Lines):
             raise SampleError("not a row", self.path, detail, offset=self.offset(index))
         return dict(zip(self.columns, fields, strict=True))
 
+    def nulls(self, column: str) -> int:
+        found = (bisect_right(self._starts, cell.start()) - 1 for cell in NULL.finditer(self._content))
+        return sum(self._is_null(index, column) for index in dict.fromkeys(found) if index >= 0)
+
+    def _is_null(self, index: int, column: str) -> bool:
+        try:
+            return self[index][column].strip().lower() in NULLS
+        except SampleError:
+            return False
+
 
 def _quoted_at_end(line: bytes, quoted: bool, delimiter: bytes) -> bool:
     """Whether a line ends inside a quotation, which begins with a field; `quoted` says how it begins.
@@ -239,9 +275,4 @@ def columns(records: Records) -> Sequence[str]:
     """Names of the columns, by the first record that is whole."""
     if isinstance(records, DelimitedRows):
         return records.columns
-    for index in range(min(len(records), 100)):
-        try:
-            return list(records[index])
-        except SampleError:
-            continue
-    return ()
+    return list(next(records.first(), ()))

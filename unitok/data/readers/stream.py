@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unitok.chat_template import ChatTemplate
+from unitok.data.readers.arrow import class_names
 from unitok.data.readers.base import Source
 from unitok.data.readers.conversations import Llava, Messages
 from unitok.data.readers.interleaved import Mmc4, Obelics
@@ -48,6 +49,8 @@ class StreamedRows(Records):
         ValueError: datasets is not installed, or knows no such set.
     """
 
+    GLANCE = 1  # a stream that returns begins again
+
     def __init__(self, path: str, *, name: str | None = None, split: str = "train", count: int | None = None):
         super().__init__(Path(path))
         self.name, self.split = name, split
@@ -55,6 +58,8 @@ class StreamedRows(Records):
         self._rows: Iterator[Record] | None = None
         self._next, self._returns, self._last = 0, 0, {}
         self.count = self._count() if count is None else count
+        features = self._opened().features
+        self.classes = class_names(features.to_dict() if features else {})
 
     def __len__(self) -> int:
         return self.count
@@ -134,7 +139,9 @@ class Streamed(Source):
         rows = StreamedRows(path, name=name, split=split, count=count)
         if not len(rows):
             raise ValueError(f"{path}: the stream has no row")
-        found = [kind for kind in READERS if (kind.format == format if format else kind.fits_record(rows[0]))]
+        found = [
+            kind for kind in READERS if (kind.format == format if format else kind.fits_records([rows[0]]))
+        ]
         if not found:
             names = ", ".join(kind.format for kind in READERS)
             raise ValueError(f"{path}: no known format among {names}: a row has {', '.join(rows[0])}")

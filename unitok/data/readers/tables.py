@@ -1,14 +1,15 @@
 """Tables of captioned pictures and of texts, whatever file holds them. Knows columns, no conversations."""
 
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from unitok.data.faults import SampleError
-from unitok.data.readers.base import Reader, Source, of_split
+from unitok.data.readers.base import Reader, Source, of_split, tell_once
 from unitok.data.readers.containers import Look, open_records, parquet_files
-from unitok.data.readers.contents import inside, picture, text
+from unitok.data.readers.contents import holds_image, inside, is_missing, picture, text
 from unitok.data.readers.records import Record, Records, columns
 from unitok.data.readers.splits import Part, by_split
 from unitok.data.remote import local
@@ -16,7 +17,7 @@ from unitok.document import Document, Segment
 
 PICTURE_COLUMNS = (
     "image", "file_name", "filepath", "file_path", "image_path", "filename", "path", "img", "jpg", "png",
-    "webp",
+    "webp", "images",
 )  # fmt: skip
 CAPTION_COLUMNS = ("text", "caption", "title", "captions", "description", "prompt", "txt", "label")
 
@@ -46,12 +47,32 @@ class RecordReader(Reader):
 
     @classmethod
     def fits(cls, look: Look) -> bool:
-        return look.record is not None and cls.fits_record(look.record)
+        if look.record is None or not cls.fits_record(look.record):
+            return False
+        unread = cls.unread_images(look.records)
+        if unread:
+            named = ", ".join(map(repr, unread))
+            look.problem = (
+                f"images in the column {named} of {', '.join(look.record)}, which no known name claims: "
+                f"read them by --format table --set picture_column={unread[0]}, or leave them out by "
+                f"--format {cls.format}"
+            )
+        return not unread
+
+    @classmethod
+    def fits_records(cls, records: Sequence[Record]) -> bool:
+        """Whether the first records look like this format, and hold no image that it would not read."""
+        return cls.fits_record(records[0]) and not cls.unread_images(records)
 
     @classmethod
     @abstractmethod
     def fits_record(cls, record: Record) -> bool:
         """Whether a record looks like this format."""
+
+    @classmethod
+    def unread_images(cls, records: Sequence[Record]) -> list[str]:
+        """The columns with images, of records in which this format would read none."""
+        return []
 
     @abstractmethod
     def document(self, record: Record, *, path: str, offset: int | None) -> Document:
@@ -74,6 +95,51 @@ class RecordReader(Reader):
         file = inside(self.images, value, path=path, offset=offset)
         return picture(file, path=file, learn=learn)
 
+    def caption(self, value: Any, classes: Sequence[str] | None, *, path: str, offset: int | None) -> Segment:
+        """The text of a cell; a number is the name of its class, where the file has names."""
+        if classes is not None and isinstance(value, float) and value.is_integer():
+            value = int(value)  # where some have no class, tables hold fractions
+        if classes is not None and isinstance(value, int):
+            value = _class_name(value, classes, path=path, offset=offset)
+        return text(value, path=path, offset=offset)
+
+
+def _class_name(number: int, classes: Sequence[str], *, path: str, offset: int | None) -> str | None:
+    """As in folders of classes, with spaces for underscores; HF writes -1 where there is no class."""
+    if number >= len(classes) or number < -1:
+        detail = f"class {number}, and the file names {len(classes)}"
+        raise SampleError("parts do not match", path, detail, offset=offset)
+    return None if number == -1 else classes[number].replace("_", " ")
+
+
+def columns_of_images(records: Sequence[Record], *, known: Sequence[str]) -> list[str]:
+    """The columns of images, in records that have none of the known columns."""
+    if any(name in record for record in records for name in known):
+        return []
+    found = [name for record in records for name, value in record.items() if holds_image(value)]
+    return list(dict.fromkeys(found))
+
+
+def look_over_captions(records: Records, name: str) -> None:
+    """Say once that captions are numbers, or words by which tables spell missing values."""
+    cells = [cell for cell in (record.get(name) for record in records.first()) if not is_missing(cell)]
+    if cells and name not in records.classes and all(map(_is_number, cells)):
+        tell_once(
+            f"{records.path}: the captions in {name!r} are numbers, such as {cells[0]}, and the file has no "
+            "names for them: they are learned as digits"
+        )
+    if nulls := records.nulls(name):
+        tell_once(
+            f"{records.path}: {nulls} captions in {name!r} are words such as nan or null, which are learned "
+            "as they stand: leave the cell empty where there is no caption"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return re.fullmatch(r"\s*[+-]?\d+(\.\d*)?\s*", value, re.ASCII) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
 
 def column(names: Sequence[str], wanted: str | None, known: Sequence[str]) -> str | None:
     """The column that is asked for, or the first known one that is there."""
@@ -83,7 +149,7 @@ def column(names: Sequence[str], wanted: str | None, known: Sequence[str]) -> st
 class CaptionTable(RecordReader):
     """Captioned pictures, one a row, such as csv files with `filepath` and `title`.
 
-    Where a caption is a list of several, the first is taken.
+    Where a caption is a list of several, the first is taken; a list of one image is that image.
 
     Args:
         path, images, part: see RecordReader.
@@ -117,6 +183,7 @@ class CaptionTable(RecordReader):
             if name is None or name not in names:
                 called = f"{kind} {name!r}" if name else kind
                 raise ValueError(f"{self.records.path}: no column of {called} among {', '.join(names)}")
+        look_over_captions(self.records, self.said)
 
     @classmethod
     def fits_record(cls, record: Record) -> bool:
@@ -129,8 +196,19 @@ class CaptionTable(RecordReader):
                 raise SampleError("missing column", path, f"it has no {name!r}", offset=offset)
         caption = record[self.said]
         caption = caption[0] if isinstance(caption, list) and caption else caption
-        said = text(caption, path=path, offset=offset)
-        return said, self.picture(record[self.shown], path=path, offset=offset)
+        said = self.caption(caption, self.records.classes.get(self.said), path=path, offset=offset)
+        shown = _only(record[self.shown], path=path, offset=offset)
+        return said, self.picture(shown, path=path, offset=offset)
+
+
+def _only(value: Any, *, path: str, offset: int | None) -> Any:
+    """The one image of a list."""
+    if not isinstance(value, list):
+        return value
+    if len(value) > 1:
+        detail = f"{len(value)} images, and one caption"
+        raise SampleError("parts do not match", path, detail, offset=offset)
+    return value[0] if value else None
 
 
 class MetadataFolder(CaptionTable):
@@ -194,12 +272,19 @@ class TextTable(RecordReader):
         self.said = column(names, text_column, CAPTION_COLUMNS)
         if self.said is None or self.said not in names:
             raise ValueError(f"{self.records.path}: no column of texts among {', '.join(names)}")
+        look_over_captions(self.records, self.said)
 
     @classmethod
     def fits_record(cls, record: Record) -> bool:
         return isinstance(record.get(column(list(record), None, CAPTION_COLUMNS)), str)
 
+    @classmethod
+    def unread_images(cls, records: Sequence[Record]) -> list[str]:
+        said = column(list(records[0]), None, CAPTION_COLUMNS)
+        return [name for name in columns_of_images(records, known=()) if name != said]
+
     def document(self, record: Record, *, path: str, offset: int | None) -> Document:
         if self.said not in record:
             raise SampleError("missing column", path, f"it has no {self.said!r}", offset=offset)
-        return (text(record[self.said], path=path, offset=offset),)
+        classes = self.records.classes.get(self.said)
+        return (self.caption(record[self.said], classes, path=path, offset=offset),)

@@ -1,14 +1,13 @@
 """WebDataset: captioned pictures in tar shards. Knows how their files are named; nothing is unpickled."""
 
 import json
-import logging
 import posixpath
 import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from unitok.data.faults import Fault, SampleError, by_reason
+from unitok.data.faults import Fault, SampleError, by_reason, tell
 from unitok.data.readers.base import Reader, Source, of_split
 from unitok.data.readers.compact import Sample, Samples
 from unitok.data.readers.containers import Look
@@ -19,8 +18,6 @@ from unitok.data.readers.tar import Break, Member, members, neighbours
 from unitok.data.readers.unpacked import Unpacked
 from unitok.data.remote import local
 from unitok.document import Document, Segment
-
-log = logging.getLogger(__name__)
 
 SHARDS = (".tar", ".tar.gz", ".tgz")
 
@@ -56,8 +53,7 @@ class WebDataset(Reader):
         self.faults: list[Fault] = []
         self._files = [Unpacked(shard) for shard in self.shards]
         self.samples = Samples(s for number in range(len(self.shards)) for s in self._index(number))
-        for fault in self.faults:
-            log.warning("dropped: %s", fault)
+        tell(*self.faults)
         if not self.samples:
             raise ValueError(
                 f"no sample of {path}/{split or ''}*.tar is left: {self.where=}, {dict(self.dropped)=}"

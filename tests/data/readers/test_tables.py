@@ -1,0 +1,229 @@
+"""What the cells of tables mean: classes by their names, lists of one image, values that are missing."""
+
+import json
+import logging
+
+import pytest
+
+from tests.data.samples import all_told, png, told, write_lines, write_pictures
+from unitok.data.faults import Fault
+from unitok.data.readers.base import tell_once
+from unitok.data.sources import Streamed, open_data, read
+
+
+@pytest.fixture(autouse=True)
+def _said_anew():
+    tell_once.cache_clear()
+
+
+def reasons(source) -> list[str]:
+    found = [read(source, index) for index in range(len(source))]
+    return [one.reason if isinstance(one, Fault) else told(one)[0] for one in found]
+
+
+def image(colour: str = "red") -> dict:
+    return {"bytes": png(colour), "path": None}
+
+
+def write_parquet(path, rows, **features):
+    """Rows, with HF's description of some columns."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.Table.from_pylist(rows)
+    if features:
+        described = json.dumps({"info": {"features": features}})
+        table = table.replace_schema_metadata({"huggingface": described})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(table, path)
+    return path
+
+
+def classes(*names: str) -> dict:
+    return {"names": list(names), "_type": "ClassLabel"}
+
+
+# ---- classes
+
+
+def test_classes_are_learned_by_their_names(tmp_path, caplog):
+    rows = [{"image": image(), "label": number} for number in (1, 0, -1, None, 2, -2)]
+    source = open_data(write_parquet(tmp_path / "a.parquet", rows, label=classes("fire_truck", "bus")))
+    lost = ["no caption", "no caption", "parts do not match", "parts do not match"]
+    assert reasons(source) == ["bus", "fire truck", *lost]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", ["Sequence", "List", None])
+def test_classes_may_stand_in_a_list_or_be_fractions(tmp_path, kind):
+    listed = [classes("cat")] if kind is None else {"feature": classes("cat"), "_type": kind}
+    rows = [{"image": image(), "label": [0]}]
+    assert reasons(open_data(write_parquet(tmp_path / "a.parquet", rows, label=listed))) == ["cat"]
+    rows = [{"image": image(), "label": value} for value in (0.0, float("nan"), 0.5)]
+    source = open_data(write_parquet(tmp_path / "b.parquet", rows, label=classes("cat")))
+    assert reasons(source) == ["cat", "no caption", "0.5"]
+
+
+def test_classes_of_a_saved_set_and_of_a_stream(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "a_dog"])}
+    )
+    rows = {"image": [image(), image("blue")], "label": [1, 0]}
+    made = datasets.Dataset.from_dict(rows, features=features)
+    expected = [["a dog", "<red>"], ["cat", "<blue>"]]
+    made.save_to_disk(tmp_path / "saved")
+    assert all_told(open_data(tmp_path / "saved")) == expected
+    (tmp_path / "saved/dataset_info.json").write_text("{}")  # the schema of the Arrow file has them too
+    assert all_told(open_data(tmp_path / "saved")) == expected
+    (tmp_path / "set").mkdir()
+    made.to_parquet(tmp_path / "set/train.parquet")
+    assert all_told(open_data(tmp_path / "set")) == expected
+    assert all_told(Streamed(str(tmp_path / "set"))) == expected
+
+
+def test_files_that_number_their_classes_differently_are_not_read_as_one(tmp_path):
+    for name, names in (("a", ("cat", "dog")), ("b", ("dog", "cat"))):
+        write_parquet(tmp_path / f"{name}.parquet", [{"image": image(), "label": 0}], label=classes(*names))
+    with pytest.raises(ValueError, match=r"b\.parquet: its classes in the column 'label', \['dog'"):
+        open_data(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "described", [b"", b"{", b"[]", b'{"info": {"features": {"label": {"names": 3}}}}', b"[" * 9999]
+)
+def test_captions_without_names_are_said_to_be_numbers_once(tmp_path, caplog, described):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.Table.from_pylist([{"image": image(), "label": number} for number in (None, 3)])
+    parquet.write_table(table.replace_schema_metadata({"huggingface": described}), tmp_path / "a.parquet")
+    for part in ("train", "val", None):
+        source = open_data(tmp_path / "a.parquet", part=part)
+    assert reasons(source) == ["no caption", "3"]
+    assert [record.message for record in caplog.records] == [
+        f"{tmp_path / 'a.parquet'}: the captions in 'label' are numbers, such as 3, and the file has no "
+        "names for them: they are learned as digits"
+    ]  # fmt: skip
+
+
+def test_words_are_not_said_to_be_numbers(tmp_path, caplog):
+    write_pictures(tmp_path, "red")
+    (tmp_path / "a.csv").write_text("image,text\nred.png,7\nred.png,seven\n")
+    open_data(tmp_path / "a.csv")
+    assert not caplog.records
+    (tmp_path / "b.csv").write_text("image,label\nred.png,7\nred.png,-1.5\n")
+    open_data(tmp_path / "b.csv")
+    assert "are numbers, such as 7" in caplog.text
+
+
+# ---- images
+
+
+def test_a_list_of_one_image_is_that_image(tmp_path):
+    rows = [
+        {"images": [image(colour) for colour in colours], "caption": "one"}
+        for colours in (["red"], ["red", "blue"], [])
+    ]
+    source = open_data(write_parquet(tmp_path / "a.parquet", rows))
+    assert told(source[0]) == ["one", "<red>"]
+    assert reasons(source)[1:] == ["parts do not match", "no picture"]
+    write_pictures(tmp_path, "blue")
+    rows = [
+        {"image": ["blue.png"], "text": "a"},
+        {"image": [{"bytes": None, "path": "blue.png"}], "text": "b"},
+    ]
+    assert all_told(open_data(write_lines(tmp_path / "a.jsonl", rows))) == [["a", "<blue>"], ["b", "<blue>"]]
+
+
+IMAGES = {
+    "bytes": png(),
+    "struct": image(),
+    "list": [png()],
+    "structs": [image()],
+    "name": "deep/red.PNG",
+    "url": "https://somewhere/red.jpg?size=1",
+}
+
+
+@pytest.mark.parametrize("kind", IMAGES)
+def test_images_that_no_name_claims_are_not_left_out_silently(tmp_path, kind):
+    rows = [{"caption": "one", "shown": None}, {"caption": "two", "shown": IMAGES[kind]}]
+    file = write_parquet(tmp_path / "a.parquet", rows)
+    with pytest.raises(ValueError, match="'shown' of caption, shown, which no known name claims"):
+        open_data(file)
+    assert all_told(open_data(file, format="texts")) == [["one"], ["two"]]
+    if kind not in ("name", "url"):
+        assert told(open_data(file, format="table", picture_column="shown")[1]) == ["two", "<red>"]
+
+
+def test_a_conversation_does_not_leave_out_images(tmp_path):
+    turns = [{"role": "user", "content": "Which?"}, {"role": "assistant", "content": "Red."}]
+    file = write_parquet(tmp_path / "a.parquet", [{"messages": turns, "photo": image()}])
+    with pytest.raises(ValueError, match="'photo' of messages, photo"):
+        open_data(file)
+    assert all_told(open_data(file, format="messages")) == [["~Which?", "Red."]]
+
+
+def test_texts_about_files_are_texts(tmp_path):
+    rows = [
+        {"text": "see red.png", "source": "a.html", "more": {"bytes": 3, "path": "x", "n": 1}},
+        {"text": "red.png"},
+    ]
+    assert all_told(open_data(write_lines(tmp_path / "a.jsonl", rows))) == [["see red.png"], ["red.png"]]
+
+
+def test_a_stream_does_not_leave_out_images_either(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_parquet(tmp_path / "set/train.parquet", [{"caption": "one", "shown": png()}])
+    with pytest.raises(ValueError, match="a row has caption, shown"):
+        Streamed(str(tmp_path / "set"))
+    assert all_told(Streamed(str(tmp_path / "set"), format="texts")) == [["one"]]
+
+
+# ---- values that are missing
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "null"])
+def test_numbers_that_are_none_are_no_caption(tmp_path, value):
+    write_pictures(tmp_path, "red")
+    (tmp_path / "a.jsonl").write_text(
+        f'{{"image": "red.png", "text": {value}}}\n{{"image": "red.png", "text": "a"}}\n'
+    )
+    assert reasons(open_data(tmp_path / "a.jsonl")) == ["no caption", "a"]
+    assert reasons(open_data(tmp_path / "a.jsonl", format="texts")) == ["no caption", "a"]
+
+
+def test_fractions_of_parquet_that_are_none_are_no_caption(tmp_path, caplog):
+    rows = [{"image": image(), "text": value} for value in (float("nan"), float("inf"), 0.5)]
+    assert reasons(open_data(write_parquet(tmp_path / "a.parquet", rows))) == [
+        "no caption",
+        "no caption",
+        "0.5",
+    ]
+    assert "such as 0.5" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_words_that_spell_a_missing_value_are_counted_once(tmp_path, caplog, suffix):
+    write_pictures(tmp_path, "red")
+    cells = ["nan", '"NaN"', "None", "none of them", "nannan", "a nan", ""]
+    rows = "".join(f"red.png,{cell},nan\r\n" for cell in cells)
+    text = f"image,text,nan\r\n{rows}red.png,<NA>,nan"
+    (tmp_path / f"a.{suffix}").write_text(text if suffix == "csv" else text.replace(",", "\t"))
+    source = open_data(tmp_path / f"a.{suffix}")
+    open_data(tmp_path / f"a.{suffix}", part="train")
+    assert reasons(source) == [
+        "nan",
+        "NaN",
+        "None",
+        "none of them",
+        "nannan",
+        "a nan",
+        "empty caption",
+        "<NA>",
+    ]
+    assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
+        f"{tmp_path / f'a.{suffix}'}: 4 captions in 'text' are words such as nan or null, which are learned "
+        "as they stand: leave the cell empty where there is no caption"
+    ]  # fmt: skip
