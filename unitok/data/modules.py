@@ -80,6 +80,10 @@ class ImageData(LightningDataModule):
         self.batch_size, self.workers, self.preload, self.seed = batch_size, workers, preload, seed
         self._pictures: dict[str, Pictures] = {}
 
+    def without_effect(self) -> dict[str, str]:
+        """Settings that do nothing beside the others, and why."""
+        return {}
+
     def setup(self, stage: str) -> None:
         wanted = {"fit": ("train", "val"), "test": () if self.test else ("val",)}.get(stage, ("val",))
         for name in wanted:
@@ -186,6 +190,17 @@ class DocumentData(LightningDataModule):
         self.resize = resize
         self._codec, self._given_chat = codec, chat
         self._packed: dict[str, PackedDocuments] = {}
+
+    def without_effect(self) -> dict[str, str]:
+        """Settings that do nothing beside the others, and why."""
+        idle, stores = {}, stores_of(self.train)
+        if self.text_tokenizer is not None:
+            idle["text_size"] = f"data.text_tokenizer is {self.text_tokenizer}"
+        elif stores:
+            idle["text_size"] = f"the text tokenizer is that of the store {stores[0]}"
+        if isinstance(self.train, str) and isinstance(self.val, str):
+            idle |= dict.fromkeys(("resize", "most_faults"), "data.train and data.val are stores of codes")
+        return idle
 
     @property
     def codec(self) -> Codec:

@@ -35,6 +35,8 @@ def open_source(
         ValueError: the source is unknown, or refuses its arguments.
     """
     arguments = dict(settings or {})
+    if format is not None and not _is_data(source):
+        raise ValueError(f"format {format} is that of a data set's path, not of {source!s:.80}")
     if isinstance(source, Mapping):
         unknown = set(source) - {"class_path", "init_args"}
         if unknown or "class_path" not in source:
@@ -44,7 +46,7 @@ def open_source(
         if split not in SHAPES_SEEDS:
             raise ValueError(f"the splits of shapes are {', '.join(SHAPES_SEEDS)}, not {split!r}")
         kind, arguments = ShapesSource, {"first_seed": SHAPES_SEEDS[split], **arguments}
-    elif isinstance(source, list) or is_url(source) or Path(source).exists():
+    elif _is_data(source):
         return _opened(source, split, format, arguments)
     else:
         kind = _class(source)
@@ -52,6 +54,13 @@ def open_source(
         return kind(**{name: _built(value) for name, value in arguments.items()})
     except TypeError as error:
         raise ValueError(f"{kind.__name__}: {error}") from error
+
+
+def _is_data(source: str | list[str] | Mapping[str, Any]) -> bool:
+    """Whether it is the path of a data set, or several."""
+    if isinstance(source, Mapping) or source == "shapes":
+        return False
+    return isinstance(source, list) or is_url(source) or Path(source).exists()
 
 
 def _built(value: Any) -> Any:

@@ -54,6 +54,8 @@ def open_data(
         ValueError: it is a URL that is not read; its format is not recognised, or damaged as a whole; or the
             part is unknown.
     """
+    if path in ("", []):
+        raise ValueError("a path is empty: give a file or folder")
     if not isinstance(path, str | Path):
         return Together([open_data(one, part=part, format=format, **settings) for one in path])
     if format and format not in FORMATS:
@@ -147,13 +149,21 @@ def train_and_val(
 
     Raises:
         FileNotFoundError: there is nothing there, or no such part.
-        ValueError: neither is given, or the format is unknown.
+        ValueError: a path and sources are given, or neither; a source without the other, or a format without
+            a path; or the format is unknown.
     """
-    if path is None and (train is None or val is None):
+    given = [name for name, source in (("train", train), ("val", val)) if source is not None]
+    if path is not None and given:
         raise ValueError(
-            "no data: give --data.path PATH (docs/your-data.md), or both data.train and data.val"
+            f"give data.path, or data.train and data.val, not both: here are path and {given[0]}"
         )
-    return (
-        train or open_data(path, part="train", format=format),
-        val or open_data(path, part="val", format=format),
-    )
+    if path is not None:
+        found = [open_data(path, part=part, format=format) for part in ("train", "val")]
+        return found[0], found[1]
+    if format is not None:
+        raise ValueError(f"data.format {format} is that of data.path, which is not given")
+    if len(given) == 1:
+        raise ValueError(f"data.{given[0]} is given alone: give data.train and data.val, or data.path")
+    if not given:
+        raise ValueError("no data: give --data.path PATH (docs/your-data.md), or data.train and data.val")
+    return train, val

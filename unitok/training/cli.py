@@ -6,9 +6,11 @@ stopped, `--ckpt_path auto` does so if there is anything to go on from.
 
 import json
 import logging
+import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from unitok.device import lacks_bfloat16
@@ -26,6 +28,7 @@ from unitok.terminal import plain_errors
 from unitok.training.callbacks import Export
 from unitok.training.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO, checkpoints, readable
 from unitok.training.interruption import Interrupted, SaveWhenInterrupted
+from unitok.training.overrides import flagged, replaced
 from unitok.training.randomness import RandomByBatch
 
 
@@ -86,6 +89,22 @@ class UniTokCLI(LightningCLI):
         if self.fill is not None:
             self.fill(self.config[self.subcommand])
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:
+        known = signature(self.datamodule_class).parameters.keys()
+        super().parse_arguments(parser, replaced(args, known))
+        self.flagged = flagged(args)
+
+    def instantiate_classes(self) -> None:
+        super().instantiate_classes()
+        for part, made in (("data", self.datamodule), ("model", self.model)):
+            for name, reason in made.without_effect().items():
+                self._tell(f"{part}.{name}", reason)
+
+    def _tell(self, setting: str, reason: str) -> None:
+        """Say that a setting does nothing, if a flag gives it."""
+        if any(flag == setting or flag.startswith(f"{setting}.") for flag in self.flagged):
+            self.trainer.print(f"--{setting} has no effect: {reason}")
+
     def _parse_ckpt_path(self) -> None:
         """A checkpoint gives weights and counters; the settings are those of the config and the flags."""
 
@@ -137,7 +156,7 @@ def _flat(values: Any, name: str = "") -> dict[str, Any]:
 def run(
     model: type[LightningModule],
     data: type[LightningDataModule],
-    args: ArgsType = None,
+    args: Sequence[str] | None = None,
     *,
     program: str,
     export: str,
@@ -150,7 +169,7 @@ def run(
         return UniTokCLI(
             model,
             data,
-            args=args,
+            args=sys.argv[1:] if args is None else args,
             fill=fill,
             trainer_class=RunFolder,
             trainer_defaults={

@@ -107,6 +107,15 @@ class TokenizerTraining(LightningModule):
         self.adversary: Adversary | None = None
         self.averaged: AveragedModel | None = None
 
+    def without_effect(self) -> dict[str, str]:
+        """Settings that do nothing beside the others, and why."""
+        idle = {}
+        if self.optimizer_name == "adamw":
+            idle["muon_lr"] = "model.optimizer is adamw"
+        if self.init_from is not None:
+            idle["model"] = f"model.init_from is {self.init_from}"
+        return idle
+
     # -- what is trained
 
     def configure_model(self) -> None:

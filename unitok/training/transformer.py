@@ -1,7 +1,7 @@
 """Trains a transformer on packed documents: loss, optimizer and log. Knows no pixels and no letters."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import torch
 from lightning.pytorch import LightningModule
@@ -134,6 +134,18 @@ class TransformerTraining(LightningModule):
         self.averaged: AveragedModel | None = None
         self.averaged_steps = 0
         self.weight: Tensor | float = 0.0
+
+    def without_effect(self) -> dict[str, str]:
+        """Settings that do nothing beside the others, and why."""
+        idle = {}
+        if self.optimizer_name == "adamw":
+            idle["muon_lr"] = "model.optimizer is adamw"
+        if not self.lora_rank:
+            idle["lora_alpha"] = "model.lora_rank is 0"
+        if self.init_from is None:
+            return idle | {"new_head": "model.init_from is not given"}
+        sizes = {f"model.{field.name}" for field in fields(TransformerSizes)} - {"model.max_length"}
+        return idle | dict.fromkeys((*sorted(sizes), "code_scale"), f"model.init_from is {self.init_from}")
 
     @property
     def codec(self) -> Codec:
