@@ -9,13 +9,17 @@ def arguments() -> Parser:
     """The command line."""
     parser = Parser(
         prog="edit.py",
-        description="Draw what a prompt says where a mask is white, while the rest stays; or change a "
-        "picture by an instruction, where the model has learned that.",
+        description="Draw what a prompt says where a mask is transparent or white, while the rest stays; or "
+        "change a picture by an instruction, where the model has learned that.",
     )
     add = parser.add_argument
     add("--image", required=True, metavar="FILE", help="the picture")
     add("--instruction", metavar="TEXT", help="what to change, such as 'remove the red circle'")
-    add("--mask", metavar="FILE", help="of the picture's size: white is drawn anew, black stays")
+    add(
+        "--mask",
+        metavar="FILE",
+        help="of the picture's size: what is transparent is drawn anew, or white where nothing is",
+    )
     add("--keep", type=float, metavar="SHARE", help="in place of a mask: share of the cells that stay, 0..1")
     add("--prompt", help="with a mask or a share: what the whole picture shows then")
     parser.add_model()
@@ -41,7 +45,7 @@ def main(args: list[str] | None = None) -> None:
     if (options.instruction is None) == (options.prompt is None):
         raise ValueError("--mask and --keep need a --prompt, --instruction has none")
     from unitok import UniTok
-    from unitok.data.images import load_image
+    from unitok.data.images import load_image, load_mask
     from unitok.pictures import save_drawings
 
     picture = load_image(options.image)
@@ -51,7 +55,7 @@ def main(args: list[str] | None = None) -> None:
     if options.instruction is not None:
         images = model.edit(picture, options.instruction, **settings)
     elif options.mask is not None:
-        mask = load_image(options.mask)
+        mask = load_mask(options.mask)
         images = model.inpaint(picture, mask, options.prompt, best_of=options.best_of, **settings)
     else:
         kept = {"keep": options.keep, "best_of": options.best_of}

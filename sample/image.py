@@ -24,7 +24,7 @@ def arguments() -> Parser:
         "--best-of", type=int, default=1, help="draw so many for each picture, keep the best by log p(prompt)"
     )
     add("--init", metavar="FILE", help="a picture to begin with: what --mask leaves of it stays")
-    add("--mask", metavar="FILE", help="of the --init picture's size: white is drawn anew, black stays")
+    add("--mask", metavar="FILE", help="of the picture's size: what is transparent or white is drawn anew")
     add("--speculate", type=int, default=0, help="codes guessed ahead; changes the speed, not the picture")
     add("--batch-size", type=int, default=32, help="pictures drawn at once")
     return parser
@@ -40,7 +40,7 @@ def main(args: list[str] | None = None) -> None:
     if unfit:
         raise ValueError(f"--{unfit[0]} does not go with --init")
     from unitok import UniTok
-    from unitok.data.images import load_image
+    from unitok.data.images import load_image, load_mask
     from unitok.pictures import save_drawings
 
     names = ("n", "seed", "best_of", "guidance_scale", "temperature", "top_k", "top_p", "batch_size")
@@ -48,8 +48,8 @@ def main(args: list[str] | None = None) -> None:
     model = UniTok.from_pretrained(options.model, **how_to_run(options))
     prompts = options.prompt
     if options.init:
-        known = [[load_image(path)] * len(prompts) for path in (options.init, options.mask)]
-        images = model.inpaint(*known, prompts, **settings)
+        known, hole = load_image(options.init), load_mask(options.mask)
+        images = model.inpaint([known] * len(prompts), [hole] * len(prompts), prompts, **settings)
     else:
         size = tuple(options.size) if options.size else None
         images = model.draw(

@@ -189,7 +189,7 @@ class UniTok:
         prompts: str | Sequence[str],
         **settings,
     ) -> list[Image.Image]:
-        """Pictures redrawn where their masks are white; `settings` as of editing.inpaint."""
+        """Pictures redrawn where their masks are transparent, or white; `settings` as of editing.inpaint."""
         return editing.inpaint(self, _several(images), _several(masks), _several(prompts), **settings)
 
     def vary(

@@ -17,6 +17,7 @@ from unitok.generation.requests import Request
 from unitok.holes import Mask, blackened, fit_mask, free_cells, partly_known, some_cells
 from unitok.likelihood import likeliest, scores
 from unitok.modalities.image import ImageModality
+from unitok.pixels import as_rgb
 from unitok.ranking import said_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def inpaint(
     batch_size: int = 32,
     **settings: float | None,
 ) -> list[Image.Image]:
-    """Pictures redrawn where their masks are white, `n` of each, picture by picture.
+    """Pictures redrawn where their masks are transparent or white, `n` of each, picture by picture.
 
     Args:
         model: who draws.
@@ -54,6 +55,7 @@ def inpaint(
             f"{len(images)} pictures, {len(masks)} masks and {len(prompts)} prompts: not as many"
         )
     modality: ImageModality = model.codec.modalities["image"]
+    images = [as_rgb(image) for image in images]
     fitted = [modality.fit(image) for image in images]
     holes = [fit_mask(m, i, f.size) for m, i, f in zip(masks, images, fitted, strict=True)]
     free = [free_cells(hole, modality.tokenizer.cell) for hole in holes]

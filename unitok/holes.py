@@ -7,20 +7,24 @@ from PIL import Image, ImageOps
 
 from unitok.document import Codes
 from unitok.modalities.image import ImageModality
+from unitok.pixels import as_mask, as_rgb
 
 Mask = Bool[np.ndarray, "rows columns"]
 """True where a cell is free: where it is to be drawn anew."""
 
 
 def fit_mask(mask: Image.Image, picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """A mask brought to `size` (width, height) as its picture is; white is drawn anew, black stays.
+    """A mask, as `as_mask` reads it, brought to `size` (width, height) as its upright picture is.
+
+    What is transparent, or white where nothing is, is drawn anew.
 
     Raises:
         ValueError: mask and picture differ in size.
     """
+    mask = as_mask(mask)
     if mask.size != picture.size:
         raise ValueError(f"the mask has {mask.size} pixels, the picture {picture.size}: they must be alike")
-    return ImageOps.fit(mask.convert("L"), size, Image.Resampling.NEAREST).point(lambda v: 255 * (v >= 128))
+    return ImageOps.fit(mask, size, Image.Resampling.NEAREST)
 
 
 def free_cells(mask: Image.Image, cell: int) -> Mask:
@@ -51,4 +55,4 @@ def partly_known(codes: Codes, free: Mask, modality: ImageModality) -> Codes:
 def blackened(picture: Image.Image, free: Mask) -> Image.Image:
     """The picture with its free cells black, as a model is shown what it is to fill."""
     mask = Image.fromarray(free).convert("L").resize(picture.size, Image.Resampling.NEAREST)
-    return Image.composite(Image.new("RGB", picture.size), picture.convert("RGB"), mask)
+    return Image.composite(Image.new("RGB", picture.size), as_rgb(picture), mask)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from unitok.pixels import as_rgb
+
 GAP, LINE, MOST_LINES, INK, PAPER = 8, 13, 6, (40, 40, 40), (255, 255, 255)
 RIGHT, WRONG = (30, 140, 60), (190, 40, 40)
 
@@ -68,9 +70,10 @@ def _pieces(word: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
 
 
 def _enlarged(image: Image.Image, side: int) -> Image.Image:
+    image = as_rgb(image)
     scale = side / max(image.size)
     resample = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
-    return image.convert("RGB").resize([max(1, round(length * scale)) for length in image.size], resample)
+    return image.resize([max(1, round(length * scale)) for length in image.size], resample)
 
 
 def side_by_side(images: Sequence[Image.Image]) -> Image.Image:
@@ -79,10 +82,11 @@ def side_by_side(images: Sequence[Image.Image]) -> Image.Image:
         raise ValueError("no picture to put beside another")
     if len(images) == 1:
         return images[0]
+    images = [as_rgb(image) for image in images]
     width = sum(image.width for image in images) + GAP * (len(images) - 1)
     row, x = Image.new("RGB", (width, max(image.height for image in images)), PAPER), 0
     for image in images:
-        row.paste(image.convert("RGB"), (x, 0))
+        row.paste(image, (x, 0))
         x += image.width + GAP
     return row
 

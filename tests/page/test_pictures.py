@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.models_for_tests import tiny_model
+from unitok.data.images import load_image
 from unitok.modalities.places import Box, Point
 from unitok.page.overlay import SIDE, enlarged, with_grid, with_heat, with_places
 from unitok.page.paced import paced
@@ -46,6 +47,19 @@ def test_models_of_any_size_keep_the_size():
 def test_no_picture_is_told():
     with pytest.raises(ValueError, match="Choose a picture first"):
         as_seen(tiny_model(), None)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), None])
+def test_an_uploaded_file_is_seen_as_the_command_line_sees_it(tmp_path, shape):
+    model, clear = tiny_model(shape=shape), noise(12, 8).convert("RGBA")
+    clear.putalpha(noise(12, 8).getchannel("R"))
+    clear.save(tmp_path / "clear.png")
+    wanted = model.codec.modalities["image"].fit(load_image(tmp_path / "clear.png"))
+    for given in (str(tmp_path / "clear.png"), Image.open(tmp_path / "clear.png")):
+        assert as_seen(model, given).tobytes() == wanted.tobytes()
+        assert as_seen(model, shown(model, given)).tobytes() == wanted.tobytes()
+    with pytest.raises(ValueError, match=r"gone\.png: No such file"):
+        as_seen(model, str(tmp_path / "gone.png"))
 
 
 def test_boxes_and_points_are_where_they_should_be():

@@ -14,6 +14,7 @@ from unitok.page.app import build
 from unitok.page.describe import Describe
 from unitok.page.draw import Draw
 from unitok.page.edit import PARTS, Edit
+from unitok.page.kept import kept
 from unitok.page.talk import Conversation, Talk
 from unitok.page.tokens import Looks
 
@@ -60,6 +61,8 @@ def test_what_cannot_be_drawn_is_told(model):
 def test_captions_and_answers(model, picture):
     shown, text, said = list(Describe(model).caption(picture))[-1]
     assert text == model.caption(picture)[0] and "Done" in said and Image.open(shown)
+    path = kept(picture)
+    assert list(Describe(model).caption(path))[-1][1] == text, "a visitor's picture is a file"
     assert "Done" in list(Describe(model).ask(picture, "what?"))[-1][2]
     assert "Ask something" in list(Describe(model).ask(picture, ""))[-1][2]
     assert "Choose a picture" in list(Describe(model).caption(None))[-1][2]

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sample import caption, chat, demo, image, rank
+from sample import caption, chat, demo, edit, image, rank
 from tests.models_for_tests import tiny_model
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = {"caption": caption, "image": image, "chat": chat, "demo": demo, "rank": rank}
+SCRIPTS = {"caption": caption, "image": image, "chat": chat, "demo": demo, "edit": edit, "rank": rank}
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,21 @@ def test_a_part_of_a_picture_is_drawn_anew(world, tmp_path, capsys):
     assert [Path(line).name for line in said[:3]] == ["00-x-0.png", "00-x-1.png", "sheet.png"]
     assert all("log p(prompt | picture) - log p(prompt) = " in line for line in said[3:]) and len(said) == 5
     assert Image.open(tmp_path / "out/00-x-0.png").getpixel((11, 7)) == (255, 0, 0)
+
+
+def test_a_mask_with_transparency_means_its_transparency(world, tmp_path):
+    plain = Image.new("L", (30, 20))
+    plain.paste(255, (0, 0, 9, 9))
+    clear = Image.new("RGBA", (30, 20), "white")
+    clear.putalpha(plain.point(lambda value: 255 - value))
+    for name, mask in (("plain", plain), ("clear", clear)):
+        mask.save(tmp_path / f"{name}.png")
+        given = ["--prompt", "x", "--mask", str(tmp_path / f"{name}.png"), "--out", str(tmp_path / name)]
+        run("image", world, "--init", str(world / "good.png"), *given)
+        run("edit", world, "--image", str(world / "good.png"), *given[:-1], str(tmp_path / f"{name}-edit"))
+    for drawn in ("{}/00-x-0.png", "{}-edit/00-x-0.png"):
+        first, second = (Image.open(tmp_path / drawn.format(name)) for name in ("plain", "clear"))
+        assert first.tobytes() == second.tobytes()
 
 
 def test_guessing_ahead_draws_the_same_picture(world, tmp_path):

@@ -16,6 +16,7 @@ from unitok.data.draws import uniform
 from unitok.data.faults import Fault, Faults, summary
 from unitok.data.sources import Source, read
 from unitok.data.windows import Window
+from unitok.pixels import as_rgb
 
 log = logging.getLogger(__name__)
 MOST_HELD = 0.5
@@ -112,6 +113,7 @@ class Pictures(Dataset):
         return None
 
     def _sized(self, image: Image.Image, index: int) -> UInt8[Tensor, "h w 3"]:
+        image = as_rgb(image)
         height, width = self.size or (side // self.multiple * self.multiple for side in image.size[::-1])
         if not height or not width:
             raise ValueError(
@@ -122,7 +124,7 @@ class Pictures(Dataset):
             image = image.crop((left, top, left + width, top + height))
         elif image.size != (width, height):
             image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
-        return torch.from_numpy(np.array(image.convert("RGB")))
+        return torch.from_numpy(np.array(image))
 
     def __getitem__(self, window: Window) -> Float[Tensor, "b 3 h w"]:
         indices = window.indices

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from unitok.data.readers.base import Source
 from unitok.document import Document, Segment
+from unitok.pixels import as_rgb
 
 
 class Resize(ABC):
@@ -95,7 +96,7 @@ class Resized(Source):
 
     def __getitem__(self, index: int) -> Document:
         return tuple(
-            Segment("image", self.resize(segment.content), segment.learn)
+            Segment("image", self.resize(as_rgb(segment.content)), segment.learn)
             if segment.modality == "image"
             else segment
             for segment in self.source[index]

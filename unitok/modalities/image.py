@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unitok.modalities.base import Modality
 from unitok.models.autoencoder import ImageTokenizer
+from unitok.pixels import as_rgb
 
 FAINT = 0.04
 """Contrast, in pixel values of -1..1, below which a cell counts as even."""
@@ -17,7 +18,7 @@ FAINT = 0.04
 
 def to_pixels(image: Image.Image) -> Float[Tensor, "3 h w"]:
     """RGB values in [-1, 1] of a PIL image."""
-    values = np.asarray(image.convert("RGB"), dtype=np.float32)
+    values = np.asarray(as_rgb(image), dtype=np.float32)
     return torch.from_numpy(values / 127.5 - 1).permute(2, 0, 1)
 
 
@@ -86,19 +87,20 @@ class ImageModality(Modality):
         return rows, columns
 
     def fit(self, image: Image.Image) -> Image.Image:
-        """The image at a size that the tokenizer takes: resized and centre-cropped."""
-        if not isinstance(image, Image.Image):
-            raise ValueError(f"an image segment holds a PIL image, not {type(image).__name__}")
-        cell = self.tokenizer.cell
+        """The image at a size that the tokenizer takes: resized and centre-cropped.
+
+        It is read as every image is, by `pixels.as_rgb`, which also has the errors.
+        """
+        image, cell = as_rgb(image), self.tokenizer.cell
         rows, columns = self.shape or (
             min(self.max_side, max(1, round(side / cell))) for side in (image.height, image.width)
         )
         size = (columns * cell, rows * cell)
-        image = image.convert("RGB")
         return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)
 
     def seen(self, image: Image.Image) -> tuple[float, float, float, float]:
         """Edges (left, top, right, bottom), in pixels of the image, of the part that `fit` leaves of it."""
+        image = as_rgb(image)
         width, height = self.fit(image).size
         share = min(image.width / width, image.height / height)
         across, down = (image.width - width * share) / 2, (image.height - height * share) / 2

@@ -15,7 +15,7 @@ from unitok.page.kept import kept
 from unitok.page.overlay import with_places
 from unitok.page.paced import paced
 from unitok.page.sight import as_seen, shown
-from unitok.page.told import MODEL, status, stopped, told
+from unitok.page.told import MODEL, alerted, status, stopped, told
 
 MOST = 8  # segments of one answer
 
@@ -27,19 +27,19 @@ class Describe:
     model: UniTok
 
     @told(2)
-    def caption(self, picture: Image.Image | None) -> Iterator[tuple[str, str, str]]:
+    def caption(self, picture: str | Image.Image | None) -> Iterator[tuple[str, str, str]]:
         """The picture, its caption so far, and what is going on."""
         yield from self._written(picture, (), target="text")
 
     @told(2)
-    def ask(self, picture: Image.Image | None, question: str) -> Iterator[tuple[str, str, str]]:
+    def ask(self, picture: str | Image.Image | None, question: str) -> Iterator[tuple[str, str, str]]:
         """The picture with the places of the answer, the answer in words, and what is going on."""
         if not question.strip():
             raise ValueError("Ask something about the picture, or press Caption.")
         yield from self._written(picture, (Segment("text", question.strip()),), target=None)
 
     def _written(
-        self, picture: Image.Image | None, asked: Document, *, target: str | None
+        self, picture: str | Image.Image | None, asked: Document, *, target: str | None
     ) -> Iterator[tuple[str, str, str]]:
         seen = as_seen(self.model, picture)
         document = (Segment("image", seen), *asked)
@@ -80,7 +80,8 @@ def tab(model: UniTok) -> None:
             picture = gr.Image(
                 scenes[0],
                 label="Picture",
-                type="pil",
+                type="filepath",
+                image_mode=None,
                 sources=["upload", "clipboard"],
                 format="png",
                 height=300,
@@ -105,5 +106,5 @@ def tab(model: UniTok) -> None:
         caption.click(work.caption, picture, outputs, **hidden),
         gr.on([ask.click, question.submit], work.ask, [picture, question], outputs, **hidden),
     ]
-    picture.upload(lambda given: shown(model, given), picture, picture, api_visibility="private")
+    picture.upload(alerted(shown, model), picture, picture, api_visibility="private")
     stop.click(stopped, None, said, cancels=runs, queue=False, api_visibility="private")

@@ -16,7 +16,8 @@ from unitok.page.kept import kept
 from unitok.page.overlay import enlarged
 from unitok.page.paced import paced
 from unitok.page.sight import as_seen, shown
-from unitok.page.told import MODEL, gallery, status, stopped, told
+from unitok.page.told import MODEL, alerted, gallery, status, stopped, told
+from unitok.pixels import as_rgb
 
 PAINTED = "what I paint"
 PARTS = {
@@ -78,10 +79,7 @@ def _named(picture: Image.Image, name: str) -> tuple[str, str]:
 def _background(value: dict | None) -> Image.Image | None:
     """The picture under the paint, alpha on white; None where there is none."""
     picture = (value or {}).get("background")
-    if picture is None:
-        return None
-    picture = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return None if picture is None else as_rgb(picture)
 
 
 def _mask(value: dict, part: str, size: tuple[int, int]) -> Image.Image:
@@ -139,13 +137,18 @@ def _editor(model: UniTok) -> gr.ImageEditor:
     )  # fmt: skip
     choices({f"Example {k}": _editable(scene) for k, scene in enumerate(scenes, 1)}, editor)
     editor.upload(
-        lambda value: _editable(shown(model, _background(value))),
+        alerted(_uploaded, model),
         editor,
         editor,
         show_progress="hidden",
         api_visibility="private",
     )
     return editor
+
+
+def _uploaded(model: UniTok, value: dict) -> dict:
+    """A visitor's picture to paint on, as the model sees it."""
+    return _editable(shown(model, _background(value)))
 
 
 def _redrawing(work: Edit) -> Way:

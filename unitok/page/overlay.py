@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from unitok.modalities.places import Box, Point
+from unitok.pixels import as_rgb
 
 SIDE = 384
 """Pixels to which the longer side of a small picture is enlarged."""
@@ -16,9 +17,10 @@ HEAT = np.array([(255, 255, 245), (254, 227, 145), (254, 153, 41), (204, 76, 2),
 
 def enlarged(picture: Image.Image, *, side: int = SIDE) -> Image.Image:
     """A small picture by the whole factor that brings its longer side to at most `side`, unsmoothed."""
+    picture = as_rgb(picture)
     factor = max(1, side // max(picture.size))
     size = picture.width * factor, picture.height * factor
-    return picture.convert("RGB").resize(size, Image.Resampling.NEAREST)
+    return picture.resize(size, Image.Resampling.NEAREST)
 
 
 def with_places(picture: Image.Image, places: Sequence[Box | Point]) -> Image.Image:

@@ -16,7 +16,7 @@ from unitok.page.choices import choices
 from unitok.page.kept import kept
 from unitok.page.overlay import enlarged, with_grid, with_heat
 from unitok.page.sight import as_seen, shown
-from unitok.page.told import MODEL, status, told
+from unitok.page.told import MODEL, alerted, status, told
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Looks:
     model: UniTok
 
     @told(4)
-    def read(self, picture: Image.Image | None, words: str) -> Iterator[tuple]:
+    def read(self, picture: str | Image.Image | None, words: str) -> Iterator[tuple]:
         """A picture's codes."""
         codes = self.model.encode_image(as_seen(self.model, picture))
         yield from self._shown(Read(codes, codes), words)
@@ -124,8 +124,9 @@ def tab(model: UniTok) -> None:
     with gr.Row():
         with gr.Column(min_width=260):
             gr.Markdown("**Picture**")
-            picture = gr.Image(scenes[0], label="Picture", show_label=False, type="pil",
-                               sources=["upload", "clipboard"], format="png", height=290)  # fmt: skip
+            picture = gr.Image(scenes[0], label="Picture", show_label=False, type="filepath",
+                               image_mode=None, sources=["upload", "clipboard"], format="png",
+                               height=290)  # fmt: skip
             choices({f"Example {k}": kept(scene) for k, scene in enumerate(scenes, 1)}, picture)
         with gr.Column(min_width=260):
             gr.Markdown("**Its codes:** click one to change it")
@@ -151,4 +152,4 @@ def tab(model: UniTok) -> None:
     gr.on([change.click, code.submit], work.change, [read, words, *place, code], outputs, **hidden)
     undo.click(work.undo, [read, words], outputs, **hidden)
     grid.select(pick, [read, grid], [*place, code], show_progress="hidden", api_visibility="private")
-    picture.upload(lambda given: shown(model, given), picture, picture, api_visibility="private")
+    picture.upload(alerted(shown, model), picture, picture, api_visibility="private")

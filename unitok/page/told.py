@@ -3,6 +3,7 @@
 import html
 from collections.abc import Callable, Iterator
 from functools import wraps
+from typing import Any
 
 import gradio as gr
 
@@ -39,6 +40,18 @@ def told(outputs: int) -> Callable[[Callable], Callable]:
         return wraps(handler)(lambda *given: (yield from run(*given)))
 
     return decorate
+
+
+def alerted(show: Callable[..., Any], *known: Any) -> Callable[[Any], Any]:
+    """What shows a visitor's upload; an error becomes the page's alert."""
+
+    def run(given: Any) -> Any:
+        try:
+            return show(*known, given)
+        except (ValueError, OSError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return run
 
 
 def stopped() -> str:
