@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.data.samples import png, told, write_tar
 from unitok.data.readers import unpacked
-from unitok.data.readers.tar import Break, Member, members
+from unitok.data.readers.tar import Break, Member, _extension, members
 from unitok.data.sources import WebDataset, open_data
 
 FILES = {"a.txt": b"one", "deep/" + "long" * 60 + ".txt": b"two" * 400, "ü.txt": b"", "z.bin": bytes(512)}
@@ -80,6 +80,79 @@ def test_sizes_that_cannot_be_are_breaks_and_end():
     assert breaks(huge.tobuf(tarfile.GNU_FORMAT) + bytes(whole)) == [("truncated archive", 0)]
     huge.size = -5
     assert breaks(huge.tobuf(tarfile.GNU_FORMAT) + bytes(whole)) == [("broken tar header", 0)]
+
+
+def extended(records: bytes, *, name: str = "a.txt", content: bytes = b"one") -> bytes:
+    """A file after an extended header of these records."""
+
+    def member(name: str, kind: bytes, data: bytes) -> bytes:
+        info = tarfile.TarInfo(name)
+        info.type, info.size = kind, len(data)
+        return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
+
+    return member("x", tarfile.XHDTYPE, records) + member(name, tarfile.REGTYPE, content)
+
+
+def record(name: str, value: str) -> bytes:
+    rest = f" {name}={value}\n".encode()
+    length = next(n for n in range(len(rest), len(rest) + 9) if n == len(rest) + len(str(n)))
+    return str(length).encode() + rest
+
+
+@pytest.mark.parametrize("size", ["²", "٣", "5" * 5000, "-3", "", " 3", "3.0", "1_0", "0x3", "nan"])
+def test_a_size_that_is_no_number_breaks_its_file_alone(size):
+    whole = extended(record("size", size)) + tar({"b.txt": b"two"})
+    assert contents(whole) == {"b.txt": b"two"}
+    assert breaks(whole) == [("broken tar header", len(extended(record("size", size))) - 1024)]
+
+
+def test_a_size_in_an_extended_header_counts():
+    whole = extended(record("size", "3") + record("path", "long.txt")) + tar({"b.txt": b"two"})
+    assert contents(whole) == {"long.txt": b"one", "b.txt": b"two"}
+    assert breaks(extended(record("size", "9" * 19))) == [("truncated archive", 1024)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["size", "path", "GNU.sparse.size", "x"]), st.text(max_size=6))
+        | st.binary(max_size=12),
+        max_size=4,
+    )
+)
+def test_any_extended_header_is_survived(records):
+    whole = extended(b"".join(one if isinstance(one, bytes) else record(*one) for one in records))
+    for found in members(whole + tar({"b.txt": b"two"})):
+        if isinstance(found, Member):
+            assert 0 <= found.offset <= found.offset + found.size <= len(whole) + 10_240
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(min_size=12, max_size=12), st.sampled_from([b"0", b"5", b"L", b"S", b"V", b"\0", b"1"]))
+def test_any_size_in_a_header_is_survived(size, kind):
+    header = bytearray(tar({"a.txt": b"one"})[:512])
+    header[124:136], header[156:157], header[148:156] = size, kind, b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    whole = bytes(header) + bytes(512) + tar({"b.txt": b"two"})
+    for found in members(whole):
+        if isinstance(found, Member):
+            assert 0 <= found.offset <= found.offset + found.size <= len(whole)
+
+
+def test_an_extended_header_is_read_in_one_pass():
+    class Counted(bytes):
+        taken = 0
+
+        def __getitem__(self, key):
+            found = super().__getitem__(key)
+            Counted.taken += len(found) if isinstance(found, bytes) else 1
+            return found
+
+    info = tarfile.TarInfo("x")
+    info.type = tarfile.XHDTYPE
+    data = Counted(b"6 a=b\n" * 10_000)
+    assert _extension(info, data) == {"a": "b"}
+    assert Counted.taken < len(data)
 
 
 @settings(max_examples=150, deadline=None)

@@ -1,5 +1,6 @@
 """Where the files of a tar lie, also of a damaged one. Knows no samples; nothing is unpacked into folders."""
 
+import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from mmap import mmap
@@ -11,6 +12,7 @@ BLOCK = tarfile.BLOCKSIZE
 ZEROS = bytes(BLOCK)
 LINKS = (tarfile.LNKTYPE, tarfile.SYMTYPE)
 WITHOUT_DATA = (*LINKS, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE)
+RECORD, SIZE = re.compile(rb"(\d{1,7}) "), re.compile(r"[0-9]{1,19}")
 MOST_HEADER = 2**20
 """Bytes of a long name or of extended headers that are believed."""
 
@@ -45,12 +47,12 @@ def members(content: mmap | bytes) -> Iterator[Member | Break]:
             position += BLOCK
             continue
         header = _header(block)
-        if header is None:
+        size = None if header is None else _size(header, extended)
+        if header is None or size is None:
             found = _next_header(content, position + BLOCK)
             yield Break("broken tar header", position, f"the next header is at {found}")
             position, extended = found, {}
             continue
-        size = _size(header, extended)
         start, position = position + BLOCK, position + BLOCK + -(-size // BLOCK) * BLOCK
         name = extended.get("path", header.name)
         if start + size > end:
@@ -89,10 +91,10 @@ def _next_header(content: mmap | bytes, position: int) -> int:
     return len(content)
 
 
-def _size(header: tarfile.TarInfo, extended: dict[str, str]) -> int:
-    """Bytes of a member; extended headers tell those of 8 GB and more."""
-    if "size" in extended and header.isreg() and extended["size"].isdigit():
-        return int(extended["size"])
+def _size(header: tarfile.TarInfo, extended: dict[str, str]) -> int | None:
+    """Bytes of a member; extended headers tell those of 8 GB and more, and None is what they cannot mean."""
+    if "size" in extended and header.isreg():
+        return int(extended["size"]) if SIZE.fullmatch(extended["size"]) else None
     return 0 if header.type in WITHOUT_DATA else header.size
 
 
@@ -100,15 +102,15 @@ def _extension(header: tarfile.TarInfo, data: bytes) -> dict[str, str]:
     """What a header before a member's own says of it: a long name, or records LENGTH NAME=VALUE."""
     if header.type == tarfile.GNUTYPE_LONGNAME:
         return {"path": data.rstrip(b"\0").decode("utf-8", "backslashreplace")}
-    found = {}
-    while data:
-        length, space, _ = data.partition(b" ")
-        if not (space and length.isdigit() and len(length) < 8 and int(length) > len(length) + 1):
+    found, start = {}, 0
+    while record := RECORD.match(data, start):
+        end = start + int(record[1])
+        if end <= record.end():
             break
-        name, equals, value = data[len(length) + 1 : int(length) - 1].partition(b"=")
+        name, equals, value = data[record.end() : end - 1].partition(b"=")
         if equals:
             found[name.decode("utf-8", "replace")] = value.decode("utf-8", "backslashreplace")
-        data = data[int(length) :]
+        start = end
     return found
 
 
