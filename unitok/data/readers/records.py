@@ -19,6 +19,8 @@ MOST_LINE = 2**24
 """Bytes of one record; a longer one is a fault."""
 MOST_QUOTED = 2**17
 """Bytes of one csv row that has line feeds in a quotation; csv has the same limit for a field."""
+MOST_IN_VAIN = 2**20
+"""Bytes of a csv that may be parsed as rows over several lines and be none, beside four for each byte."""
 NULLS = ("nan", "null", "none", "n/a", "#n/a", "<na>")
 NULL = re.compile(
     rb"(?:^|(?<=[\t,\n]))[ \"]*(?:%s)(?=[ \"]*(?:[\t,\r\n]|\Z))" % "|".join(NULLS).encode(), re.I
@@ -181,10 +183,11 @@ class DelimitedRows(_Lines):
     def __init__(self, path: Path):
         super().__init__(path)
         self.delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        content, start = self._content, 0
+        content, start, self._in_vain = self._content, 0, 0
+        closings = _Closings(content, self.delimiter.encode())
         self.columns: list[str] = []
         while start < len(content):
-            end = self._row_end(content, start)
+            end = self._row_end(content, start, closings)
             if content[start:end].strip():
                 self._add(start, end)
             if len(self) == 1 and not self.columns:
@@ -196,20 +199,18 @@ class DelimitedRows(_Lines):
         if len(self.columns) != len(set(self.columns)):
             raise ValueError(f"{path}: a column is named twice: {', '.join(self.columns)}")
 
-    def _row_end(self, content: mmap | bytes, start: int) -> int:
+    def _row_end(self, content: mmap | bytes, start: int, closings: "_Closings") -> int:
         """Where a row ends; the first line's end where it is damaged, or its quotation has no end."""
-        first, quoted = None, False
-        for begin, end in line_ends(content, start):
-            quoted = _quoted_at_end(content[begin:end], quoted, self.delimiter.encode())
-            if first is None:
-                first = end
-                if not quoted:
-                    return end
-            if end - start > MOST_QUOTED:
-                return first
-            if not quoted:
-                return end if self._is_row(content[start:end]) else first
-        return len(content) if first is None else first
+        _, first = next(line_ends(content, start))
+        if not _quoted_at_end(content[start:first], False, self.delimiter.encode()):
+            return first
+        end = closings.following(first + 1)
+        if end is None or end - start > min(MOST_QUOTED, MOST_IN_VAIN + 4 * start - self._in_vain):
+            return first
+        if self._is_row(content[start:end]):
+            return end
+        self._in_vain += end - start
+        return first
 
     def _is_row(self, row: bytes) -> bool:
         try:
@@ -245,6 +246,29 @@ class DelimitedRows(_Lines):
             return self[index][column].strip().lower() in NULLS
         except SampleError:
             return False
+
+
+class _Closings:
+    """The lines that close a quotation which is open where they begin; each line is searched once.
+
+    Args:
+        content: where they are sought.
+        delimiter: between fields.
+    """
+
+    def __init__(self, content: mmap | bytes, delimiter: bytes):
+        self._content, self._delimiter = content, delimiter
+        self._sought, self._found = 0, -1
+
+    def following(self, start: int) -> int | None:
+        """Where the first of these lines from `start` on ends; what is asked for later lies behind."""
+        if not self._sought <= start <= self._found:
+            ends = (end for begin, end in line_ends(self._content, start) if self._closes(begin, end))
+            self._sought, self._found = start, next(ends, len(self._content) + 1)
+        return self._found if self._found <= len(self._content) else None
+
+    def _closes(self, begin: int, end: int) -> bool:
+        return not _quoted_at_end(self._content[begin:end], True, self._delimiter)
 
 
 def _quoted_at_end(line: bytes, quoted: bool, delimiter: bytes) -> bool:
