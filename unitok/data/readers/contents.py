@@ -1,9 +1,11 @@
 """From what a record holds to segments: pictures by file or bytes, texts, names of files. Knows no format."""
 
 import math
+import os
 import re
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
+from unicodedata import normalize
 
 from unitok.data.faults import SampleError
 from unitok.data.images import ImageError, load_image
@@ -93,6 +95,21 @@ def inside(root: Path, name: Any, *, path: str | Path, offset: int | None = None
     windows = PureWindowsPath(name)
     if ".." in parts.parts or windows.drive or parts.is_absolute():
         if parts.is_absolute() and ".." not in parts.parts and parts.is_relative_to(root.absolute()):
-            return Path(name)
+            return found(Path(parts.root), parts.relative_to(parts.root))
         raise SampleError("path outside the folder", path, f"{name:.200} is not in {root}", offset=offset)
-    return root / parts
+    return found(root, parts)
+
+
+def found(root: Path, parts: PurePath) -> Path:
+    """The file of this name; where it is not there, that of the same letters in other bytes, if there is one.
+
+    A Mac writes an umlaut as two letters, others as one.
+    """
+    path = root / parts
+    if str(parts).isascii() or os.path.exists(path):
+        return path
+    path = root
+    for part in parts.parts:
+        forms = (path / form for form in (part, normalize("NFC", part), normalize("NFD", part)))
+        path = next(filter(os.path.exists, forms), path / part)
+    return path

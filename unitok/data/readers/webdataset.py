@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from unitok.data.faults import Fault, SampleError, by_reason, tell
 from unitok.data.readers.base import Reader, Source, of_split
@@ -190,7 +191,7 @@ def _shards(path: Path, split: str | None) -> list[Path]:
 def _key(name: str) -> tuple[str, str]:
     folder, file = posixpath.split(name)
     stem, dot, suffix = file.partition(".")
-    return posixpath.join(folder, stem), (dot + suffix).lower()
+    return normalize("NFC", posixpath.join(folder, stem)), (dot + suffix).lower()
 
 
 def _ended(found: list[Member | Break], broken: Break) -> list[Member | Break]:
