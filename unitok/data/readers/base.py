@@ -151,6 +151,23 @@ class HeldOut(Source):
         return HeldOut(self.source.told_by(template), self.part, every=self.every)
 
 
+class Chosen(Source):
+    """Some documents of a source, by their indices; what was met while it was indexed is the source's own."""
+
+    def __init__(self, source: Source, indices: Sequence[int]):
+        self.source, self.indices = source, indices
+        self.faults = source.faults
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Document:
+        return self.source[self.indices[index]]
+
+    def told_by(self, template: ChatTemplate) -> "Chosen":
+        return Chosen(self.source.told_by(template), self.indices)
+
+
 def of_split(
     opened: Callable[[Part], Source], part: Part, there: Collection[Part], *, path: str | Path
 ) -> Source:

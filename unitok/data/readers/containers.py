@@ -1,27 +1,30 @@
 """Which file holds records, and a first look at a path. Knows containers, no format."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from unitok.data.readers.arrow import STATE, ParquetRows, SavedRows
+from unitok.data.readers.json_shapes import records_of
 from unitok.data.readers.records import (
     DelimitedRows,
     JsonLines,
-    JsonList,
     Record,
     Records,
+    each,
+    open_json,
     read_json,
 )
 from unitok.data.readers.splits import Part, by_split
 
-FILES: dict[str, type[Records]] = {
+FILES: dict[str, Callable[[Path], Records]] = {
     ".jsonl": JsonLines,
     ".ndjson": JsonLines,
-    ".json": JsonList,
+    ".json": open_json,
     ".csv": DelimitedRows,
     ".tsv": DelimitedRows,
+    ".txt": DelimitedRows,
     ".parquet": ParquetRows,
 }
 
@@ -74,26 +77,34 @@ class Look:
     @cached_property
     def record(self) -> Record | None:
         """The first record that is whole; None where the path holds no records."""
-        return next(self._first(), None)
+        return next(iter(self.records), None)
 
     @cached_property
     def records(self) -> list[Record]:
         """The first records, those that are whole."""
-        return list(self._first())
-
-    def _first(self) -> Iterator[Record]:
-        if self.path.suffix.lower() == ".json":
-            records = self.json if isinstance(self.json, list) else []
-            return (record for record in records[: Records.GLANCE] if isinstance(record, dict))
-        try:
-            return self._opened.first() if self._holds_records else iter(())
-        except (ValueError, OSError) as error:
-            self.problem = str(error)
-            return iter(())
+        if self.json is not None:
+            records = records_of(self.json) or []
+            return [record for record in records[: Records.GLANCE] if isinstance(record, dict)]
+        return self._first() if self._holds_records and self.path.suffix.lower() != ".txt" else []
 
     @cached_property
-    def _opened(self) -> Records:
-        lines = FILES.get(self.path.suffix.lower()) is JsonLines
+    def rows(self) -> list[Record]:
+        """The first rows of a .txt, were it a table; what its first line says must show that it is one."""
+        return self._first() if self.path.is_file() and self.path.suffix.lower() == ".txt" else []
+
+    def _first(self) -> list[Record]:
+        try:
+            opened = self._open()
+            found = list(opened.first())
+            damaged = next(each(opened), None) if not found else None
+        except (ValueError, OSError) as error:
+            found, damaged = [], error
+        if damaged is not None and not self.problem:
+            self.problem = f"{damaged}{'; save it as UTF-8' if 'not UTF-8' in str(damaged) else ''}"
+        return found
+
+    def _open(self) -> Records:
+        lines = FILES.get(self.path.suffix.lower()) in (JsonLines, open_json)
         return JsonLines(self.path, most=Records.GLANCE) if lines else open_records(self.path)
 
     @property

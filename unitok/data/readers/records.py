@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 from unitok.data.faults import Fault, SampleError
 from unitok.data.readers.compact import Values
+from unitok.data.readers.headers import SHOWN, read_header
+from unitok.data.readers.json_shapes import records_of
 
 Record = dict[str, Any]
 MOST_LINE = 2**24
@@ -90,7 +92,7 @@ class _Lines(Records):
         if self._map is None:
             with self.path.open("rb") as file:
                 empty = not file.read(1)
-                self._map = b"" if empty else mmap(file.fileno(), 0, access=ACCESS_READ)
+                self._map = b"" if empty else _as_lines(mmap(file.fileno(), 0, access=ACCESS_READ), self.path)
         return self._map
 
     def _text(self, index: int) -> str:
@@ -104,6 +106,18 @@ class _Lines(Records):
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_map": None}
+
+
+def _as_lines(content: mmap, path: Path) -> mmap | bytes:
+    """The file itself; what spreadsheets write too, UTF-16 or lines that end with \\r alone, in memory."""
+    head = content[:2]
+    if head in (b"\xff\xfe", b"\xfe\xff") or (len(head) == 2 and (head[0] == 0) != (head[1] == 0)):
+        name = "utf-16" if 0 not in head else "utf-16-le" if head[1] == 0 else "utf-16-be"
+        try:
+            return content[:].decode(name).encode()
+        except UnicodeError as error:
+            raise ValueError(f"{path}: neither UTF-8 nor UTF-16: {error}") from error
+    return content if content.find(b"\n") >= 0 else content[:].replace(b"\r", b"\n")
 
 
 def line_ends(content: mmap | bytes, start: int = 0) -> Iterator[tuple[int, int]]:
@@ -137,17 +151,18 @@ class JsonLines(_Lines):
 
 
 class JsonList(Records):
-    """The objects of a JSON file that holds a list; their texts are held in memory.
+    """The objects of a JSON file that holds a list, or another shape of them; their texts are held in memory.
 
     Raises:
-        ValueError: it is no JSON, or no list.
+        ValueError: it is no JSON, or holds no records.
     """
 
     def __init__(self, path: Path):
         super().__init__(path)
-        records = read_json(path)
-        if not isinstance(records, list):
-            raise ValueError(f"{path}: expected a JSON list of objects, got {type(records).__name__}")
+        content = read_json(path)
+        records = records_of(content)
+        if records is None:
+            raise ValueError(f"{path}: expected a JSON list of objects, got {type(content).__name__}")
         self.records = Values(records)
 
     def __len__(self) -> int:
@@ -163,6 +178,30 @@ def _checked(record: Any, path: Path | str, offset: int | None) -> Record:
     return record
 
 
+def open_json(path: Path) -> Records:
+    """The records of a .json file, in which people also keep JSON lines.
+
+    Raises:
+        ValueError: it holds no records.
+    """
+    try:
+        return JsonList(path)
+    except ValueError:
+        lines = JsonLines(path)
+        if not isinstance(next(each(lines), None), dict):
+            raise
+        return lines
+
+
+def each(records: Records) -> Iterator[Record | SampleError]:
+    """All records, each whole or what is wrong with it."""
+    for index in range(len(records)):
+        try:
+            yield records[index]
+        except SampleError as error:
+            yield error
+
+
 def read_json(path: Path) -> Any:
     """A JSON file. Raises ValueError where it is none."""
     try:
@@ -172,7 +211,9 @@ def read_json(path: Path) -> Any:
 
 
 class DelimitedRows(_Lines):
-    """The rows of a .csv (commas) or .tsv (tabs), whose first line names the columns; fields may be quoted.
+    """The rows of a .csv or .tsv, whose first line names the columns, and shows what separates them.
+
+    Fields may be quoted. A first line that names a picture is a row, and the columns are image and caption.
 
     A quotation that never ends, or over several lines not as it should, spoils its own line alone.
 
@@ -182,8 +223,11 @@ class DelimitedRows(_Lines):
 
     def __init__(self, path: Path):
         super().__init__(path)
-        self.delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
         content, start, self._in_vain = self._content, 0, 0
+        first = next((content[b:e] for b, e in line_ends(content) if content[b:e].strip()), b"")
+        usual = "\t" if path.suffix.lower() == ".tsv" else ","
+        self.header = read_header(first.decode("utf-8-sig", "replace").rstrip("\r"), usual=usual)
+        self.delimiter = self.header.separator
         closings = _Closings(content, self.delimiter.encode())
         self.columns: list[str] = []
         while start < len(content):
@@ -191,11 +235,12 @@ class DelimitedRows(_Lines):
             if content[start:end].strip():
                 self._add(start, end)
             if len(self) == 1 and not self.columns:
-                self.columns = self._fields(0)
+                self.columns = self.header.columns if self.header.absent else self._fields(0)
             start = end + 1
         if not self.columns:
             raise ValueError(f"{path}: it is empty; its first line should name the columns")
-        del self._starts[0], self._ends[0]
+        if not self.header.absent:
+            del self._starts[0], self._ends[0]
         if len(self.columns) != len(set(self.columns)):
             raise ValueError(f"{path}: a column is named twice: {', '.join(self.columns)}")
 
@@ -221,20 +266,24 @@ class DelimitedRows(_Lines):
 
     def _parsed(self, row: str, *, strict: bool = False) -> list[str]:
         lines = re.split(r"(?<=\n)", row)  # splitlines would also cut at separators within a field
-        return next(csv.reader(lines, delimiter=self.delimiter, strict=strict))
+        spaced = self.header.spaced
+        return next(csv.reader(lines, delimiter=self.delimiter, strict=strict, skipinitialspace=spaced))
 
     def _fields(self, index: int) -> list[str]:
         row, offset = self._text(index), self.offset(index)
         try:
-            return self._parsed(row)
+            fields = self._parsed(row)
         except (csv.Error, StopIteration) as error:
             raise SampleError("not a row", self.path, f"not a row: {error}", offset=offset) from error
+        return [field.strip() for field in fields] if self.header.spaced else fields
 
     def __getitem__(self, index: int) -> Record:
         fields = self._fields(index)
         if len(fields) != len(self.columns):
             detail = f"{len(fields)} fields, the first line names {len(self.columns)}"
             raise SampleError("not a row", self.path, detail, offset=self.offset(index))
+        if self.header.absent:
+            fields = [SHOWN.sub(r"\1", field.strip()) for field in fields]
         return dict(zip(self.columns, fields, strict=True))
 
     def nulls(self, column: str) -> int:

@@ -1,25 +1,35 @@
 """Tables of captioned pictures and of texts, whatever file holds them. Knows columns, no conversations."""
 
+import logging
 import re
 from abc import abstractmethod
+from array import array
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from itertools import islice
+from pathlib import Path, PurePath
+from typing import Any, ClassVar
 
 from unitok.data.faults import SampleError
-from unitok.data.readers.base import Reader, Source, of_split, tell_once
+from unitok.data.readers.arrow import ParquetRows, SavedRows
+from unitok.data.readers.base import Chosen, HeldOut, Reader, Source, of_split, tell_once
 from unitok.data.readers.containers import Look, open_records, parquet_files
 from unitok.data.readers.contents import holds_image, inside, is_missing, picture, text
-from unitok.data.readers.records import Record, Records, columns
-from unitok.data.readers.splits import Part, by_split
+from unitok.data.readers.listing import visible
+from unitok.data.readers.records import Record, Records, columns, each
+from unitok.data.readers.splits import SPLITS, Part, by_split, split_named
 from unitok.data.remote import local
 from unitok.document import Document, Segment
 
+log = logging.getLogger(__name__)
+
 PICTURE_COLUMNS = (
     "image", "file_name", "filepath", "file_path", "image_path", "filename", "path", "img", "jpg", "png",
-    "webp", "images",
+    "webp", "images", "image_name", "image_file",
 )  # fmt: skip
-CAPTION_COLUMNS = ("text", "caption", "title", "captions", "description", "prompt", "txt", "label")
+CAPTION_COLUMNS = ("text", "caption", "title", "captions", "description", "prompt", "txt", "label", "comment")
+SPLIT_COLUMNS = ("split", "partition", "data set")
+FIRST = 20
+"""Records that are looked at to learn where the pictures lie."""
 
 
 class RecordReader(Reader):
@@ -42,8 +52,37 @@ class RecordReader(Reader):
     def open(cls, path: Path, part: Part | None, **settings) -> Source:
         there = by_split(parquet_files(path, None)) if path.is_dir() else {}
         if part is None or not there:
-            return super().open(path, part, **settings)
+            return cls._by_row(cls(str(path), **settings), part)
         return of_split(lambda split: cls(str(path), part=split, **settings), part, there, path=path)
+
+    @classmethod
+    def _by_row(cls, whole: "RecordReader", part: Part | None) -> Source:
+        """The rows of a split, where rows say theirs; else a share of all."""
+        if part is None:
+            return whole
+        rows = whole.rows_by_split()
+        if not rows:
+            return HeldOut(whole, part)
+        return of_split(lambda split: Chosen(whole, rows[split]), part, rows, path=whole.records.path)
+
+    def rows_by_split(self) -> dict[Part, array]:
+        """The rows of each split, where all rows say theirs; Parquet is not read through for that."""
+        first = next(self.records.first(), None)
+        if isinstance(self.records, ParquetRows | SavedRows) or first is None or self.split_of(first) is None:
+            return {}
+        rows: dict[Part, array] = {}
+        for index, record in enumerate(each(self.records)):
+            split = self.split_of(record) if isinstance(record, dict) else "train"  # one counts the damaged
+            if split is None:
+                log.warning("%s: row %d says no split, others do; all are one set", self.records.path, index)
+                return {}
+            rows.setdefault(split, array("q")).append(index)
+        return {part: rows[part] for part in SPLITS if part in rows} if "train" in rows else {}
+
+    def split_of(self, record: Record) -> Part | None:
+        """The split that a record says it is of."""
+        name = next((record[name] for name in record if name.strip().casefold() in SPLIT_COLUMNS), None)
+        return split_named(name.strip()) if isinstance(name, str) else None
 
     @classmethod
     def fits(cls, look: Look) -> bool:
@@ -142,8 +181,11 @@ def _is_number(value: Any) -> bool:
 
 
 def column(names: Sequence[str], wanted: str | None, known: Sequence[str]) -> str | None:
-    """The column that is asked for, or the first known one that is there."""
-    return wanted or next((name for name in known if name in names), None)
+    """The column that is asked for, or the first known one that is there, in any case and spacing."""
+    if wanted in names:
+        return wanted
+    there = {"_".join(name.casefold().split()): name for name in reversed(names)}
+    return wanted or next((there[name] for name in known if name in there), None)
 
 
 class CaptionTable(RecordReader):
@@ -159,6 +201,7 @@ class CaptionTable(RecordReader):
         ValueError: there are no such columns.
     """
 
+    picture_columns: ClassVar[tuple[str, ...]] = PICTURE_COLUMNS
     format = "table"
     looks_like = (
         "a .csv, .tsv, .jsonl, .json or .parquet file, a folder of the last, or one saved by HF datasets, "
@@ -177,18 +220,38 @@ class CaptionTable(RecordReader):
     ):
         super().__init__(path, images=images, part=part)
         names = columns(self.records)
-        self.shown = column(names, picture_column, PICTURE_COLUMNS)
+        self.shown = column(names, picture_column, self.picture_columns)
         self.said = column([n for n in names if n != self.shown], caption_column, CAPTION_COLUMNS)
         for name, kind in ((self.shown, "pictures"), (self.said, "captions")):
             if name is None or name not in names:
                 called = f"{kind} {name!r}" if name else kind
                 raise ValueError(f"{self.records.path}: no column of {called} among {', '.join(names)}")
         look_over_captions(self.records, self.said)
+        if images is None:
+            self.images = self._images_folder()
+
+    @classmethod
+    def fits(cls, look: Look) -> bool:
+        return super().fits(look) or any(map(cls.fits_record, look.rows[:1]))
 
     @classmethod
     def fits_record(cls, record: Record) -> bool:
-        shown = column(list(record), None, PICTURE_COLUMNS)
-        return shown is not None and column([*record.keys() - {shown}], None, CAPTION_COLUMNS) is not None
+        shown = column(list(record), None, cls.picture_columns)
+        others = [name for name in record if name != shown]
+        return shown is not None and column(others, None, CAPTION_COLUMNS) is not None
+
+    def _images_folder(self) -> Path:
+        """The file's folder, or the one in it that has more of the first pictures."""
+        first = islice(self.records.first(), FIRST)
+        names = [name for record in first if isinstance(name := record.get(self.shown), str)]
+        below = [folder for folder in visible(self.images) if folder.is_dir()] if names else []
+        return max([self.images, *below], key=lambda folder: sum(_is_there(folder, name) for name in names))
+
+    def split_of(self, record: Record) -> Part | None:
+        said, shown = super().split_of(record), record.get(self.shown)
+        if said is not None or not isinstance(shown, str):
+            return said
+        return next(filter(None, map(split_named, PurePath(shown).parts[:-1])), None)
 
     def document(self, record: Record, *, path: str, offset: int | None) -> Document:
         for name in (self.shown, self.said):
@@ -211,6 +274,13 @@ def _only(value: Any, *, path: str, offset: int | None) -> Any:
     return value[0] if value else None
 
 
+def _is_there(folder: Path, name: str) -> bool:
+    try:
+        return inside(folder, name, path=folder).is_file()
+    except (SampleError, OSError):
+        return False
+
+
 class MetadataFolder(CaptionTable):
     """A folder of pictures with metadata.jsonl, .csv or .parquet, as HF's `imagefolder` has it.
 
@@ -226,6 +296,7 @@ class MetadataFolder(CaptionTable):
         ValueError: that has no such columns.
     """
 
+    picture_columns = ("file_name", *PICTURE_COLUMNS)
     format = "imagefolder"
     looks_like = "a folder with metadata.jsonl, metadata.csv or metadata.parquet"
 
@@ -235,11 +306,11 @@ class MetadataFolder(CaptionTable):
             raise FileNotFoundError(
                 f"the folder {path} has no metadata.jsonl, metadata.csv or metadata.parquet"
             )
-        super().__init__(str(file), picture_column="file_name", caption_column=caption_column)
+        super().__init__(str(file), caption_column=caption_column)
 
     @classmethod
     def open(cls, path: Path, part: Part | None, **settings) -> Source:
-        return super(RecordReader, cls).open(path, part, **settings)  # its file has no parts
+        return cls._by_row(cls(str(path), **settings), part)
 
     @classmethod
     def fits(cls, look: Look) -> bool:
@@ -248,8 +319,9 @@ class MetadataFolder(CaptionTable):
 
 def metadata_file(path: Path) -> Path | None:
     """The file of a folder that names its pictures."""
-    files = (path / f"metadata{suffix}" for suffix in (".jsonl", ".csv", ".parquet"))
-    return next((file for file in files if file.is_file()), None)
+    names = [f"metadata{suffix}" for suffix in (".jsonl", ".csv", ".parquet")]
+    files = [file for file in visible(path) if file.name.casefold() in names and file.is_file()]
+    return min(files, key=lambda file: names.index(file.name.casefold()), default=None)
 
 
 class TextTable(RecordReader):
