@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["unitok.document", "unitok.device", "unitok.atomic_files", "unitok.pixels"],
+    ["unitok.document", "unitok.device", "unitok.atomic_files", "unitok.json_files", "unitok.pixels"],
     ["unitok.models"],
     ["unitok.modalities"],
     ["unitok.vocabulary"],

@@ -22,7 +22,9 @@ def main(args: list[str] | None = None) -> None:
     """Read the command line, write the folder, print what it holds."""
     options = arguments().parse_args(args)
     from unitok.interop.formats import read
+    from unitok.models.autoencoder import ImageTokenizer
 
+    ImageTokenizer.refuse_foreign(options.out)
     tokenizer = read(options.path, options.format)
     tokenizer.save_pretrained(options.out)
     weights = sum(parameter.numel() for parameter in tokenizer.parameters())

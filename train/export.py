@@ -23,8 +23,9 @@ def main(args: list[str] | None = None) -> None:
     """Read the command line, write the folder."""
     options = arguments().parse_args(args)
     from unitok.bundle import UniTok
-    from unitok.interop.serving import export
+    from unitok.interop.serving import export, refuse_full
 
+    refuse_full(options.out)
     export(UniTok.from_pretrained(options.model, device="cpu", dtype="float32"), options.out)
     print(f"{options.out}: for AutoModelForCausalLM; grammar_processor.py in it keeps documents well-formed")
 

@@ -122,10 +122,28 @@ def finish_folder(path: str | Path) -> None:
             folder.rmdir()
 
 
-def held_by(folder: Path) -> list[str]:
-    """Names in a folder, but for those of writes that are under way or were cut off."""
-    own = (path.name for path in folder.iterdir() if not LEFTOVER.search(path.name))
-    return sorted(name for name in own if name != WRITTEN)
+def refuse_occupied(path: str | Path, *, ours: bool, what: str) -> None:
+    """Keep a write out of a folder that holds something else.
+
+    Args:
+        path: the folder to be written.
+        ours: whether it holds what is written there; other files in it are then left alone.
+        what: how that is called.
+
+    Raises:
+        FileExistsError: a file is there, or a folder that is not empty and not ours.
+    """
+    if not os.path.isdir(path):
+        if os.path.exists(path):
+            raise FileExistsError(f"{path} is a file; give a folder that is empty or absent")
+        return
+    names = sorted(n for n in os.listdir(path) if n != WRITTEN and not LEFTOVER.search(n))
+    if names and not ours:
+        more = ", …" if names[3:] else ""
+        raise FileExistsError(
+            f"{path} holds {', '.join(names[:3])}{more} and is not {what}; give a folder that is empty or "
+            "absent"
+        )
 
 
 def name_beside(target: Path) -> Path:

@@ -2,34 +2,31 @@
 
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-
+from unitok.atomic_files import finish_folder, folder_beside, refuse_occupied, write_text
 from unitok.chat_template import ChatTemplate
 from unitok.codec import Codec
+from unitok.cursor import Positions
 from unitok.device import pick_device, pick_dtype
+from unitok.json_files import made_of, read_object
 from unitok.modalities.image import ImageModality
 from unitok.modalities.location import LOCATIONS, LocationModality
 from unitok.modalities.text import TextModality
+from unitok.models.architecture import check_sizes
 from unitok.models.autoencoder import ImageTokenizer
-from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.transformer import Transformer, TransformerConfig, filled
+from unitok.models.weights import read_weights, write_weights
 from unitok.sampling import Sampling
 
-CONFIG, WEIGHTS, TEXT, IMAGE, SUMS = (
-    "config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "image_tokenizer",
-    "sha256.json",
-)
-FORMAT = 1
+CONFIG, WEIGHTS, TEXT, IMAGE = "config.json", "model.safetensors", "tokenizer.json", "image_tokenizer"
+CARD, SUMS = "README.md", "sha256.json"
+KIND, FORMAT = "unitok", 1
 
 
 class Parts(NamedTuple):
@@ -46,29 +43,44 @@ class Parts(NamedTuple):
 def save(parts: Parts, directory: str | Path, *, card: str) -> None:
     """Write config.json, model.safetensors, tokenizer.json, image_tokenizer/, README.md, sha256.json.
 
-    The folder is complete or absent: it is written beside its place and then renamed.
+    The folder has all of them anew or is as it was; other files in it stay. Errors as of `refuse_foreign`.
     """
-    target = Path(directory)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    beside.mkdir(parents=True)
-    image: ImageModality = parts.codec.modalities["image"]
-    image.tokenizer.save_pretrained(beside / IMAGE)
-    parts.codec.modalities["text"].save(beside / TEXT)
-    weights = {name: value.detach().cpu().contiguous() for name, value in parts.model.state_dict().items()}
-    if parts.model.config.tie_embeddings:
-        del weights["unembedding.weight"]
-    save_file(weights, beside / WEIGHTS, metadata={"format": "pt"})
-    (beside / CONFIG).write_text(json.dumps(_config(parts), indent=2) + "\n")
-    (beside / "README.md").write_text(card)
-    sums = {str(p.relative_to(beside)): _sha256(p) for p in sorted(beside.rglob("*")) if p.is_file()}
-    (beside / SUMS).write_text(json.dumps(sums, indent=2) + "\n")
-    _replace_folder(beside, target)
+    refuse_foreign(directory)
+    with folder_beside(directory, durable=True) as beside:
+        image: ImageModality = parts.codec.modalities["image"]
+        image.tokenizer.save_pretrained(beside / IMAGE)
+        parts.codec.modalities["text"].save(beside / TEXT)
+        weights = parts.model.state_dict()
+        if parts.model.config.tie_embeddings:
+            del weights["unembedding.weight"]
+        write_weights(beside / WEIGHTS, weights)
+        write_text(beside / CONFIG, json.dumps(_config(parts), indent=2) + "\n")
+        write_text(beside / CARD, card)
+        sums = {
+            p.relative_to(beside).as_posix(): _sha256(p) for p in sorted(beside.rglob("*")) if p.is_file()
+        }
+        write_text(beside / SUMS, json.dumps(sums, indent=2) + "\n")
+
+
+def refuse_foreign(directory: str | Path) -> None:
+    """Raises FileExistsError where there is a file, or a folder of something else than a model of ours."""
+    finish_folder(directory)
+    refuse_occupied(directory, ours=own_config(directory) is not None, what="a model of unitok")
+
+
+def own_config(directory: str | Path) -> dict[str, Any] | None:
+    """config.json of a folder that this package wrote; None of any other."""
+    try:
+        config = read_object(Path(directory) / CONFIG)
+    except (OSError, ValueError):
+        return None
+    return config if config.get("model_type") == KIND else None
 
 
 def _config(parts: Parts) -> dict:
     image: ImageModality = parts.codec.modalities["image"]
     return {
-        "model_type": "unitok",
+        "model_type": KIND,
         "format": FORMAT,
         "transformer": asdict(parts.model.config),
         "vocabulary": parts.codec.vocabulary.describe(),
@@ -86,125 +98,152 @@ def _config(parts: Parts) -> dict:
     }
 
 
+@dataclass(frozen=True)
+class _ImageSizes:
+    """How many cells images have."""
+
+    shape: tuple[int, int] | None
+    max_side: int
+
+    def __post_init__(self):
+        check_sizes(max_side=self.max_side, **dict(zip(("rows", "columns"), self.shape or (), strict=False)))
+
+
+@dataclass(frozen=True)
+class _Config:
+    """What config.json says; `made_of` checks the types."""
+
+    transformer: TransformerConfig
+    vocabulary: tuple[tuple[str, int], ...]
+    positions: Positions
+    image: _ImageSizes
+    sampling: dict[str, Sampling]
+    example_prompts: tuple[str, ...]
+    chat: ChatTemplate = ChatTemplate()  # noqa: RUF009 (it is frozen)
+    locations: tuple[LocationModality, ...] = ()
+    fills: bool = False
+
+
 def load(directory: str | Path, *, device: str, dtype: str, verify: bool) -> Parts:
     """Read a folder that `save` wrote; arguments and errors as of UniTok.from_pretrained."""
     directory = Path(directory)
-    if not (directory / CONFIG).is_file():
-        raise FileNotFoundError(f"{directory}: no model here ({CONFIG} is missing)")
+    finish_folder(directory)
+    config = _read_config(directory)
     if verify:
         verify_sums(directory)
-    config = _read_config(directory / CONFIG)
-    sizes, sampling = _settings(directory / CONFIG, config)
-    chat = _chat(directory / CONFIG, config)
     place = pick_device(device)
-    image_tokenizer = ImageTokenizer.from_pretrained(directory / IMAGE).to(place)
-    codec = Codec(
-        [
-            TextModality.from_file(directory / TEXT),
-            ImageModality(
-                image_tokenizer, shape=config["image"]["shape"], max_side=config["image"]["max_side"]
-            ),
-            *_locations(directory / CONFIG, config),
-        ],
-        positions=config["positions"],
-    )
-    saved = [tuple(entry) for entry in config["vocabulary"]]
-    if saved != codec.vocabulary.describe():
+    codec = _read_codec(directory, config)
+    saved, present = list(config.vocabulary), codec.vocabulary.describe()
+    if saved != present or codec.vocabulary.size != config.transformer.vocab_size:
         raise ValueError(
-            f"{directory}: the transformer was trained with the vocabulary {saved}, but the folder's "
-            f"tokenizers make {codec.vocabulary.describe()}"
+            f"{directory}: the transformer was trained with the vocabulary {saved} of "
+            f"{config.transformer.vocab_size} ids, but the folder's tokenizers make {present}"
         )
-    model = _load_transformer(directory / WEIGHTS, sizes)
+    model = _read_transformer(directory / WEIGHTS, config.transformer)
+    codec.modalities["image"].tokenizer.to(place)
     model = model.to(device=place, dtype=pick_dtype(dtype, place))
-    return Parts(model, codec, sampling, config["example_prompts"], chat, config.get("fills") is True)
+    prompts = list(config.example_prompts)
+    return Parts(model, codec, config.sampling, prompts, config.chat, config.fills)
+
+
+def _read_codec(directory: Path, config: _Config) -> Codec:
+    tokenizer = ImageTokenizer.from_pretrained(directory / IMAGE)
+    image = ImageModality(tokenizer, shape=config.image.shape, max_side=config.image.max_side)
+    text = TextModality.from_file(directory / TEXT)
+    return Codec([text, image, *config.locations], positions=config.positions)
 
 
 def verify_sums(directory: Path) -> None:
     """Raises ValueError naming the first file that is missing or differs from its sha256."""
-    if not (directory / SUMS).is_file():
-        raise FileNotFoundError(f"{directory}: {SUMS} is missing")
-    for name, wanted in json.loads((directory / SUMS).read_text()).items():
+    for name, wanted in read_object(directory / SUMS).items():
         if not (directory / name).is_file() or _sha256(directory / name) != wanted:
             raise ValueError(
-                f"{directory / name}: missing or changed since it was written (sha256 {wanted[:12]}…)"
+                f"{directory / name}: missing or changed since it was written (sha256 {wanted!s:.12}…)"
             )
 
 
-def _read_config(path: Path) -> dict:
+def _read_config(directory: Path) -> _Config:
+    """What config.json says. Raises ValueError naming what is missing, unknown or of another kind."""
+    path = directory / CONFIG
     try:
-        config = json.loads(path.read_text())
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: not readable as JSON ({error})") from error
-    kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind != "unitok":
-        raise ValueError(f"{path}: model_type is {kind!r}, not 'unitok'")
-    if config.get("format") != FORMAT:
-        raise ValueError(f"{path}: format {config.get('format')}; this version reads format {FORMAT}")
-    return config
+        values = read_object(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{directory}: no model here ({CONFIG} is missing)") from error
+    kind, version = values.pop("model_type", None), values.pop("format", None)
+    if kind != KIND:
+        raise ValueError(f"{path}: model_type is {kind!r:.80}, not {KIND!r}")
+    if version != FORMAT:
+        raise ValueError(f"{path}: format {version!r:.80}; this version reads format {FORMAT}")
+    for name, make in _MADE.items():
+        if values.get(name) is not None:
+            with _naming(f"{path}: {name}"):
+                values[name] = make(values[name])
+    with _naming(str(path)):
+        known = {field.name: values.get(field.name) for field in fields(_Config)}
+        return made_of(_Config, {name: value for name, value in known.items() if value is not None})
 
 
-def _settings(path: Path, config: dict) -> tuple[TransformerConfig, dict[str, Sampling]]:
-    """Sizes and default sampling of a config; raises ValueError naming what is missing or unknown."""
-    keys = ("transformer", "vocabulary", "positions", "image", "sampling", "example_prompts")
-    missing = [key for key in keys if config.get(key) is None]
-    if missing:
-        raise ValueError(f"{path}: {', '.join(missing)} is missing")
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """Errors about values say where they stand."""
     try:
-        sampling = {name: Sampling(**values) for name, values in config["sampling"].items()}
-        return TransformerConfig(**config["transformer"]), sampling
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        yield
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
 
 
-def _chat(path: Path, config: dict) -> ChatTemplate:
-    """The template of conversations; the plain one in a config that was written before there was any."""
-    try:
-        return ChatTemplate(**config.get("chat", {}))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: chat: {error}") from error
+def _samplings(values: Any) -> dict[str, Sampling]:
+    return {name: made_of(Sampling, settings) for name, settings in _object(values).items()}
 
 
-def _locations(path: Path, config: dict) -> list[LocationModality]:
-    """Boxes and points of a config, in order; none in one that was written before there were any."""
-    try:
-        return [LOCATIONS[name](**values) for name, values in config.get("locations", {}).items()]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{path}: locations are {', '.join(LOCATIONS)} with their bins: {error!r}"
-        ) from error
+def _locations(values: Any) -> list[LocationModality]:
+    """Boxes and points, in order; a config that was written before there were any has none."""
+    unknown = sorted(_object(values).keys() - LOCATIONS.keys())
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)} is unknown; there are {', '.join(LOCATIONS)}")
+    return [LOCATIONS[name](made_of(_Bins, sizes).bins) for name, sizes in values.items()]
 
 
-def _load_transformer(path: Path, config: TransformerConfig) -> Transformer:
+def _object(values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise ValueError(f"got {type(values).__name__}, expected an object")
+    return values
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """How finely a location is told."""
+
+    bins: int
+
+
+_MADE = {
+    "transformer": partial(made_of, TransformerConfig),
+    "image": partial(made_of, _ImageSizes),
+    "sampling": _samplings,
+    "chat": partial(made_of, ChatTemplate),
+    "locations": _locations,
+}
+"""How the objects in config.json are read, by name."""
+
+
+def _read_transformer(path: Path, config: TransformerConfig) -> Transformer:
     """A transformer with the weights of a file; refuses the first that is missing, foreign or misshapen."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: the transformer's weights are missing")
     try:
-        weights = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path}: damaged or not safetensors ({error})") from error
+        weights = read_weights(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path}: the transformer's weights are missing") from error
     if config.tie_embeddings and "embedding.weight" in weights:
         weights["unembedding.weight"] = weights["embedding.weight"]
-    model = Transformer(config)
-    wanted = model.state_dict()
-    for name in sorted(wanted.keys() ^ weights.keys()):
-        raise ValueError(f"{path}: {name} is {'missing' if name in wanted else 'not part of this model'}")
-    for name, value in wanted.items():
-        if value.shape != weights[name].shape:
-            raise ValueError(
-                f"{path}: {name} is {tuple(weights[name].shape)}; the config says {tuple(value.shape)}"
-            )
-    model.load_state_dict(weights)
-    return model
+    layers = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
+    if len(layers) != config.layers:
+        raise ValueError(f"{path}: it has {len(layers)} layers, the config says {config.layers}")
+    return filled(config, weights, source=path)
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _replace_folder(new: Path, target: Path) -> None:
-    """Put a folder in another's place; the old one is removed only once the new one is there."""
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()

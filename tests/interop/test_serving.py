@@ -153,7 +153,7 @@ def test_the_command_writes_a_folder_and_spares_what_is_there(tmp_path, capsys):
     }
     with pytest.raises(SystemExit):
         main([str(tmp_path / "model"), str(tmp_path / "out")])
-    assert "not empty" in capsys.readouterr().err
+    assert "is not empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

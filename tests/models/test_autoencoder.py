@@ -135,7 +135,7 @@ def _tensors(change):
 BROKEN = {
     "no config": (_without("config.json"), FileNotFoundError, "has no config.json"),
     "no weights": (_without("model.safetensors"), FileNotFoundError, "has no model.safetensors"),
-    "config is no JSON": (lambda f: (f / "config.json").write_text("{"), ValueError, "is not JSON"),
+    "config is no JSON": (lambda f: (f / "config.json").write_text("{"), ValueError, "not readable as JSON"),
     "config of another model": (
         _config("model", width=3),
         ValueError,
@@ -169,7 +169,7 @@ BROKEN = {
     "damaged weights": (
         lambda f: (f / "model.safetensors").write_bytes(b"x" * 50),
         ValueError,
-        "model.safetensors is damaged",
+        "model.safetensors: damaged",
     ),
 }
 

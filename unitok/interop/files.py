@@ -1,15 +1,15 @@
 """Tensors out of other projects' files, without running anything that is in them. Knows no format's names."""
 
-import json
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
+
+from unitok.json_files import read_object
+from unitok.models.weights import read_weights
 
 INERT = (
     "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
@@ -37,7 +37,7 @@ def read_checkpoint(path: str | Path, *, under: Sequence[str] = ("state_dict", "
     if not path.is_file():
         raise FileNotFoundError(f"{path} is no file")
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
+        return read_weights(path)
     try:
         with torch.serialization.safe_globals([(Nothing, name) for name in INERT]):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -58,42 +58,32 @@ def _only_tensors(content: Any, path: Path) -> Tensors:
 
 def read_config(folder: str | Path) -> dict[str, Any]:
     """Configuration of a transformers folder, without its tensors."""
-    path = Path(folder) / "config.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder} is no model folder: it has no config.json")
-    return _read_json(path)
+    try:
+        return read_object(Path(folder) / "config.json")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{folder} is no model folder: it has no config.json") from error
 
 
 def read_folder(folder: str | Path) -> tuple[dict[str, Any], Tensors]:
     """Configuration and tensors of a transformers folder, in one file or several."""
     config, folder = read_config(folder), Path(folder)
-    if (folder / INDEX).is_file():
-        shards = sorted(set(_read_json(folder / INDEX).get("weight_map", {}).values()))
-    else:
-        shards = [WEIGHTS]
+    shards = _shards(folder / INDEX) if (folder / INDEX).is_file() else [WEIGHTS]
     tensors: Tensors = {}
     for shard in shards:
-        if Path(shard).name != shard or not (folder / shard).is_file():
+        if not (folder / shard).is_file():
             raise FileNotFoundError(f"{folder} is no model folder: it has no {shard}")
-        tensors |= _read_safetensors(folder / shard)
+        tensors |= read_weights(folder / shard)
     return config, tensors
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: got {type(values).__name__}, expected an object")
-    return values
-
-
-def _read_safetensors(path: Path) -> Tensors:
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+def _shards(path: Path) -> list[str]:
+    """Names of the files that an index tells of, all in its own folder."""
+    files = read_object(path).get("weight_map")
+    names = list(files.values()) if isinstance(files, dict) else []
+    wrong = [name for name in names if not isinstance(name, str) or Path(name).name != name]
+    if wrong or not names:
+        raise ValueError(f"{path}: weight_map must name files of this folder, got {wrong or files!r:.80}")
+    return sorted(set(names))
 
 
 def below(tensors: Tensors, landmark: str, *, source: str | Path) -> Tensors:

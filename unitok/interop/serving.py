@@ -1,15 +1,14 @@
 """A trained model as a folder that transformers, vLLM and their like open. Knows no training."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-
+from unitok.atomic_files import finish_folder, folder_beside, refuse_occupied, write_bytes, write_text
 from unitok.bundle import UniTok
 from unitok.codec import Codec
 from unitok.interop.qwen3 import config_of, to_transformers
+from unitok.models.weights import write_weights
 
 PROCESSOR = "grammar_processor.py"
 
@@ -19,7 +18,7 @@ def export(model: UniTok, folder: str | Path) -> None:
 
     Raises:
         ValueError: positions are a grid, or text sees the latest image alone: no other engine has these.
-        FileExistsError: the folder is there and not empty.
+        FileExistsError: the folder is there and not empty, or a file is.
     """
     codec, folder = model.codec, Path(folder)
     if codec.positions != "sequential":
@@ -31,29 +30,27 @@ def export(model: UniTok, folder: str | Path) -> None:
         raise ValueError(
             "this model's text sees the latest image alone (latest_image), as in no other engine"
         )
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is there and not empty")
-    beside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    refuse_full(folder)
     words, config = codec.vocabulary, model.model.config
     ids = {
         "bos_token_id": words.document_begin,
         "eos_token_id": words.document_end,
         "pad_token_id": words.pad,
     }
-    tensors = {name: tensor.detach().cpu() for name, tensor in model.model.state_dict().items()}
-    save_file(to_transformers(tensors, config), beside / "model.safetensors", metadata={"format": "pt"})
-    _write(
-        beside / "config.json", config_of(config, **ids) | {"dtype": str(model.model.norm.weight.dtype)[6:]}
-    )
-    _write(beside / "generation_config.json", ids)
-    _write(beside / "grammar.json", grammar_of(codec))
-    codec.modalities["text"].save(beside / "tokenizer.json")
-    shutil.copyfile(Path(__file__).with_name(PROCESSOR), beside / PROCESSOR)
-    if folder.exists():
-        folder.rmdir()
-    beside.rename(folder)
+    with folder_beside(folder, durable=True) as beside:
+        write_weights(beside / "model.safetensors", to_transformers(model.model.state_dict(), config))
+        dtype = str(model.model.norm.weight.dtype).removeprefix("torch.")
+        _write(beside / "config.json", config_of(config, **ids) | {"dtype": dtype})
+        _write(beside / "generation_config.json", ids)
+        _write(beside / "grammar.json", grammar_of(codec))
+        codec.modalities["text"].save(beside / "tokenizer.json")
+        write_bytes(beside / PROCESSOR, Path(__file__).with_name(PROCESSOR).read_bytes())
+
+
+def refuse_full(folder: str | Path) -> None:
+    """Raises FileExistsError where there is a file, or a folder that is not empty."""
+    finish_folder(folder)
+    refuse_occupied(folder, ours=False, what="empty")
 
 
 def grammar_of(codec: Codec) -> dict[str, Any]:
@@ -86,4 +83,4 @@ def _modality(codec: Codec, name: str) -> dict[str, Any]:
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n")
+    write_text(path, json.dumps(values, indent=2) + "\n")

@@ -6,9 +6,10 @@ from pathlib import Path
 from torch import Tensor
 
 from unitok.interop.files import Tensors
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig, check_tensors
+from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.quantizer import QuantizerConfig
 from unitok.models.vqgan import VQGAN
+from unitok.models.weights import check_tensors
 
 CODEBOOK = "quantize.embedding.weight"
 OURS = {

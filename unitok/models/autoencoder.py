@@ -10,11 +10,10 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from unitok.atomic_files import write_bytes, write_text
+from unitok.atomic_files import finish_folder, folder_beside, refuse_occupied, write_text
+from unitok.json_files import made_of, read_object
 from unitok.models.architecture import Architecture
 from unitok.models.emu3 import Emu3
 from unitok.models.implicit import FSQLevels, LFQSigns
@@ -29,6 +28,7 @@ from unitok.models.vector import (
 )
 from unitok.models.vit import ViT
 from unitok.models.vqgan import VQGAN
+from unitok.models.weights import check_tensors, read_weights, write_weights
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 KINDS = {
@@ -79,22 +79,17 @@ def _to_json(part: Any) -> dict[str, Any]:
 
 def _from_json(values: Any) -> Any:
     """The part that a mapping with a `kind` describes, with the kind's own fields, no more and no less."""
-    if not isinstance(values, Mapping) or values.get("kind") not in KINDS:
+    if not isinstance(values, Mapping) or str(values.get("kind")) not in KINDS:
         raise ValueError(f"kind is one of {', '.join(KINDS)}, not {_names(values)}")
     kind = KINDS[values["kind"]]
     odd = set(values) ^ {"kind", *(field.name for field in fields(kind))}
     if odd:
         raise ValueError(f"{kind.__name__}: missing or unknown {sorted(odd)}")
-    arguments = {
-        name: _from_json(value)
-        if isinstance(value, Mapping)
-        else tuple(value)
-        if isinstance(value, list)
-        else value
-        for name, value in values.items()
-        if name != "kind"
+    inner = {
+        name: _from_json(value) if isinstance(value, Mapping) else value for name, value in values.items()
     }
-    return kind(**arguments)
+    del inner["kind"]
+    return made_of(kind, inner)
 
 
 def _names(values: Any) -> str:
@@ -102,14 +97,23 @@ def _names(values: Any) -> str:
 
 
 class ImageTokenizer(nn.Module):
-    """A VQ-VAE (van den Oord et al., arXiv:1711.00937) whose codes a transformer can read and write."""
+    """A VQ-VAE (van den Oord et al., arXiv:1711.00937) whose codes a transformer can read and write.
 
-    def __init__(self, config: ImageTokenizerConfig):
+    Args:
+        config: what it is made of.
+        device: where the networks' weights are made; "meta" makes none, for those that are to be given.
+    """
+
+    def __init__(self, config: ImageTokenizerConfig, *, device: str = "cpu"):
         super().__init__()
         self.config = config
-        self.quantizer = config.quantizer.build()
-        self.encoder = config.architecture.encoder(self.quantizer.dim)
-        self.decoder = config.architecture.decoder(self.quantizer.dim)
+        self.quantizer = config.quantizer.build()  # with tables that are computed, so never on no device
+        with torch.device(device):
+            self.encoder = config.architecture.encoder(self.quantizer.dim)
+            self.decoder = config.architecture.decoder(self.quantizer.dim)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
         for weight in self.parameters():
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
@@ -184,22 +188,55 @@ class ImageTokenizer(nn.Module):
         return digest.hexdigest()
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write config.json and model.safetensors, each replaced only once it is whole."""
-        folder = Path(folder)
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        write_bytes(folder / WEIGHTS_FILE, save(tensors), durable=True)
-        write_text(folder / CONFIG_FILE, json.dumps(self.config.to_json(), indent=2) + "\n", durable=True)
+        """Write config.json and model.safetensors: both, or as they were. Errors as of `refuse_foreign`."""
+        self.refuse_foreign(folder)
+        with folder_beside(folder, durable=True) as beside:
+            write_weights(beside / WEIGHTS_FILE, self.state_dict())
+            write_text(beside / CONFIG_FILE, json.dumps(self.config.to_json(), indent=2) + "\n")
+
+    @staticmethod
+    def refuse_foreign(folder: str | Path) -> None:
+        """Raises FileExistsError where there is a file, or a folder of something else."""
+        finish_folder(folder)
+        try:
+            ours = bool(_read_config(Path(folder) / CONFIG_FILE))
+        except (OSError, ValueError):
+            ours = False
+        refuse_occupied(folder, ours=ours, what="an image tokenizer")
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "ImageTokenizer":
-        """The tokenizer of a folder that `save_pretrained` wrote, ready for use (not training)."""
+        """The tokenizer of a folder that `save_pretrained` wrote, ready for use (not training).
+
+        Raises:
+            OSError: a file of it is missing or cannot be read.
+            ValueError: one is damaged, or does not fit the other.
+        """
         folder = Path(folder)
-        for name in (CONFIG_FILE, WEIGHTS_FILE):
-            if not (folder / name).is_file():
-                raise FileNotFoundError(f"{folder} is no image tokenizer: it has no {name}")
-        tokenizer = cls(_read_config(folder / CONFIG_FILE))
-        tokenizer.load_state_dict(_read_weights(folder / WEIGHTS_FILE, tokenizer.state_dict()))
-        return tokenizer.eval()
+        finish_folder(folder)
+        try:
+            config = _read_config(folder / CONFIG_FILE)
+            tensors = read_weights(folder / WEIGHTS_FILE)
+        except FileNotFoundError as error:
+            name = Path(error.filename).name
+            raise FileNotFoundError(f"{folder} is no image tokenizer: it has no {name}") from error
+        return cls.filled(config, tensors, source=folder / WEIGHTS_FILE).eval()
+
+    @classmethod
+    def filled(
+        cls, config: ImageTokenizerConfig, tensors: Mapping[str, Tensor], *, source: str | Path
+    ) -> "ImageTokenizer":
+        """A tokenizer that takes these tensors as its weights, in float32, without drawing any.
+
+        Raises ValueError naming their source where they are not those of the config's sizes.
+        """
+        tokenizer = cls(config, device="meta")
+        expected = tokenizer.state_dict()
+        check_tensors(tensors, expected, source=source)
+        given = {name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()}
+        tokenizer.load_state_dict(given, assign=True)
+        tokenizer._lay_out()
+        return tokenizer
 
     def _check_images(self, images: Tensor) -> None:
         shape, cell = tuple(images.shape), self.cell
@@ -210,32 +247,8 @@ class ImageTokenizer(nn.Module):
 
 
 def _read_config(path: Path) -> ImageTokenizerConfig:
-    try:
-        values = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    values = read_object(path)
     try:
         return ImageTokenizerConfig.from_json(values)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is no image tokenizer's configuration: {error}") from error
-
-
-def _read_weights(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a file, of just the expected names and shapes."""
-    try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    check_tensors(tensors, expected, source=path)
-    return tensors
-
-
-def check_tensors(
-    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, source: str | Path
-) -> None:
-    """Raises ValueError with the first name, in order, that is missing, too many, or of another shape."""
-    for name in sorted(expected.keys() | tensors.keys()):
-        came = tuple(tensors[name].shape) if name in tensors else "nothing"
-        wanted = tuple(expected[name].shape) if name in expected else "nothing"
-        if came != wanted:
-            raise ValueError(f"{source}: tensor {name} has {came}, expected {wanted}")

@@ -7,17 +7,20 @@ rotary positions, no biases.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unitok.models.architecture import check_sizes
 from unitok.models.attention import Attention, PackedMask, document_mask
 from unitok.models.cache import Cache, Room
 from unitok.models.latest import image_numbers, latest_image_mask
 from unitok.models.linear import Linear, project
 from unitok.models.rotary import rotary_angles
+from unitok.models.weights import check_tensors
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class TransformerSizes:
     latest_image: bool = False
 
     def __post_init__(self):
+        check_sizes(width=self.width, layers=self.layers, heads=self.heads, kv_heads=self.kv_heads)
+        check_sizes(head_width=self.head_width, hidden=self.hidden, max_length=self.max_length)
         if self.heads % self.kv_heads:
             raise ValueError(f"kv_heads={self.kv_heads} does not divide heads={self.heads}")
         if self.head_width % 2:
@@ -74,6 +79,7 @@ class TransformerConfig(TransformerSizes):
 
     def __post_init__(self):
         super().__post_init__()
+        check_sizes(vocab_size=self.vocab_size)
         if self.latest_image and self.images is None:
             raise ValueError(
                 "latest_image is set and images=None; it needs the ids of images, as (first, stop)"
@@ -226,10 +232,16 @@ class Transformer(nn.Module):
         return sum(weight.numel() for weight in self.parameters())
 
 
-def filled(config: TransformerConfig, tensors: Mapping[str, Tensor]) -> Transformer:
-    """A transformer that takes these tensors as its weights, without copying or drawing any."""
+def filled(
+    config: TransformerConfig, tensors: Mapping[str, Tensor], *, source: str | Path = ""
+) -> Transformer:
+    """A transformer that takes these tensors as its weights, without copying or drawing any.
+
+    Raises ValueError naming their source where they are not those of the config's sizes.
+    """
     with torch.device("meta"):
         model = Transformer(config)
+    check_tensors(tensors, model.state_dict(), source=source)
     model.load_state_dict(tensors, assign=True)
     if config.tie_embeddings:
         model.unembedding.weight = model.embedding.weight

@@ -1,6 +1,7 @@
 """What is seen while a run learns: pictures in TensorBoard and the run's folder. Knows public calls only."""
 
-from itertools import islice
+import logging
+from itertools import count, islice
 from pathlib import Path
 
 import torch
@@ -8,6 +9,8 @@ from jaxtyping import Float
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
+
+log = logging.getLogger(__name__)
 
 
 class ReconstructionGrid(Callback):
@@ -49,7 +52,7 @@ def _rows(module: LightningModule, images: Float[Tensor, "b 3 h w"]) -> Float[Te
 
 
 class Export(Callback):
-    """At the end of a fit, and when it is stopped, write the trained part's folder.
+    """At the end of a fit write the trained part's folder; refuse to begin where that holds something else.
 
     Args:
         name: folder inside the run's folder.
@@ -58,5 +61,19 @@ class Export(Callback):
     def __init__(self, name: str):
         self.name = name
 
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        if stage == "fit":
+            module.refuse_foreign(Path(trainer.default_root_dir) / self.name)
+
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
-        module.export(str(Path(trainer.default_root_dir) / self.name))
+        folder = Path(trainer.default_root_dir) / self.name
+        try:
+            module.refuse_foreign(folder)
+        except FileExistsError as error:  # it came while the run was training, whose weights must not be lost
+            folder = next(place for number in count(1) if not (place := _numbered(folder, number)).exists())
+            log.warning("%s; the result is in %s", error, folder)
+        module.export(str(folder))
+
+
+def _numbered(folder: Path, number: int) -> Path:
+    return folder.with_name(f"{folder.name}-{number}")

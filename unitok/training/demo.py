@@ -11,10 +11,12 @@ from typing import NamedTuple
 import yaml
 from rich.console import Console
 
+from unitok.atomic_files import folder_beside, write_text
 from unitok.bundle import UniTok
 from unitok.data.modules import DocumentData, ImageData
 from unitok.evaluate.report import Report
 from unitok.evaluate.suites import shapes_report
+from unitok.folder import refuse_foreign
 from unitok.training.cli import run
 from unitok.training.config import read_config
 from unitok.training.encode import encode
@@ -55,12 +57,14 @@ class Demo:
 
         Raises:
             FileNotFoundError: no folder has the config of a stage.
+            FileExistsError: `out` has a folder "model" that is no model.
             ValueError: a config writes elsewhere than below `out`.
         """
         for name in ("tokenizer", "encode", "transformer"):
             if not self._configs(name):
                 raise FileNotFoundError(f"no {name}.yaml in {', '.join(map(str, self.configs))}")
             self._check_folder(name)
+        refuse_foreign(self.out / "model")
         stages = {
             "tokenizer": ("tokenizer/image_tokenizer", self._train_tokenizer),
             "encode": ("codes/index.json", self._encode),
@@ -111,9 +115,8 @@ class Demo:
 
     def _note(self, name: str, stage: Stage) -> None:
         stages = self._stages() | {name: stage}
-        self.out.mkdir(parents=True, exist_ok=True)
         text = json.dumps({key: value._asdict() for key, value in stages.items()}, indent=2)
-        (self.out / STAGES).write_text(text + "\n")
+        write_text(self.out / STAGES, text + "\n")
 
     def _train_tokenizer(self) -> None:
         args = self._fit("tokenizer")
@@ -137,8 +140,8 @@ class Demo:
 
     def _evaluate(self) -> None:
         model = self.out / "model"
-        shutil.rmtree(model, ignore_errors=True)
-        shutil.copytree(self.out / "transformer/model", model)
+        with folder_beside(model) as beside:
+            shutil.copytree(self.out / "transformer/model", beside, dirs_exist_ok=True)
         shapes_report(UniTok.from_pretrained(model), canvas=self.canvas, scenes=self.scenes).save(self.out)
 
     def _report(self) -> Report:

@@ -4,7 +4,6 @@ New ids (of modalities that the origin has not, and of all begins and ends of a 
 mean of its text rows; in the head as that mean, or as zeros, so that they are neither likely nor unlikely.
 """
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 
 from unitok.codec import Codec
-from unitok.folder import CONFIG, IMAGE, TEXT, Parts, load
+from unitok.folder import IMAGE, TEXT, Parts, load, own_config
 from unitok.interop.files import Tensors, read_config, read_folder
 from unitok.interop.qwen3 import from_transformers, sizes_of
 from unitok.modalities.base import Modality
@@ -168,16 +167,7 @@ def _take(
 
 def origin_of(folder: str) -> Origin:
     """The folder's kind, by the model_type of its config.json; one without is refused when it is read."""
-    return LanguageModel(folder) if _own_config(folder) is None else OwnModel(folder)
-
-
-def _own_config(folder: str) -> dict[str, Any] | None:
-    """config.json of a folder that this package wrote; None of any other."""
-    try:
-        config = json.loads((Path(folder) / CONFIG).read_text())
-    except (OSError, ValueError):
-        return None
-    return config if isinstance(config, dict) and config.get("model_type") == "unitok" else None
+    return LanguageModel(folder) if own_config(folder) is None else OwnModel(folder)
 
 
 def fill_from_origin(config: Any) -> None:
@@ -188,7 +178,7 @@ def fill_from_origin(config: Any) -> None:
             are filled in, in place. With `model.new_words` the data keep a text tokenizer of their own.
     """
     folder = config.model.init_from
-    own = None if folder is None else _own_config(folder)
+    own = None if folder is None else own_config(folder)
     if own is None:
         return
     for name, file in (("text_tokenizer", TEXT), ("image_tokenizer", IMAGE)):

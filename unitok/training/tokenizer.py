@@ -306,6 +306,8 @@ class TokenizerTraining(LightningModule):
 
     # -- the result
 
+    refuse_foreign = staticmethod(ImageTokenizer.refuse_foreign)
+
     def export(self, directory: str) -> None:
         """Write the tokenizer's folder, by one process."""
         if self.trainer.is_global_zero:

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from unitok.bundle import UniTok
 from unitok.codec import Codec
 from unitok.data.packing import Batch
+from unitok.folder import refuse_foreign
 from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
 from unitok.models.engines import Engine, packed_mask
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
@@ -320,6 +321,8 @@ class TransformerTraining(LightningModule):
             chat=self.trainer.datamodule.chat,
             fills=self.fills,
         )
+
+    refuse_foreign = staticmethod(refuse_foreign)
 
     def export(self, directory: str) -> None:
         """Write the model's folder; all processes take part, one writes."""

@@ -1,0 +1,61 @@
+"""Tensors in safetensors files, and what is wrong with them. Knows no model."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+
+def write_weights(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a file of tensors. Raises OSError where it cannot be written."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(whole, path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        raise _as_os_error(error, path) from error
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a file, in memory: they do not change with the file.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+        ValueError: it is damaged.
+    """
+    with open(path, "rb"):  # safetensors calls a file missing that it may not read
+        pass
+    try:
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}
+    except SafetensorError as error:
+        raise ValueError(f"{path}: damaged or not safetensors ({error})") from error
+
+
+def check_tensors(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, source: str | Path
+) -> None:
+    """Raises ValueError with the first name, in order, that is missing, too many, or of another shape."""
+    for name in sorted(expected.keys() | tensors.keys()):
+        came = _described(tensors, name)
+        wanted = _described(expected, name)
+        if came != wanted:
+            raise ValueError(f"{source}: tensor {name} has {came}, expected {wanted}")
+
+
+def _as_os_error(error: SafetensorError, path: str | Path) -> OSError:
+    """What the system said, of which the library keeps the number in its words alone."""
+    number = re.search(r"os error (\d+)", str(error))
+    if number is None:
+        return OSError(f"{path}: {error}")
+    return OSError(int(number[1]), os.strerror(int(number[1])), str(path))
+
+
+def _described(tensors: Mapping[str, Tensor], name: str) -> str:
+    if name not in tensors:
+        return "nothing"
+    tensor = tensors[name]
+    kind = "" if tensor.is_floating_point() else f" of {str(tensor.dtype).removeprefix('torch.')}"
+    return f"{tuple(tensor.shape)}{kind}"
