@@ -342,6 +342,32 @@ def test_a_missing_or_damaged_checkpoint_is_named(train, tmp_path, content, caps
     assert stop.value.code == 2 and "given.ckpt" in capsys.readouterr().err
 
 
+def test_a_foreign_folder_in_the_results_place_is_noticed_before_anything_is_learned(train, tmp_path, capsys):
+    package = tmp_path / "run/image_tokenizer"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("mine")
+    with pytest.raises(SystemExit) as stop:
+        train("run")
+    assert stop.value.code == 2 and "image_tokenizer holds __init__.py" in capsys.readouterr().err
+    assert (package / "__init__.py").read_text() == "mine"
+    assert not (tmp_path / "run/last.ckpt").exists()
+
+
+def test_a_result_is_not_lost_where_its_folder_is_taken_while_it_learns(train, tmp_path, monkeypatch, caplog):
+    taken = tmp_path / "run/image_tokenizer"
+
+    def take(self, trainer, module):
+        taken.mkdir()
+        (taken / "mine").touch()
+
+    monkeypatch.setattr(Recorder, "on_train_start", take)
+    cli, _ = train("run")
+    assert [path.name for path in taken.iterdir()] == ["mine"]
+    found = ImageTokenizer.from_pretrained(tmp_path / "run/image_tokenizer-1")
+    assert found.fingerprint() == cli.model.result.fingerprint()
+    assert "the result is in" in caplog.text
+
+
 # ---- parts
 
 

@@ -62,9 +62,11 @@ class TextModality(Modality):
 
     @classmethod
     def from_file(cls, path: str | Path, **options) -> "TextModality":
-        """From a `tokenizer.json`. Raises ValueError where the file is missing or no tokenizer."""
+        """From a `tokenizer.json`. Raises OSError where it is missing or may not be read, ValueError where it
+        is no tokenizer."""
+        content = Path(path).read_bytes()
         try:
-            return cls(Tokenizer.from_file(str(path)), **options)
+            return cls(Tokenizer.from_buffer(content), **options)
         except Exception as error:  # the library raises plain Exception
             raise ValueError(f"{path}: not a readable tokenizer.json ({error})") from error
 
