@@ -48,6 +48,7 @@ class Row:
         words, target = codec.vocabulary, request.target
         if target is not None and target not in codec.modalities:
             raise ValueError(f"unknown target {target!r}; this model writes {', '.join(codec.modalities)}")
+        self._check_length(codec.length(request.prompt) - 1)
         opened = codec.join(request.prompt, open=target or words.modalities[0])
         prompt = Tokens(opened.ids[:-1], opened.positions[:-1], opened.learn[:-1])
         self.key = row_key(request.seed, opened.ids if target else prompt.ids, request.copy)
@@ -63,14 +64,15 @@ class Row:
         self._told = 0
         self._check_room()
 
+    def _check_length(self, count: int) -> None:
+        """Before anything is made of so many ids."""
+        if count > self.length:
+            raise ValueError(f"the prompt is too long: it has {count} ids; this model holds {self.length}")
+
     def _check_room(self) -> None:
-        target, count = self.request.target, self.count
-        self.reach = count
+        target = self.request.target
+        self.reach = self.count
         if target is None:
-            if count > self.length:
-                raise ValueError(
-                    f"the prompt is too long: it has {count} ids; this model holds {self.length}"
-                )
             return
         longest = max(len(branch.tokens) for branch in self._branches(target))
         needed = longest + self._most(target)

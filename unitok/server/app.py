@@ -1,10 +1,13 @@
 """The server: its routes, its errors, its beginning and end. Knows a model as what answers."""
 
 import ipaddress
+import math
 import os
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from types import FrameType
 
 import torch
@@ -14,6 +17,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from unitok.bundle import UniTok
 from unitok.server import conversation, drawings
+from unitok.server.connection import Connection
 from unitok.server.errors import Refused, handle
 from unitok.server.gate import Gate, Limits
 from unitok.server.metrics import Metrics
@@ -23,6 +27,8 @@ from unitok.server.worker import Worker
 router = APIRouter()
 GRACE = 30
 """Seconds that a server which is told to stop gives to requests that are being answered."""
+LAST = 5.0
+"""Seconds in which a server whose engine has failed says so before it ends."""
 
 
 @router.get("/v1/models", response_class=JSONResponse)
@@ -46,8 +52,9 @@ def _described(service: Service) -> dict:
 @router.get("/health", response_class=JSONResponse)
 def health(request: Request) -> dict:
     """Whether requests are carried out. Raises Refused where they are not."""
-    if not request.app.state.service.worker.alive:
-        raise Refused(503, "the server is stopping", code="stopping")
+    worker: Worker = request.app.state.service.worker
+    if not worker.alive:
+        raise Refused(503, worker.why, code="stopping")
     return {"status": "ok"}
 
 
@@ -98,7 +105,18 @@ def build(
 
 
 class Server(uvicorn.Server):
-    """Ends with code 0 when it is told to stop: first politely, at the second signal at once."""
+    """Ends when it is told to stop, first politely, the second time at once; and when its worker fails."""
+
+    def __init__(self, config: uvicorn.Config, worker: Worker):
+        super().__init__(config)
+        self._worker, self._failed_at = worker, math.inf
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether it is to end, asked several times a second."""
+        if self._worker.failed:
+            self._failed_at = min(self._failed_at, time.monotonic())
+            self.should_exit |= time.monotonic() > self._failed_at + LAST
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """uvicorn's would raise the signal again when all is done."""
@@ -112,12 +130,13 @@ def listen(app: FastAPI, *, host: str = "127.0.0.1", port: int = 8000) -> tuple[
     Raises:
         OSError: the port is in use, or the host is not this machine's.
     """
+    service: Service = app.state.service
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, ws="none", lifespan="on", server_header=False,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=GRACE, http=partial(Connection, patience=service.limits.seconds),
     )  # fmt: skip
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return Server(config), socket.create_server((host, port), family=family, backlog=1024)
+    return Server(config, service.worker), socket.create_server((host, port), family=family, backlog=1024)
 
 
 def serve(model: UniTok, *, host: str, port: int, threads: int | None = None, **options) -> None:
@@ -130,15 +149,19 @@ def serve(model: UniTok, *, host: str, port: int, threads: int | None = None, **
     Raises:
         ValueError: a host that others can reach, without a key.
         OSError: as `listen`.
+        SystemExit: the engine failed; what watches over the process may start it again.
     """
     limits: Limits = options["limits"]
     if limits.key is None and not _local(host):
         raise ValueError(f"{host} can be reached by others: set a key in UNITOK_API_KEY first")
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
-    server, at = listen(build(model, **options), host=host, port=port)
+    app = build(model, **options)
+    server, at = listen(app, host=host, port=port)
     address, port = at.getsockname()[:2]
     print(f"http://{f'[{address}]' if ':' in address else address}:{port}/v1  (Ctrl-C stops it)", flush=True)
     server.run(sockets=[at])
+    if app.state.service.worker.failed:
+        raise SystemExit(1)
 
 
 def _local(host: str) -> bool:

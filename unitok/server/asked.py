@@ -4,7 +4,6 @@ Knows asyncio and the worker, no wire format.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
@@ -14,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from unitok.bundle import UniTok
 from unitok.generation.requests import Request
+from unitok.server.aside import Deadline
 from unitok.server.errors import Refused, invalid
 from unitok.server.gate import busy
 from unitok.server.jobs import Done, Failed, Job, Kind, News
@@ -27,7 +27,7 @@ class Asked:
 
     Args:
         worker: who carries it out.
-        seconds: until it is given up.
+        by: when it is given up.
         others: fields of Job.
 
     Raises:
@@ -40,14 +40,14 @@ class Asked:
         kind: Kind,
         prepare: Callable[[UniTok], Request],
         *,
-        seconds: float,
+        by: Deadline,
         copies: int = 1,
         texts: bool = False,
         previews: int = 0,
         stops: Sequence[str] = (),
     ):
         loop, self._news = asyncio.get_running_loop(), asyncio.Queue[News]()
-        self._worker, self._seconds, self._end = worker, seconds, time.monotonic() + seconds
+        self._worker, self.by = worker, by
         self.job = Job(
             kind,
             prepare,
@@ -73,9 +73,9 @@ class Asked:
             Refused: the job cannot be, failed, or takes too long.
         """
         try:
-            news = await asyncio.wait_for(self._news.get(), max(0.0, self._end - time.monotonic()))
+            news = await asyncio.wait_for(self._news.get(), self.by.left)
         except asyncio.TimeoutError as error:
-            raise Refused(504, f"the answer took longer than {self._seconds:g} s", code="timeout") from error
+            raise self.by.passed() from error
         if isinstance(news, Failed):
             raise _refusal(news.error) from news.error
         return news
@@ -97,7 +97,7 @@ class Asked:
         self._worker.cancel(self.job)
 
 
-def _refusal(error: Exception) -> Refused:
+def _refusal(error: BaseException) -> Refused:
     """What a client is told about an error of the worker."""
     if isinstance(error, ValueError):
         return invalid(str(error))

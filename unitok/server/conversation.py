@@ -14,6 +14,7 @@ from PIL import Image
 
 from unitok.bundle import UniTok
 from unitok.document import Document
+from unitok.generation.requests import Request as Writing
 from unitok.modalities.places import Box, write_box, write_point
 from unitok.server import inputs
 from unitok.server.asked import Asked
@@ -22,7 +23,6 @@ from unitok.server.jobs import Done, Shown
 from unitok.server.service import Service, complete, seed_of, streamed
 from unitok.server.stops import settled
 from unitok.server.wire import ChatRequest
-from unitok.updates import Update
 
 router = APIRouter()
 
@@ -32,13 +32,17 @@ async def chat(request: Request, body: ChatRequest) -> Response:
     """Go on with a conversation: `modalities` says in what, ["text"] if absent."""
     service: Service = request.app.state.service
     service.check(body.model)
-    document = await service.aside(inputs.document, body.messages, service.model.chat, service.pictures)
+    by, pictures = service.deadline(), []
+    for place, url in inputs.pictures_sent(body.messages):
+        work = partial(inputs.picture_of, url, service.pictures, param=place)
+        pictures.append(await service.read(request.receive, work, by=by))
+    document = inputs.document(body.messages, service.model.chat, pictures)
     seed = seed_of(body.seed)
     asked = Asked(
         service.worker,
         "chat",
         partial(_prepare, document, body, seed),
-        seconds=service.limits.seconds,
+        by=by,
         copies=body.n,
         texts=body.stream,
         stops=body.stops,
@@ -48,10 +52,11 @@ async def chat(request: Request, body: ChatRequest) -> Response:
         usage = bool((body.stream_options or {}).get("include_usage"))
         return await streamed(asked, request.receive, answer.chunks(asked, body.stops, usage=usage))
     copies = await complete(asked, request.receive)
-    return JSONResponse(await service.aside(answer.whole, copies))
+    return JSONResponse(await service.writing.run(answer.whole, copies, by=by))
 
 
-def _prepare(document: Document, body: ChatRequest, seed: int, model: UniTok):
+def _prepare(document: Document, body: ChatRequest, seed: int, model: UniTok) -> Writing:
+    inputs.check_length(document, model)
     return model.request(
         document, target=body.target, seed=seed, max_new_tokens=body.longest, **body.sampling
     )
@@ -95,7 +100,7 @@ class Answer:
         try:
             async for news in asked.news():
                 if isinstance(news, Shown):
-                    delta = await self._delta(news.update, said, news.copy, stops)
+                    delta = await self._delta(asked, news, said, stops)
                     if delta:
                         yield self._chunk(news.copy, delta)
                 elif isinstance(news, Done):
@@ -108,10 +113,11 @@ class Answer:
             yield event({**self._head("chat.completion.chunk"), "choices": [], "usage": usage_of(done)})
         yield "data: [DONE]\n\n"
 
-    async def _delta(self, update: Update, said: Counter, copy: int, stops: Sequence[str]) -> dict:
+    async def _delta(self, asked: Asked, news: Shown, said: Counter, stops: Sequence[str]) -> dict:
         """What is new in an update; `said` counts the letters of each copy's text that were told."""
+        update, copy = news.update, news.copy
         if update.modality != "text":
-            return await self.service.aside(_told, update.content)
+            return await self.service.writing.run(_told, update.content, by=asked.by)
         text = update.content if update.done else settled(update.content, stops)
         new = text[said[copy] :]
         said[copy] = 0 if update.done else max(said[copy], len(text))

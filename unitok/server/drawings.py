@@ -15,6 +15,7 @@ from unitok.bundle import UniTok
 from unitok.document import Segment
 from unitok.generation.requests import Request as Writing
 from unitok.server import inputs
+from unitok.server.aside import Deadline
 from unitok.server.asked import Asked
 from unitok.server.conversation import event
 from unitok.server.errors import Refused, invalid
@@ -32,8 +33,8 @@ async def generations(request: Request, body: DrawRequest) -> Response:
     """Draw a prompt."""
     service: Service = request.app.state.service
     service.check(body.model)
-    seed = seed_of(body.seed)
-    return await _answer(request, service, "draw", body, seed, partial(_drawing, body, seed), _same)
+    seed, by = seed_of(body.seed), service.deadline()
+    return await _answer(request, service, "draw", body, seed, partial(_drawing, body, seed), _same, by=by)
 
 
 def _drawing(body: DrawRequest, seed: int, model: UniTok) -> Writing:
@@ -52,25 +53,22 @@ async def edits(request: Request, body: FormOfEdit) -> Response:
     """Change a picture as the prompt says, or where a mask is transparent (or white)."""
     service: Service = request.app.state.service
     service.check(body.model)
+    by = service.deadline()
     files = [await file.read() for file in body.files]
     if not files:
         raise invalid("there is no picture to edit", param="image")
     seed = seed_of(body.seed)
     if body.mask is None:
-        pictures = await service.aside(_pictures, files, service)
-        return await _answer(
-            request, service, "edit", body, seed, partial(_instruction, body, seed, pictures), _same
-        )
+        read = [partial(inputs.read, file, service.pictures, param="image") for file in files]
+        pictures = [await service.read(request.receive, work, by=by) for work in read]
+        prepare = partial(_instruction, body, seed, pictures)
+        return await _answer(request, service, "edit", body, seed, prepare, _same, by=by)
     if len(files) > 1:
         raise invalid(f"a mask belongs to one picture, not to {len(files)}", param="mask")
-    hole = await service.aside(_hole, files[0], await body.mask.read(), service)
-    return await _answer(
-        request, service, "edit", body, seed, partial(_filling, body, seed, hole), hole.paste
-    )
-
-
-def _pictures(files: Sequence[bytes], service: Service) -> list[Image.Image]:
-    return [inputs.read(file, service.pictures, param="image") for file in files]
+    read = partial(_hole, files[0], await body.mask.read(), service)
+    hole = await service.read(request.receive, read, by=by)
+    prepare = partial(_filling, body, seed, hole)
+    return await _answer(request, service, "edit", body, seed, prepare, hole.paste, by=by)
 
 
 def _instruction(body: EditForm, seed: int, pictures: Sequence[Image.Image], model: UniTok) -> Writing:
@@ -120,20 +118,23 @@ async def _answer(
     seed: int,
     prepare: Callable[[UniTok], Writing],
     finish: Callable[[Image.Image], Image.Image],
+    *,
+    by: Deadline,
 ) -> Response:
     """The pictures of a job, all at once or with previews as they come."""
     asked = Asked(
         service.worker,
         kind,
         prepare,
-        seconds=service.limits.seconds,
+        by=by,
         copies=body.n,
         previews=body.partial_images if body.stream else 0,
     )
     drawn = Drawn(service, kind, body, seed, finish)
     if body.stream:
         return await streamed(asked, request.receive, drawn.events(asked))
-    return JSONResponse(await service.aside(drawn.whole, await complete(asked, request.receive)))
+    copies = await complete(asked, request.receive)
+    return JSONResponse(await service.writing.run(drawn.whole, copies, by=by))
 
 
 def _same(picture: Image.Image) -> Image.Image:
@@ -178,21 +179,21 @@ class Drawn:
                         index = told.get(news.copy, 0)
                         told[news.copy] = index + 1
                         about = {"partial_image_index": index}
-                        yield await self._event("partial_image", latest[news.copy], news.copy, about)
+                        yield await self._event(asked, "partial_image", latest[news.copy], news.copy, about)
                 elif isinstance(news, Done):
                     about = {"usage": _usage([news]), "seed": self.seed}
-                    yield await self._event("completed", latest[news.copy], news.copy, about)
+                    yield await self._event(asked, "completed", latest[news.copy], news.copy, about)
         except Refused as error:
             yield event(error.content)
 
-    async def _event(self, name: str, picture: Image.Image, copy: int, about: dict) -> str:
-        kind = f"{EVENTS[self.kind]}.{name}"
+    async def _event(self, asked: Asked, name: str, picture: Image.Image, copy: int, about: dict) -> str:
+        kind, format = f"{EVENTS[self.kind]}.{name}", self.body.output_format
         content = {
             "type": kind,
-            "b64_json": await self.service.aside(inputs.base64_of, picture, self.body.output_format),
+            "b64_json": await self.service.writing.run(inputs.base64_of, picture, format, by=asked.by),
             "created_at": int(time.time()),
             "size": _size(picture),
-            "output_format": self.body.output_format,
+            "output_format": format,
             "quality": "auto",
             "background": "opaque",
             "image_index": copy,

@@ -3,12 +3,13 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 
 from PIL import Image
 
 from unitok import holes
+from unitok.bundle import UniTok
 from unitok.chat_template import ChatTemplate, Turn
 from unitok.data.images import ImageError, load_image, load_mask
 from unitok.document import Document, Segment
@@ -71,30 +72,58 @@ def _opened(content: bytes, load: Callable[..., Image.Image], param: str) -> Ima
         raise invalid(str(error), param=param) from error
 
 
-def document(messages: Sequence[Message], template: ChatTemplate, modality: ImageModality) -> Document:
-    """A conversation's messages up to where the model answers.
+def pictures_sent(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    """Where in a conversation pictures are, and what is sent as such, in order.
 
     Raises:
-        Refused: a picture that is none, too many of them, or nothing is said.
+        Refused: there are too many of them, or nothing is said.
     """
-    pictures = sum(part.type == "image_url" for message in messages for part in message.parts)
-    if pictures > MOST_PICTURES:
-        raise invalid(f"{pictures} pictures are sent, the most is {MOST_PICTURES}", param="messages")
+    found = [
+        (f"messages.{number}.content", part.image_url.url)
+        for number, message in enumerate(messages)
+        for part in message.parts
+        if part.type == "image_url"
+    ]
+    if len(found) > MOST_PICTURES:
+        raise invalid(f"{len(found)} pictures are sent, the most is {MOST_PICTURES}", param="messages")
     if not any(message.parts for message in messages):
         raise invalid("nothing is said: every message is empty", param="messages")
-    turns = [_turn(message, modality, param=f"messages.{i}.content") for i, message in enumerate(messages)]
-    return template.prompt(turns)
+    return found
 
 
-def _turn(message: Message, modality: ImageModality, *, param: str) -> Turn:
-    """What a message says, its pictures at the model's size; OpenAI's developer is the system."""
+def document(
+    messages: Sequence[Message], template: ChatTemplate, pictures: Sequence[Image.Image]
+) -> Document:
+    """A conversation's messages, with their pictures in order, up to where the model answers."""
+    rest = iter(pictures)
+    return template.prompt([_turn(message, rest) for message in messages])
+
+
+def _turn(message: Message, pictures: Iterator[Image.Image]) -> Turn:
+    """What a message says, with the next pictures; OpenAI's developer is the system."""
     said = tuple(
-        Segment("text", part.text)
-        if part.type == "text"
-        else Segment("image", picture_of(part.image_url.url, modality, param=param))
+        Segment("text", part.text) if part.type == "text" else Segment("image", next(pictures))
         for part in message.parts
     )
     return Turn("system" if message.role == "developer" else message.role, said)
+
+
+def check_length(document: Document, model: UniTok) -> None:
+    """Make no more codes of a document's texts than it takes to know that they are too many.
+
+    Raises:
+        ValueError: they are.
+    """
+    most, text = model.model.config.max_length, model.codec.modalities["text"]
+    texts, count = [segment.content for segment in document if segment.modality == "text"], 0
+    if sum(map(len, texts)) <= most:  # an id or more for each letter would have to be many
+        return
+    for content in texts:
+        count += len(text.encode(content)[0])
+        if count > most:
+            raise ValueError(
+                f"the prompt is too long: its texts have {count} ids or more; this model holds {most}"
+            )
 
 
 def base64_of(picture: Image.Image, format: Format = "png") -> str:

@@ -56,7 +56,7 @@ class Done(News):
 class Failed(News):
     """Nothing more will come: a ValueError where the job cannot be, else something unforeseen."""
 
-    error: Exception
+    error: BaseException
 
 
 @dataclass(eq=False)
@@ -65,8 +65,8 @@ class Job:
 
     Args:
         kind: for the metrics: "chat", "draw" or "edit".
-        prepare: makes the engine's request; raises ValueError where that cannot be.
-        tell: takes news, in the worker's thread; does not block.
+        prepare: makes the engine's request, beside the engine; raises ValueError where that cannot be.
+        tell: takes news, in the worker's threads; does not block.
         copies: how many documents.
         texts: whether texts are shown as they come.
         previews: most previews of a picture before it is complete.

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from starlette.types import Receive
 
 from unitok.bundle import UniTok
 from unitok.modalities.image import ImageModality
+from unitok.server.aside import Aside, Deadline
 from unitok.server.asked import Asked, Stream, unless_gone
 from unitok.server.errors import Refused
 from unitok.server.gate import Limits
@@ -19,7 +20,7 @@ from unitok.server.worker import Worker
 
 Result = TypeVar("Result")
 READERS = 2
-"""Pictures that are read or written at once: each takes memory while it is."""
+"""Pictures that are read at once, and pictures that are written: each takes memory while it is."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Service:
     limits: Limits
     metrics: Metrics
     created: int = field(default_factory=lambda: int(time.time()))
-    readers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(READERS))
+    reading: Aside = field(default_factory=lambda: Aside("reader", threads=READERS))
+    writing: Aside = field(default_factory=lambda: Aside("writer", threads=READERS))
 
     @property
     def pictures(self) -> ImageModality:
@@ -45,9 +47,13 @@ class Service:
             message = f"there is no model {name[:80]!r} here, only {self.name!r}"
             raise Refused(404, message, code="model_not_found", param="model")
 
-    async def aside(self, work: Callable[..., Result], *arguments) -> Result:
-        """The result of work on pictures, done in a thread beside the event loop."""
-        return await to_thread.run_sync(work, *arguments, limiter=self.readers)
+    def deadline(self) -> Deadline:
+        """When a request is given up that is read now."""
+        return Deadline(self.limits.seconds)
+
+    async def read(self, receive: Receive, work: Callable[[], Result], *, by: Deadline) -> Result:
+        """The result of work on a client's pictures, which is dropped when the client goes away."""
+        return await unless_gone(receive, self.reading.run(work, by=by))
 
 
 def seed_of(given: int | None) -> int:

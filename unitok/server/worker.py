@@ -1,6 +1,7 @@
 """One thread that owns the engine: jobs come in from any thread, their documents share one batch.
 
-Knows jobs and the engine, no HTTP. Between two steps it takes what has come and drops what was cancelled.
+Knows jobs and the engine, no HTTP. A second thread makes codes of what is asked, however long that takes;
+between two steps the first takes what is ready and drops what was cancelled.
 """
 
 import logging
@@ -8,10 +9,11 @@ import threading
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
+from queue import SimpleQueue
 
 from unitok.bundle import UniTok
 from unitok.document import Segment
-from unitok.generation.requests import DocumentDone, Event, SegmentDone, Written
+from unitok.generation.requests import DocumentDone, Event, Request, SegmentDone, Written
 from unitok.server.jobs import Ending, Failed, Job, News, Running, Shown, Taken
 from unitok.server.metrics import Metrics
 from unitok.updates import Update, shown
@@ -42,34 +44,39 @@ class Worker:
         self.most = rows + waiting
         self.held = 0
         self.engine = model.engine(batch_size=rows)
+        self.failed = False
+        self._jobs: set[Job] = set()
         self._running: dict[int, Running] = {}
         self._changed = threading.Condition()
-        self._arrived: deque[Job] = deque()
-        self._cancelled: list[Job] = []
+        self._arrived: SimpleQueue[Job] = SimpleQueue()
+        self._ready: deque[tuple[Job, Request | BaseException]] = deque()
+        self._cancelled: deque[Job] = deque()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._encoder = threading.Thread(target=self._encode, name="encoder", daemon=True)
 
     # -- from any thread
 
     def start(self) -> None:
         """Begin to work."""
         self._thread.start()
+        self._encoder.start()
 
     def submit(self, job: Job) -> None:
         """Take a job; its news are told from now on.
 
         Raises:
             Full: more documents than there is room for.
-            Stopped: the worker is stopping.
+            Stopped: the worker is stopping, or has failed.
         """
         with self._changed:
-            if self._stopping:
-                raise Stopped("the server is stopping")
+            if not self.alive:
+                raise Stopped(self.why)
             if self.held + job.copies > self.most:
                 raise Full(f"{self.held} documents are written or wait, the most is {self.most}")
             self.held += job.copies
-            self._arrived.append(job)
-            self._changed.notify()
+            self._jobs.add(job)
+        self._arrived.put(job)
 
     def cancel(self, job: Job) -> None:
         """Drop a job before the next step; nothing more is told. Does nothing where it is over."""
@@ -89,52 +96,95 @@ class Worker:
     @property
     def alive(self) -> bool:
         """Whether jobs are taken and carried out."""
-        return self._thread.is_alive() and not self._stopping
+        return self._thread.is_alive() and self._encoder.is_alive() and not self._stopping
 
-    # -- the thread
+    @property
+    def why(self) -> str:
+        """Why no jobs are taken any more."""
+        return "the server is stopping" if self._stopping and not self.failed else "the engine has failed"
+
+    # -- the thread that makes codes
+
+    def _encode(self) -> None:
+        while True:
+            job = self._arrived.get()
+            if not job.over:
+                self._ready.append((job, self._prepared(job)))
+                with self._changed:
+                    self._changed.notify()
+
+    def _prepared(self, job: Job) -> Request | BaseException:
+        """What is asked of the engine, or why that cannot be; no error ends the thread."""
+        try:
+            return job.prepare(self.model)
+        except BaseException as error:
+            _log_unforeseen(error)
+            return error
+
+    # -- the thread that owns the engine
 
     def _run(self) -> None:
-        while True:
+        """Turns until the worker stops, or cannot go on; either way nobody is left waiting."""
+        try:
+            while self._turn():
+                pass
+        except BaseException:
+            self.failed = True
+            log.critical("the engine has failed and cannot be made anew", exc_info=True)
+        finally:
             with self._changed:
-                self._changed.wait_for(
-                    lambda: self._stopping or self._arrived or self._cancelled or not self.engine.idle
-                )
-                arrived, cancelled, stopping = self._arrived, self._cancelled, self._stopping
-                self._arrived, self._cancelled = deque(), []
-            for job in arrived:
-                self._enter(job)
-            for job in cancelled:
-                self._drop(job)
-            if stopping:
-                return self._fail_all(Stopped("the server is stopping"))
+                self._stopping = True
+            for job in self._jobs:
+                job.over = True
+                self._tell(job, Failed(Stopped(self.why)))
+
+    def _turn(self) -> bool:
+        """Take what has come, then a step. What must not happen ends the jobs, not the server."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._stopping or self._ready or self._cancelled or not self.engine.idle
+            )
+        if self._stopping:
+            return False
+        try:
+            while self._cancelled:
+                self._drop(self._cancelled.popleft())
+            while self._ready:
+                self._enter(*self._ready.popleft())
             if not self.engine.idle:
                 self._step()
+        except Exception as error:
+            self._begin_anew(error)
+        return True
 
     def _step(self) -> None:
-        """One step of the engine. What must not happen ends the jobs, not the server."""
-        try:
-            events = self.engine.step()
-            self.metrics.step(rows=min(len(self._running), self.rows))
-            self._tell_all(events)
-        except Exception as error:
-            log.exception("a step of the engine failed; its jobs are given up")
-            self.engine = self.model.engine(batch_size=self.rows)
-            self._fail_all(error)
+        """One step of the engine."""
+        events = self.engine.step()
+        self.metrics.step(rows=min(len(self._running), self.rows))
+        self._tell_all(events)
 
-    def _enter(self, job: Job) -> None:
-        """Hand a job's documents to the engine."""
-        try:
-            request = job.prepare(self.model)
-            for copy in range(job.copies):
-                number = self.engine.submit(replace(request, copy=copy))
-                job.numbers.add(number)
-                self._running[number] = Running(job, copy, request)
-        except Exception as error:
-            if not isinstance(error, ValueError):
-                log.exception("a job could not be prepared")
+    def _begin_anew(self, error: Exception) -> None:
+        """Another engine; whose documents the last one had are told."""
+        log.exception("a step of the engine failed; its jobs are given up")
+        self.engine = self.model.engine(batch_size=self.rows)
+        for job in {running.job for running in self._running.values()}:
             self._fail(job, error)
-        else:
-            self._tell(job, Taken())
+
+    def _enter(self, job: Job, asked: Request | BaseException) -> None:
+        """Hand a job's documents to the engine, unless it was dropped meanwhile."""
+        if job.over:
+            return
+        if isinstance(asked, BaseException):
+            return self._fail(job, asked)
+        try:
+            for copy in range(job.copies):
+                number = self.engine.submit(replace(asked, copy=copy))
+                job.numbers.add(number)
+                self._running[number] = Running(job, copy, asked)
+        except Exception as error:
+            _log_unforeseen(error)
+            return self._fail(job, error)
+        self._tell(job, Taken())
 
     def _drop(self, job: Job) -> None:
         """Take a job's documents out of the batch."""
@@ -142,13 +192,9 @@ class Worker:
             self.metrics.cancelled(len(job.numbers))
             self._end(job)
 
-    def _fail(self, job: Job, error: Exception) -> None:
+    def _fail(self, job: Job, error: BaseException) -> None:
         self._end(job)
         self._tell(job, Failed(error))
-
-    def _fail_all(self, error: Exception) -> None:
-        for job in {running.job for running in self._running.values()}:
-            self._fail(job, error)
 
     def _end(self, job: Job) -> None:
         """Forget a job, whose documents leave the engine."""
@@ -156,12 +202,17 @@ class Worker:
             self.engine.cancel(number)
             del self._running[number]
         job.numbers.clear()
-        job.over = True
         self._release(job.left)
+        self._forget(job)
 
     def _release(self, documents: int) -> None:
         with self._changed:
             self.held -= documents
+
+    def _forget(self, job: Job) -> None:
+        with self._changed:
+            job.over = True
+            self._jobs.discard(job)
 
     # -- news
 
@@ -224,7 +275,14 @@ class Worker:
         del self._running[number]
         job.numbers.discard(number)
         job.left -= 1
-        job.over = not job.left
         self._release(1)
+        if not job.left:
+            self._forget(job)
         self.metrics.document(job.kind, running.written)
         self._tell(job, running.done(reason))
+
+
+def _log_unforeseen(error: BaseException) -> None:
+    """A ValueError is what a client asked; anything else is ours."""
+    if not isinstance(error, ValueError):
+        log.error("a job could not be prepared", exc_info=error)

@@ -1,0 +1,74 @@
+"""Whoever keeps the server waiting, with half a request or an unread answer, is hung up on."""
+
+import socket
+import time
+
+import pytest
+
+from tests.models_for_tests import tiny_model
+
+httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clients)")
+serving = pytest.importorskip("tests.server.serving", reason="the server is not installed (extra serve)")
+from unitok.server.metrics import Metrics  # noqa: E402
+
+HALF = b"POST /v1/images/generations HTTP/1.1\r\nhost: a\r\n"
+WHOLE = b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving.running(tiny_model(), limits=serving.Limits(seconds=1.0)) as server:
+        yield server
+
+
+def connected(server) -> socket.socket:
+    host, port = server.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+@pytest.mark.parametrize("sent", [HALF, HALF[:3], WHOLE + HALF], ids=["half", "a few letters", "the second"])
+def test_half_a_head_is_not_waited_for(server, sent):
+    with connected(server) as connection:
+        connection.sendall(sent)
+        answer = connection.makefile("rb").read()
+    assert answer.count(b"HTTP/1.1 408 ") == 1 and answer.endswith(
+        b"\r\n\r\nthe headers did not come in due time"
+    )
+    assert answer.count(b"HTTP/1.1 200 ") == sent.count(WHOLE)
+
+
+def test_a_head_that_comes_letter_by_letter_is_not_waited_for(server):
+    with connected(server) as connection:
+        ended = time.monotonic() + 20
+        with pytest.raises(OSError):
+            while time.monotonic() < ended:
+                connection.sendall(b"a")
+                time.sleep(0.05)
+
+
+def test_a_connection_without_a_request_is_closed(server):
+    with connected(server) as connection:
+        assert connection.recv(1) == b""
+
+
+def test_an_answer_that_nobody_reads_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(Metrics, "render", lambda *_, **__: "x" * 2**24)
+    with connected(server) as connection:
+        connection.sendall(WHOLE)
+        connection.recv(10)
+        time.sleep(2.5)
+        assert len(connection.makefile("rb").read()) < 2**24
+    serving.until(lambda: server.service.metrics.running == 0)
+
+
+def test_an_answer_that_is_read_slowly_is_read_whole(server, monkeypatch):
+    monkeypatch.setattr(Metrics, "render", lambda *_, **__: "x" * 2**24)
+    with httpx.stream("GET", f"{server.url}/metrics") as answer:
+        assert sum(len(part) for part in answer.iter_raw(2**20) if time.sleep(0.02) is None) == 2**24
+
+
+def test_a_connection_is_kept_for_the_next_request(server):
+    with httpx.Client(base_url=server.url) as client:
+        for _ in range(4):
+            assert client.get("/health").status_code == 200
+            time.sleep(0.4)
