@@ -116,10 +116,12 @@ def test_a_model_of_any_size_draws_the_size_asked_for():
     model = tiny_model(shape=None)
     assert model.draw("a", size=(16, 8))[0].size == (8, 16)
     assert len({image.size for image in model.draw("a", n=20)}) > 2
-    with pytest.raises(ValueError, match=r"1 to 4 cells"):
-        model.draw("a", size=(40, 8))
-    with pytest.raises(ValueError, match=r"multiple of 4"):
-        model.draw("a", size=(10, 8))
+    for size in ((40, 8), (10, 8), (0, 8), (8, -4)):
+        named = rf"height and width of 4 to 16 pixels, multiples of 4, got {size[0]} × {size[1]} pixels"
+        with pytest.raises(ValueError, match=named):
+            model.draw("a", size=size)
+    with pytest.raises(ValueError, match=r"must be 8 × 12 pixels .*, the only size.*, got 12 × 8 pixels"):
+        tiny_model().draw("a", size=(12, 8))
 
 
 def test_defaults_travel_with_the_folder(tmp_path):

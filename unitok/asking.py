@@ -86,12 +86,7 @@ def _shapes(model: "UniTok", size: tuple[int, int] | None) -> Shapes | None:
     if size is None:
         return None
     image: ImageModality = model.codec.modalities["image"]
-    cell = image.tokenizer.cell
-    if any(side % cell or side < cell for side in size):
-        raise ValueError(f"size {tuple(size)} is not a multiple of {cell} pixels")
-    shape = (size[0] // cell, size[1] // cell)
-    image.header(shape)  # refuses what the model cannot draw
-    return {"image": shape}
+    return {"image": image.cells_of(size)}
 
 
 def each(values: Any, count: int, what: str, *, of: str = "prompts") -> list:

@@ -217,7 +217,7 @@ def test_a_picture_that_is_none(client, url):
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"size": "64x64"}, "cells"),
+        ({"size": "64x64"}, "the only size"),
         ({"size": "big"}, "WIDTHxHEIGHT"),
         ({"response_format": "url"}, "b64_json"),
         ({"prompt": ""}, "prompt"),

@@ -1,6 +1,6 @@
 """Images as the codes of a trained tokenizer. Knows pixels and grids, no joint ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -79,6 +79,23 @@ class ImageModality(Modality):
         if len(shape) != 2 or not all(1 <= side <= self.max_side for side in shape):
             raise ValueError(f"an image has 1 to {self.max_side} cells a side, not {tuple(shape)}")
         return tuple(self.codebook_size + side - 1 for side in shape)
+
+    def cells_of(self, size: Sequence[int]) -> tuple[int, int]:
+        """(rows, columns) in cells of a size (height, width) in pixels.
+
+        Raises:
+            ValueError: images of this model have no such size.
+        """
+        cell = self.tokenizer.cell
+        rows, columns = (side // cell for side in size)
+        whole = (rows * cell, columns * cell) == tuple(size)
+        if self.shape is not None and not (whole and (rows, columns) == self.shape):
+            only = f"{_size(side * cell for side in self.shape)}, the only size of this model"
+            raise ValueError(f"size must be {only}, got {_size(size)}")
+        if not (whole and all(1 <= side <= self.max_side for side in (rows, columns))):
+            sides = f"height and width of {cell} to {self.max_side * cell} pixels, multiples of {cell}"
+            raise ValueError(f"size must be {sides}, got {_size(size)}")
+        return rows, columns
 
     def shape_of(self, header: Sequence[int]) -> tuple[int, int]:
         if self.shape is not None:
@@ -166,6 +183,12 @@ class ImageModality(Modality):
 
     def fingerprint(self) -> str:
         return f"{self.tokenizer.fingerprint(decoder=False)}:{self.shape or self.max_side}"
+
+
+def _size(sides: Iterable[int]) -> str:
+    """A size for people, such as "24 × 36 pixels (height × width)"."""
+    height, width = sides
+    return f"{height} × {width} pixels (height × width)"
 
 
 def _scaled(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
