@@ -192,6 +192,23 @@ def test_one_bad_batch_is_skipped_and_leaves_the_codebook_finite(train, monkeypa
     assert all(torch.isfinite(tensor).all() for tensor in cli.model.tokenizer.state_dict().values())
 
 
+def test_a_bad_batch_at_the_end_of_a_step_leaves_that_step_the_gradients_of_the_others(train, monkeypatch):
+    """What is left of the step is what a run has that never met the bad batch."""
+    poison(monkeypatch, 1)
+    steady = ("--model.accumulate", "2", "--trainer.val_check_interval", "2", "--model.optimizer", "adamw",
+              "--model.schedule", "constant", "--trainer.limit_train_batches", "2")  # fmt: skip
+    short, losses = train("poisoned", *steady, steps=1)
+    assert losses == [losses[0], None] and short.trainer.global_step == 1
+    assert all(weight.grad is None for weight in short.model.tokenizer.parameters())
+    moved = short.model.tokenizer.state_dict()
+    monkeypatch.undo()
+    one = ("--trainer.limit_train_batches", "1", "--trainer.val_check_interval", "1")
+    alone, first = train("alone", *steady, *one, steps=1)
+    assert first == losses[:1]
+    for name, tensor in alone.model.tokenizer.state_dict().items():
+        assert torch.equal(tensor, moved[name]), name
+
+
 def test_bad_batches_in_a_row_stop_the_run_with_one_line(train, monkeypatch, capsys):
     poison(monkeypatch, *range(100))
     with pytest.raises(SystemExit) as stop:

@@ -30,6 +30,7 @@ from unitok.training.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO, check
 from unitok.training.interruption import Interrupted, SaveWhenInterrupted
 from unitok.training.overrides import flagged, replaced
 from unitok.training.randomness import RandomByBatch
+from unitok.training.whole_steps import inside_step
 
 
 class RunFolder(Trainer):
@@ -62,6 +63,15 @@ class RunFolder(Trainer):
         if options["precision"] != asked:
             self.print(f"precision: {asked}: this CPU has no instructions for bfloat16, "
                        f"training goes on in {options['precision']}")  # fmt: skip
+
+    @property
+    def should_stop(self) -> bool:
+        """A run ends between two steps, never inside one of several batches."""
+        return self._stops and not inside_step(self)
+
+    @should_stop.setter
+    def should_stop(self, stops: bool) -> None:
+        self._stops = stops
 
     def _run(self, model: LightningModule, ckpt_path: Any = None, weights_only: bool | None = None) -> Any:
         """Every strategy reads checkpoints, some by themselves: what they are given is whole and one file."""

@@ -10,6 +10,8 @@ from types import FrameType
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from unitok.training.whole_steps import inside_step
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAME = 2.0
 """Seconds in which a further signal is the first one again: launchers pass on what all processes got."""
@@ -34,12 +36,11 @@ class SaveWhenInterrupted(Callback):
         self.folder = folder
         self.received: int | None = None
         self.since = 0.0
-        self.step = 0
         self._before: dict = {}
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Set the handlers, after the trainer's own: those would exit without saving."""
-        self.received, self.step = None, trainer.global_step
+        self.received = None
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
 
@@ -63,8 +64,7 @@ class SaveWhenInterrupted(Callback):
             os._exit(128 + number)  # files are whole or absent, so nothing is lost but the step
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *rest) -> None:
-        stepped, self.step = trainer.global_step != self.step, trainer.global_step
-        if stepped:  # between two halves of a step, gradients would be lost
+        if not inside_step(trainer):
             self._leave(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, *rest) -> None:

@@ -23,6 +23,7 @@ from unitok.training.adversary import Adversary, AdversaryConfig
 from unitok.training.bad_batches import BadBatches
 from unitok.training.optimizers import MuonAdamW, Name
 from unitok.training.schedule import Kind, progress, set_rates
+from unitok.training.whole_steps import check_validations, inside_step
 
 WIDE = 32
 """Inputs and outputs from which a matrix is Muon's: narrow ones lead to colours and codes."""
@@ -158,14 +159,8 @@ class TokenizerTraining(LightningModule):
 
     # -- one step
 
-    def on_fit_start(self) -> None:
-        """Raises ValueError where a checkpoint would fall between the batches of one step."""
-        interval = self.trainer.val_check_interval
-        if isinstance(interval, int) and interval % self.accumulate:
-            raise ValueError(
-                f"trainer.val_check_interval={interval} is no multiple of model.accumulate={self.accumulate}"
-                ": a checkpoint would lose half a step"
-            )
+    def on_train_start(self) -> None:
+        check_validations(self.trainer, setting="model.accumulate")
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         share = progress(self.trainer)
@@ -175,6 +170,13 @@ class TokenizerTraining(LightningModule):
         set_rates(self._optimizers()[0], self.rates, kind=self.schedule, **when)
 
     def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor | None:
+        """Learn from a batch, and step after the last one of a step, whatever became of that."""
+        loss = self._learn(batch) if self._everywhere(len(batch) > 0) else None
+        if not inside_step(self.trainer):
+            self._step()
+        return loss
+
+    def _learn(self, batch: Float[Tensor, "b 3 h w"]) -> Tensor | None:
         """The objective of a batch; None, before the codebook sees it, where its latents are not finite."""
         if self.decoder_alone:
             quantized = self._known_codes(batch)
@@ -202,8 +204,6 @@ class TokenizerTraining(LightningModule):
         self.manual_backward(loss / self.accumulate)
         if self._adversary_since("learns_from"):
             self._train_adversary(batch, again)
-        if (batch_idx + 1) % self.accumulate == 0 or self.trainer.is_last_batch:
-            self._step()
         return loss.detach()
 
     def _round_trip(
@@ -223,12 +223,13 @@ class TokenizerTraining(LightningModule):
     def _step(self) -> None:
         """Clip the gradients and take a step; drop gradients that are not finite."""
         optimizer = self._optimizers()[0]
+        learned = any(weight.grad is not None for weight in self.tokenizer.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.tokenizer.parameters(), self.clip)
-        if torch.isfinite(norm):
-            self.bad.end()
-        else:
+        if not torch.isfinite(norm):
             optimizer.zero_grad()
             self._skip("gradients")
+        elif learned:
+            self.bad.end()
         optimizer.step()  # without gradients it changes nothing, and is counted
         optimizer.zero_grad()
         if self.averaged is not None:
@@ -257,7 +258,7 @@ class TokenizerTraining(LightningModule):
     def _skip(self, what: str) -> None:
         self.print(self.bad.skip(f"{what} not finite", step=self.global_step))
 
-    def _everywhere(self, flag: Tensor) -> bool:
+    def _everywhere(self, flag: Tensor | bool) -> bool:
         """Whether a flag holds on all ranks, which then skip a batch together."""
         return self.trainer.strategy.reduce_boolean_decision(bool(flag), all=True)
 

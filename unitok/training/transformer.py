@@ -29,6 +29,7 @@ from unitok.training.origins import origin_of
 from unitok.training.recomputation import recompute_blocks
 from unitok.training.schedule import Kind, progress, set_rates
 from unitok.training.sharding import gathered, shard, whole
+from unitok.training.whole_steps import check_validations
 
 
 class TransformerTraining(LightningModule):
@@ -133,7 +134,6 @@ class TransformerTraining(LightningModule):
         self.model: Transformer | None = None
         self.known: tuple[range, ...] = ()
         self.averaged: AveragedModel | None = None
-        self.averaged_steps = 0
         self.weight: Tensor | float = 0.0
 
     def without_effect(self) -> dict[str, str]:
@@ -218,6 +218,20 @@ class TransformerTraining(LightningModule):
         when = {"share": share, "step": self.global_step, "warmup_steps": self.warmup_steps}
         set_rates(self.optimizers(), self.rates, kind=self.schedule, **when)
 
+    @property
+    def accumulate(self) -> int:
+        """Batches of a step."""
+        return self.trainer.accumulate_grad_batches
+
+    def on_train_start(self) -> None:
+        check_validations(self.trainer, setting="trainer.accumulate_grad_batches")
+
+    def optimizer_step(self, *args, **options) -> None:
+        """The average is part of the step, so that no checkpoint falls between the two."""
+        super().optimizer_step(*args, **options)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Σ of the batch; the gradients are divided once the weight of the whole global batch is known."""
         number = self.trainer.fit_loop.epoch_loop.total_batch_idx
@@ -227,7 +241,7 @@ class TransformerTraining(LightningModule):
         self.speed.count(batch)
         if self._logs:
             self._log_sums(sums)
-        return sums.total * (self.trainer.accumulate_grad_batches * self.trainer.world_size)
+        return sums.total * (self.accumulate * self.trainer.world_size)
 
     def sums(self, batch: Batch, whole: Batch | None = None) -> LossSums:
         """The loss of a batch, as sums; `whole` is the batch with nothing hidden."""
@@ -263,11 +277,6 @@ class TransformerTraining(LightningModule):
             self._skip(norm)
         if self._logs:
             self.log("gradient_norm", norm)
-
-    def on_train_batch_end(self, *rest) -> None:
-        if self.averaged is not None and self.global_step != self.averaged_steps:
-            self.averaged.update_parameters(self.model)
-        self.averaged_steps = self.global_step
 
     def _skip(self, norm: Tensor) -> None:
         for parameter in self.model.parameters():
