@@ -32,7 +32,7 @@ def check_validations(trainer: Trainer, *, setting: str) -> None:
         interval = getattr(trainer, "val_check_interval", "a time")
         raise ValueError(
             f"trainer.val_check_interval={interval} validates {place}, inside a step of {setting}="
-            f"{accumulate} batches, whose gradients its checkpoint would lose: give 1.0, or a number that ends steps"
+            f"{accumulate} batches, whose gradients its checkpoint would lose: give a number that ends steps"
         )
 
 
