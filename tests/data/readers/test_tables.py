@@ -204,13 +204,13 @@ def test_fractions_of_parquet_that_are_none_are_no_caption(tmp_path, caplog):
     assert "such as 0.5" in caplog.text
 
 
-@pytest.mark.parametrize("suffix", ["csv", "tsv"])
-def test_words_that_spell_a_missing_value_are_counted_once(tmp_path, caplog, suffix):
+@pytest.mark.parametrize(("suffix", "separator"), [("csv", ","), ("tsv", "\t"), ("csv", ";"), ("csv", "|")])
+def test_words_that_spell_a_missing_value_are_counted_once(tmp_path, caplog, suffix, separator):
     write_pictures(tmp_path, "red")
     cells = ["nan", '"NaN"', "None", "none of them", "nannan", "a nan", ""]
     rows = "".join(f"red.png,{cell},nan\r\n" for cell in cells)
     text = f"image,text,nan\r\n{rows}red.png,<NA>,nan"
-    (tmp_path / f"a.{suffix}").write_text(text if suffix == "csv" else text.replace(",", "\t"))
+    (tmp_path / f"a.{suffix}").write_text(text.replace(",", separator))
     source = open_data(tmp_path / f"a.{suffix}")
     open_data(tmp_path / f"a.{suffix}", part="train")
     assert reasons(source) == [

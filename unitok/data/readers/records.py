@@ -25,7 +25,7 @@ MOST_IN_VAIN = 2**20
 """Bytes of a csv that may be parsed as rows over several lines and be none, beside four for each byte."""
 NULLS = ("nan", "null", "none", "n/a", "#n/a", "<na>")
 NULL = re.compile(
-    rb"(?:^|(?<=[\t,\n]))[ \"]*(?:%s)(?=[ \"]*(?:[\t,\r\n]|\Z))" % "|".join(NULLS).encode(), re.I
+    rb"(?:^|(?<=[\t,;|\n]))[ \"]*(?:%s)(?=[ \"]*(?:[\t,;|\r\n]|\Z))" % "|".join(NULLS).encode(), re.I
 )
 """A cell of csv that is a word by which tables spell a missing value."""
 
@@ -33,8 +33,8 @@ NULL = re.compile(
 class Records(ABC):
     """The records of a file, by index.
 
-    `faults` are those met while it was indexed; `classes` are the words for the numbers in a column, by its
-    name, where the file has such words.
+    `faults` are those met while it was indexed; `columns` are their names, where the file has them; `classes`
+    are the words for the numbers in a column, by its name, where the file has such words.
     """
 
     GLANCE: ClassVar[int] = 100
@@ -43,6 +43,7 @@ class Records(ABC):
     def __init__(self, path: Path):
         self.path = path
         self.faults: list[Fault] = []
+        self.columns: Sequence[str] = ()
         self.classes: Mapping[str, Sequence[str]] = {}
 
     @abstractmethod
@@ -229,20 +230,18 @@ class DelimitedRows(_Lines):
         self.header = read_header(first.decode("utf-8-sig", "replace").rstrip("\r"), usual=usual)
         self.delimiter = self.header.separator
         closings = _Closings(content, self.delimiter.encode())
-        self.columns: list[str] = []
         while start < len(content):
             end = self._row_end(content, start, closings)
             if content[start:end].strip():
                 self._add(start, end)
             if len(self) == 1 and not self.columns:
                 self.columns = self.header.columns if self.header.absent else self._fields(0)
+                self.columns = distinct(self.columns, path)
             start = end + 1
         if not self.columns:
             raise ValueError(f"{path}: it is empty; its first line should name the columns")
         if not self.header.absent:
             del self._starts[0], self._ends[0]
-        if len(self.columns) != len(set(self.columns)):
-            raise ValueError(f"{path}: a column is named twice: {', '.join(self.columns)}")
 
     def _row_end(self, content: mmap | bytes, start: int, closings: "_Closings") -> int:
         """Where a row ends; the first line's end where it is damaged, or its quotation has no end."""
@@ -345,7 +344,12 @@ def _quoted_at_end(line: bytes, quoted: bool, delimiter: bytes) -> bool:
 
 
 def columns(records: Records) -> Sequence[str]:
-    """Names of the columns, by the first record that is whole."""
-    if isinstance(records, DelimitedRows):
-        return records.columns
-    return list(next(records.first(), ()))
+    """Names of the columns, by the file or its first record that is whole."""
+    return records.columns or list(next(records.first(), ()))
+
+
+def distinct(columns: Sequence[str], path: Path) -> Sequence[str]:
+    """The names of a file's columns. Raises ValueError where one comes twice."""
+    if len(columns) != len(set(columns)):
+        raise ValueError(f"{path}: a column is named twice: {', '.join(columns)}")
+    return columns
