@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,87 @@ def test_pictures_go_by_several_names(folder):
         assert pictures[name].getpixel((0, 0)) == (0, 0, 255)
     with pytest.raises(ValueError, match=r"images has no picture dog2.png"):
         pictures["dog2.png"]
+
+
+COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255), "lime": (0, 255, 0)}
+
+
+def pictures(folder, *files):
+    """A folder of pictures, each in the colour of its last folder; FILE.tar:NAME lies in a shard."""
+    for file in files:
+        shard, inside, name = file.rpartition(":")
+        colour = COLOURS[Path(name).parent.name or "lime"]
+        path = folder.parent / "loose.png" if inside else folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), colour).save(path)
+        if inside:
+            folder.mkdir(exist_ok=True)
+            with tarfile.open(folder / shard, "a") as archive:
+                archive.add(path, name)
+    return NamedPictures(folder)
+
+
+LAYOUTS = {
+    "folders": ("red/1.png", "blue/1.png"),
+    "a shard": ("s.tar:red/1.png", "s.tar:blue/1.png"),
+    "two shards": ("a.tar:red/1.png", "b.tar:./blue/1.png"),
+    "a folder and a shard": ("red/1.png", "s.tar:blue/1.png"),
+    "a whole name is part of another": ("red/1.png", "lime/red/1.png", "blue/1.png"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_names_that_repeat_are_told_apart_by_their_folders(tmp_path, layout):
+    found = pictures(tmp_path / "images", *LAYOUTS[layout])
+    for name in ("red/1.png", "blue/1.png", "./red/1.jpg", "blue/1", "val2014/blue/1.png"):
+        colour = COLOURS[Path(name).parent.name]
+        assert found[name].getpixel((0, 0)) == colour, name
+    for bare in ("1.png", "1", "1.webp"):
+        with pytest.raises(ValueError, match=rf"pictures called {bare}: .*1\.png, .*1\.png"):
+            found[bare]
+    with pytest.raises(ValueError, match=r"has no picture lime/1\.png"):
+        found["lime/1.png"]
+
+
+def test_a_number_that_two_files_have_is_refused(tmp_path):
+    names = ("COCO_train2014_000000000001.png", "red/COCO_val2014_000000000001.png")
+    found = pictures(tmp_path / "images", *names)
+    assert found["COCO_val2014_000000000001.jpg"].getpixel((0, 0)) == COLOURS["red"]
+    assert found["elsewhere/COCO_train2014_000000000001.jpg"].getpixel((0, 0)) == COLOURS["lime"]
+    for name in ("1", "000000000001.jpg"):
+        with pytest.raises(ValueError, match=r"COCO_train2014.*COCO_val2014"):
+            found[name]
+
+
+def test_a_name_is_found_in_either_unicode_form(tmp_path):
+    found = pictures(tmp_path / "images", unicodedata.normalize("NFD", "red/é.png"), "img.v2.png", "img.png")
+    assert found[unicodedata.normalize("NFC", "é.png")].getpixel((0, 0)) == COLOURS["red"]
+    assert found["img.v2"].size == (4, 4) and found["img"].size == (4, 4)
+    for none in ("", "/", "..", "img.v3"):
+        with pytest.raises(ValueError, match="has no picture"):
+            found[none]
+
+
+def test_a_torn_shard_is_named(tmp_path):
+    pictures(tmp_path / "images", "s.tar:red/1.png")
+    (tmp_path / "images/s.tar").write_bytes(b"no tar" * 200)
+    with pytest.raises(ValueError, match=r"s\.tar: not a readable tar file"):
+        NamedPictures(tmp_path / "images")
+
+
+def test_objects_are_known_in_any_case_and_captions_of_all_pictures_are_wanted(folder, tmp_path):
+    (tmp_path / "words.txt").write_text("\ufeffDog, Puppy\ncat, kitten\n", encoding="utf-8")
+    loud = INSTANCES | {"categories": [{"id": 7, "name": "Dog"}, {"id": 8, "name": "Cat"}]}
+    (tmp_path / "instances.json").write_text(json.dumps(loud))
+    for words in (None, str(tmp_path / "words.txt")):
+        found = figures(folder, "chair", Told("a cat", "a dog"), tmp_path / "instances.json", words=words)
+        assert found["chair_s"] == 1
+    (tmp_path / "captions.json").write_text(json.dumps([{"image_id": 1, "caption": "a dog"}]))
+    with pytest.raises(
+        ValueError, match=r"captions.json: no captions of 0+1.png, which .*instances.json has"
+    ):
+        figures(folder, "chair", Told("a cat", "a dog"), "instances.json",
+                annotations=str(tmp_path / "captions.json"))  # fmt: skip
 
 
 def test_every_benchmark_runs_from_the_command_line(folder, tmp_path):

@@ -80,6 +80,87 @@ def test_a_foreign_file_is_named(tmp_path, content):
         formats.read_pope(write(tmp_path / "pope.jsonl", content))
 
 
+ASKED = {"question_id": 1, "image": "a.jpg", "text": "Is there a dog in the image?", "label": "yes"}
+
+
+@pytest.mark.parametrize("label", ["yes", "Yes", " YES\n"])
+def test_labels_are_read_without_case_and_white_space(tmp_path, label):
+    (one,) = formats.read_pope(write(tmp_path / "pope.jsonl", json.dumps(ASKED | {"label": label})))
+    assert one.answers == ("yes",)
+
+
+@pytest.mark.parametrize("label", [True, "true", " TRUE "])
+def test_verdicts_are_read_without_case_and_white_space(tmp_path, label):
+    row = {"sentence": "s", "label": label, "identifier": "dev-850-0-0"}
+    assert formats.read_nlvr2(write(tmp_path / "n.jsonl", json.dumps(row)))[0].truth
+
+
+def test_lines_may_be_a_list_and_begin_with_a_byte_order_mark(tmp_path):
+    rows = [ASKED, ASKED | {"question_id": 2, "label": "no"}]
+    lines = write(tmp_path / "pope.jsonl", "\ufeff" + "\r\n".join(map(json.dumps, rows)))
+    listed = write(tmp_path / "pope.json", "\ufeff" + json.dumps(rows, indent=1))
+    assert formats.read_pope(lines) == formats.read_pope(listed) and len(formats.read_pope(lines)) == 2
+
+
+QUESTIONS = {"questions": [{"image_id": 7, "question": "What?", "question_id": 12}]}
+ANSWER = {"question_id": 12, "answers": [{"answer": "net"}]}
+IMAGES = [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}]
+STATED = {"sentence": "s", "identifier": "dev-850-0-0"}
+EXPRESSED = {"sent": "a dog", "image": "a.jpg", "width": 40, "height": 30}
+
+
+def lines(*rows):
+    return "\n".join(map(json.dumps, rows))
+
+
+FAULTY = {
+    "a label that is neither": (formats.read_pope, [lines(ASKED, ASKED | {"label": "maybe"})],
+                                r"0\.json: line 2: .*label must be yes or no, got 'maybe'"),
+    "a line that lacks something": (formats.read_pope, [lines(ASKED, {"image": "a.jpg"})],
+                                    r"0\.json: line 2: 'label' is missing"),
+    "a line that is no object": (formats.read_pope, [lines(ASKED, [1])],
+                                 r"line 2: .*JSON object, got a list"),
+    "an item that is no object": (formats.read_pope, [[ASKED, 1]], r"item 2: .*JSON object, got a int"),
+    "a verdict that is neither": (formats.read_nlvr2, [lines(STATED | {"label": "1"})],
+                                  r"line 1: .*label must be true or false, got '1'"),
+    "a box of width and height": (formats.read_expressions,
+                                  [lines(EXPRESSED | {"bbox_xyxy": [30, 20, 5, 5]})],
+                                  r"line 1: .*box must be left, top, right, bottom"),
+    "no annotation": (formats.read_vqa, [QUESTIONS, {"annotations": []}],
+                      r"1\.json: no annotation of question 12, which .*0\.json asks"),
+    "no answers": (formats.read_vqa, [QUESTIONS, {"annotations": [ANSWER | {"answers": []}]}],
+                   r"question 12 has no answers"),
+    "annotated twice": (formats.read_vqa, [QUESTIONS, {"annotations": [ANSWER, ANSWER | {"answers": []}]}],
+                        r"1\.json: .*question_id 12 is there twice"),
+    "a list of questions": (formats.read_vqa, [[], {"annotations": [ANSWER]}],
+                            r"0\.json: .*a JSON object with 'questions', got a list"),
+    "a caption of no image": (formats.read_captions,
+                              [{"images": IMAGES, "annotations": [{"image_id": 2, "caption": "x"}]}],
+                              r"0\.json: .*2 is not among the images"),
+    "two images of one number": (formats.read_captions,
+                                 [{"images": [*IMAGES, IMAGES[0] | {"file_name": "b"}], "annotations": []}],
+                                 r"id 1 is there twice"),
+    "two images of one name": (formats.read_captions,
+                               [{"images": [*IMAGES, IMAGES[0] | {"id": 2}], "annotations": []}],
+                               r"file_name 'a.jpg' is there twice"),
+    "an unknown category": (formats.read_objects,
+                            [{"images": IMAGES, "categories": [],
+                              "annotations": [{"image_id": 1, "category_id": 9}]}],
+                            r"9 is not among the categories"),
+    "a ref of no box": (formats.read_refs, [[REF], INSTANCES | {"annotations": []}],
+                        r"0\.json: .*5 is not among the annotations of .*1\.json"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_what_would_give_wrong_figures_is_refused_by_its_place(tmp_path, fault):
+    read, contents, named = FAULTY[fault]
+    files = [write(tmp_path / f"{i}.json", content) for i, content in enumerate(contents)]
+    with pytest.raises(ValueError, match=named) as error:
+        read(*files)
+    assert "\n" not in str(error.value)
+
+
 @needs_data
 def test_the_official_samples_are_read():
     pope = formats.read_pope(REFS / "pope" / "coco_pope_random.head300.jsonl")

@@ -169,10 +169,12 @@ class ChairCaptions(Benchmark):
         words = known if self.words is None else Words.read(self.words)
         told = {} if self.annotations is None else formats.read_captions(self.annotations)
         names = list(there)[: self.count]
+        if self.annotations and (silent := [name for name in names if name not in told]):
+            raise ValueError(f"{self.annotations}: no captions of {silent[0]}, which {self.file} has")
         images = [self.pictures[name] for name in names]
         written = model.caption(images, batch_size=batch_size)
         objects = [
-            {words.names.get(name, name) for name in there[picture]}
+            {words.names.get(name.lower(), name) for name in there[picture]}
             | {name for text in told.get(picture, ()) for name in words.objects(text)}
             for picture in names
         ]

@@ -30,11 +30,11 @@ class Words:
     """What captions call the objects of a data set.
 
     Args:
-        names: every word or pair of words that names an object, with the object's own name.
+        names: every word or pair of words that names an object, in any case, with the object's own name.
     """
 
     def __init__(self, names: Mapping[str, str]):
-        self.names = dict(names)
+        self.names = {word.lower(): name for word, name in names.items()}
         self.pairs = {word: word for word in self.names if word.count(" ") == 1} | TWO_WORDS
         self.pairs |= {f"{age} {animal}": animal for age in YOUNG_AND_OLD for animal in ANIMALS}
         self.pairs |= {f"passenger {carrier}": carrier for carrier in CARRIERS}
@@ -51,7 +51,7 @@ class Words:
         Raises ValueError naming the file where it holds no words.
         """
         names: dict[str, str] = {}
-        for line in Path(path).read_text(encoding="utf-8").splitlines():
+        for line in Path(path).read_text(encoding="utf-8-sig").splitlines():
             words = [word.strip() for word in line.split(",") if word.strip()]
             names |= {word: words[0] for word in words}
         if not names:
