@@ -179,7 +179,7 @@ def test_rows_after_unbalanced_quotations_are_read(tmp_path):
     assert [rows[index]["text"] for index in range(500, 1000)] == ["two\nlines"] * 500
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.lists(st.text(alphabet='a",\n', max_size=4), min_size=2, max_size=2), max_size=8))
 def test_rows_that_csv_writes_come_back(rows):
     with tempfile.TemporaryDirectory() as folder:

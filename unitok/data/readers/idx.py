@@ -1,8 +1,10 @@
 """MNIST's idx files: small pictures in one array, and their classes in another. Knows no names of classes."""
 
 import gzip
+import re
 import struct
 import zlib
+from itertools import product
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -10,22 +12,25 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from unitok.data.faults import Fault, SampleError
-from unitok.data.readers.base import Reader, Source, Together
+from unitok.data.faults import Fault, Reason, SampleError
+from unitok.data.readers.base import Reader, Source, Together, of_split
 from unitok.data.readers.containers import Look
-from unitok.data.readers.splits import SPLITS, Part
+from unitok.data.readers.listing import visible
+from unitok.data.readers.splits import SPLITS, Part, split_said
+from unitok.data.readers.unpacked import RATIO, SMALL
 from unitok.document import Document, Segment
 
+IMAGES = re.compile(r"(.*)images[-.]idx3[-.]ubyte(?:\.gz)?")
 BYTES = 0x08
 MOST = 2**32
 """Bytes of an array that are believed."""
 
 
 class Array(NamedTuple):
-    """The values that are there, and the number of entries that the header promises."""
+    """The values that are there, and why there are fewer than the header promises."""
 
     values: np.ndarray
-    promised: int
+    cut: Fault | None
 
 
 class Idx(Reader):
@@ -33,7 +38,7 @@ class Idx(Reader):
 
     Args:
         path: the file of pictures, such as train-images-idx3-ubyte.gz; or a folder with it and its labels.
-        part: of a folder: train or test (which MNIST calls t10k); None takes the only pictures there are.
+        part: of a folder: train or test (which MNIST calls t10k); None takes the only images there are.
         names: of the classes, in the order of their numbers; if absent the numbers.
         template: the caption; {} stands for the class.
 
@@ -43,7 +48,10 @@ class Idx(Reader):
     """
 
     format = "idx"
-    looks_like = "a file named …-images-idx3-ubyte or .gz (MNIST) with its labels beside it, or their folder"
+    looks_like = (
+        "a file named …-images-idx3-ubyte, …-images.idx3-ubyte or .gz (MNIST) with its labels beside it, or "
+        "their folder"
+    )
 
     def __init__(
         self,
@@ -53,38 +61,36 @@ class Idx(Reader):
         names: list[str] | None = None,
         template: str = "{}",
     ):
-        files = idx_files(Path(path), part)
-        if len(files) != 1:
+        files = [file for file in idx_files(Path(path)) if part in (None, split_of(file))]
+        labels = labels_of(files[0]) if len(files) == 1 else None
+        if labels is None:
             found = ", ".join(file.name for file in files) or "none"
-            raise FileNotFoundError(f"{path}: expected one file …-images-idx3-ubyte, found {found}")
+            wanted = "one file …-images-idx3-ubyte with its …-labels-idx1-ubyte"
+            raise FileNotFoundError(f"{path}: expected {wanted}, found {found}; give the path of one")
         self.path = files[0]
         self.names, self.template, self.faults = names, template, []
-        self.pictures = self._array(self.path, dimensions=3)
-        self.labels = self._array(labels_of(self.path), dimensions=1)
+        self.pictures, self.labels = self._array(self.path, dimensions=3), self._array(labels, dimensions=1)
         if len(self.pictures) != len(self.labels) and not self.faults:
             detail = f"{len(self.pictures)} pictures, {len(self.labels)} labels"
             self.faults.append(Fault("parts do not match", str(self.path), detail))
 
     @classmethod
     def fits(cls, look: Look) -> bool:
-        return any(labels_of(file).is_file() for file in idx_files(look.path, None))
+        return any(map(labels_of, idx_files(look.path)))
 
     @classmethod
     def open(cls, path: Path, part: Part | None, **settings) -> Source:
-        files = {name: idx_files(path, name) for name in SPLITS} if path.is_dir() else {}
-        if part is None and sum(map(len, files.values())) > 1:
-            return Together([cls(str(file), **settings) for found in files.values() for file in found])
-        if part and files.get(part) and not (part == "train" and not files["val"]):
-            return cls(str(path), part=part, **settings)
-        if files.get("train"):  # MNIST has train and test
-            (path,) = files["train"]
-        return super().open(path, part, **settings)
+        files = idx_files(path) if path.is_dir() else []
+        if part is None and len(files) > 1:
+            return Together([cls(str(file), **settings) for file in files])
+        there = [split for split in SPLITS if split in map(split_of, files)]
+        if part is None or not there:
+            return super().open(path, part, **settings)
+        return of_split(lambda split: cls(str(path), part=split, **settings), part, there, path=path)
 
     def _array(self, file: Path, *, dimensions: int) -> np.ndarray:
-        values, promised = read_idx(file, dimensions=dimensions)
-        if len(values) < promised:
-            detail = f"{len(values)} of {promised} entries are there"
-            self.faults.append(Fault("truncated archive", str(file), detail))
+        values, cut = read_idx(file, dimensions=dimensions)
+        self.faults += [] if cut is None else [cut]
         return values
 
     def __len__(self) -> int:
@@ -103,7 +109,7 @@ class Idx(Reader):
 
 
 def read_idx(file: Path, *, dimensions: int) -> Array:
-    """The array of an idx file of bytes, as far as it is there.
+    """The array of an idx file of bytes, as far as it is there; a .gz may not grow beyond measure.
 
     Raises:
         ValueError: it is no such file.
@@ -116,10 +122,13 @@ def read_idx(file: Path, *, dimensions: int) -> Array:
             raise ValueError(f"{file}: not an idx file: {error}") from error
         if (zero, kind, sides) != (0, BYTES, dimensions) or prod(shape) > MOST or not prod(shape[1:]):
             raise ValueError(f"{file}: not an idx file of bytes in {dimensions} dimensions, header {head!r}")
-        content = _as_much(opened, prod(shape))
+        most = max(SMALL, RATIO * file.stat().st_size)
+        content = _as_much(opened, min(prod(shape), most))
     size = prod(shape[1:])
-    whole = np.frombuffer(content[: len(content) // size * size], np.uint8)
-    return Array(whole.reshape(-1, *shape[1:]), shape[0])
+    values = np.frombuffer(content[: len(content) // size * size], np.uint8).reshape(-1, *shape[1:])
+    reason: Reason = "archive too large" if len(content) == most else "truncated archive"
+    detail = f"{len(values)} of {shape[0]} entries are there"
+    return Array(values, Fault(reason, str(file), detail) if len(values) < shape[0] else None)
 
 
 def _as_much(opened, size: int) -> bytes:
@@ -134,17 +143,34 @@ def _as_much(opened, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def idx_files(path: Path, part: Part | None) -> list[Path]:
-    """The files of pictures in a folder, of one part if one is given; or the file itself."""
+def idx_files(path: Path) -> list[Path]:
+    """The files of images in a folder, one of each name, or the file itself.
+
+    Where a folder has none, each may lie in a folder of its own name.
+    """
     if path.is_file():
-        return [path] if "images-idx3" in path.name else []
-    names = None if part is None else (*SPLITS[part], *(("t10k",) if part == "test" else ()))
-    files = sorted(path.glob("*images-idx3-ubyte*"))
-    return [file for file in files if names is None or file.name.startswith(names)]
+        return [path] if IMAGES.fullmatch(path.name) else []
+    entries = [entry for entry in visible(path) if IMAGES.fullmatch(entry.name)]
+    inner = [file for folder in entries for file in visible(folder) if IMAGES.fullmatch(file.name)]
+    found: dict[str, Path] = {}
+    for file in filter(Path.is_file, [*entries, *inner]):  # of one also packed, the plain one comes first
+        found.setdefault(_prefix(file), file)
+    splits = [*SPLITS, None]
+    return sorted(found.values(), key=lambda file: splits.index(split_of(file)))
 
 
-def labels_of(file: Path) -> Path:
-    """The file of labels that belongs to one of pictures; with or without .gz."""
-    beside = file.with_name(file.name.replace("images-idx3", "labels-idx1"))
-    other = beside.with_name(beside.name + ".gz") if beside.suffix != ".gz" else beside.with_suffix("")
-    return beside if beside.is_file() or not other.is_file() else other
+def _prefix(file: Path) -> str:
+    return IMAGES.sub(r"\1", file.name)
+
+
+def split_of(file: Path) -> Part | None:
+    """The split that a file's name says, anywhere in what stands before `images`."""
+    return "test" if "t10k" in re.split(r"[^a-z0-9]+", _prefix(file).lower()) else split_said(_prefix(file))
+
+
+def labels_of(file: Path) -> Path | None:
+    """The file of labels that belongs to one of images, beside it or in a folder of its own name."""
+    forms = product("-.", "-.", ("", ".gz"))
+    names = [f"{_prefix(file)}labels{one}idx1{two}ubyte{packed}" for one, two, packed in forms]
+    folders = [file.parent, *(file.parent.parent / name for name in names)]
+    return next((folder / name for folder in folders for name in names if (folder / name).is_file()), None)
