@@ -73,7 +73,7 @@ class ImageData(LightningDataModule):
     ):
         super().__init__()
         self.crop = crop
-        self.train, self.val = train_and_val(path, train, val, format=format)
+        self.train, self.val = train_and_val(path, train, val, format=format, captions=False)
         self.test = test
         self.most_faults = most_faults
         self.size = tuple(size)

@@ -1,44 +1,51 @@
-"""All sources by name, and the reader that fits a path. Knows the readers, and none of their formats."""
+"""All sources by name, and a path opened by the reader that fits. Knows none of their formats."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unitok.data.mixture import Mixture
 from unitok.data.readers.base import HeldOut, Reader, Source, Together, of_split, read
 from unitok.data.readers.coco import CocoCaptions
-from unitok.data.readers.containers import Look
 from unitok.data.readers.conversations import Llava, Messages
 from unitok.data.readers.folders import ClassFolders, PictureFolder, TextPairs
 from unitok.data.readers.idx import Idx
 from unitok.data.readers.interleaved import Mmc4, Obelics
-from unitok.data.readers.listing import visible
 from unitok.data.readers.plain import PlainText
-from unitok.data.readers.splits import SPLITS, Part, split_named, split_said
+from unitok.data.readers.splits import SPLITS, Part
 from unitok.data.readers.stream import Streamed
 from unitok.data.readers.tables import CaptionTable, MetadataFolder, TextTable
 from unitok.data.readers.webdataset import WebDataset
+from unitok.data.recognition import (
+    FORMATS,
+    Found,
+    find,
+    inmost,
+    of_format,
+    recognise,
+    say_left_out,
+    split_paths,
+    table_over,
+)  # fmt: skip
 from unitok.data.remote import local
 
 __all__ = [
-    "CaptionTable", "ClassFolders", "CocoCaptions", "HeldOut", "Idx", "Llava", "Messages", "MetadataFolder",
-    "Mixture", "Mmc4", "Obelics", "PictureFolder", "PlainText", "Reader", "Source", "Streamed", "TextPairs",
-    "TextTable", "Together", "WebDataset", "open_data", "read", "recognise",
-    "train_and_val",
+    "FORMATS", "CaptionTable", "ClassFolders", "CocoCaptions", "HeldOut", "Idx", "Llava", "Messages",
+    "MetadataFolder", "Mixture", "Mmc4", "Obelics", "PictureFolder", "PlainText", "Reader", "Source",
+    "Streamed", "TextPairs", "TextTable", "Together", "WebDataset", "open_data", "read", "recognise",
+    "split_paths", "train_and_val",
 ]  # fmt: skip
 
-PARTICULAR: tuple[type[Reader], ...] = (
-    WebDataset, MetadataFolder, Idx, CocoCaptions, Llava, Messages, Obelics, Mmc4, CaptionTable, TextTable,
-)  # fmt: skip
-PLAIN: tuple[type[Reader], ...] = (TextPairs, ClassFolders, PictureFolder, PlainText)
-"""In the order in which a path is tried: the more particular first, those of ordinary files last."""
-RECORD_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 Documents = Source | str
 """Documents, or the folder of their store."""
-FORMATS: dict[str, type[Reader]] = {reader.format: reader for reader in PARTICULAR + PLAIN}
 
 
 def open_data(
-    path: str | Path | Sequence[str], *, part: str | None = None, format: str | None = None, **settings
+    path: str | Path | Sequence[str],
+    *,
+    part: Part | None = None,
+    format: str | None = None,
+    captions: bool = True,
+    **settings,
 ) -> Source:
     """The documents of a path, in whichever format they lie there.
 
@@ -47,6 +54,7 @@ def open_data(
         part: train, val or test: the folder or file of that name, else the shards whose names say it, else
             (of a set without val) a share: every 20th document is for validation. None takes all.
         format: one of FORMATS; if absent it is recognised.
+        captions: they are wanted, so a set is refused in which some would lie unread beside the images.
         settings: arguments of the reader.
 
     Raises:
@@ -57,7 +65,8 @@ def open_data(
     if path in ("", []):
         raise ValueError("a path is empty: give a file or folder")
     if not isinstance(path, str | Path):
-        return Together([open_data(one, part=part, format=format, **settings) for one in path])
+        shared = {"part": part, "format": format, "captions": captions, **settings}
+        return Together([open_data(one, **shared) for one in path])
     if format and format not in FORMATS:
         raise ValueError(f"format is one of {', '.join(FORMATS)}, not {format!r}")
     if part is not None and part not in SPLITS:
@@ -65,77 +74,29 @@ def open_data(
     whole = local(path)
     if not whole.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
-    parts = split_paths(whole)
+    if format:
+        return _of_splits(whole, part, lambda place: of_format(place, FORMATS[format]), settings)
+    whole = inmost(whole)
+    over = table_over(whole)
+    if over is not None:
+        return over.reader.open(over.path, part, **settings)
+    return _of_splits(whole, part, lambda place: find(place, captions=captions, above=whole), settings)
+
+
+def _of_splits(path: Path, part: Part | None, find_in: Callable[[Path], Found], settings: dict) -> Source:
+    """A set, or a split of it that is a folder or file of its own."""
+
+    def opened(place: Path, share: Part | None = None) -> Source:
+        found = find_in(place)
+        return found.reader.open(found.path, share, **settings)
+
+    parts = split_paths(path)
+    say_left_out(path, parts)
     if not parts:
-        return _open(whole, part, format, settings)
+        return opened(path, part)
     if part is None:
-        return Together([_open(found, None, format, settings) for found in parts.values()])
-    return of_split(lambda split: _open(parts[split], None, format, settings), part, parts, path=path)
-
-
-def _open(path: Path, part: Part | None, format: str | None, settings: dict) -> Source:
-    reader = FORMATS[format] if format else recognise(path)
-    return reader.open(_single_file(path, reader), part, **settings)
-
-
-def split_paths(path: Path) -> dict[Part, Path]:
-    """The folders, or files of records, in a folder that are the splits of a set.
-
-    One alone is no split where there are others: there are classes named train. Where all names say a split
-    in one of their words, each another, they count too.
-
-    Raises:
-        ValueError: two are the same split.
-    """
-    entries = visible(path)
-    files = [entry for entry in entries if entry.suffix.lower() in RECORD_SUFFIXES and entry.is_file()]
-    for some in (files, [entry for entry in entries if entry.is_dir()]):
-        named = [(part, entry) for entry in some if (part := split_named(entry.stem)) is not None]
-        if len(named) > 1 or (named and len(some) == 1):
-            return _each_once(named)
-        said = {split_said(entry.stem): entry for entry in some}
-        if len(said) == len(some) > 1 and None not in said:
-            return {part: said[part] for part in SPLITS if part in said}
-    return {}
-
-
-def _each_once(named: list[tuple[Part, Path]]) -> dict[Part, Path]:
-    found = {part: [entry for other, entry in named if other == part] for part in SPLITS}
-    for part, entries in found.items():
-        if len(entries) > 1:
-            names = " and ".join(entry.name for entry in entries)
-            raise ValueError(
-                f"{entries[0].parent}: {names} are named like one split, {part}: give data.train and data.val"
-            )
-    return {part: entries[0] for part, entries in found.items() if entries}
-
-
-def recognise(path: Path) -> type[Reader]:
-    """The reader of a file or folder. Raises ValueError with all that was looked for where none fits."""
-    looks = [Look(path), *map(Look, _only_file(path))]
-    for readers in (PARTICULAR, PLAIN):
-        for look in looks:
-            for reader in readers:
-                if reader.fits(look):
-                    return reader
-    problems = "".join(f" ({look.problem})" for look in looks if look.problem)
-    wanted = "; ".join(f"{name}: {reader.looks_like}" for name, reader in FORMATS.items())
-    raise ValueError(f"{path}: no known format{problems}. Looked for (--data.format chooses one): {wanted}")
-
-
-def _single_file(path: Path, reader: type[Reader]) -> Path:
-    """The one file of records in a folder, where the reader wants that."""
-    if path.is_dir() and not reader.fits(Look(path)):
-        return next((file for file in _only_file(path) if reader.fits(Look(file))), path)
-    return path
-
-
-def _only_file(path: Path) -> list[Path]:
-    """The file of records in a folder, if there is just one."""
-    if not path.is_dir():
-        return []
-    files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in RECORD_SUFFIXES]
-    return files if len(files) == 1 else []
+        return Together([opened(place) for place in parts.values()])
+    return of_split(lambda split: opened(parts[split]), part, parts, path=path)
 
 
 def train_and_val(
@@ -144,8 +105,13 @@ def train_and_val(
     val: Documents | None,
     *,
     format: str | None = None,
+    captions: bool = True,
 ) -> tuple[Documents, Documents]:
     """The two sources of a data module: as given, and else the two parts of what is at a path.
+
+    Args:
+        path, format, captions: see `open_data`.
+        train, val: in place of a path.
 
     Raises:
         FileNotFoundError: there is nothing there, or no such part.
@@ -158,8 +124,8 @@ def train_and_val(
             f"give data.path, or data.train and data.val, not both: here are path and {given[0]}"
         )
     if path is not None:
-        found = [open_data(path, part=part, format=format) for part in ("train", "val")]
-        return found[0], found[1]
+        shared = {"format": format, "captions": captions}
+        return open_data(path, part="train", **shared), open_data(path, part="val", **shared)
     if format is not None:
         raise ValueError(f"data.format {format} is that of data.path, which is not given")
     if len(given) == 1:

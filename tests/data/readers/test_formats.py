@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.data.samples import all_told, png, told, write_lines, write_pictures, write_tar
 from unitok.data.faults import Fault, SampleError
 from unitok.data.readers import records
-from unitok.data.sources import FORMATS, CaptionTable, HeldOut, Look, Source, open_data, read, recognise
+from unitok.data.readers.containers import Look
+from unitok.data.sources import FORMATS, CaptionTable, HeldOut, Source, open_data, read, recognise
 
 
 def whole(path, **options) -> Source:
@@ -525,7 +526,7 @@ def test_what_is_unknown_is_told_with_all_that_was_looked_for(tmp_path):
     for path in (tmp_path, tmp_path / "a.xyz"):
         with pytest.raises(ValueError, match="no known format") as error:
             open_data(path)
-        assert all(f"{name}: " in str(error.value) for name in FORMATS)
+        assert str(error.value).endswith(f"--data.format chooses one: {', '.join(FORMATS)}")
     with pytest.raises(ValueError, match=r"format is one of webdataset, .* not 'nope'"):
         open_data(tmp_path, format="nope")
     with pytest.raises(FileNotFoundError, match="gone: no such file or folder"):
@@ -535,7 +536,11 @@ def test_what_is_unknown_is_told_with_all_that_was_looked_for(tmp_path):
 def test_a_stray_or_damaged_file_hides_no_pictures(tmp_path):
     write_pictures(tmp_path, "red")
     (tmp_path / "notes.json").write_text('{"half": ')
-    assert formats(tmp_path) == "pictures"
+    with pytest.raises(
+        ValueError, match=r"read as pictures, but notes\.json looks like captions .* not JSON"
+    ):
+        formats(tmp_path)
+    assert all_told(whole(tmp_path, captions=False)) == all_told(whole(tmp_path, format="pictures"))
     for name, content in (
         ("a.json", "[1, "),
         ("b.csv", ""),

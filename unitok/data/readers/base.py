@@ -3,7 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -72,6 +72,11 @@ class Reader(Source):
     @abstractmethod
     def fits(cls, look: Look) -> bool:
         """Whether a file or folder looks like this format; reads as little as it can."""
+
+    @classmethod
+    def overlooked(cls, look: Look) -> Iterator[str]:
+        """What at a path that fits would be lost, in words: what may hold captions, and is not read."""
+        return iter(())
 
     @classmethod
     def open(cls, path: Path, part: Part | None, **settings) -> Source:

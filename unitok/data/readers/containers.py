@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unitok.data.readers.arrow import STATE, ParquetRows, SavedRows
+from unitok.data.readers.headers import read_header
 from unitok.data.readers.json_shapes import records_of
 from unitok.data.readers.records import (
     DelimitedRows,
@@ -27,6 +28,8 @@ FILES: dict[str, Callable[[Path], Records]] = {
     ".txt": DelimitedRows,
     ".parquet": ParquetRows,
 }
+MOST_HEADER = 2**16
+"""Bytes of a first line."""
 
 
 def open_records(path: Path, part: Part | None = None) -> Records:
@@ -89,8 +92,12 @@ class Look:
 
     @cached_property
     def rows(self) -> list[Record]:
-        """The first rows of a .txt, were it a table; what its first line says must show that it is one."""
-        return self._first() if self.path.is_file() and self.path.suffix.lower() == ".txt" else []
+        """An empty row of a .txt, were it a table: the columns in its first line show whether it is one."""
+        if not self.path.is_file() or self.path.suffix.lower() != ".txt":
+            return []
+        with self.path.open("rb") as file:
+            line = file.readline(MOST_HEADER).decode("utf-8-sig", "replace").rstrip("\r\n")
+        return [dict.fromkeys(read_header(line, usual=",").columns)]
 
     def _first(self) -> list[Record]:
         try:

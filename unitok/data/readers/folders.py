@@ -1,5 +1,7 @@
 """Folders of pictures: alone, with a text beside each, or sorted by class. Knows no metadata files."""
 
+from collections.abc import Iterable, Iterator
+from itertools import combinations, islice
 from pathlib import Path
 from typing import NamedTuple
 from unicodedata import normalize
@@ -10,10 +12,16 @@ from unitok.data.readers.compact import Names
 from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
 from unitok.data.readers.listing import folders, visible, walk
+from unitok.data.readers.unread import holds_boxes, is_empty, looks_like_captions, names_images, why_unread
 from unitok.document import Document, Segment
 
 CAPTIONS = (".txt", ".caption")
 """Suffixes of a picture's caption; where both are there, the first is read."""
+GLANCE = 8
+"""Captions that are looked at to see whether they are boxes."""
+TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt")
+MOST_TABLES = 20
+"""Tables that a folder may have; more are something else."""
 NO_CLASSES = {
     "images", "image", "imgs", "img", "pictures", "photos", "jpegimages", "thumbnails", "thumbs", "previews",
     "masks", "mask", "labels", "annotations", "captions", "texts", "data",
@@ -44,6 +52,11 @@ class PictureFolder(Reader):
     @classmethod
     def fits(cls, look: Look) -> bool:
         return holds_pictures(look.path)
+
+    @classmethod
+    def overlooked(cls, look: Look) -> Iterator[str]:
+        yield from _unread(look.path, walk(look.path))
+        yield from _twins(look.path)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -86,6 +99,13 @@ class TextPairs(Reader):
     @classmethod
     def fits(cls, look: Look) -> bool:
         return any(_Beside.of(names).pairs for _, names in folders(look.path))
+
+    @classmethod
+    def overlooked(cls, look: Look) -> Iterator[str]:
+        pairs = ((here, _Beside.of(names).pairs) for here, names in folders(look.path))
+        captions = list(islice((here / said for here, some in pairs for _, said in some), GLANCE))
+        if any(map(holds_boxes, captions)) and all(holds_boxes(one) or is_empty(one) for one in captions):
+            yield from _unread(look.path, filter(holds_boxes, captions))
 
     def __len__(self) -> int:
         return len(self.files)
@@ -178,6 +198,12 @@ class ClassFolders(Reader):
         named = all(folder.name.casefold() not in NO_CLASSES for folder in classes)
         return len(classes) > 1 and named and len(_on_top(look.path)) < len(classes)
 
+    @classmethod
+    def overlooked(cls, look: Look) -> Iterator[str]:
+        tables = (one.path for one in lone_tables(look.path) if names_images(one))
+        below = (file for folder in class_folders(look.path) for file in walk(folder))
+        yield from _unread(look.path, (*tables, *below))
+
     def __len__(self) -> int:
         return len(self.files)
 
@@ -185,6 +211,29 @@ class ClassFolders(Reader):
         name = Path(self.files[index])
         said = self.template.replace("{}", _form(name.parts[0]).replace("_", " "))
         return Segment("text", said), picture(self.root / name, path=self.root / name)
+
+
+def _unread(root: Path, files: Iterable[Path]) -> Iterator[str]:
+    """In words, which of these files look like captions, and why they are not read."""
+    for file in files:
+        if looks_like_captions(file.name):
+            yield f"{file.relative_to(root)} looks like captions and is not read: {why_unread(Look(file))}"
+
+
+def _twins(root: Path) -> Iterator[str]:
+    """In words, which two folders hold the same images, such as thumbnails."""
+    held = {folder.name: {_stem(file.name) for file in _on_top(folder)} for folder in class_folders(root)}
+    for one, other in combinations(held, 2):
+        if 2 * len(held[one] & held[other]) > max(len(held[one]), len(held[other])):
+            yield f"the folders {one} and {other} hold images of the same names: give one of them as the path"
+
+
+def lone_tables(path: Path) -> list[Look]:
+    """The files in a folder that may be its table: those beside no image of their name, if they are few."""
+    shown = {_stem(file.name) for file in _on_top(path)}
+    files = [entry for entry in visible(path) if entry.suffix.lower() in TABLE_SUFFIXES and entry.is_file()]
+    alone = [file for file in files if not {_stem(file.name), _form(file.name)} & shown]
+    return [Look(file) for file in alone] if len(alone) <= MOST_TABLES else []
 
 
 def class_folders(path: Path) -> list[Path]:

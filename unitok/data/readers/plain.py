@@ -11,8 +11,9 @@ from unitok.data.faults import Fault
 from unitok.data.readers.base import Reader
 from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import MOST_TEXT, text
-from unitok.data.readers.listing import walk
+from unitok.data.readers.listing import visible, walk
 from unitok.data.readers.records import line_ends
+from unitok.data.readers.unread import is_note, is_packed
 from unitok.document import Document
 
 Unit = Literal["paragraph", "line", "file"]
@@ -55,6 +56,13 @@ class PlainText(Reader):
     @classmethod
     def fits(cls, look: Look) -> bool:
         return bool(_files(look.path, []))
+
+    @classmethod
+    def overlooked(cls, look: Look) -> Iterator[str]:
+        packed = [entry.name for entry in visible(look.path) if is_packed(entry.name)]
+        yield from (f"{name} lies unread beside the texts: unpack it, or save it as .csv" for name in packed)
+        if look.path.is_dir() and all(is_note(file.name) for file in _files(look.path, [])):
+            yield "it holds nothing but notes for people"
 
     def __len__(self) -> int:
         return len(self._places) // 3
