@@ -54,6 +54,27 @@ def test_decoding_refuses_codes_outside_the_codebook(tokenizer):
         tokenizer.decode(torch.full((1, 2, 2), 16))
 
 
+def test_a_field_that_was_added_leaves_folders_and_fingerprints_from_before_as_they_were():
+    before = {"kind", "factor", "channels", "encoder_depth", "encoder_context", "decoder_depth"}
+    assert TINY.to_json()["architecture"].keys() == before
+    assert ImageTokenizerConfig.from_json(TINY.to_json()) == TINY
+
+
+def test_a_head_of_its_own_leads_to_the_pixels_and_is_kept(tmp_path):
+    config = replace(TINY, architecture=replace(PATCH, head_channels=20))
+    tokenizer = ImageTokenizer(config).eval()
+    assert [tuple(layer.weight.shape[:2]) for layer in tokenizer.decoder[-4:-1:2]] == [(20, 12), (48, 20)]
+    tokenizer.save_pretrained(tmp_path)
+    again = ImageTokenizer.from_pretrained(tmp_path)
+    assert again.config == config and again.fingerprint() == tokenizer.fingerprint()
+
+
+@pytest.mark.parametrize("wrong", [-1, True])
+def test_a_head_of_no_width_is_refused(wrong):
+    with pytest.raises(ValueError, match="head_channels must be a whole number"):
+        replace(PATCH, head_channels=wrong)
+
+
 @pytest.mark.parametrize("context", [False, True])
 def test_without_context_a_code_depends_on_its_own_cell_alone(context):
     tokenizer = ImageTokenizer(replace(TINY, architecture=replace(PATCH, encoder_context=context))).eval()

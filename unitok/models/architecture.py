@@ -1,6 +1,8 @@
 """What an architecture of image tokenizers is: encoder and decoder around the codes. Knows no codebook."""
 
 from abc import ABC, abstractmethod
+from dataclasses import Field, field
+from typing import Any
 
 from torch import nn
 
@@ -20,6 +22,19 @@ class Architecture(ABC):
     @abstractmethod
     def decoder(self, dim: int) -> nn.Module:
         """Latents [b, dim, h, w] to pixels [b, 3, h · cell, w · cell]."""
+
+
+def added(default: Any) -> Any:
+    """A field that a kind got after folders of it had been written: they mean its default.
+
+    config.json leaves it out where it has that value, so that the fingerprints of such folders stay.
+    """
+    return field(default=default, metadata={"added": True})
+
+
+def is_added(field: Field) -> bool:
+    """Whether a field may be absent from config.json."""
+    return "added" in field.metadata
 
 
 def check_sizes(**sizes: int) -> None:

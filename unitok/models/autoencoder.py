@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unitok.atomic_files import finish_folder, folder_beside, refuse_occupied, write_text
 from unitok.json_files import made_of, read_object
-from unitok.models.architecture import Architecture
+from unitok.models.architecture import Architecture, is_added
 from unitok.models.emu3 import Emu3
 from unitok.models.implicit import FSQLevels, LFQSigns
 from unitok.models.patch import Patch
@@ -71,7 +71,11 @@ class ImageTokenizerConfig:
 
 
 def _to_json(part: Any) -> dict[str, Any]:
-    values = {field.name: getattr(part, field.name) for field in fields(part)}
+    known = {field.name: getattr(part, field.name) for field in fields(part)}
+    as_before = {
+        field.name for field in fields(part) if is_added(field) and known[field.name] == field.default
+    }
+    values = {name: value for name, value in known.items() if name not in as_before}
     return {"kind": type(part).__name__} | {
         name: _to_json(value) if type(value).__name__ in KINDS else value for name, value in values.items()
     }
@@ -83,6 +87,7 @@ def _from_json(values: Any) -> Any:
         raise ValueError(f"kind is one of {', '.join(KINDS)}, not {_names(values)}")
     kind = KINDS[values["kind"]]
     odd = set(values) ^ {"kind", *(field.name for field in fields(kind))}
+    odd -= {field.name for field in fields(kind) if is_added(field)}
     if odd:
         raise ValueError(f"{kind.__name__}: missing or unknown {sorted(odd)}")
     inner = {

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unitok.models.architecture import Architecture, check_sizes
+from unitok.models.architecture import Architecture, added, check_sizes
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Patch(Architecture):
         encoder_context: whether the encoder sees neighbouring cells; without it equal cells get equal codes,
             which are easier to predict.
         decoder_depth: residual blocks after the codes; each sees its neighbours.
+        head_channels: of a hidden layer between these blocks and the pixels; 0 for none. A cell has more
+            pixels than a block has channels, so that without it all of them are blurred.
     """
 
     factor: int = 8
@@ -27,9 +29,12 @@ class Patch(Architecture):
     encoder_depth: int = 2
     encoder_context: bool = False
     decoder_depth: int = 4
+    head_channels: int = added(0)
 
     def __post_init__(self):
         check_sizes(factor=self.factor, channels=self.channels)
+        if type(self.head_channels) is not int or self.head_channels < 0:
+            raise ValueError(f"head_channels must be a whole number, 0 or more, got {self.head_channels!r}")
 
     @property
     def cell(self) -> int:
@@ -52,9 +57,16 @@ class Patch(Architecture):
             *(Residual(self.channels, 3) for _ in range(self.decoder_depth)),
             ChannelNorm(self.channels),
             nn.SiLU(),
-            nn.Conv2d(self.channels, 3 * self.factor**2, 1),
+            *self._head(),
             nn.PixelShuffle(self.factor),
         )
+
+    def _head(self) -> list[nn.Module]:
+        """From a cell's channels to its pixels."""
+        pixels, hidden = 3 * self.factor**2, self.head_channels
+        if not hidden:
+            return [nn.Conv2d(self.channels, pixels, 1)]
+        return [nn.Conv2d(self.channels, hidden, 1), nn.SiLU(), nn.Conv2d(hidden, pixels, 1)]
 
 
 class ChannelNorm(nn.LayerNorm):
