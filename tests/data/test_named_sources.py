@@ -40,7 +40,7 @@ def test_a_folder_of_shards_is_a_source(tmp_path):
             info = TarInfo(name)
             info.size = len(content)
             tar.addfile(info, BytesIO(content))
-    assert open_source(str(tmp_path))[0][0].content == "black"
+    assert open_source(str(tmp_path), split="all")[0][0].content == "black"
 
 
 @pytest.mark.parametrize(

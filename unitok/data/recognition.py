@@ -203,8 +203,8 @@ def _unknown(look: Look, tables: Sequence[Look]) -> str:
     more = [f"{one.path.name}: {why_no_table(one)}" for one in tables if one.path.suffix.lower() in TABLES]
     said = "; ".join([seen, *filter(None, [look.path.is_dir() and look.problem]), *more[:3]])
     return (
-        f"{look.path}: no known format: {said}. docs/your-data.md shows the formats, --data.format chooses one: "
-        f"{', '.join(FORMATS)}"
+        f"{look.path}: no known format: {said}. docs/your-data.md shows the formats, of which --data.format "
+        f"chooses one: {', '.join(FORMATS)}"
     )
 
 

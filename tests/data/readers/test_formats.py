@@ -536,9 +536,7 @@ def test_what_is_unknown_is_told_with_all_that_was_looked_for(tmp_path):
 def test_a_stray_or_damaged_file_hides_no_pictures(tmp_path):
     write_pictures(tmp_path, "red")
     (tmp_path / "notes.json").write_text('{"half": ')
-    with pytest.raises(
-        ValueError, match=r"read as pictures, but notes\.json looks like captions .* not JSON"
-    ):
+    with pytest.raises(ValueError, match=r"notes\.json looks like captions and is not read: not JSON"):
         formats(tmp_path)
     assert all_told(whole(tmp_path, captions=False)) == all_told(whole(tmp_path, format="pictures"))
     for name, content in (
@@ -551,7 +549,7 @@ def test_a_stray_or_damaged_file_hides_no_pictures(tmp_path):
         (tmp_path / name).write_text(content)
         with pytest.raises(ValueError, match="no known format"):
             open_data(tmp_path / name)
-    with pytest.raises(ValueError, match=r"no known format .*a\.json: not JSON"):
+    with pytest.raises(ValueError, match=r"a\.json: no known format: not JSON"):
         open_data(tmp_path / "a.json")
     (tmp_path / "c.json").write_text('{"images": [], "annotations": [3]}')
     with pytest.raises(ValueError, match="no known format"):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from unitok.data.faults import Fault
+from unitok.data.readers.arrow import STATE
 from unitok.data.readers.base import Reader
 from unitok.data.readers.compact import Names
 from unitok.data.readers.containers import Look
@@ -230,6 +231,8 @@ def _twins(root: Path) -> Iterator[str]:
 
 def lone_tables(path: Path) -> list[Look]:
     """The files in a folder that may be its table: those beside no image of their name, if they are few."""
+    if (path / STATE).is_file():
+        return []
     shown = {_stem(file.name) for file in _on_top(path)}
     files = [entry for entry in visible(path) if entry.suffix.lower() in TABLE_SUFFIXES and entry.is_file()]
     alone = [file for file in files if not {_stem(file.name), _form(file.name)} & shown]
