@@ -32,7 +32,7 @@ def arguments() -> argparse.ArgumentParser:
 def main(args: list[str] | None = None) -> None:
     """Read the figures, write the plot, print the table."""
     options = arguments().parse_args(args)
-    lines = (options.run / "accuracy.jsonl").read_text().splitlines()
+    lines = (options.run / "accuracy.jsonl").read_text(encoding="utf-8").splitlines()
     points = [json.loads(line) for line in lines]
     if not points:
         raise ValueError(f"{options.run}/accuracy.jsonl is empty")

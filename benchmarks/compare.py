@@ -96,7 +96,7 @@ def peak_memory(run: Callable[[], object]) -> float:
 
 def _resident() -> int:
     """Bytes of memory that the process holds."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_bytes().split()[1])
     return pages * 4096
 
 
@@ -119,4 +119,4 @@ def finish(rows: Sequence[Row], path: str | None) -> None:
     if path is not None:
         names = ("name", "value", "unit", "ratio", "bar", "ok")
         content = [{name: getattr(row, name) for name in names} for row in rows]
-        Path(path).write_text(json.dumps(content, indent=2) + "\n")
+        Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

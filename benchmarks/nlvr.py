@@ -53,7 +53,7 @@ class Runs:
         if not report.is_file():
             flags = ["--suite", "nlvr_boxes", "--data.path", str(DATA), "--out", str(report.parent)]
             _run("evaluate", ["--model", str(folder / "model"), *flags])
-        return json.loads(report.read_text())
+        return json.loads(report.read_bytes())
 
     def _train(self, configs: Sequence[str], seed: int, folder: Path, more: Sequence[str]) -> None:
         files = [flag for part in configs for flag in ("--config", str(CONFIGS / f"{part}.yaml"))]

@@ -146,7 +146,11 @@ def print_memory(side: str, name: str, *, count: int, length: int) -> None:
 
 def _memory(kind: str) -> float:
     """MB that this process holds, or held at most."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(kind))
+    (line,) = (
+        line
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        if line.startswith(kind)
+    )
     return int(line.split()[1]) / 1024
 
 

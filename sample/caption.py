@@ -1,8 +1,6 @@
 """Describe pictures, or ask about them: python sample/caption.py --model runs/demo/model photo.png"""
 
-import json
-
-from unitok.terminal import Parser, command, how_to_run, printable
+from unitok.terminal import Parser, as_json, command, how_to_run, printable
 
 
 def arguments() -> Parser:
@@ -42,7 +40,7 @@ def main(args: list[str] | None = None) -> None:
     pairs = list(zip(options.images, texts, strict=True))
     if options.json:
         told = [{"image": path, kind: text} for path, text in pairs]
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        print(as_json(told))
     elif len(pairs) == 1:
         print(printable(texts[0]))
     else:

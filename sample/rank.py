@@ -1,8 +1,6 @@
 """Which text fits which picture: python sample/rank.py a.png b.png --text "a red circle" --text "a star" """
 
-import json
-
-from unitok.terminal import Parser, command, how_to_run, printable
+from unitok.terminal import Parser, as_json, command, how_to_run, printable
 
 
 def arguments() -> Parser:
@@ -46,7 +44,7 @@ def main(args: list[str] | None = None) -> None:
     ]
     found.sort(key=lambda pair: -pair["score"])
     if options.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(as_json(found))
         return
     heads, other = (options.images, "text") if options.by == "picture" else (options.text, "image")
     mine = "image" if options.by == "picture" else "text"

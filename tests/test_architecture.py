@@ -127,3 +127,49 @@ def test_every_module_says_what_it_is(path):
 def test_importing_the_package_takes_no_torch():
     code = "import sys, unitok; assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+ROOMS = ("unitok", "train", "sample", "benchmarks")
+MINE = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+OF_TEXT = {"read_text", "write_text"}
+
+
+def text_of_any_encoding(path: Path) -> list[int]:
+    """Lines of a file that open text without saying how it is encoded."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    return [call.lineno for call in calls if _opens_text(call) and not _says(call, "encoding")]
+
+
+def _opens_text(call: ast.Call) -> bool:
+    method = isinstance(call.func, ast.Attribute)
+    name = call.func.attr if method else getattr(call.func, "id", "")
+    if name in OF_TEXT:
+        return method  # a plain write_text is of atomic_files
+    if name != "open":
+        return False
+    given = [*call.args[0 if method else 1 :][:1], *(k.value for k in call.keywords if k.arg == "mode")]
+    modes = [mode.value for mode in given if isinstance(mode, ast.Constant) and isinstance(mode.value, str)]
+    of_a_file = not method or not call.args or bool(modes)  # others have an open() of their own
+    return of_a_file and not any("b" in mode for mode in modes)
+
+
+def _says(call: ast.Call, name: str) -> bool:
+    return any(keyword.arg == name for keyword in call.keywords)
+
+
+@pytest.mark.parametrize("path", MINE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_texts_in_files_are_utf_8_everywhere(path):
+    assert not text_of_any_encoding(path)
+
+
+@pytest.mark.parametrize(
+    "line, found",
+    [
+        ("p.read_text()", True), ("p.write_text(x)", True), ("open(p)", True), ("open(p, 'w')", True),
+        ("p.open()", True), ("p.open('a')", True), ("open(p, 'rb')", False), ("p.open('rb')", False),
+        ("p.read_text(encoding='utf-8')", False), ("Image.open(p)", False), ("write_text(p, x)", False),
+    ],
+)  # fmt: skip
+def test_texts_of_any_encoding_are_found(tmp_path, line, found):
+    (tmp_path / "m.py").write_text(line)
+    assert bool(text_of_any_encoding(tmp_path / "m.py")) == found

@@ -1,10 +1,18 @@
 """Errors that the user can mend are one line; all others stay what they are."""
 
 import argparse
+import io
+import json
+import locale
+import os
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
 
 import pytest
 
-from unitok.terminal import Parser, Setting, command, plain_errors, printable
+from unitok.terminal import Parser, Setting, as_json, command, plain_errors, printable
 
 
 @pytest.mark.parametrize(
@@ -66,3 +74,64 @@ def test_settings_are_json_or_words():
 
 def test_control_characters_are_not_printed():
     assert printable("a\x1b[31m\tb\n\x00ü\x9b") == "a\ufffd[31m\tb\n\ufffdü\ufffd"
+
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted(path for folder in ("train", "sample") for path in (ROOT / folder).glob("[a-z]*.py"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_help_is_shown_by_a_terminal_with_few_letters(path):
+    few = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, cwd=ROOT, env=few)
+    assert done.returncode == 0, done.stderr
+    assert b"usage: " in done.stdout
+
+
+def shown(by: str, call) -> str:
+    """What a call prints, as a terminal of a few letters gets it."""
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, by, errors="strict")
+    with redirect_stdout(stream):
+        call()
+    stream.flush()
+    return written.getvalue().decode(by)
+
+
+FEW_LETTERS = pytest.mark.parametrize("by", ["ascii", "latin-1", "cp437", "cp1252"])
+
+
+@FEW_LETTERS
+def test_what_a_terminal_cannot_show_does_not_end_a_command(by):
+    main = command("prog")(lambda args: print("a 星 … × é \udce9"))
+    assert shown(by, lambda: main([])).startswith("a \\u661f ")
+
+
+@FEW_LETTERS
+def test_json_for_any_terminal_is_json(by):
+    value = {"é×": ["星", "\U0001f600"]}
+    assert json.loads(shown(by, lambda: print(as_json(value)))) == value
+
+
+def test_json_is_legible_where_it_can_be(capsys):
+    assert "星" in as_json("星")
+
+
+@pytest.fixture
+def plain_c():
+    """Files are opened as ASCII by those who do not say otherwise."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, "C")
+    yield
+    locale.setlocale(locale.LC_CTYPE, before)
+
+
+@pytest.mark.skipif(sys.flags.utf8_mode, reason="this Python reads UTF-8 in any locale")
+def test_libraries_open_files_as_utf_8_within_a_command(plain_c, tmp_path):
+    @command("prog")
+    def main(args=None):
+        with open(tmp_path / "config.yaml", "w") as file:  # as configs and logs of others are
+            file.write("星…")
+
+    main([])
+    assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == "星…"

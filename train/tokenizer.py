@@ -1,6 +1,6 @@
 """Train an image tokenizer: python train/tokenizer.py fit --config configs/tokenizer/easy_vqa.yaml"""
 
-from unitok.training.overview import asks, overview
+from unitok.training.overview import asks, show_overview
 
 PROGRAM = "train/tokenizer.py"
 SETTINGS = {
@@ -19,7 +19,7 @@ def main(args: list[str] | None = None):
     if asks(args):
         what = "Train an image tokenizer: pixels to codes and back."
         example = f"{PROGRAM} fit --config configs/tokenizer/easy_vqa.yaml --data.path DATA"
-        return print(overview(PROGRAM, what, SETTINGS, example=example))
+        return show_overview(PROGRAM, what, SETTINGS, example=example)
     from unitok.data.modules import ImageData
     from unitok.training.cli import run
     from unitok.training.tokenizer import TokenizerTraining

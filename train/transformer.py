@@ -1,6 +1,6 @@
 """Train a transformer: python train/transformer.py fit --config configs/transformer/easy_vqa.yaml"""
 
-from unitok.training.overview import asks, overview
+from unitok.training.overview import asks, show_overview
 
 PROGRAM = "train/transformer.py"
 SETTINGS = {
@@ -23,7 +23,7 @@ def main(args: list[str] | None = None):
     if asks(args):
         what = "Train the transformer on codes of text and pictures."
         example = f"{PROGRAM} fit --config configs/transformer/easy_vqa.yaml --data.path DATA"
-        return print(overview(PROGRAM, what, SETTINGS, example=example))
+        return show_overview(PROGRAM, what, SETTINGS, example=example)
     from unitok.data.modules import DocumentData
     from unitok.training.cli import run
     from unitok.training.origins import fill_from_origin

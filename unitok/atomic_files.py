@@ -10,7 +10,7 @@ import platform
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -104,6 +104,15 @@ def write_bytes(path: str | Path, content: bytes, *, durable: bool = False) -> N
 def write_text(path: str | Path, text: str, *, durable: bool = False) -> None:
     """Write a file of this text in UTF-8, as `file_beside` does."""
     write_bytes(path, text.encode(), durable=durable)
+
+
+def append_lines(path: str | Path, lines: Iterable[str]) -> None:
+    """Add lines to a file of lines, in one write; a line that was cut short before them stays alone."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab+") as file:
+        if file.tell() and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
+            file.write(b"\n")
+        file.write("".join(f"{line}\n" for line in lines).encode())
 
 
 def finish_folder(path: str | Path) -> None:

@@ -134,11 +134,13 @@ def load(directory: str | Path, *, device: str, dtype: str, verify: bool) -> Par
     place = pick_device(device)
     codec = _read_codec(directory, config)
     saved, present = list(config.vocabulary), codec.vocabulary.describe()
-    if saved != present or codec.vocabulary.size != config.transformer.vocab_size:
+    if saved != present:
         raise ValueError(
-            f"{directory}: the transformer was trained with the vocabulary {saved} of "
-            f"{config.transformer.vocab_size} ids, but the folder's tokenizers make {present}"
+            f"{directory}: the transformer was trained with the vocabulary {saved}, but the folder's "
+            f"tokenizers make {present}"
         )
+    if codec.vocabulary.size != (size := config.transformer.vocab_size):
+        raise ValueError(f"{directory / CONFIG}: vocab_size must be {codec.vocabulary.size}, got {size}")
     model = _read_transformer(directory / WEIGHTS, config.transformer)
     codec.modalities["image"].tokenizer.to(place)
     model = model.to(device=place, dtype=pick_dtype(dtype, place))
@@ -167,7 +169,7 @@ def _read_config(directory: Path) -> _Config:
     path = directory / CONFIG
     try:
         values = read_object(path)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(f"{directory}: no model here ({CONFIG} is missing)") from error
     kind, version = values.pop("model_type", None), values.pop("format", None)
     if kind != KIND:

@@ -76,8 +76,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, tuple) and _all_fit(value, inner)
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    if origin is not None:
-        return isinstance(value, origin)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(one, inner[1]) for one in value.values())
     return value is None if hint is NoneType else type(value) is hint or _is_a(value, hint)
 
 

@@ -1,7 +1,9 @@
 """What all command lines share: one clear line for an error that the user can mend. Knows no command."""
 
 import argparse
+import io
 import json
+import locale
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -52,9 +54,26 @@ def how_to_run(options: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in ("device", "dtype", "compile")}
 
 
+def speak_any_language() -> None:
+    """Let files of text be UTF-8 and a terminal show what it can, whatever the surroundings are set to."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if not locale.getpreferredencoding(False).lower().startswith("utf"):
+        with suppress(locale.Error):  # libraries of others open files by it: configs, logs
+            locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
+
+
+def as_json(value: Any) -> str:
+    """A value as JSON, in letters that the terminal has."""
+    speaks_all = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    return json.dumps(value, indent=2, ensure_ascii=not speaks_all)
+
+
 @contextmanager
 def plain_errors(program: str) -> Iterator[None]:
     """Turn errors about files and values into one line on stderr and exit code 2, Ctrl-C into code 130."""
+    speak_any_language()
     try:
         yield
     except (ValueError, OSError, argparse.ArgumentError) as error:

@@ -15,7 +15,15 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from tests.data.samples import write_tar
-from unitok.data.faults import REASONS, Fault, Faults, SampleError, TooManyFaults, write_report
+from unitok.data.faults import (
+    REASONS,
+    Fault,
+    Faults,
+    SampleError,
+    TooManyFaults,
+    journal_report,
+    write_report,
+)
 from unitok.data.sources import Source, Together, open_data, read
 
 # ---- what can be wrong
@@ -270,3 +278,18 @@ def test_any_refusal_of_a_source_is_a_fault_and_no_other_index_is_read():
     assert [read(source, i).reason for i in range(3)] == ["no caption", "unreadable", "unreadable"]
     assert source.asked == (0, 1, 2)
     assert Together([source, source]).faults == []
+
+
+@pytest.mark.parametrize(
+    "cut", [b'{"reason": "no capt', b"\xff\xfe", b"[1]", b'{"reason": 3, "path": "p"}', b"\0\0", b"{}"]
+)
+def test_a_journal_that_was_cut_short_is_read_and_gone_on_with(tmp_path, cut, caplog):
+    journal = tmp_path / "run/data_faults.jsonl"
+    faults = Faults(journal=journal, name="x")
+    faults.add(Fault("no caption", "a"))
+    with journal.open("ab") as file:
+        file.write(cut)
+    faults.add(Fault("no caption", "星"))
+    report = journal_report(journal)
+    assert [fault["path"] for fault in report["listed"]] == ["a", "星"]
+    assert "1 of its lines" in caplog.text

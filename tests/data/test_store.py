@@ -176,7 +176,7 @@ def test_a_wrong_or_damaged_folder_is_named(tmp_path, damage):
     named = {
         "missing": "codes-00001.safetensors: this shard of the store is missing",
         "short": r"codes-00001.safetensors: \d+ bytes, the index says \d+",
-        "index": "index.json: not the index of a store of codes",
+        "index": "index.json: not readable as JSON",
         "format": "its format is 99, this program reads 1",
         "no_folder": "no store of codes here",
     }[damage]

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from unitok.atomic_files import write_text
+from unitok.atomic_files import append_lines, write_text
+from unitok.json_files import made_of, parse_object
 
 log = logging.getLogger(__name__)
 
@@ -129,9 +130,7 @@ class Faults:
                 self.listed.append(fault)
         tell(*faults)
         if self.journal is not None and faults:
-            self.journal.parent.mkdir(parents=True, exist_ok=True)
-            with self.journal.open("a") as file:
-                file.write("".join(json.dumps(asdict(fault)) + "\n" for fault in faults))
+            append_lines(self.journal, [json.dumps(asdict(fault)) for fault in faults])
         self._stop_if_too_many()
 
     def _stop_if_too_many(self) -> None:
@@ -167,13 +166,24 @@ def write_report(path: str | Path, report: dict[str, Any]) -> Path:
 
 def journal_report(journal: Path) -> dict[str, Any]:
     """What all processes of a run have written, as a report; a fault met in several epochs counts once."""
-    lines = journal.read_text().splitlines() if journal.is_file() else []
-    faults = [Fault(**json.loads(line)) for line in dict.fromkeys(lines)]
+    lines = journal.read_bytes().splitlines() if journal.is_file() else []
+    read = [_read_fault(line) for line in dict.fromkeys(lines)]
+    faults = [fault for fault in read if fault is not None]
+    if len(faults) < len(read):
+        log.warning("%s: %d of its lines are damaged and not counted", journal, len(read) - len(faults))
     return {
         "faults": len(faults),
         "reasons": dict(by_reason(faults).most_common()),
         "listed": [asdict(fault) for fault in faults[:LISTED]],
     }
+
+
+def _read_fault(line: bytes) -> Fault | None:
+    """A line of a journal; None where it was cut short, as by a process that was killed."""
+    try:
+        return made_of(Fault, parse_object(line, source="a fault"))
+    except ValueError:
+        return None
 
 
 def by_reason(faults: Iterable[Fault]) -> Counter[str]:

@@ -36,7 +36,7 @@ class Stored(Source):
 
     def __init__(self, path: str):
         self.path = path
-        self._count = sum(record["documents"] for record in read_index(local(path))["shards"])
+        self._count = sum(record.documents for record in read_index(local(path)).shards)
 
     def __len__(self) -> int:
         return self._count

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from unitok.atomic_files import file_beside, write_text
+from unitok.json_files import read_object
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -83,7 +84,7 @@ class _Mirror:
     def __init__(self, url: str, system: "AbstractFileSystem", root: str, kept: Path):
         self.url, self.system, self.root = url, system, root
         self.files, self.noted = kept / "files", kept / "files.json"
-        self.known: dict[str, str] = json.loads(self.noted.read_text()) if self.noted.is_file() else {}
+        self.known: dict[str, str] = _known(self.noted)
 
     def fetch(self) -> Path:
         """Copy what is missing or has changed, drop what is gone; the path of the copy."""
@@ -133,6 +134,14 @@ class _Mirror:
         came, size = file.stat().st_size, info.get("size")
         if size is not None and came != size:
             raise OSError(f"{self.url}: {name} has {size} bytes, {came} came; run it again")
+
+
+def _known(noted: Path) -> dict[str, str]:
+    """What was noted of the files of a copy; where that is damaged nothing is known, and all is fetched."""
+    try:
+        return read_object(noted)
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def _state(info: dict[str, Any]) -> str:

@@ -3,10 +3,10 @@
 A store is a folder of shards and an index.json, which is written last.
 """
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -25,10 +25,34 @@ from unitok.data.shards import (
     map_shard,
 )
 from unitok.document import Codes
+from unitok.json_files import made_of, read_object
 
 INDEX, TEXT_TOKENIZER = "index.json", "tokenizer.json"
 SHARD = re.compile(r"codes-\d+\.safetensors")
 FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """What an index says of a shard."""
+
+    file: str
+    bytes: int
+    documents: int
+
+    def __post_init__(self):
+        if self.documents < 0:
+            raise ValueError(f"{self.file} has {self.documents} documents")
+
+
+@dataclass(frozen=True)
+class Index:
+    """What a store's index.json says of its codec, of its shards and of how conversations were told."""
+
+    fingerprint: str
+    modalities: dict[str, str]
+    shards: tuple[ShardRecord, ...]
+    chat: ChatTemplate = ChatTemplate()  # noqa: RUF009 (it is frozen)
 
 
 class Store(Coded):
@@ -48,14 +72,14 @@ class Store(Coded):
     def __init__(self, path: str | Path, codec: Codec):
         self.path = local(path)
         index = read_index(self.path)
-        self.fingerprint: str = index["fingerprint"]
-        self.names = list(index["modalities"])
-        _check_codec(self.path, index["modalities"], codec)
+        self.fingerprint = index.fingerprint
+        self.names = list(index.modalities)
+        _check_codec(self.path, index.modalities, codec)
         self._outer = [codec.segment_length(name, 0) for name in self.names]
-        self._files = [self.path / _shard_name(self.path, record["file"]) for record in index["shards"]]
-        for file, record in zip(self._files, index["shards"], strict=True):
-            _check_size(file, record["bytes"])
-        self._starts = [0, *accumulate(record["documents"] for record in index["shards"])]
+        self._files = [self.path / _shard_name(self.path, record.file) for record in index.shards]
+        for file, record in zip(self._files, index.shards, strict=True):
+            _check_size(file, record.bytes)
+        self._starts = [0, *accumulate(record.documents for record in index.shards)]
         self._shards: dict[int, Shard] = {}
 
     def __len__(self) -> int:
@@ -98,27 +122,41 @@ class Store(Coded):
         return {**self.__dict__, "_shards": {}}
 
 
-def read_index(path: Path) -> dict[str, Any]:
+def read_index(path: Path) -> Index:
     """What a store's index.json says. Raises FileNotFoundError or ValueError where there is no whole one."""
-    if not (path / INDEX).is_file():
-        if list(path.glob("codes-*.safetensors")):
-            raise ValueError(f"{path}: this store is unfinished; run the same encoding again to complete it")
-        raise FileNotFoundError(f"{path}: no store of codes here ({INDEX} is missing)")
     try:
-        index = json.loads((path / INDEX).read_text())
-        if index["format"] != FORMAT or not isinstance(index["modalities"], dict):
-            raise ValueError(f"its format is {index['format']}, this program reads {FORMAT}")
-    except (ValueError, KeyError, TypeError) as error:
+        values = read_object(path / INDEX)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if list(path.glob("codes-*.safetensors")):
+            raise ValueError(
+                f"{path}: this store is unfinished; run the same encoding again to complete it"
+            ) from error
+        raise FileNotFoundError(f"{path}: no store of codes here ({INDEX} is missing)") from error
+    try:
+        return _index_of(values)
+    except ValueError as error:
         raise ValueError(f"{path / INDEX}: not the index of a store of codes ({error})") from error
-    return index
+
+
+def _index_of(values: dict[str, Any]) -> Index:
+    if values.get("format") != FORMAT:
+        raise ValueError(f"its format is {values.get('format')!r:.80}, this program reads {FORMAT}")
+    known = {field.name: values[field.name] for field in fields(Index) if field.name in values}
+    known["chat"] = made_of(ChatTemplate, known.get("chat", {}))
+    if isinstance(known.get("shards"), list):
+        known["shards"] = [_record_of(record) for record in known["shards"]]
+    return made_of(Index, known)
+
+
+def _record_of(values: Any) -> ShardRecord:
+    """What an index says of a shard; what else it says of it is not needed."""
+    names = [field.name for field in fields(ShardRecord)]
+    return made_of(ShardRecord, {n: values[n] for n in names if n in values} if values else values)
 
 
 def chat_of(path: str | Path) -> ChatTemplate:
-    """How the conversations of a store were told. Raises as `read_index`, and ValueError for no template."""
-    try:
-        return ChatTemplate(**read_index(local(path)).get("chat", {}))
-    except TypeError as error:
-        raise ValueError(f"{path}: chat: {error}") from error
+    """How the conversations of a store were told. Raises as `read_index`."""
+    return read_index(local(path)).chat
 
 
 def _shard_name(path: Path, name: Any) -> str:

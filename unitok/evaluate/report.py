@@ -11,6 +11,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from unitok.atomic_files import file_beside, write_text
 from unitok.bundle import UniTok
 from unitok.document import Segment
 from unitok.modalities.image import ImageModality
@@ -61,10 +62,10 @@ class Report:
 
     def save(self, directory: Path) -> None:
         """Write report.json and a PNG per sheet."""
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "report.json").write_text(json.dumps(self.figures, indent=2) + "\n")
+        write_text(directory / "report.json", json.dumps(self.figures, indent=2) + "\n")
         for name, page in self.sheets.items():
-            page.save(directory / f"{name}.png")
+            with file_beside(directory / f"{name}.png") as beside:
+                page.save(beside, "PNG")
 
     def show(self, title: str) -> None:
         """Print the figures as a table."""

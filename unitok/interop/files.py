@@ -60,7 +60,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     """Configuration of a transformers folder, without its tensors."""
     try:
         return read_object(Path(folder) / "config.json")
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(f"{folder} is no model folder: it has no config.json") from error
 
 

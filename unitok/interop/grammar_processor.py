@@ -28,7 +28,7 @@ class Grammar(LogitsProcessor):
     @classmethod
     def from_pretrained(cls, folder: str | Path, target: str | None = None) -> "Grammar":
         """The grammar of an exported folder."""
-        return cls(json.loads((Path(folder) / "grammar.json").read_text()), target)
+        return cls(json.loads((Path(folder) / "grammar.json").read_bytes()), target)
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """Scores [rows, vocabulary] with all other ids at -inf."""

@@ -222,7 +222,7 @@ class ImageTokenizer(nn.Module):
         try:
             config = _read_config(folder / CONFIG_FILE)
             tensors = read_weights(folder / WEIGHTS_FILE)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             name = Path(error.filename).name
             raise FileNotFoundError(f"{folder} is no image tokenizer: it has no {name}") from error
         return cls.filled(config, tensors, source=folder / WEIGHTS_FILE).eval()

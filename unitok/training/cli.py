@@ -149,7 +149,7 @@ def _print_changes(path: Path, config: Namespace) -> None:
     """Say which settings differ from those that the run was begun with: the new ones count."""
     if not path.is_file():
         return
-    before, now = _flat(yaml.safe_load(path.read_text()) or {}), _flat(config.as_dict())
+    before, now = _flat(yaml.safe_load(path.read_bytes()) or {}), _flat(config.as_dict())
     for name in sorted(before.keys() & now.keys() - {"ckpt_path", "config"}):
         if before[name] != now[name]:
             print(f"{name}: {before[name]} -> {now[name]}")

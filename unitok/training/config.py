@@ -49,7 +49,7 @@ def _check(action: argparse.Action, value: Any, path: str | Path) -> None:
 def read_config(path: str | Path) -> dict[str, Any]:
     """A YAML file's mapping."""
     try:
-        values = yaml.safe_load(Path(path).read_text())
+        values = yaml.safe_load(Path(path).read_bytes())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not readable as YAML ({error})") from error
     if not isinstance(values, dict):

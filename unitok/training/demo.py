@@ -17,6 +17,7 @@ from unitok.data.modules import DocumentData, ImageData
 from unitok.evaluate.report import Report
 from unitok.evaluate.suites import shapes_report
 from unitok.folder import refuse_foreign
+from unitok.json_files import read_object
 from unitok.training.cli import run
 from unitok.training.config import read_config
 from unitok.training.encode import encode
@@ -95,7 +96,7 @@ class Demo:
         """Notice at once, not after the first stage, that its product would not be found."""
         folder, said = None, None
         for config in self._configs(name):
-            values = yaml.safe_load(config.read_text()) or {}
+            values = yaml.safe_load(config.read_bytes()) or {}
             named = values.get("out") or values.get("trainer", {}).get("default_root_dir")
             folder, said = (named, config) if named else (folder, said)
         if folder is not None and self.out.resolve() not in Path(folder).resolve().parents:
@@ -107,7 +108,7 @@ class Demo:
 
     def _stages(self) -> dict[str, Stage]:
         path = self.out / STAGES
-        stages = json.loads(path.read_text()) if path.is_file() else {}
+        stages = read_object(path) if path.is_file() else {}
         return {name: Stage(**stage) for name, stage in stages.items()}
 
     def _stage(self, name: str) -> Stage:
@@ -149,7 +150,7 @@ class Demo:
         path = self.out / "report.json"
         seconds = {name: stage.seconds for name, stage in self._stages().items()}
         total = {"seconds": round(sum(seconds.values()), 1)}
-        figures = total | json.loads(path.read_text()) | total
+        figures = total | read_object(path) | total
         report = Report(figures | {f"seconds_{name}": value for name, value in seconds.items()})
         report.save(self.out)
         return report

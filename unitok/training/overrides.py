@@ -113,7 +113,7 @@ def _loaded(config: str) -> Mapping[str, Any]:
     """A config's mapping; empty where the parser will find that it is none."""
     try:
         file = Path(config)
-        values = yaml.safe_load(file.read_text() if file.is_file() else config)
+        values = yaml.safe_load(file.read_bytes() if file.is_file() else config)
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return values if isinstance(values, Mapping) else {}

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from textwrap import dedent
 
+from unitok.terminal import speak_any_language
+
 COMMON = {
     "--config FILE": "settings as YAML; may be repeated, later ones and flags override",
     "--print_config": "print the settings that result, and stop",
@@ -27,8 +29,8 @@ def asks(args: Sequence[str] | None) -> bool:
     return list(given) in (["-h"], ["--help"])
 
 
-def overview(program: str, what: str, settings: Mapping[str, str], *, example: str) -> str:
-    """The help: what the script does, an example, its own settings and those of all training scripts."""
+def show_overview(program: str, what: str, settings: Mapping[str, str], *, example: str) -> None:
+    """Print what a script does, an example, its own settings and those of all training scripts."""
     lines = {**COMMON, **settings}
     width = max(map(len, lines)) + 2
     table = "\n".join(f"  {flag:<{width}}{text}" for flag, text in lines.items())
@@ -42,4 +44,5 @@ def overview(program: str, what: str, settings: Mapping[str, str], *, example: s
         commands: fit (train), validate, test
         main settings of fit:
     """
-    return f"{dedent(head).strip()}\n{table}\n\nAll settings: {program} fit --help (about ten seconds)"
+    speak_any_language()
+    print(f"{dedent(head).strip()}\n{table}\n\nAll settings: {program} fit --help (about ten seconds)")

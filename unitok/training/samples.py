@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 
+from unitok.atomic_files import append_lines
 from unitok.bundle import UniTok
 from unitok.data.modules import Example
 from unitok.document import Codes
@@ -92,8 +93,7 @@ class ShapesAccuracy(Callback):
         for name, value in figures.items():
             if name.endswith("accuracy"):
                 trainer.logger.experiment.add_scalar(f"accuracy/{name}", value, trainer.global_step)
-        with (Path(trainer.default_root_dir) / "accuracy.jsonl").open("a") as file:
-            file.write(json.dumps(figures) + "\n")
+        append_lines(Path(trainer.default_root_dir) / "accuracy.jsonl", [json.dumps(figures)])
 
 
 class undisturbed:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from unitok.atomic_files import write_text
 from unitok.evaluate.reconstruction import ReconstructionMetrics
 from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.losses import PixelLikelihood, psnr
@@ -303,7 +304,7 @@ class TokenizerTraining(LightningModule):
         self.log_dict({f"test/{name}": value for name, value in figures.items()})
         if self.trainer.is_global_zero:
             path = Path(self.trainer.default_root_dir) / "test.json"
-            path.write_text(json.dumps(figures, indent=2) + "\n")
+            write_text(path, json.dumps(figures, indent=2) + "\n")
 
     # -- the result
 
