@@ -24,6 +24,8 @@ def arguments() -> Parser:
     add("--queue", type=int, default=256, help="documents that may wait; more get status 429")
     add("--max-body", type=float, default=20, metavar="MB", help="of a request; more gets status 413")
     add("--timeout", type=float, default=300, metavar="SECONDS", help="of a request")
+    add("--allow-origin", action="append", default=[], metavar="URL",
+        help="of pages that may ask from a browser (http://localhost:3000); repeatable")  # fmt: skip
     add("--threads", type=int, help="CPU threads of the model; one less than there are cores if absent")
     return parser
 
@@ -48,6 +50,7 @@ def main(args: list[str] | None = None) -> None:
         threads=options.threads,
         rows=options.batch_size,
         waiting=options.queue,
+        origins=options.allow_origin,
         limits=Limits(
             body=int(options.max_body * 2**20),
             requests=2 * (options.batch_size + options.queue),

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 
 from PIL import Image
 
@@ -21,6 +22,12 @@ def post(address: Address, path: str, body: bytes) -> socket.socket:
     connection = socket.create_connection(address, timeout=60)
     connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
     return connection
+
+
+@cache
+def costly_body(count: int, scans: int) -> bytes:
+    """A conversation of so many pictures of so many scans."""
+    return chat(*[scanned(scans)] * count)
 
 
 def chat(*parts: dict) -> bytes:
@@ -43,13 +50,13 @@ def scanned(more: int) -> dict:
 
 def scans(address: Address) -> None:
     """A picture of thousands of scans."""
-    with post(address, CHAT, chat(scanned(10_000))) as connection:
+    with post(address, CHAT, costly_body(1, 10_000)) as connection:
         connection.recv(1)
 
 
 def costly(address: Address) -> None:
     """As many pictures as are read, each as costly as it may be."""
-    with post(address, CHAT, chat(*[scanned(80)] * 16)) as connection:
+    with post(address, CHAT, costly_body(16, 80)) as connection:
         connection.recv(1)
 
 

@@ -3,9 +3,10 @@
 import ipaddress
 import math
 import os
+import re
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from types import FrameType
@@ -13,6 +14,7 @@ from types import FrameType
 import torch
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from unitok.bundle import UniTok
@@ -27,6 +29,9 @@ from unitok.server.worker import Worker
 router = APIRouter()
 GRACE = 30
 """Seconds that a server which is told to stop gives to requests that are being answered."""
+ORIGIN = re.compile(
+    r"\*|[a-z][a-z0-9+.-]*://[a-z0-9.-]+(:[0-9]{1,5})?|[a-z]+://\[[0-9a-f:.]+\](:[0-9]{1,5})?"
+)
 LAST = 5.0
 """Seconds in which a server whose engine has failed says so before it ends."""
 
@@ -67,7 +72,13 @@ def figures(request: Request) -> str:
 
 
 def build(
-    model: UniTok, *, name: str = "unitok", rows: int = 32, waiting: int = 256, limits: Limits | None = None
+    model: UniTok,
+    *,
+    name: str = "unitok",
+    rows: int = 32,
+    waiting: int = 256,
+    limits: Limits | None = None,
+    origins: Sequence[str] = (),
 ) -> FastAPI:
     """The server of a model, not yet listening.
 
@@ -77,12 +88,16 @@ def build(
         rows: documents written at once.
         waiting: documents that may wait; more are refused.
         limits: of requests.
+        origins: of pages whose scripts browsers may let ask, like http://localhost:3000, or * for all.
 
     Raises:
-        ValueError: no rows, or a negative number that may wait.
+        ValueError: no rows, a negative number that may wait, or an origin that is none.
     """
     if waiting < 0:
         raise ValueError(f"waiting is 0 or more, not {waiting}")
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(f"an origin must be like http://localhost:3000, without a path, got {origin!r}")
     limits, metrics = limits or Limits(), Metrics()
     worker = Worker(model, rows=rows, waiting=waiting, metrics=metrics)
 
@@ -98,6 +113,11 @@ def build(
     app = FastAPI(title="unitok", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.service = Service(model, name, worker, limits, metrics)
     app.add_middleware(Gate, limits=limits, metrics=metrics)
+    if origins:  # before the gate: a browser asks for leave without a key, and reads why it is refused
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"],
+            expose_headers=["Retry-After"],
+        )  # fmt: skip
     handle(app)
     for part in (router, conversation.router, drawings.router):
         app.include_router(part)

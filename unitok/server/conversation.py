@@ -49,7 +49,7 @@ async def chat(request: Request, body: ChatRequest) -> Response:
     )
     answer = Answer(service, seed)
     if body.stream:
-        usage = bool((body.stream_options or {}).get("include_usage"))
+        usage = body.stream_options.include_usage
         return await streamed(asked, request.receive, answer.chunks(asked, body.stops, usage=usage))
     copies = await complete(asked, request.receive)
     return JSONResponse(await service.writing.run(answer.whole, copies, by=by))

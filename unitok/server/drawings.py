@@ -14,6 +14,7 @@ from unitok import editing, holes
 from unitok.bundle import UniTok
 from unitok.document import Segment
 from unitok.generation.requests import Request as Writing
+from unitok.modalities.image import ImageModality
 from unitok.server import inputs
 from unitok.server.aside import Deadline
 from unitok.server.asked import Asked
@@ -33,8 +34,26 @@ async def generations(request: Request, body: DrawRequest) -> Response:
     """Draw a prompt."""
     service: Service = request.app.state.service
     service.check(body.model)
+    _check_size(body, service.pictures)
     seed, by = seed_of(body.seed), service.deadline()
     return await _answer(request, service, "draw", body, seed, partial(_drawing, body, seed), _same, by=by)
+
+
+def _check_size(body: Pictures, pictures: ImageModality) -> None:
+    """Raises Refused for a size that the model does not draw, in pixels as clients know it."""
+    size, cell = body.shape, pictures.tokenizer.cell
+    if size is None:
+        return
+    if pictures.shape is not None:
+        height, width = (side * cell for side in pictures.shape)
+        if size != (height, width):
+            raise invalid(f"size is {width}x{height} here, or 'auto', not {body.size}", param="size")
+    elif any(side % cell or side > pictures.max_side * cell for side in size):
+        most = pictures.max_side * cell
+        raise invalid(
+            f"size is WIDTHxHEIGHT here, each a multiple of {cell} up to {most} pixels, not {body.size}",
+            param="size",
+        )
 
 
 def _drawing(body: DrawRequest, seed: int, model: UniTok) -> Writing:
@@ -53,6 +72,7 @@ async def edits(request: Request, body: FormOfEdit) -> Response:
     """Change a picture as the prompt says, or where a mask is transparent (or white)."""
     service: Service = request.app.state.service
     service.check(body.model)
+    _check_size(body, service.pictures)
     by = service.deadline()
     files = [await file.read() for file in body.files]
     if not files:

@@ -8,9 +8,12 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as PlainHTTPException
 
 from unitok.modalities.text import clean
+from unitok.server.sentences import Sentence, sentence
 
 CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
-NO_BODY = (204, 205, 304)
+PARSING = "There was an error parsing the body"
+"""What FastAPI says of a body that it cannot read, whatever the cause."""
+UNREADABLE = "the body cannot be read: it is no UTF-8, nested too deeply, or no whole form"
 
 
 class Refused(HTTPException):
@@ -62,18 +65,30 @@ def _http(_: Request, error: PlainHTTPException) -> JSONResponse:
     if isinstance(error, Refused):
         return JSONResponse(error.content, error.status_code, error.headers)
     code = CODES.get(error.status_code, "invalid_request")
-    return JSONResponse(shaped(error.status_code, str(error.detail), code=code), error.status_code)
+    detail = UNREADABLE if error.status_code == 400 and error.detail == PARSING else str(error.detail)
+    return JSONResponse(shaped(error.status_code, detail, code=code), error.status_code)
 
 
-def _validation(_: Request, error: RequestValidationError) -> JSONResponse:
-    """The first thing that is wrong with a body; of several ways to read a field the one that got furthest.
+def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+    """What is wrong with a body: its kind, that it is no JSON, or the field that got furthest."""
+    first = error.errors()[0]
+    if (told := _wrong_kind(request)) is not None:
+        found = Sentence(told, "unsupported_media_type", None)
+    elif first["type"] == "json_invalid":
+        why, place = first["ctx"]["error"], first["loc"][-1]
+        found = Sentence(f"the body is no JSON: {why} at letter {place}", "json_invalid", None)
+    else:
+        found = sentence(error.errors(), error.body)
+    return JSONResponse(shaped(400, found.message, code=found.code, param=found.param), 400)
 
-    What was sent is not repeated: it may be large, or secret.
-    """
-    first = max(error.errors(), key=lambda found: len(found["loc"]))
-    param = ".".join(str(part) for part in first["loc"][1:] if not str(part).startswith(("list[", "str")))
-    message = f"{param}: {first['msg']}" if param else first["msg"]
-    return JSONResponse(shaped(400, message, code=first["type"], param=param or None), 400)
+
+def _wrong_kind(request: Request) -> str | None:
+    """What to say of a body that was sent as another kind than its route takes; None where it was not."""
+    wanted = request.scope["route"].body_field.field_info.media_type
+    sent = request.headers.get("content-type", "none")
+    if sent.split(";")[0].strip().lower() == wanted:
+        return None
+    return f"the Content-Type must be {wanted}, got {sent:.80}"
 
 
 def _unforeseen(_: Request, error: Exception) -> JSONResponse:

@@ -5,6 +5,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
+from urllib.parse import unquote
 
 from PIL import Image
 
@@ -18,7 +19,9 @@ from unitok.server.errors import invalid
 from unitok.server.wire import MOST_PICTURES, Format, Message
 
 MOST_PIXELS = 16 * 2**20
-DATA_URI = re.compile(r"data:[\w.+/-]{0,64}(;[\w=.-]{0,64}){0,4},", re.ASCII)
+DATA_URI = re.compile(r"\s*data:[^,]{0,400}?;\s*base64\s*,", re.ASCII | re.IGNORECASE)
+SPACE = re.compile(r"[\t\n\f\r ]+")
+URL_SAFE = str.maketrans("-_", "+/")
 
 
 def picture_of(url: str, modality: ImageModality, *, param: str) -> Image.Image:
@@ -28,16 +31,28 @@ def picture_of(url: str, modality: ImageModality, *, param: str) -> Image.Image:
         Refused: another address (nothing is fetched), no base64, or no picture.
     """
     head = DATA_URI.match(url[:512])
-    if not head or not head[0].endswith(";base64,"):
+    if not head:
         raise invalid(
             f"{url[:40]!r}: pictures are sent as data:image/png;base64,…; addresses are not fetched",
             param=param,
         )
+    return read(decoded(url[head.end() :], param=param), modality, param=param)
+
+
+def decoded(text: str, *, param: str) -> bytes:
+    """What base64 says, as forgiving as browsers are: white space, padding that is left out, the letters that
+    are safe in addresses, and letters that addresses write as %2B.
+
+    Raises:
+        Refused: it is no base64.
+    """
+    letters = SPACE.sub("", unquote(text) if "%" in text else text).translate(URL_SAFE).rstrip("=")
     try:
-        content = base64.b64decode(url[head.end() :], validate=True)
+        return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise invalid(f"the picture is not base64: {error}", param=param) from error
-    return read(content, modality, param=param)
+        wrong = re.search(r"[^A-Za-z0-9+/]", letters)
+        why = f"it has the letter {wrong[0]!r}" if wrong else f"it ends after {len(letters)} letters"
+        raise invalid(f"the picture is no base64: {why}", param=param) from error
 
 
 def read(content: bytes, modality: ImageModality, *, param: str) -> Image.Image:

@@ -8,8 +8,10 @@ import re
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from starlette.datastructures import UploadFile as UploadedFile
+
+from unitok.modalities.text import clean
 
 MOST_COPIES = 10
 MOST_PREVIEWS = 3
@@ -22,13 +24,21 @@ Copies = Annotated[int, Field(ge=1, le=MOST_COPIES)]
 Previews = Annotated[int, Field(ge=0, le=MOST_PREVIEWS)]
 Format = Literal["png", "jpeg", "webp"]
 Modality = Literal["text", "image"]
+SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", re.ASCII)
 UNSUPPORTED = ("audio", "functions", "logit_bias", "logprobs", "prediction", "tools", "web_search_options")
 
 
 class Sent(BaseModel):
-    """A JSON object from outside; no number in it is infinite."""
+    """A JSON object from outside; no number in it is infinite, and a null is a field that is not there."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent(cls, sent: Any) -> Any:
+        if not isinstance(sent, dict):
+            return sent
+        return {name: value for name, value in sent.items() if value is not None}
 
 
 class Settings(Sent):
@@ -85,6 +95,12 @@ class Message(Sent):
         return [part for part in (*told, *(self.images or ())) if part.type != "text" or part.text]
 
 
+class StreamOptions(Sent):
+    """What a stream tells besides."""
+
+    include_usage: bool = False
+
+
 class ChatRequest(Settings):
     """POST /v1/chat/completions."""
 
@@ -100,14 +116,14 @@ class ChatRequest(Settings):
         | None
     ) = None
     stream: bool = False
-    stream_options: dict[str, Any] | None = None
+    stream_options: StreamOptions = StreamOptions()
 
     @model_validator(mode="before")
     @classmethod
     def _refuse(cls, sent: Any) -> Any:
         wanted = [name for name in UNSUPPORTED if isinstance(sent, dict) and sent.get(name)]
         if wanted:
-            raise ValueError(f"this server does not know {', '.join(wanted)}")
+            raise ValueError(f"this server does not know {', '.join(wanted)}: leave it out")
         return sent
 
     @property
@@ -138,23 +154,18 @@ class Pictures(Settings):
     stream: bool = False
     partial_images: Previews = 0
 
-    @model_validator(mode="before")
+    @field_validator("size")
     @classmethod
-    def _absent(cls, sent: Any) -> Any:
-        """A null is a field that is not there."""
-        if not isinstance(sent, dict):
-            return sent
-        return {name: value for name, value in sent.items() if value is not None}
+    def _sized(cls, size: str | None) -> str | None:
+        if size not in (None, "auto") and not SIZE.fullmatch(size):
+            raise ValueError(f"size is 'auto' or WIDTHxHEIGHT in pixels, like 64x48, not {clean(size):.40}")
+        return size
 
     @property
     def shape(self) -> tuple[int, int] | None:
-        """(height, width) in pixels; None where the model chooses. Raises ValueError for another text."""
-        if self.size is None or self.size == "auto":
-            return None
-        found = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", self.size, re.ASCII)
-        if not found:
-            raise ValueError(f"size is 'auto' or WIDTHxHEIGHT in pixels, like 64x48, not {self.size:.40}")
-        return int(found[2]), int(found[1])
+        """(height, width) in pixels; None where the model chooses."""
+        found = SIZE.fullmatch(self.size or "")
+        return (int(found[2]), int(found[1])) if found else None
 
 
 class DrawRequest(Pictures):
