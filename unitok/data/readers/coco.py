@@ -1,17 +1,23 @@
 """COCO's captions: one JSON of pictures and of the captions said of them. Knows no boxes."""
 
+import re
 from array import array
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from unitok.data.faults import Fault, SampleError
-from unitok.data.readers.base import Reader, Source, Together
+from unitok.data.readers.base import Reader, Source, Together, tell_once
 from unitok.data.readers.compact import Values
 from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import inside, picture, text
+from unitok.data.readers.listing import visible
 from unitok.data.readers.records import read_json
 from unitok.data.readers.splits import Part
 from unitok.document import Document
+
+GLANCE = 100
+"""Images by which their folder is found."""
 
 
 class CocoCaptions(Reader):
@@ -19,8 +25,8 @@ class CocoCaptions(Reader):
 
     Args:
         path: such a file, as captions_train2017.json.
-        images: folder of the pictures; if absent the file's own, or the folder train2017 (val2017, …, as the
-            file's name ends) or images in it or beside it.
+        images: folder of the images; if absent that which has the most of the first hundred: the file's own,
+            the one above, or in these images, train2017 or images/train2017 (val2017, …, by the file's name).
 
     Raises:
         ValueError: it is no such file.
@@ -33,12 +39,9 @@ class CocoCaptions(Reader):
         content = read_json(Path(path))
         if not _is_coco(content):
             raise ValueError(f"{path}: not COCO captions: expected lists named images and annotations")
-        self.path, self.faults = Path(path), []
-        named = {
-            record["id"]: record.get("file_name")
-            for record in content["images"]
-            if isinstance(record, dict) and isinstance(record.get("id"), int | str)
-        }
+        self.path = Path(path)
+        self.faults: list[Fault] = []
+        named = self._named(content["images"])
         self.files = Values(named.values())
         self.annotations, self._shown = Values(), array("q")  # -1 shows no picture
         places = {name: place for place, name in enumerate(named)}
@@ -48,7 +51,7 @@ class CocoCaptions(Reader):
             else:
                 place = f"{path}:annotations[{number}]"
                 self.faults.append(Fault("not a JSON object", place, f"got {annotation!r:.80}"))
-        self.images = Path(images) if images else self._images_folder()
+        self.images = self._images_folder([Path(images)] if images else self._folders())
 
     @classmethod
     def fits(cls, look: Look) -> bool:
@@ -68,20 +71,53 @@ class CocoCaptions(Reader):
             raise FileNotFoundError(f"{path}: no annotations/captions_{part}*.json")
         return Together([cls(str(file), **settings) for file in files])
 
-    def _images_folder(self) -> Path:
-        """The nearest folder that has the first picture."""
-        here, first = self.path.parent, next(iter(self.files), None)
-        ending = self.path.stem.rpartition("_")[2]
-        folders = [parent / name for parent in (here, here.parent) for name in ("", ending, "images")]
-        if isinstance(first, str):
-            for folder in folders:
-                if (folder / first).is_file():
-                    return folder
-        return here
+    def _named(self, images: list[Any]) -> dict[str, Any]:
+        """The files' names by the images' ids; an id that comes twice for two files is a fault."""
+        named: dict[str, Any] = {}
+        for number, record in enumerate(images):
+            image = _id(record.get("id")) if isinstance(record, dict) else None
+            if image is None:
+                continue
+            first = named.setdefault(image, record.get("file_name"))
+            if first != record.get("file_name"):
+                detail = f"the id {image} is that of {first!r:.80} too, which is kept"
+                self.faults.append(Fault("file twice", f"{self.path}:images[{number}]", detail))
+        return named
 
-    def _add(self, annotation: dict[str, Any], places: dict[int | str, int]) -> None:
+    def _folders(self) -> list[Path]:
+        """Where images usually lie, the nearest first."""
+        here, words = self.path.parent, self.path.stem.split("_")[1:]
+        names = ["", *words, "images", *(f"images/{word}" for word in words)]
+        return [parent / name for parent in (here, here.parent) for name in names]
+
+    def _images_folder(self, folders: list[Path]) -> Path:
+        """The folder that has the most of the first images; says so where none has any."""
+        first = [*islice(self.files, GLANCE)]
+        having = {folder: sum(self._lies_in(folder, name) for name in first) for folder in folders}
+        best = max(having, key=having.__getitem__)
+        if having[best] or not len(self.files):
+            return best
+        if (late := self._late(folders)) is not None:
+            return late
+        sought = ", ".join(dict.fromkeys(map(str, folders)))
+        tell_once(f"{self.path}: none of {len(self.files):,} images is in {sought}: give --set images=DIR")
+        return best
+
+    def _late(self, folders: list[Path]) -> Path | None:
+        """The first folder with an entry that begins a name; to ask each for every name would take long."""
+        begun = {re.split(r"[/\\]", name)[0]: name for name in self.files if isinstance(name, str)}
+        entries = ((folder, entry.name) for folder in folders for entry in visible(folder))
+        return next((f for f, name in entries if name in begun and self._lies_in(f, begun[name])), None)
+
+    def _lies_in(self, folder: Path, name: Any) -> bool:
+        try:
+            return inside(folder, name, path=self.path).is_file()
+        except SampleError:
+            return False
+
+    def _add(self, annotation: dict[str, Any], places: dict[str, int]) -> None:
         image = annotation.get("image_id")
-        place = places.get(image, -1) if isinstance(image, int | str) else -1
+        place = places.get(_id(image), -1)
         self._shown.append(place)
         self.annotations.append(
             (annotation.get("id"), annotation.get("caption"), image if place < 0 else None)
@@ -103,6 +139,13 @@ class CocoCaptions(Reader):
 def _files(path: Path, part: Part | None) -> list[Path]:
     """The files of captions in COCO's own folder."""
     return sorted(path.glob(f"annotations/captions_{part or ''}*.json"))
+
+
+def _id(value: Any) -> str | None:
+    """An id as text: some files have numbers in one list, and texts or fractions in the other."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int | str) else None
 
 
 def _is_coco(content: Any) -> bool:

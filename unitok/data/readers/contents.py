@@ -14,6 +14,9 @@ from unitok.document import Segment
 MOST_TEXT = 2**20
 """Bytes of a text, or of a sample's metadata, that are read; tokenizers accept fewer."""
 
+MOST_NAME, MOST_PATH = 255, 2048
+"""Bytes of a file's name, and of one with its folders, that file systems take."""
+
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 IMAGE_NAME = re.compile(rf"[^\n]{{0,4096}}({'|'.join(map(re.escape, PICTURES))})(\?\S*)?", re.IGNORECASE)
@@ -85,19 +88,27 @@ def inside(root: Path, name: Any, *, path: str | Path, offset: int | None = None
     A link that lies in `root` is followed: it is the folder owner's.
 
     Raises:
-        SampleError: an absolute name elsewhere, one with .., a URL (nothing is fetched or run), or no name.
+        SampleError: an absolute name elsewhere, one with .., a URL (nothing is fetched or run), no name, or
+            one that is too long for any file.
     """
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise SampleError("no picture", path, f"the name of the picture is {name!r:.80}", offset=offset)
     if URL.match(name) and not PureWindowsPath(name).drive:
         raise SampleError("url, not a file", path, f"{name:.200}; nothing is downloaded", offset=offset)
     parts = PurePosixPath(name.replace("\\", "/"))
+    if len(_bytes(name)) > MOST_PATH or any(len(_bytes(part)) > MOST_NAME for part in parts.parts):
+        detail = f"the name {name:.40}… has {len(name)} letters, and no file has so many"
+        raise SampleError("missing file", path, detail, offset=offset)
     windows = PureWindowsPath(name)
     if ".." in parts.parts or windows.drive or parts.is_absolute():
         if parts.is_absolute() and ".." not in parts.parts and parts.is_relative_to(root.absolute()):
             return found(Path(parts.root), parts.relative_to(parts.root))
         raise SampleError("path outside the folder", path, f"{name:.200} is not in {root}", offset=offset)
     return found(root, parts)
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogatepass")
 
 
 def found(root: Path, parts: PurePath) -> Path:
