@@ -18,9 +18,16 @@ ADVERSARY = (
     "0.1",
 )
 
+ONE_OVER = ("--data.train.init_args.count", "33", "--data.val.init_args.count", "1")
+"""Images of which the last batch of an epoch has one, for the first rank."""
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("steps", "more"), [(50, ()), (12, ADVERSARY)], ids=["plain", "adversary"])
+@pytest.mark.parametrize(
+    ("steps", "more"),
+    [(50, ()), (12, ADVERSARY), (6, ONE_OVER)],
+    ids=["plain", "adversary", "last batch empty"],
+)
 def test_both_ranks_hold_the_same_weights_and_codes(tmp_path, steps, more):
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",

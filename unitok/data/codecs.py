@@ -5,7 +5,7 @@ from pathlib import Path
 
 from unitok.codec import Codec
 from unitok.cursor import Positions
-from unitok.data.faults import Fault
+from unitok.data.faults import Fault, by_reason, summary
 from unitok.data.sources import Source, read
 from unitok.modalities.image import ImageModality
 from unitok.modalities.location import LOCATIONS
@@ -56,9 +56,21 @@ def train_text_tokenizer(source: Source, path: str | Path, *, size: int) -> None
 
 
 def texts(source: Source, *, most: int) -> Iterator[str]:
-    """Texts of at most `most` documents, evenly spread over the source; faulty ones are passed over."""
-    step = -(-len(source) // most)
-    for index in range(0, len(source), step):
+    """Texts of at most `most` documents, evenly spread over the source; faulty ones are passed over.
+
+    Raises:
+        ValueError: none of these documents can be read.
+    """
+    faults = list(source.faults)
+    indices = range(0, len(source), max(1, -(-len(source) // most)))
+    for index in indices:
         document = read(source, index)
-        if not isinstance(document, Fault):
+        if isinstance(document, Fault):
+            faults.append(document)
+        else:
             yield from (segment.content for segment in document if segment.modality == "text")
+    if len(faults) - len(source.faults) == len(indices):
+        raise ValueError(
+            f"none of {len(faults)} documents could be read: {summary(by_reason(faults))}"
+            + (f". The first is {faults[0]}" if faults else "")
+        )

@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import torch
+from torch.utils.data import get_worker_info
+
 from unitok.atomic_files import append_lines, write_text
 from unitok.json_files import made_of, parse_object
 
@@ -87,9 +90,11 @@ class Faults:
 
     Args:
         most: share of faulty samples from which `add` and `seen` raise TooManyFaults; 1 never stops.
-        after: samples that must have been seen before the share counts.
+        after: samples that must have been seen before the share counts, or all `of` the set if it has fewer.
+        of: samples of the set, those that are faulty included; None where that is not known.
         name: of the data, for messages.
         journal: file to which each fault is appended as a line of JSON, by all processes that read.
+        readers: processes that read, this one included; the share is that of all.
     """
 
     def __init__(
@@ -97,12 +102,16 @@ class Faults:
         *,
         most: float = 0.1,
         after: int = 1000,
+        of: int | None = None,
         name: str = "the data",
         journal: Path | None = None,
+        readers: int = 1,
     ):
         if not 0 <= most <= 1 or after < 1:
             raise ValueError(f"most={most} is not a share from 0 to 1, or after={after} is below 1")
-        self.most, self.after, self.name, self.journal = most, after, name, journal
+        self.most, self.name, self.journal = most, name, journal
+        self.after = max(1, after if of is None else min(after, of))
+        self._by_reader = torch.zeros(readers, 2, dtype=torch.long).share_memory_()
         self.samples = self.repaired = 0
         self.counts: Counter[str] = Counter()
         self.listed: list[Fault] = []
@@ -119,7 +128,7 @@ class Faults:
     def seen(self, count: int = 1) -> None:
         """Count samples that were whole."""
         self.samples += count
-        self._stop_if_too_many()
+        self._share(count, faulty=0)
 
     def add(self, *faults: Fault) -> None:
         """Count faulty samples, and name them in the log."""
@@ -131,13 +140,19 @@ class Faults:
         tell(*faults)
         if self.journal is not None and faults:
             append_lines(self.journal, [json.dumps(asdict(fault)) for fault in faults])
-        self._stop_if_too_many()
+        self._share(len(faults), faulty=len(faults))
 
-    def _stop_if_too_many(self) -> None:
-        if self.samples >= self.after and self.total > self.most * self.samples:
+    def _share(self, samples: int, *, faulty: int) -> None:
+        """Let all readers know of samples. Raises TooManyFaults where too many of all are faulty."""
+        worker = get_worker_info()
+        reader = worker.id + 1 if worker is not None and len(self._by_reader) > 1 else 0
+        self._by_reader[reader] += torch.tensor([samples, faulty])
+        samples, faulty = self._by_reader.sum(dim=0).tolist()
+        if samples >= self.after and faulty > self.most * samples:
+            first = f": {summary(self.counts)}. The first is {self.listed[0]}" if self.listed else ""
             raise TooManyFaults(
-                f"{self.name}: {self.total} of {self.samples} samples are faulty, more than "
-                f"{self.most:.0%}: {summary(self.counts)}. The first is {self.listed[0]}"
+                f"{self.name}: {faulty} of {samples} samples are faulty, more than {self.most:.0%}{first}; "
+                "most_faults lets more pass"
             )
 
     def report(self) -> dict[str, Any]:
@@ -191,10 +206,11 @@ def by_reason(faults: Iterable[Fault]) -> Counter[str]:
     return Counter(fault.reason for fault in faults)
 
 
-def faults_of_run(trainer: Any, name: str, *, most: float) -> Faults:
-    """What counts the faults of one part of the data; all processes of a run note them in its folder."""
+def faults_of_run(trainer: Any, name: str, *, of: int | None, most: float, workers: int = 0) -> Faults:
+    """What counts the faults of one split of the data; all processes of a run note them in its folder."""
     journal = Path(trainer.default_root_dir) / JOURNAL if trainer else None
-    return Faults(most=most, name=f"data.{name}", journal=journal)
+    share = of if of is None or trainer is None else -(-of // trainer.world_size)
+    return Faults(most=most, of=share, name=f"data.{name}", journal=journal, readers=1 + workers)
 
 
 def report_run(trainer: Any) -> None:

@@ -19,7 +19,7 @@ class ExactLoader(DataLoader):
     def __iter__(self) -> Iterator:
         with held():
             batches = super().__iter__()  # forks the workers
-        for batch in batches:
+        for batch in _plainly(batches):
             yield Batch(*map(torch.from_numpy, batch)) if _is_packed(batch, np.ndarray) else batch
 
     def state_dict(self) -> dict:
@@ -27,6 +27,16 @@ class ExactLoader(DataLoader):
 
     def load_state_dict(self, state: dict) -> None:
         pass
+
+
+def _plainly(batches: Iterator) -> Iterator:
+    """The same batches; what a worker raised as if this process had, without the worker's traceback."""
+    try:
+        yield from batches
+    except ValueError as error:
+        if not str(error).startswith("Caught "):
+            raise
+        raise ValueError(str(error).strip().splitlines()[-1].partition(": ")[2]) from error
 
 
 def _is_packed(batch: Any, kind: type) -> bool:

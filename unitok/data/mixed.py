@@ -66,6 +66,15 @@ def stores_of(documents: Source | str) -> list[str]:
     return [source.path for source in within(documents) if isinstance(source, Stored)]
 
 
+def samples_of(documents: Source | str) -> int | None:
+    """How many samples are read of what is trained on, faulty ones included; None of codes alone."""
+    if isinstance(documents, str | Stored):
+        return None
+    if is_mixed(documents):
+        return sum(count for source in documents.sources if (count := samples_of(source))) or None
+    return len(documents) + len(documents.faults)
+
+
 def is_mixed(documents: Source) -> bool:
     """Whether codes are taken source by source: of a mixture, and of sources together with one or a store."""
     return isinstance(documents, Together) and any(

@@ -18,7 +18,7 @@ from unitok.data.documents import EncodedSource, PackedDocuments
 from unitok.data.encoding import Coded
 from unitok.data.faults import Faults, faults_of_run, report_run
 from unitok.data.loading import exact_loader, trained
-from unitok.data.mixed import MixedDocuments, Stored, check_unmixed, is_mixed, stores_of
+from unitok.data.mixed import MixedDocuments, Stored, check_unmixed, is_mixed, samples_of, stores_of
 from unitok.data.pictures import OneByOne, Pictures
 from unitok.data.remote import local
 from unitok.data.resize import Resize, Resized
@@ -44,7 +44,8 @@ class ImageData(LightningDataModule):
         train: source of training pictures.
         val: source of validation pictures.
         format: of `path`, such as webdataset, table or pairs; if absent it is recognised.
-        most_faults: share of faulty pictures, after the first 1,000 that a process reads, that stops a run.
+        most_faults: share of faulty pictures that stops a run, after the first 1,000 that are read or all of
+            a smaller set.
         test: source of test pictures, each of its own size cut to multiples of 16; if absent those of `val`.
         size: (height, width) in pixels that every picture of training and validation is brought to.
         batch_size: pictures a batch.
@@ -95,8 +96,13 @@ class ImageData(LightningDataModule):
                     preload=self.preload,
                     crop=crop,
                     seed=self.seed,
-                    faults=faults_of_run(self.trainer, name, most=self.most_faults),
+                    faults=self._faults(name, source),
                 )
+
+    def _faults(self, name: str, source: Source) -> Faults:
+        return faults_of_run(
+            self.trainer, name, of=samples_of(source), most=self.most_faults, workers=self.workers
+        )
 
     def teardown(self, stage: str) -> None:
         report_run(self.trainer)
@@ -110,7 +116,9 @@ class ImageData(LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         if self.test is None:
             return self.val_dataloader()
-        return DataLoader(OneByOne(Pictures(self.test, size=None, preload=False)), batch_size=None)
+        faults = self._faults("test", self.test)
+        pictures = Pictures(self.test, size=None, preload=False, faults=faults)
+        return DataLoader(OneByOne(pictures), batch_size=None)
 
     def _loader(self, name: str, **order) -> DataLoader:
         return exact_loader(
@@ -126,7 +134,8 @@ class DocumentData(LightningDataModule):
         train: source of training documents, or the folder of their store.
         val: the same for validation, which keeps the order of the documents and drops no condition.
         format: of `path`, such as webdataset, table or pairs; if absent it is recognised.
-        most_faults: share of faulty documents, after the first 1,000 that a process reads, that stops a run.
+        most_faults: share of faulty documents that stops a run, after the first 1,000 that are read or all of
+            a smaller set.
         image_tokenizer: folder of the trained image tokenizer.
         text_tokenizer: a tokenizer.json. If absent, that of the training store; without a store, one is
             trained on the training texts and kept in the run's folder.
@@ -267,8 +276,11 @@ class DocumentData(LightningDataModule):
         return [example for example in found if example is not None]
 
     def _pack(self, name: str, documents: Source | str, condition_dropout: float) -> PackedDocuments:
+        faults = faults_of_run(
+            self.trainer, name, of=samples_of(documents), most=self.most_faults, workers=self.workers
+        )
         return PackedDocuments(
-            self._coded(documents, faults_of_run(self.trainer, name, most=self.most_faults)),
+            self._coded(documents, faults),
             self.codec,
             row_length=self.row_length,
             task=self.task,

@@ -1,7 +1,7 @@
 """Pictures of documents as tensors of one size, a batch a window. Knows no codes and no trainer."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import psutil
@@ -24,7 +24,7 @@ MOST_HELD = 0.5
 
 
 class Pictures(Dataset):
-    """The pictures of a source, resized and centre-cropped; indexed by lists of indices.
+    """The pictures of a source, resized and centre-cropped; indexed by windows; faulty ones are left out.
 
     Args:
         source: documents; one picture is taken from each.
@@ -59,6 +59,9 @@ class Pictures(Dataset):
         if preload and self._fits():
             indices = track(range(len(source)), description="reading pictures", transient=True)
             self._held = self._read(indices, count=len(source))
+            if not len(self._held):
+                reasons = summary(self.faults.counts)
+                raise ValueError(f"{self.faults.name}: no picture could be read: {reasons}")
 
     @property
     def held(self) -> bool:
@@ -86,7 +89,7 @@ class Pictures(Dataset):
         return len(self._held) if self.held else len(self.source)
 
     def _read(self, indices: Iterable[int], *, count: int) -> UInt8[Tensor, "n h w 3"]:
-        """The whole ones of these `count` pictures. Raises ValueError where none is."""
+        """The whole ones of these `count` pictures."""
         pictures, number = None, 0
         for index in indices:
             found = self._bytes(index)
@@ -97,7 +100,7 @@ class Pictures(Dataset):
             pictures[number] = found
             number += 1
         if pictures is None:
-            raise ValueError(f"no picture could be read: {summary(self.faults.counts)}")
+            return torch.empty((0, *(self.size or (self.multiple, self.multiple)), 3), dtype=torch.uint8)
         return pictures[:number]
 
     def _bytes(self, index: int) -> UInt8[Tensor, "h w 3"] | None:
@@ -105,20 +108,24 @@ class Pictures(Dataset):
         document = read(self.source, index)
         if not isinstance(document, Fault):
             pictures = [segment.content for segment in document if segment.modality == "image"]
-            if pictures:
+            if pictures and (self.size or min(pictures[0].size) >= self.multiple):
                 self.faults.seen()
-                return self._sized(pictures[0], index)
-            document = Fault("no picture", f"document {index}")
+                return self._sized(pictures[0])
+            document = self._unusable(pictures, f"document {index}")
         self.faults.add(document)
         return None
 
-    def _sized(self, image: Image.Image, index: int) -> UInt8[Tensor, "h w 3"]:
+    def _unusable(self, pictures: Sequence[Image.Image], place: str) -> Fault:
+        if not pictures:
+            return Fault("no picture", place)
+        width, height = pictures[0].size
+        return Fault(
+            "cannot be encoded", place, f"{width} x {height} pixels, fewer than {self.multiple} a side"
+        )
+
+    def _sized(self, image: Image.Image) -> UInt8[Tensor, "h w 3"]:
         image = as_rgb(image)
         height, width = self.size or (side // self.multiple * self.multiple for side in image.size[::-1])
-        if not height or not width:
-            raise ValueError(
-                f"picture {index} has {image.size[0]} x {image.size[1]} pixels, fewer than {self.multiple}"
-            )
         if self.size is None:
             left, top = (image.width - width) // 2, (image.height - height) // 2
             image = image.crop((left, top, left + width, top + height))
@@ -129,7 +136,7 @@ class Pictures(Dataset):
     def __getitem__(self, window: Window) -> Float[Tensor, "b 3 h w"]:
         indices = window.indices
         pictures = self._held[indices] if self.held else self._read(indices, count=len(indices))
-        if self.crop is not None:
+        if self.crop is not None and indices:
             drawn = uniform(self.seed, window.epoch, window.indices[0], "crop")
             generator = torch.Generator().manual_seed(int(drawn * 2**53))
             pictures = busiest_crops(pictures, self.crop, generator=generator)
@@ -159,7 +166,7 @@ def busiest_crops(
 
 
 class OneByOne(Dataset):
-    """Batches of one picture each, which may have any size."""
+    """Batches of one picture each, which may have any size; of none where it is faulty."""
 
     def __init__(self, pictures: Pictures):
         self.pictures = pictures

@@ -28,7 +28,9 @@ class ReconstructionGrid(Callback):
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
-        images = next(iter(trainer.val_dataloaders))[: self.count].to(module.device)
+        images = next(batch for batch in trainer.val_dataloaders if len(batch))[: self.count].to(
+            module.device
+        )
         grid = make_grid(_rows(module, images), nrow=len(images))
         trainer.logger.experiment.add_image("recon/grid", grid, trainer.global_step)
         save_image(grid, Path(trainer.default_root_dir) / "reconstructions.png")

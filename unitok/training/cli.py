@@ -36,6 +36,7 @@ from unitok.training.whole_steps import inside_step
 class RunFolder(Trainer):
     """A trainer that keeps all of a run in `default_root_dir`: logs, checkpoints, config and exports.
 
+    A `val_check_interval` in batches counts through all epochs, unless `check_val_every_n_epoch` is given.
     A run in bfloat16 is one in float32 on a CPU that has no instructions for it.
     """
 
@@ -51,6 +52,9 @@ class RunFolder(Trainer):
         ]
         if options.get("enable_progress_bar", True) is not False:
             callbacks.append(RichProgressBar(refresh_rate=10, leave=False))
+        if options.get("check_val_every_n_epoch") is None:
+            share = isinstance(options.get("val_check_interval"), float | None)
+            options["check_val_every_n_epoch"] = 1 if share else None
         asked = options.get("precision")
         options["precision"] = _fast_precision(asked, options.get("accelerator", "auto"))
         options["logger"] = TensorBoardLogger(folder, name="", version="logs", default_hp_metric=False)
@@ -187,6 +191,7 @@ def run(
                 "use_distributed_sampler": False,
                 "enable_model_summary": False,
                 "num_sanity_val_steps": 0,
+                "check_val_every_n_epoch": None,
                 "log_every_n_steps": 20,
             },
             save_config_callback=SaveConfigCallback,

@@ -2,13 +2,15 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 from unitok.data.packing import Batch
 from unitok.models.cross_entropy import LossSums
+
+NOTHING = "data.val: nothing to measure: not one sample could be read and is learned; the log says why"
 
 
 def batch_figures(sums: LossSums) -> dict[str, Tensor]:
@@ -73,12 +75,17 @@ class Totals:
             self.sums[name] = self.sums[name] + value.double()
 
     def figures(self, over_ranks: Callable[[Tensor], Tensor], device: torch.device) -> dict[str, float]:
-        """val/loss, and the loss and perplexity of each modality that was seen."""
+        """val/loss, and the loss and perplexity of each modality that was seen.
+
+        Raises ValueError where nothing was.
+        """
         seen = {
             name: float(over_ranks(torch.as_tensor(value, dtype=torch.double, device=device)))
             for name, value in self.sums.items()
         }
-        figures = {"val/loss": seen["total"] / max(seen["weight"], 1e-9)}
+        if not seen["weight"]:
+            raise ValueError(NOTHING)
+        figures = {"val/loss": seen["total"] / seen["weight"]}
         for name in self.modalities:
             if seen[f"count/{name}"]:
                 mean = seen[f"sum/{name}"] / seen[f"count/{name}"]
@@ -87,3 +94,29 @@ class Totals:
                     f"val/perplexity_{name}": math.exp(min(mean, 80.0)),
                 }
         return figures
+
+
+class Means:
+    """Means of a whole validation, over samples and ranks.
+
+    Args:
+        names: of all figures that there may be; the first is one of every sample.
+    """
+
+    def __init__(self, names: Iterable[str], device: torch.device):
+        self.names = list(names)
+        self.sums = torch.zeros(len(self.names), 2, dtype=torch.double, device=device)
+
+    def add(self, figures: Mapping[str, Tensor], count: int) -> None:
+        """Take in the means of a batch of `count` samples."""
+        for name, value in figures.items():
+            self.sums[self.names.index(name)] += torch.stack(
+                [value.double() * count, value.new_tensor(count)]
+            )
+
+    def figures(self, over_ranks: Callable[[Tensor], Tensor]) -> dict[str, float]:
+        """The figures that any rank has. Raises ValueError where there was no sample."""
+        sums = over_ranks(self.sums).tolist()
+        if not sums[0][1]:
+            raise ValueError(NOTHING)
+        return {name: total / count for name, (total, count) in zip(self.names, sums, strict=True) if count}

@@ -22,12 +22,15 @@ from unitok.models.quantizer import Quantized
 from unitok.models.terms import SSIM, Term
 from unitok.training.adversary import Adversary, AdversaryConfig
 from unitok.training.bad_batches import BadBatches
+from unitok.training.figures import Means
 from unitok.training.optimizers import MuonAdamW, Name
 from unitok.training.schedule import Kind, progress, set_rates
 from unitok.training.whole_steps import check_validations, inside_step
 
 WIDE = 32
 """Inputs and outputs from which a matrix is Muon's: narrow ones lead to colours and codes."""
+MEASURED = ("val/loss", "val/psnr", "val/surviving_codes", "val/ssim")
+"""What a validation says of images; the last where they are large enough for it."""
 
 
 class TokenizerTraining(LightningModule):
@@ -172,19 +175,22 @@ class TokenizerTraining(LightningModule):
 
     def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor | None:
         """Learn from a batch, and step after the last one of a step, whatever became of that."""
-        loss = self._learn(batch) if self._everywhere(len(batch) > 0) else None
+        loss = self._learn(batch)
         if not inside_step(self.trainer):
             self._step()
         return loss
 
     def _learn(self, batch: Float[Tensor, "b 3 h w"]) -> Tensor | None:
-        """The objective of a batch; None, before the codebook sees it, where its latents are not finite."""
+        """The objective of a batch; None, before the codebook sees it, where a rank has no image or its latents
+        are not finite."""
+        if not self._everywhere(len(batch) > 0):
+            return self._skip("no image in the batch", told=self.trainer.world_size == 1)
         if self.decoder_alone:
             quantized = self._known_codes(batch)
         else:
             latents = self.tokenizer.latents(batch)
             if not self._everywhere(torch.isfinite(latents).all()):
-                return self._skip("values")
+                return self._skip("values not finite")
             quantized = self.tokenizer.quantizer(latents)
         again = self.tokenizer.render(quantized.latents)
         parts = {"pixels": self.likelihood(batch, again)}
@@ -228,7 +234,7 @@ class TokenizerTraining(LightningModule):
         norm = torch.nn.utils.clip_grad_norm_(self.tokenizer.parameters(), self.clip)
         if not torch.isfinite(norm):
             optimizer.zero_grad()
-            self._skip("gradients")
+            self._skip("gradients not finite")
         elif learned:
             self.bad.end()
         optimizer.step()  # without gradients it changes nothing, and is counted
@@ -256,8 +262,14 @@ class TokenizerTraining(LightningModule):
         given = self.optimizers()
         return given if isinstance(given, list) else [given]
 
-    def _skip(self, what: str) -> None:
-        self.print(self.bad.skip(f"{what} not finite", step=self.global_step))
+    def _skip(self, what: str, *, told: bool = True) -> None:
+        line = self.bad.skip(what, step=self.global_step)
+        if told:  # of several ranks the last batch of an epoch is often empty on some
+            self.print(line)
+
+    def on_train_end(self) -> None:
+        """Raises ValueError where nothing was learned: then there is nothing to export."""
+        self.bad.check()
 
     def _everywhere(self, flag: Tensor | bool) -> bool:
         """Whether a flag holds on all ranks, which then skip a batch together."""
@@ -276,20 +288,32 @@ class TokenizerTraining(LightningModule):
     # -- validation
 
     def on_validation_epoch_start(self) -> None:
-        self._seen: set[int] = set()
+        self.bad.check()
+        self.means = Means(MEASURED, self.device)
+        self.seen = torch.zeros(self.tokenizer.codebook_size, device=self.device)
 
     def validation_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> None:
+        if not len(batch):
+            return
         codes = self.result.encode(batch).codes
         again = self.result.decode(codes)
-        self._seen.update(codes.unique().tolist())
-        self.log("val/loss", self.likelihood(batch, again), prog_bar=True)
-        self.log("val/psnr", psnr(batch, again), prog_bar=True)
-        self.log("val/surviving_codes", (self.result.encode(again).codes == codes).float().mean())
+        self.seen[codes.unique()] = 1.0
+        survived = (self.result.encode(again).codes == codes).float().mean()
+        values = [self.likelihood(batch, again), psnr(batch, again), survived]
         if min(batch.shape[2:]) >= self.ssim.SIDE:
-            self.log("val/ssim", 1 - self.ssim(batch, again))
+            values.append(1 - self.ssim(batch, again))
+        self.means.add(dict(zip(MEASURED, values, strict=False)), len(batch))
 
     def on_validation_epoch_end(self) -> None:
-        self.log("codebook/usage", len(self._seen) / self.tokenizer.codebook_size, prog_bar=True)
+        for name, value in self.means.figures(self._over_ranks).items():
+            self.log(name, value, prog_bar=name in ("val/loss", "val/psnr"))
+        used = (self._over_ranks(self.seen) > 0).float().mean()
+        self.log("codebook/usage", used, prog_bar=True)
+
+    def _over_ranks(self, value: Tensor) -> Tensor:
+        if self.trainer.world_size > 1:
+            all_reduce(value)
+        return value
 
     # -- test
 
@@ -297,7 +321,8 @@ class TokenizerTraining(LightningModule):
         self.metrics = ReconstructionMetrics(self.result, **self.measured)
 
     def test_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> None:
-        self.metrics.update(batch)
+        if len(batch):
+            self.metrics.update(batch)
 
     def on_test_epoch_end(self) -> None:
         figures = self.metrics.figures()

@@ -18,7 +18,7 @@ from unitok.models.engines import Engine, packed_mask
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.sampling import Sampling
 from unitok.training.adapters import add_adapters, hold_blocks, hold_old_rows, merged
-from unitok.training.bad_batches import BadBatches
+from unitok.training.bad_batches import EMPTY, BadBatches
 from unitok.training.compilation import compile_blocks
 from unitok.training.figures import Speed, Totals, batch_figures
 from unitok.training.hiding import partly_hidden
@@ -273,15 +273,19 @@ class TransformerTraining(LightningModule):
         if torch.isfinite(norm):
             self.bad.end()
             torch._foreach_mul_(gradients, (self.clip / norm.clamp(min=self.clip) / weight).item())
-        elif weight > 0:
-            self._skip(norm)
+        else:
+            self._skip(f"gradient norm {norm.item()}" if weight > 0 else EMPTY)
         if self._logs:
             self.log("gradient_norm", norm)
 
-    def _skip(self, norm: Tensor) -> None:
+    def _skip(self, what: str) -> None:
         for parameter in self.model.parameters():
             parameter.grad = None
-        self.print(self.bad.skip(f"gradient norm {norm.item()}", step=self.global_step))
+        self.print(self.bad.skip(what, step=self.global_step))
+
+    def on_train_end(self) -> None:
+        """Raises ValueError where nothing was learned: then there is nothing to export."""
+        self.bad.check()
 
     # -- the log
 
@@ -308,6 +312,7 @@ class TransformerTraining(LightningModule):
     # -- validation
 
     def on_validation_epoch_start(self) -> None:
+        self.bad.check()
         self.totals = Totals(("structure", *self.codec.modalities))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -130,6 +130,8 @@ class Together(Source):
 class HeldOut(Source):
     """One part of a source that has no splits: every 20th document validates, all others train.
 
+    A single document does both: to learn one by heart is a test.
+
     Raises:
         ValueError: the test part, which only a set with splits has.
     """
@@ -139,16 +141,21 @@ class HeldOut(Source):
             raise ValueError("this set has no split named test: its documents are for train and val")
         self.source, self.part, self.every = source, part, every
         self.faults = source.faults if part == "train" else ()
-        log.info("no splits: every %dth of %d documents is for validation", every, len(source))
+        if len(source) == 1:
+            log.warning("a set of one document: it trains and validates")
+        else:
+            log.info("no splits: every %dth of %d documents is for validation", every, len(source))
 
     def __len__(self) -> int:
+        if len(self.source) == 1:
+            return 1
         held = len(range(0, len(self.source), self.every))
         return held if self.part == "val" else len(self.source) - held
 
     def __getitem__(self, index: int) -> Document:
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} of {len(self)} documents")
-        if self.part == "val":
+        if self.part == "val" or len(self.source) == 1:
             return self.source[index * self.every]
         return self.source[index + index // (self.every - 1) + 1]
 
