@@ -181,7 +181,7 @@ class TokenizerTraining(LightningModule):
         return loss
 
     def _learn(self, batch: Float[Tensor, "b 3 h w"]) -> Tensor | None:
-        """The objective of a batch; None, before the codebook sees it, where a rank has no image or its latents
+        """The objective of a batch; None, before the codebook sees it, if a rank has no image or its latents
         are not finite."""
         if not self._everywhere(len(batch) > 0):
             return self._skip("no image in the batch", told=self.trainer.world_size == 1)
