@@ -30,6 +30,7 @@ Reason = Literal[
     "not JSON", "not a JSON object", "not a row", "missing column", "parts do not match", "damaged metadata",
     # archives
     "broken tar header", "truncated archive", "damaged archive", "archive too large", "file twice",
+    "dot in the name",
     # anything else
     "unreadable", "cannot be encoded",
 ]  # fmt: skip

@@ -1,5 +1,7 @@
 """Pictures from outside, bytes or files, through the one door. Knows no tensors and no data sets."""
 
+import os
+import stat
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -44,7 +46,7 @@ def _loaded(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow: odd metadata, and sizes that are checked here
-            with _opened(source) as file, _decoded(BoundedFile(file), called, most_pixels) as picture:
+            with _opened(source, called) as file, _decoded(BoundedFile(file), called, most_pixels) as picture:
                 return door(picture, name=called, most_pixels=most_pixels)
     except ImageError:
         raise
@@ -61,11 +63,15 @@ def _loaded(
         raise ImageError(called, "damaged picture", reason_of(error)) from error
 
 
-def _opened(source: str | Path | bytes | BinaryIO) -> AbstractContextManager[BinaryIO | BytesIO]:
-    """The file, which is closed afterwards where it was not open before."""
+def _opened(source: str | Path | bytes | BinaryIO, called: str) -> AbstractContextManager[BinaryIO | BytesIO]:
+    """The file, which is closed afterwards where it was not open before; nobody waits for a pipe."""
     if isinstance(source, bytes):
         return BytesIO(source)
-    return nullcontext(source) if hasattr(source, "read") else open(source, "rb")
+    if hasattr(source, "read"):
+        return nullcontext(source)
+    if not stat.S_ISREG(os.stat(source).st_mode):
+        raise ImageError(called, "not a picture", "it is a folder, a pipe or a device")
+    return open(source, "rb")
 
 
 def _decoded(file: BoundedFile, called: str, most_pixels: int) -> Image.Image:

@@ -11,7 +11,7 @@ from unitok.data.readers.base import Reader, Source, Together, tell_once
 from unitok.data.readers.compact import Values
 from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import inside, picture, text
-from unitok.data.readers.listing import visible
+from unitok.data.readers.listing import plain_files, visible
 from unitok.data.readers.records import read_json
 from unitok.data.readers.splits import Part
 from unitok.document import Document
@@ -138,7 +138,8 @@ class CocoCaptions(Reader):
 
 def _files(path: Path, part: Part | None) -> list[Path]:
     """The files of captions in COCO's own folder."""
-    return sorted(path.glob(f"annotations/captions_{part or ''}*.json"))
+    begin = f"captions_{part or ''}"
+    return [file for file in plain_files(path / "annotations", ".json") if file.name.startswith(begin)]
 
 
 def _id(value: Any) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 from unitok.data.readers.arrow import STATE, ParquetRows, SavedRows
 from unitok.data.readers.headers import read_header
 from unitok.data.readers.json_shapes import records_of
+from unitok.data.readers.listing import plain_files
 from unitok.data.readers.records import (
     DelimitedRows,
     JsonLines,
@@ -56,8 +57,8 @@ def open_records(path: Path, part: Part | None = None) -> Records:
 
 def parquet_files(path: Path, part: Part | None) -> list[Path]:
     """The Parquet files of a folder or of its folder data; those of one part say so by their names."""
-    files = sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
-    return files if part is None else by_split(files).get(part, [])
+    found = plain_files(path, ".parquet") or plain_files(path / "data", ".parquet")
+    return found if part is None else by_split(found).get(part, [])
 
 
 class Look:

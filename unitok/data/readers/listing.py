@@ -20,6 +20,19 @@ def visible(path: Path) -> list[Path]:
     return [entry for entry in sorted(path.iterdir()) if counts(entry.name)] if path.is_dir() else []
 
 
+def plain_files(path: Path, *suffixes: str) -> list[Path]:
+    """The files in a folder with these suffixes, in any case, by name.
+
+    Raises:
+        ValueError: one is a pipe or a device, which nobody would wait for.
+    """
+    found = [entry for entry in visible(path) if entry.name.lower().endswith(suffixes) and not entry.is_dir()]
+    for entry in found:
+        if entry.exists() and not entry.is_file():
+            raise ValueError(f"{entry}: neither a file nor a folder")
+    return found
+
+
 def walk(path: Path, *suffixes: str, faults: list[Fault] | None = None) -> Iterator[Path]:
     """Files with these suffixes, in any case, in a folder and those below, by name.
 

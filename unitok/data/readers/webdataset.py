@@ -4,16 +4,17 @@ import json
 import posixpath
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from unitok.data.faults import Fault, SampleError, by_reason, tell
-from unitok.data.readers.base import Reader, Source, of_split
+from unitok.data.faults import Fault, SampleError, by_reason, summary, tell
+from unitok.data.readers.base import Reader, Source, of_split, tell_once
 from unitok.data.readers.compact import Sample, Samples
 from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
-from unitok.data.readers.listing import visible
+from unitok.data.readers.listing import plain_files
 from unitok.data.readers.splits import SPLITS, Part, by_split
 from unitok.data.readers.tar import Break, Member, members, neighbours
 from unitok.data.readers.unpacked import Unpacked
@@ -26,9 +27,10 @@ SHARDS = (".tar", ".tar.gz", ".tgz")
 class WebDataset(Reader):
     """Captioned pictures from tar shards, indexed once and read in place.
 
-    A sample is KEY.png (or another picture), KEY.txt and perhaps KEY.json; other files are passed over,
-    nothing is unpickled or run. Shards may be .tar.gz, which are unpacked into a temporary file first. A
-    damage of a shard is one fault, with the samples that it leaves incomplete; what follows it is read.
+    A sample is KEY.png (or another picture), KEY.txt and perhaps KEY.json. KEY ends at the first dot: an image
+    that belongs to no sample because of another dot is a fault. Other files are passed over, nothing is
+    unpickled or run. Shards may be .tar.gz, which are unpacked into a temporary file first. A damage of a
+    shard is one fault, with the samples that it leaves incomplete; what follows it is read.
 
     Args:
         path: a folder of shards, or one shard, also as a URL (see `remote`).
@@ -52,13 +54,16 @@ class WebDataset(Reader):
             wanted = "shards" if split is None else f"shards {split}-*.tar"
             raise FileNotFoundError(f"the folder {path} has no {wanted}")
         self.faults: list[Fault] = []
+        self._beside: Counter[str] = Counter()
         self._files = [Unpacked(shard) for shard in self.shards]
         self.samples = Samples(s for number in range(len(self.shards)) for s in self._index(number))
         tell(*self.faults)
+        if self._beside:
+            kinds = ", ".join(suffix for suffix, _ in self._beside.most_common(8))
+            said = f"{self._beside.total()} images are passed over, which lie beside those of samples"
+            tell_once(f"{path}: {said}: {kinds}")
         if not self.samples:
-            raise ValueError(
-                f"no sample of {path}/{split or ''}*.tar is left: {self.where=}, {dict(self.dropped)=}"
-            )
+            raise ValueError(f"no sample of {path}/{split or ''}*.tar is left: {self._said_of_all()}")
 
     @classmethod
     def fits(cls, look: Look) -> bool:
@@ -70,6 +75,12 @@ class WebDataset(Reader):
         if part is None or not there:
             return super().open(path, part, split=None, **settings)
         return of_split(lambda split: cls(str(path), split, **settings), part, there, path=path)
+
+    def _said_of_all(self) -> str:
+        """What was wrong with all samples, with one that shows it."""
+        shown = max(self.faults, key=lambda fault: fault.reason == "dot in the name", default=None)
+        such = f", such as {shown}" if shown else ""
+        return f"where is {self.where}, dropped are {summary(self.dropped)}{such}"
 
     @property
     def dropped(self) -> Counter[str]:
@@ -119,6 +130,8 @@ class WebDataset(Reader):
         """The samples of one shard that are whole and wanted."""
         file = self._files[shard]
         found = list(members(file.content))
+        if not file.content and file.broken is None:
+            self.faults.append(Fault("empty file", str(self.shards[shard])))
         if file.broken is not None:
             found = _ended(found, file.broken)
         excused: set[str] = set()
@@ -142,7 +155,7 @@ class WebDataset(Reader):
             if not posixpath.basename(key):  # hidden, such as the ._ files of macOS
                 continue
             files = samples.setdefault(key, {})
-            if suffix in files and suffix in (*PICTURES, ".txt", ".json"):
+            if suffix in files and suffix.endswith((*PICTURES, ".txt", ".json")):
                 path = self._name(shard, member.name)
                 self.faults.append(Fault("file twice", path, "the first is kept", member.offset))
             files.setdefault(suffix, member)
@@ -150,9 +163,18 @@ class WebDataset(Reader):
 
     def _sample(self, shard: int, key: str, files: dict[str, Member], *, excused: bool) -> Sample | None:
         shown = next((files[suffix] for suffix in PICTURES if suffix in files), None)
-        if shown is not None and ".txt" in files:
+        whole = shown is not None and ".txt" in files
+        dotted = [suffix for suffix in files if suffix.count(".") > 1 and suffix.endswith(PICTURES)]
+        lost = [suffix for suffix in dotted if not whole or _is_captioned(suffix, files)]
+        self._beside.update(set(dotted).difference(lost))
+        for member in map(files.__getitem__, lost):
+            detail = f"a key ends at the first dot, so this is one more file of {posixpath.basename(key)}"
+            self.faults.append(
+                Fault("dot in the name", self._name(shard, member.name), detail, member.offset)
+            )
+        if whole:
             return Sample(shard, shown, files[".txt"], files.get(".json"))
-        if not excused:
+        if not excused and not (shown is None and lost):
             first = next(iter(files.values()))
             reason = "no picture" if shown is None else "no caption"
             self.faults.append(Fault(reason, self._name(shard, key), offset=first.offset))
@@ -181,7 +203,7 @@ class WebDataset(Reader):
 def _shards(path: Path, split: str | None) -> list[Path]:
     if path.is_file():
         return [path] if path.name.lower().endswith(SHARDS) else []
-    shards = [file for file in visible(path) if file.name.lower().endswith(SHARDS)]
+    shards = plain_files(path, *SHARDS)
     if split in SPLITS:
         return by_split(shards).get(split, [])
     begins = re.compile("" if split is None else rf"{re.escape(split)}(?![^\W\d_])")
@@ -192,6 +214,12 @@ def _key(name: str) -> tuple[str, str]:
     folder, file = posixpath.split(name)
     stem, dot, suffix = file.partition(".")
     return normalize("NFC", posixpath.join(folder, stem)), (dot + suffix).lower()
+
+
+def _is_captioned(suffix: str, files: Iterable[str]) -> bool:
+    """Whether other files are named after an image, so that it was meant for a sample and not for a mask."""
+    stem = suffix.rpartition(".")[0]
+    return any(one.startswith(f"{stem}.") and not one.endswith(PICTURES) for one in files)
 
 
 def _ended(found: list[Member | Break], broken: Break) -> list[Member | Break]:
