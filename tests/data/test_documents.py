@@ -255,3 +255,26 @@ def test_codes_of_a_source_are_computed_once_as_far_as_memory_goes(remembered, r
     assert first[1] is None
     shown = [codes[1].codes[0].item() for codes in (first[0], first[2], first[3], *second)]
     assert shown == [3, 3, 7, 7, 3]
+
+
+# ---- documents without text
+
+
+class Images(Numbered):
+    """The documents of Numbered without their text."""
+
+    def __getitem__(self, index):
+        return super().__getitem__(index)[1:]
+
+
+@pytest.mark.parametrize(("kind", "says"), [(Images, True), (Numbered, False)])
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_run_without_text_says_so_before_its_first_step(tmp_path, caplog, kind, says, stored):
+    source = kind(40, bad=[0, 3])
+    if stored:
+        write_store(tmp_path / "store", source, CODEC)
+        source = str(tmp_path / "store")
+    with caplog.at_level(logging.WARNING):
+        fit(tmp_path, document_data(source), epochs=1)
+    lines = [record.getMessage() for record in caplog.records]
+    assert any("no text in" in line for line in lines) is says

@@ -1,5 +1,6 @@
 """Documents of a source -> codes; the faulty ones are left out and counted. Knows no files and no order."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -9,6 +10,10 @@ from unitok.data.sources import Source, read
 from unitok.data.tasks import Task
 from unitok.document import Codes, Document
 from unitok.modalities.text import clean
+
+log = logging.getLogger(__name__)
+GLANCE = 16
+"""Documents that are looked at to see whether a set has texts."""
 
 
 class Coded(ABC):
@@ -27,6 +32,19 @@ class Coded(ABC):
 
     def count(self, indices: Sequence[int], ids: Sequence[int]) -> None:  # noqa: B027 (most keep no counts)
         """Told of the documents of each batch, and as how many ids each was laid out."""
+
+
+def say_without_text(documents: Coded) -> None:
+    """Say that there is no text to learn, where none of some documents, evenly spread, has any."""
+    indices = range(0, len(documents), max(1, len(documents) // GLANCE))
+    found = [codes for codes in documents.fetch(indices) if codes]
+    if found and not any(segment.modality == "text" for codes in found for segment in codes):
+        log.warning(
+            "no text in %d of %d training documents that were looked at: the model learns images without a "
+            "word. Where they have captions, docs/your-data.md shows how captions may lie",
+            len(found),
+            len(documents),
+        )
 
 
 def encode_each(

@@ -15,7 +15,7 @@ from unitok.cursor import Positions
 from unitok.data.augment import Augment, augmented
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.documents import EncodedSource, PackedDocuments
-from unitok.data.encoding import Coded
+from unitok.data.encoding import Coded, say_without_text
 from unitok.data.faults import Faults, faults_of_run, report_run
 from unitok.data.loading import exact_loader, trained
 from unitok.data.mixed import MixedDocuments, Stored, check_unmixed, is_mixed, samples_of, stores_of
@@ -310,6 +310,8 @@ class DocumentData(LightningDataModule):
             mixed.report(Path(self.trainer.default_root_dir))
 
     def train_dataloader(self) -> DataLoader:
+        if self.trainer is None or self.trainer.global_rank == 0:
+            say_without_text(self._packed["train"].documents)
         return self._loader("train", seed=self.seed, start=lambda: trained(self.trainer))
 
     def val_dataloader(self) -> DataLoader:
