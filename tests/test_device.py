@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 
-from unitok.device import fast_dtype, lacks_bfloat16, pick_dtype
+from unitok.device import fast_dtype, lacks_bfloat16, pick_dtype, widest_float
 
 CPU = torch.device("cpu")
 
@@ -31,3 +31,8 @@ def test_a_cpu_without_the_library_of_its_instructions_lacks_bfloat16_and_no_gpu
 def test_an_unknown_precision_is_named(name):
     with pytest.raises(ValueError, match=name):
         pick_dtype(name, CPU)
+
+
+def test_float64_is_not_everywhere():
+    assert widest_float(torch.device("mps")) is torch.float32
+    assert widest_float(CPU) is widest_float(torch.device("cuda")) is torch.float64

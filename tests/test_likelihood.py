@@ -99,6 +99,17 @@ def test_what_cannot_be_judged_is_named(model):
         model.score([(Segment("text", "a" * 300),)])
 
 
+def test_a_device_without_float64_judges_alike(model, monkeypatch):
+    document = [(Segment("image", picture(1)), Segment("text", "a dog"))]
+    (exact,) = model.score(document)
+    asked = []
+    monkeypatch.setattr(
+        "unitok.likelihood.widest_float", lambda device: asked.append(device) or torch.float32
+    )
+    (found,) = model.score(document)
+    assert found.log_probability == pytest.approx(exact.log_probability, rel=1e-5) and asked
+
+
 # ---- choices
 
 

@@ -47,6 +47,11 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if lacks_bfloat16(device) else torch.bfloat16
 
 
+def widest_float(device: torch.device) -> torch.dtype:
+    """What is most exact there: float64, which MPS has not."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def lacks_compiler(device: torch.device) -> str | None:
     """Why torch.compile does not work there; None where it does. A CPU needs a C++ compiler and Python's
     headers; a GPU, Triton."""

@@ -9,6 +9,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from unitok.codec import Codec
+from unitok.device import widest_float
 from unitok.document import Codes, Tokens
 from unitok.models.cross_entropy import members
 from unitok.models.transformer import Transformer
@@ -98,7 +99,7 @@ def log_probabilities(
 
 
 class _Judged(NamedTuple):
-    """log p of each judged id, and the row that it is in; by row, then by place."""
+    """log p of each judged id, and the row that it is in; by row, then by place; on the CPU."""
 
     values: Float64[Tensor, " n"]
     rows: Int64[Tensor, " n"]
@@ -114,11 +115,11 @@ def _judged(model: Transformer, codec: Codec, tokens: Sequence[Tokens]) -> _Judg
         places, index = members(targets.flatten(), group.ids)
         if group.modality == "structure" or not len(places):
             continue
-        logits = model.head(hidden.flatten(0, 1)[places], group.ids).double()
-        found.append(logits.log_softmax(dim=-1).gather(-1, index[:, None])[:, 0])
-        where.append(places)
+        logits = model.head(hidden.flatten(0, 1)[places], group.ids).to(widest_float(device))
+        found.append(logits.log_softmax(dim=-1).gather(-1, index[:, None])[:, 0].cpu().double())
+        where.append(places.cpu())
     if not found:
-        nothing = torch.zeros(0, dtype=torch.long, device=device)
+        nothing = torch.zeros(0, dtype=torch.long)
         return _Judged(nothing.double(), nothing)
     places, order = torch.cat(where).sort()
     return _Judged(torch.cat(found)[order], places // targets.shape[1])
@@ -126,7 +127,7 @@ def _judged(model: Transformer, codec: Codec, tokens: Sequence[Tokens]) -> _Judg
 
 def _scores(model: Transformer, codec: Codec, tokens: Sequence[Tokens]) -> list[Score]:
     values, rows = _judged(model, codec, tokens)
-    total = torch.zeros(len(tokens), dtype=torch.double, device=values.device).index_add_(0, rows, values)
+    total = torch.zeros(len(tokens), dtype=torch.double).index_add_(0, rows, values)
     count = rows.bincount(minlength=len(tokens))
     return [Score(*pair) for pair in zip(total.tolist(), count.tolist(), strict=True)]
 

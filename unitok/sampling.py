@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+
+from unitok.device import widest_float
 
 _GOLDEN, _MIX1, _MIX2 = (c - 2**64 for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
@@ -71,7 +73,9 @@ def gumbel(
     """
     state = _mix(keys + (counters + 1) * _GOLDEN)
     bits = _mix(state[:, None] + (ids[None, :] + 1) * _GOLDEN)
-    uniform = (_shift(bits, 11).double() + 0.5) * 2.0**-53
+    exact = widest_float(keys.device)
+    digits = 52 if exact is torch.float64 else 23  # and one more for the half below
+    uniform = (_shift(bits, 64 - digits).to(exact) + 0.5) * 2.0**-digits
     return -(-uniform.log()).log().float()
 
 
@@ -87,18 +91,28 @@ def _shift(x: Tensor, bits: int) -> Tensor:
 
 
 def filtered(logits: Float[Tensor, "b n"], sampling: Sampling) -> Float[Tensor, "b n"]:
-    """Logits divided by the temperature, -inf where top_k or top_p rules an id out."""
-    logits = logits / sampling.temperature
+    """Logits below the largest, divided by the temperature; -inf where top_k or top_p rules an id out.
+
+    Of ids that are as likely as each other the first ones are kept.
+    """
+    logits = logits - logits.amax(dim=-1, keepdim=True)  # so that no temperature takes one to infinity
+    logits = logits / max(sampling.temperature, torch.finfo(logits.dtype).tiny)
     if sampling.top_k is not None and sampling.top_k < logits.shape[-1]:
-        border = logits.topk(sampling.top_k, dim=-1).values[:, -1:]
-        logits = logits.masked_fill(logits < border, -torch.inf)
+        logits = logits.masked_fill(~_likeliest(logits, sampling.top_k), -torch.inf)
     if sampling.top_p is not None and sampling.top_p < 1:
-        ordered, order = logits.sort(dim=-1, descending=True)
+        ordered, order = logits.sort(dim=-1, descending=True, stable=True)
         probability = ordered.softmax(dim=-1)
         before = probability.cumsum(dim=-1) - probability
         kept = ordered.masked_fill(before >= sampling.top_p, -torch.inf)
         logits = torch.full_like(logits, -torch.inf).scatter(-1, order, kept)
     return logits
+
+
+def _likeliest(logits: Float[Tensor, "b n"], count: int) -> Bool[Tensor, "b n"]:
+    """So many ids of each row, the likeliest; of those that are equally likely the first ones."""
+    border = logits.topk(count, dim=-1).values[:, -1:]
+    above, level = logits > border, logits == border
+    return above | (level & (level.cumsum(dim=-1) <= count - above.sum(dim=-1, keepdim=True)))
 
 
 Noise = Callable[[Int64[Tensor, " b"], Int64[Tensor, " b"], Int64[Tensor, " n"]], Float[Tensor, "b n"]]

@@ -48,7 +48,7 @@ class Row:
         words, target = codec.vocabulary, request.target
         if target is not None and target not in codec.modalities:
             raise ValueError(f"unknown target {target!r}; this model writes {', '.join(codec.modalities)}")
-        self._check_length(codec.length(request.prompt) - 1)
+        self._check_length(codec.length(request.prompt) - 1 + (target is not None))
         opened = codec.join(request.prompt, open=target or words.modalities[0])
         prompt = Tokens(opened.ids[:-1], opened.positions[:-1], opened.learn[:-1])
         self.key = row_key(request.seed, opened.ids if target else prompt.ids, request.copy)
