@@ -27,8 +27,8 @@ SHARDS = (".tar", ".tar.gz", ".tgz")
 class WebDataset(Reader):
     """Captioned pictures from tar shards, indexed once and read in place.
 
-    A sample is KEY.png (or another picture), KEY.txt and perhaps KEY.json. KEY ends at the first dot: an image
-    that belongs to no sample because of another dot is a fault. Other files are passed over, nothing is
+    A sample is KEY.png (or another picture), KEY.txt and perhaps KEY.json. KEY ends at the first dot: an
+    image that belongs to no sample because of another dot is a fault. Other files are passed over, nothing is
     unpickled or run. Shards may be .tar.gz, which are unpacked into a temporary file first. A damage of a
     shard is one fault, with the samples that it leaves incomplete; what follows it is read.
 
@@ -80,7 +80,8 @@ class WebDataset(Reader):
         """What was wrong with all samples, with one that shows it."""
         shown = max(self.faults, key=lambda fault: fault.reason == "dot in the name", default=None)
         such = f", such as {shown}" if shown else ""
-        return f"where is {self.where}, dropped are {summary(self.dropped)}{such}"
+        wanted = f", wanted are those with {self.where}" if self.where else ""
+        return f"dropped are {summary(self.dropped)}{such}{wanted}"
 
     @property
     def dropped(self) -> Counter[str]:
