@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["unitok.document", "unitok.device", "unitok.atomic_files", "unitok.json_files", "unitok.pixels"],
+    ["unitok.arguments"],
     ["unitok.models"],
     ["unitok.modalities"],
     ["unitok.vocabulary"],

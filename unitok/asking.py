@@ -1,9 +1,13 @@
 """What is asked of a model, as its engine takes it. Knows a model's codec and defaults, no weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from unitok.arguments import Real, Whole, listed, number, whole
+from unitok.arguments import documents as checked
 from unitok.document import Document, Segment
 from unitok.generation.options import Options
 from unitok.generation.requests import Request, Shapes
@@ -13,19 +17,23 @@ from unitok.sampling import Sampling
 if TYPE_CHECKING:
     from unitok.bundle import UniTok
 
+SEEDS = 2**31
+COUNTS = ("top_k", "max_new_tokens")
+"""Fields of Sampling that are whole numbers."""
+
 
 def requests_of(
     model: "UniTok",
-    documents: Sequence[Document],
+    documents: Iterable[Document],
     *,
     target: str | None = None,
-    seed: int | Sequence[int] = 0,
+    seed: Whole | Iterable[Whole] | None = 0,
     copies: Sequence[int] | None = None,
-    negatives: Sequence[Document] | None = None,
-    choices: Sequence[Any] = (),
-    size: tuple[int, int] | None = None,
-    max_segments: int = 8,
-    **settings: float | None,
+    negatives: Iterable[Document] | None = None,
+    choices: Iterable[Any] | None = (),
+    size: Iterable[Whole] | None = None,
+    max_segments: Whole = 8,
+    **settings: Real | None,
 ) -> list[Request]:
     """A request for each document.
 
@@ -33,7 +41,8 @@ def requests_of(
         model: who writes.
         documents: what is known.
         target: "text", "image", or None: the model chooses, for at most `max_segments` segments.
-        seed: one for all documents, or one each; the same seed and document give the same in any batch.
+        seed: one for all documents, or one each; the same seed and document give the same in any batch. None
+            draws one for each by torch's own generator.
         copies: numbers by which equal documents draw differently.
         negatives: what guidance leads away from, one a document; None for nothing.
         choices: contents of which the new segment is one, such as ["yes", "no"], or
@@ -42,11 +51,15 @@ def requests_of(
         settings: fields of Sampling; what is None or absent is the model's own default.
 
     Raises:
-        ValueError: choices without a target, an unknown setting, a size that the model cannot draw, or
-            another number of seeds, copies or negatives than of documents.
+        ValueError: choices without a target, an unknown setting, a size that the model cannot draw, another
+            number of seeds, copies or negatives than of documents, or an argument of another kind.
     """
+    documents, choices = (
+        checked(documents),
+        listed(() if choices is None else choices, "choices", of="contents"),
+    )
     if choices and target is None:
-        raise ValueError(f"choices need a target, the modality that they are of: {list(choices)}")
+        raise ValueError(f"choices need a target, the modality that they are of: {choices}")
     count, codec = len(documents), model.codec
     options = codec.encode(tuple(Segment(target, choice) for choice in choices))
     shared = {
@@ -54,13 +67,15 @@ def requests_of(
         "sampling": settings_of(model, settings),
         "options": Options(codec, options) if options else None,
         "shapes": _shapes(model, size),
-        "max_segments": max_segments,
+        "max_segments": whole(max_segments, "max_segments", least=1),
     }
     each_has = zip(
         codec.encode_many(documents),
-        each(seed, count, "seed"),
+        seeds(seed, count),
         each(0 if copies is None else copies, count, "copy"),
-        [()] * count if negatives is None else codec.encode_many(each(negatives, count, "negative")),
+        [()] * count
+        if negatives is None
+        else codec.encode_many(checked(each(negatives, count, "negative"), "negatives")),
         strict=True,
     )
     return [
@@ -69,24 +84,45 @@ def requests_of(
     ]
 
 
-def settings_of(model: "UniTok", settings: Mapping[str, float | None]) -> dict[str, Sampling]:
+def settings_of(model: "UniTok", settings: Mapping[str, Real | None]) -> dict[str, Sampling]:
     """Sampling by modality: the model's own defaults but for these fields; None keeps the default.
 
-    Raises ValueError for a field that Sampling has not.
+    Raises ValueError for a field that Sampling has not, and for what is no number.
     """
     given = {name: value for name, value in settings.items() if value is not None}
     known = Sampling.__dataclass_fields__
     if unknown := sorted(set(given) - set(known)):
         raise ValueError(f"unknown setting {', '.join(unknown)}; known: {', '.join(known)}")
+    given = {name: (whole if name in COUNTS else number)(value, name) for name, value in given.items()}
     return {name: replace(model.sampling.get(name, Sampling()), **given) for name in model.codec.modalities}
 
 
-def _shapes(model: "UniTok", size: tuple[int, int] | None) -> Shapes | None:
+def _shapes(model: "UniTok", size: Iterable[Whole] | None) -> Shapes | None:
     """The image's cells for a size in pixels. Raises ValueError for one that the model cannot draw."""
     if size is None:
         return None
+    sides = [whole(side, "size") for side in listed(size, "size", of="height and width in pixels")]
+    if len(sides) != 2:
+        raise ValueError(f"size must be height and width in pixels, got {sides}")
     image: ImageModality = model.codec.modalities["image"]
-    return {"image": image.cells_of(size)}
+    return {"image": image.cells_of(sides)}
+
+
+def seeds(seed: Whole | Iterable[Whole] | None, count: int, *, of: str = "prompts") -> list[int]:
+    """A seed for each of so many: those that are given, one for all, or new ones for None.
+
+    Raises ValueError where another number is given, and for what is no whole number.
+    """
+    if seed is None:
+        return torch.randint(SEEDS, (count,)).tolist()
+    if isinstance(seed, Iterable) and not isinstance(seed, str) and getattr(seed, "ndim", 1):
+        return [whole(one, "seed") for one in each(seed, count, "seed", of=of)]
+    return [whole(seed, "seed")] * count
+
+
+def one_seed(seed: Whole | None) -> int:
+    """A seed as an int; for None a new one of torch's generator. Raises ValueError for no whole number."""
+    return seeds(None, 1)[0] if seed is None else whole(seed, "seed")
 
 
 def each(values: Any, count: int, what: str, *, of: str = "prompts") -> list:
@@ -94,7 +130,7 @@ def each(values: Any, count: int, what: str, *, of: str = "prompts") -> list:
 
     Raises ValueError where another number is given.
     """
-    several = [values] * count if isinstance(values, str | int) else list(values)
+    several = [values] * count if isinstance(values, str | int) else listed(values, what, of="texts")
     if len(several) != count:
         raise ValueError(f"{count} {of} need one {what} or {count}, not {len(several)}")
     return several

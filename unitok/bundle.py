@@ -1,16 +1,18 @@
 """A model as people use it: what a transformer and its codec do together. Knows no training and no files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from PIL import Image
 from torch import Tensor
 
-from unitok import editing, ranking
-from unitok.asking import each, requests_of
+from unitok import arguments, editing, ranking
+from unitok.arguments import Images, Real, Texts, Whole, texts, whole
+from unitok.asking import each, requests_of, seeds
 from unitok.card import model_card
 from unitok.chat_template import ChatTemplate
 from unitok.codec import Codec
@@ -84,8 +86,8 @@ class UniTok:
         cls,
         directory: str | Path,
         *,
-        device: str = "auto",
-        dtype: str = "auto",
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype = "auto",
         verify: bool = False,
         compile: bool = False,
     ) -> "UniTok":
@@ -122,19 +124,19 @@ class UniTok:
 
     def draw(
         self,
-        prompts: str | Sequence[str],
+        prompts: Texts,
         *,
-        n: int = 1,
-        guidance_scale: float | None = None,
-        temperature: float | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int | Sequence[int] = 0,
-        size: tuple[int, int] | None = None,
-        best_of: int = 1,
-        negative: str | Sequence[str] | None = None,
-        batch_size: int = 32,
-        speculate: int = 0,
+        n: Whole = 1,
+        guidance_scale: Real | None = None,
+        temperature: Real | None = None,
+        top_k: Whole | None = None,
+        top_p: Real | None = None,
+        seed: Whole | Iterable[Whole] | None = 0,
+        size: Iterable[Whole] | None = None,
+        best_of: Whole = 1,
+        negative: Texts | None = None,
+        batch_size: Whole = 32,
+        speculate: Whole = 0,
     ) -> list[Image.Image]:
         """Pictures of the prompts: one flat list, prompt by prompt, `n` of each.
 
@@ -143,15 +145,18 @@ class UniTok:
             n: pictures of each prompt.
             guidance_scale, temperature, top_k, top_p: see Sampling; None takes the model's own default.
             seed: one for all prompts, or one each. The same seed and prompt give the same picture in any
-                batch.
+                batch. None draws one for each by torch's own generator.
             size: (height, width) in pixels, for models that draw several sizes; None lets the model choose.
             best_of: drawings made for each one that is returned: that from which the prompt is likeliest.
             negative: what guidance leads away from, one for all prompts or one each; None for nothing.
             batch_size: pictures drawn at once.
             speculate: codes that are guessed ahead and verified together; it changes no picture.
+
+        Raises:
+            ValueError: an argument is of another kind than it says here, or the model cannot draw so.
         """
-        prompts = _several(prompts)
-        editing.check_counts(n=n, best_of=best_of)
+        prompts = texts(prompts, "prompts")
+        n, best_of = whole(n, "n", least=1), whole(best_of, "best_of", least=1)
         copies = n * best_of
         documents = self.generate(
             [(Segment("text", prompt),) for prompt in prompts for _ in range(copies)],
@@ -160,7 +165,7 @@ class UniTok:
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
-            seed=[s for s in each(seed, len(prompts), "seed") for _ in range(copies)],
+            seed=[s for s in seeds(seed, len(prompts)) for _ in range(copies)],
             copies=list(range(copies)) * len(prompts),
             negatives=self._negatives(negative, prompts, copies),
             size=size,
@@ -174,58 +179,56 @@ class UniTok:
         return ranking.best_of(self, drawn, asked, copies=best_of, batch_size=batch_size)
 
     def _negatives(
-        self, negative: str | Sequence[str] | None, prompts: Sequence[str], copies: int
+        self, negative: Texts | None, prompts: Sequence[str], copies: int
     ) -> list[Document] | None:
         """A document for each copy of each prompt."""
         if negative is None:
             return None
-        texts = each(negative, len(prompts), "negative")
-        return [(Segment("text", text),) for text in texts for _ in range(copies)]
+        unwanted = texts(each(negative, len(prompts), "negative"), "negative")
+        return [(Segment("text", text),) for text in unwanted for _ in range(copies)]
 
     def inpaint(
         self,
-        images: Image.Image | Sequence[Image.Image],
-        masks: Image.Image | Sequence[Image.Image],
-        prompts: str | Sequence[str],
+        images: Images,
+        masks: Images,
+        prompts: Texts,
         **settings,
     ) -> list[Image.Image]:
         """Pictures redrawn where their masks are transparent, or white; `settings` as of editing.inpaint."""
-        return editing.inpaint(self, _several(images), _several(masks), _several(prompts), **settings)
+        return editing.inpaint(self, images, masks, prompts, **settings)
 
-    def vary(
-        self, images: Image.Image | Sequence[Image.Image], prompts: str | Sequence[str], **settings
-    ) -> list[Image.Image]:
+    def vary(self, images: Images, prompts: Texts, **settings) -> list[Image.Image]:
         """Variations of pictures; a share `keep` of the cells stays; `settings` as of editing.vary."""
-        return editing.vary(self, _several(images), _several(prompts), **settings)
+        return editing.vary(self, images, prompts, **settings)
 
     def edit(
         self,
-        images: Image.Image | Sequence[Image.Image],
-        instructions: str | Sequence[str],
+        images: Images,
+        instructions: Texts,
         **settings,
     ) -> list[Image.Image]:
         """Pictures as instructions change them; `settings` as of editing.change."""
-        return editing.change(self, _several(images), _several(instructions), **settings)
+        return editing.change(self, images, instructions, **settings)
 
     def caption(
         self,
-        images: Image.Image | Sequence[Image.Image],
+        images: Images,
         *,
-        max_new_tokens: int | None = None,
-        batch_size: int = 32,
+        max_new_tokens: Whole | None = None,
+        batch_size: Whole = 32,
     ) -> list[str]:
         """The most likely caption of each picture, id by id; pictures are resized to the model's size."""
-        prompts = [(Segment("image", image),) for image in _several(images)]
+        prompts = [(Segment("image", image),) for image in arguments.images(images)]
         return self._texts(prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
 
     def answer(
         self,
-        images: Image.Image | Sequence[Image.Image],
-        questions: str | Sequence[str],
+        images: Images,
+        questions: Texts,
         *,
-        choices: Sequence[str] = (),
-        max_new_tokens: int | None = None,
-        batch_size: int = 32,
+        choices: Iterable[str] | None = (),
+        max_new_tokens: Whole | None = None,
+        batch_size: Whole = 32,
     ) -> list[str]:
         """The most likely answer to each picture's question, id by id; one question may stand for all.
 
@@ -235,8 +238,9 @@ class UniTok:
             max_new_tokens: of an answer that may be any text; None is the model's own default.
             batch_size: pictures at once.
         """
-        images = _several(images)
-        pairs = zip(images, each(questions, len(images), "question", of="pictures"), strict=True)
+        images = arguments.images(images)
+        asked = texts(each(questions, len(images), "question", of="pictures"), "questions")
+        pairs = zip(images, asked, strict=True)
         prompts = [(Segment("image", image), Segment("text", question)) for image, question in pairs]
         return self._texts(prompts, choices=choices, max_new_tokens=max_new_tokens, batch_size=batch_size)
 
@@ -245,7 +249,7 @@ class UniTok:
         documents = self.generate(prompts, target="text", temperature=0.0, guidance_scale=1.0, **options)
         return [document[-1].content for document in documents]
 
-    def score(self, documents: Sequence[Document], *, of: int = -1, batch_size: int = 32) -> list[Score]:
+    def score(self, documents: Iterable[Document], *, of: Whole = -1, batch_size: Whole = 32) -> list[Score]:
         """log p(segment | the rest before it) of each document, in nats, and the number of its ids.
 
         Args:
@@ -253,31 +257,27 @@ class UniTok:
             of: which segment; it is moved behind the others.
             batch_size: documents at once.
         """
-        known = self.codec.encode_many(documents)
+        known = self.codec.encode_many(arguments.documents(documents))
+        of, batch_size = whole(of, "of"), whole(batch_size, "batch_size", least=1)
         return scores(self.model, self.codec, known, of=of, batch_size=batch_size)
 
-    def classify(
-        self, images: Image.Image | Sequence[Image.Image], labels: Sequence[str], **settings
-    ) -> list[dict[str, float]]:
+    def classify(self, images: Images, labels: Iterable[str], **settings) -> list[dict[str, float]]:
         """Each label's probability among the labels, for each picture; `settings` as of ranking.classify."""
-        images = _several(images)
         return ranking.classify(self, images, labels, **settings)
 
-    def rank(
-        self, images: Sequence[Image.Image], text: str, *, batch_size: int = 32
-    ) -> list[tuple[int, float]]:
+    def rank(self, images: Images, text: str, *, batch_size: Whole = 32) -> list[tuple[int, float]]:
         """Numbers of the pictures with log p(text | picture), the likeliest first."""
         return ranking.rank(self, images, text, batch_size=batch_size)
 
     def mutual_information(
-        self, images: Sequence[Image.Image], texts: Sequence[str], *, batch_size: int = 32
+        self, images: Images, texts: Texts, *, batch_size: Whole = 32
     ) -> list[list[float]]:
         """log p(text | picture) - log p(text) in nats: a row a picture, a column a text."""
         table = ranking.table(self, images, texts, batch_size=batch_size)
         return [[cell.mutual_information for cell in row] for row in table]
 
     def generate(
-        self, documents: Sequence[Document], *, batch_size: int = 32, speculate: int = 0, **asked: Any
+        self, documents: Iterable[Document], *, batch_size: Whole = 32, speculate: Whole = 0, **asked: Any
     ) -> list[Document]:
         """The documents, each continued by one segment of modality `target`, or until the model ends it.
 
@@ -286,13 +286,14 @@ class UniTok:
             batch_size, speculate: see `draw`.
             asked: target, seed, choices, … and fields of Sampling, as of asking.requests_of.
         """
+        documents = arguments.documents(documents)
         requests = requests_of(self, documents, **asked)
         continued = generate(
             self.model,
             self.codec,
             requests,
-            batch_size=batch_size,
-            speculate=speculate,
+            batch_size=whole(batch_size, "batch_size", least=1),
+            speculate=whole(speculate, "speculate", least=0),
             compile=self.compile,
         )
         new = [codes[len(request.prompt) :] for codes, request in zip(continued, requests, strict=True)]
@@ -308,9 +309,10 @@ class UniTok:
             if update is not None:
                 yield update
 
-    def engine(self, *, batch_size: int = 32, speculate: int = 0) -> Engine:
+    def engine(self, *, batch_size: Whole = 32, speculate: Whole = 0) -> Engine:
         """What writes many requests together, which may come at any time; `updates.shown` has its events."""
-        return Engine(self.model, self.codec, rows=batch_size, speculate=speculate, compile=self.compile)
+        rows, speculate = whole(batch_size, "batch_size", least=1), whole(speculate, "speculate", least=0)
+        return Engine(self.model, self.codec, rows=rows, speculate=speculate, compile=self.compile)
 
     def request(self, document: Document, *, copy: int = 0, negative: Document = (), **asked: Any) -> Request:
         """One document as an engine takes it; `asked` as of asking.requests_of."""
@@ -322,12 +324,10 @@ class UniTok:
         (codes,) = self.codec.encode((Segment("image", image),))
         return codes.codes.view(codes.shape[0], -1)
 
-    def decode_image(self, codes: Int64[Tensor, "h w"]) -> Image.Image:
+    def decode_image(self, codes: Int64[Tensor, "h w"] | Int64[np.ndarray, "h w"]) -> Image.Image:
         """The picture of a grid of codes. Raises ValueError where a code is not in the codebook."""
+        codes = torch.as_tensor(codes)
+        if codes.ndim != 2 or codes.is_floating_point() or not codes.numel():
+            raise ValueError(f"codes must be a grid of whole numbers, got {codes.dtype} {tuple(codes.shape)}")
         shape = codes.shape[0], codes.shape[1] // len(self.codec.modalities["image"].cell_ranges)
-        return self.codec.decode([Codes("image", codes.flatten(), shape)])[0].content
-
-
-def _several(values):
-    """A list of one, or of what is given."""
-    return [values] if isinstance(values, str | Image.Image) else list(values)
+        return self.codec.decode([Codes("image", codes.long().flatten(), shape)])[0].content

@@ -7,26 +7,26 @@ import torch
 log = logging.getLogger(__name__)
 
 
-def pick_device(device: str) -> torch.device:
+def pick_device(device: str | torch.device) -> torch.device:
     """ "auto" is a GPU where there is one. Raises ValueError for a device that is not there."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(device)
         torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(f"device {device!r} is not available: {str(error).splitlines()[0]}") from error
     return place
 
 
-def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
+def pick_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     """ "auto" is bfloat16 on a GPU and float32 elsewhere; one line in the log tells of one that is slow.
 
     Raises ValueError for an unknown name.
     """
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    value = getattr(torch, dtype, None)
+    value = getattr(torch, str(dtype).removeprefix("torch."), None)
     if not isinstance(value, torch.dtype) or not value.is_floating_point:
         raise ValueError(f"unknown dtype {dtype!r}; try auto, float32, bfloat16 or float16")
     if value is torch.bfloat16 and lacks_bfloat16(device):

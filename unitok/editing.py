@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from unitok.asking import settings_of
+from unitok import arguments
+from unitok.arguments import Images, Real, Texts, Whole, number, texts, whole
+from unitok.asking import one_seed, settings_of
 from unitok.codec import Codec
 from unitok.document import Codes, Document, Segment
 from unitok.generate import generate
@@ -26,30 +28,32 @@ if TYPE_CHECKING:
 
 def inpaint(
     model: "UniTok",
-    images: Sequence[Image.Image],
-    masks: Sequence[Image.Image],
-    prompts: Sequence[str],
+    images: Images,
+    masks: Images,
+    prompts: Texts,
     *,
-    n: int = 1,
-    best_of: int = 1,
-    seed: int = 0,
+    n: Whole = 1,
+    best_of: Whole = 1,
+    seed: Whole | None = 0,
     paste: bool = True,
-    batch_size: int = 32,
-    **settings: float | None,
+    batch_size: Whole = 32,
+    **settings: Real | None,
 ) -> list[Image.Image]:
     """Pictures redrawn where their masks are transparent or white, `n` of each, picture by picture.
 
     Args:
         model: who draws.
-        images, masks, prompts: as many of each; a prompt says what the whole picture shows then.
+        images, masks, prompts: one or as many of each; a prompt says what the whole picture shows then.
         n: results of each.
         best_of: drawings made for each result: the one that goes best with what stays and shows best what the
             prompt says.
-        seed: the same seed, picture and prompt give the same result.
+        seed: the same seed, picture and prompt give the same result; None is a new one of torch's generator.
         paste: outside the masks show the picture's own pixels, not their codes'.
         batch_size: pictures drawn at once.
         settings: fields of Sampling; None is the model's own default.
     """
+    images, masks = arguments.images(images), arguments.images(masks, "masks")
+    prompts = texts(prompts, "prompts")
     if not len(images) == len(masks) == len(prompts):
         raise ValueError(
             f"{len(images)} pictures, {len(masks)} masks and {len(prompts)} prompts: not as many"
@@ -75,17 +79,21 @@ def inpaint(
 
 def vary(
     model: "UniTok",
-    images: Sequence[Image.Image],
-    prompts: Sequence[str],
+    images: Images,
+    prompts: Texts,
     *,
-    keep: float,
-    n: int = 1,
-    best_of: int = 1,
-    seed: int = 0,
-    batch_size: int = 32,
-    **settings: float | None,
+    keep: Real,
+    n: Whole = 1,
+    best_of: Whole = 1,
+    seed: Whole | None = 0,
+    batch_size: Whole = 32,
+    **settings: Real | None,
 ) -> list[Image.Image]:
     """Variations of pictures of which a share `keep` of the cells, chosen by the seed, stays."""
+    images, prompts, seed = arguments.images(images), texts(prompts, "prompts"), one_seed(seed)
+    if len(images) != len(prompts):
+        raise ValueError(f"{len(images)} pictures and {len(prompts)} prompts: not as many")
+    keep = number(keep, "keep")
     if not 0 <= keep < 1:
         raise ValueError(f"keep is a share from 0 to less than 1, not {keep}")
     modality: ImageModality = model.codec.modalities["image"]
@@ -107,40 +115,34 @@ def vary(
 
 def change(
     model: "UniTok",
-    images: Sequence[Image.Image],
-    instructions: Sequence[str],
+    images: Images,
+    instructions: Texts,
     *,
-    n: int = 1,
-    seed: int = 0,
-    batch_size: int = 32,
-    **settings: float | None,
+    n: Whole = 1,
+    seed: Whole | None = 0,
+    batch_size: Whole = 32,
+    **settings: Real | None,
 ) -> list[Image.Image]:
     """Pictures as instructions change them, such as "remove the red circle", `n` of each, picture by picture.
 
     The model must have learned it, as configs/transformer/shapes_tasks.yaml teaches it. Arguments are as
     of `inpaint`; `image_guidance_scale` says how far the picture counts, `guidance_scale` how far both.
     """
+    images, instructions = arguments.images(images), texts(instructions, "instructions")
     if len(images) != len(instructions):
         raise ValueError(f"{len(images)} pictures and {len(instructions)} instructions: not as many")
-    check_counts(n=n)
+    n = whole(n, "n", least=1)
     asked = zip(images, instructions, strict=True)
     known = [(Segment("image", image), Segment("text", text)) for image, text in asked]
     documents = model.generate(
         [document for document in known for _ in range(n)],
         target="image",
-        seed=seed,
+        seed=one_seed(seed),
         copies=list(range(n)) * len(known),
         batch_size=batch_size,
         **settings,
     )
     return [document[-1].content for document in documents]
-
-
-def check_counts(**counts: int) -> None:
-    """Raises ValueError for the first of these that is below 1."""
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name} is 1 or more, not {count}")
 
 
 def hole_prompt(model: "UniTok", picture: Image.Image, free: Mask, prompt: str) -> Document:
@@ -163,16 +165,16 @@ def _redraw(
     prompts: Sequence[str],
     *,
     pasted: Sequence[Image.Image] | None = None,
-    n: int,
-    best_of: int,
-    seed: int,
-    batch_size: int,
+    n: Whole,
+    best_of: Whole,
+    seed: Whole | None,
+    batch_size: Whole,
     settings: dict,
 ) -> list[Image.Image]:
     """Pictures drawn anew in their free cells, within the masks of `pasted` alone if there are any."""
-    check_counts(n=n, best_of=best_of)
-    copies = n * best_of
-    options = {"copies": copies, "seed": seed, "batch_size": batch_size, "settings": settings}
+    best_of, batch_size = whole(best_of, "best_of", least=1), whole(batch_size, "batch_size", least=1)
+    copies = whole(n, "n", least=1) * best_of
+    options = {"copies": copies, "seed": one_seed(seed), "batch_size": batch_size, "settings": settings}
     documents = _written(model, pictures, free, prompts, **options)
     drawn = [d[0].content for d in model.codec.decode_many([codes[-1:] for codes in documents])]
     if pasted is not None:

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from unitok.atomic_files import finish_folder, folder_beside, refuse_occupied, write_text
 from unitok.chat_template import ChatTemplate
 from unitok.codec import Codec
@@ -124,7 +126,9 @@ class _Config:
     fills: bool = False
 
 
-def load(directory: str | Path, *, device: str, dtype: str, verify: bool) -> Parts:
+def load(
+    directory: str | Path, *, device: str | torch.device, dtype: str | torch.dtype, verify: bool
+) -> Parts:
     """Read a folder that `save` wrote; arguments and errors as of UniTok.from_pretrained."""
     directory = Path(directory)
     finish_folder(directory)

@@ -36,7 +36,7 @@ def free_cells(mask: Image.Image, cell: int) -> Mask:
 
 def some_cells(rows: int, columns: int, share: float, seed: int) -> Mask:
     """About a share of the cells, one at least."""
-    drawn = np.random.default_rng(seed).random((rows, columns))
+    drawn = np.random.default_rng(seed % 2**64).random((rows, columns))
     return drawn <= max(share, drawn.min())
 
 

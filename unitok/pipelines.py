@@ -3,7 +3,7 @@
 The methods of `UniTok` take shorter names; this is for code that was written for the other libraries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -12,18 +12,24 @@ import numpy as np
 import torch
 from PIL import Image
 
+from unitok.arguments import Real, Texts, Whole, listed, texts, told, whole
 from unitok.bundle import UniTok
 from unitok.chat_template import ChatTemplate, Role, Turn
 from unitok.data.images import load_image
 from unitok.document import Document, Segment
 
 Picture = str | Path | Image.Image
+Pictures = Picture | Iterable[Picture]
 Generators = torch.Generator | Sequence[torch.Generator] | None
 SEEDS = 2**31
 
 
 def pipeline(
-    task: str, model: str | Path | UniTok, *, device: str = "auto", dtype: str = "auto"
+    task: str,
+    model: str | Path | UniTok,
+    *,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
 ) -> "AnyToAny | TextToImage | ImageToText":
     """What carries out a task with a model.
 
@@ -61,16 +67,16 @@ class TextToImage:
 
     def __call__(
         self,
-        prompt: str | Sequence[str],
+        prompt: Texts,
         *,
-        height: int | None = None,
-        width: int | None = None,
-        negative_prompt: str | Sequence[str] | None = None,
-        num_images_per_prompt: int = 1,
-        guidance_scale: float | None = None,
-        temperature: float | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
+        height: Whole | None = None,
+        width: Whole | None = None,
+        negative_prompt: Texts | None = None,
+        num_images_per_prompt: Whole = 1,
+        guidance_scale: Real | None = None,
+        temperature: Real | None = None,
+        top_k: Whole | None = None,
+        top_p: Real | None = None,
         generator: Generators = None,
         output_type: str = "pil",
     ) -> Images:
@@ -86,14 +92,15 @@ class TextToImage:
             output_type: "pil"; "np", float [n, h, w, 3] in 0..1; or "pt", float [n, 3, h, w] in 0..1.
 
         Raises:
-            ValueError: only one of height and width, an unknown output_type, or too many or few generators.
+            ValueError: only one of height and width, an unknown output_type, too many or few generators, or
+                an argument of another kind.
         """
         if (height is None) != (width is None):
             raise ValueError(f"give both height and width, not {height} and {width}")
         if output_type not in OUTPUTS:
             raise ValueError(f"unknown output_type {output_type!r}; known: {', '.join(OUTPUTS)}")
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        n = num_images_per_prompt
+        prompts = texts(prompt, "prompt")
+        n = whole(num_images_per_prompt, "num_images_per_prompt", least=1)
         asked = [text for text in prompts for _ in range(n)]
         pictures = self.model.draw(
             asked,
@@ -116,10 +123,10 @@ class ImageToText:
 
     def __call__(
         self,
-        inputs: Picture | Sequence[Picture],
+        inputs: Pictures,
         *,
-        max_new_tokens: int | None = None,
-        batch_size: int = 32,
+        max_new_tokens: Whole | None = None,
+        batch_size: Whole = 32,
     ) -> list:
         """[{"generated_text": …}] of one picture, and a list of such lists of several.
 
@@ -129,9 +136,9 @@ class ImageToText:
             batch_size: pictures at once.
         """
         single = isinstance(inputs, Picture)
-        pictures = [_opened(picture) for picture in ([inputs] if single else inputs)]
-        texts = self.model.caption(pictures, max_new_tokens=max_new_tokens, batch_size=batch_size)
-        results = [[{"generated_text": text}] for text in texts]
+        pictures = [_opened(picture) for picture in _pictures(inputs, "inputs")]
+        captions = self.model.caption(pictures, max_new_tokens=max_new_tokens, batch_size=batch_size)
+        results = [[{"generated_text": text}] for text in captions]
         return results[0] if single else results
 
 
@@ -143,15 +150,15 @@ class AnyToAny:
 
     def __call__(
         self,
-        text: str | Sequence[str] | Sequence[dict] | None = None,
-        images: Picture | Sequence[Picture] | None = None,
+        text: Texts | Iterable[dict] | None = None,
+        images: Pictures | None = None,
         *,
         generation_mode: str | None = None,
-        max_new_tokens: int | None = None,
-        temperature: float | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        guidance_scale: float | None = None,
+        max_new_tokens: Whole | None = None,
+        temperature: Real | None = None,
+        top_k: Whole | None = None,
+        top_p: Real | None = None,
+        guidance_scale: Real | None = None,
         generator: torch.Generator | None = None,
     ) -> list[dict[str, Any]]:
         """A dict a prompt: input_text, and the first generated_text and generated_image.
@@ -196,31 +203,43 @@ def _prompts(text: Any, images: Any, template: ChatTemplate) -> tuple[list[Docum
     """Documents, and what `input_text` says of each."""
     if text is None and images is None:
         raise ValueError("give text, images, or both")
-    if isinstance(text, Sequence) and not isinstance(text, str) and text and isinstance(text[0], dict):
-        return [template.prompt([_turn(message) for message in text])], [text]
-    texts = None if text is None else [text] if isinstance(text, str) else list(text)
-    pictures = None if images is None else [images] if isinstance(images, Picture) else list(images)
-    if texts is not None and pictures is not None and len(texts) != len(pictures):
-        raise ValueError(f"{len(texts)} texts and {len(pictures)} images: not as many")
-    count = len(pictures if texts is None else texts)
+    if text is not None and not isinstance(text, str):
+        text = listed(text, "text", of="texts or messages")
+        if text and isinstance(text[0], dict):
+            return [template.prompt([_turn(message) for message in text])], [text]
+    said = None if text is None else texts(text, "text")
+    pictures = None if images is None else _pictures(images, "images")
+    if said is not None and pictures is not None and len(said) != len(pictures):
+        raise ValueError(f"{len(said)} texts and {len(pictures)} images: not as many")
+    count = len(pictures if said is None else said)
     shown = [()] * count if pictures is None else [(Segment("image", _opened(p)),) for p in pictures]
-    told = [()] * count if texts is None else [(Segment("text", t),) for t in texts]
-    documents = [(*before, *after) for before, after in zip(shown, told, strict=True)]
-    return documents, texts or [""] * count
+    asked = [()] * count if said is None else [(Segment("text", t),) for t in said]
+    documents = [(*before, *after) for before, after in zip(shown, asked, strict=True)]
+    return documents, said or [""] * count
+
+
+def _pictures(value: Pictures, name: str) -> list[Picture]:
+    return [value] if isinstance(value, Picture) else listed(value, name, of="images or paths")
 
 
 def _turn(message: dict) -> Turn:
     """What a message of a chat says."""
+    if not isinstance(message, dict):
+        raise ValueError(f"a message must be a dict of role and content, got {told(message)}")
     role, content = message.get("role", "user"), message.get("content")
     if role not in get_args(Role):
         raise ValueError(f"a message's role is one of {', '.join(get_args(Role))}, not {role!r}")
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
+    if isinstance(content, str):
+        return Turn(role, (Segment("text", content),))
+    parts = [] if content is None else listed(content, "a message's content", of="parts")
     return Turn(role, tuple(map(_part, parts)))
 
 
 def _part(part: dict) -> Segment:
+    if not isinstance(part, dict):
+        raise ValueError(f"a message's part must be a dict with a type, got {told(part)}")
     if part.get("type") == "text":
-        return Segment("text", part["text"])
+        return Segment("text", part.get("text"))
     if part.get("type") == "image":
         picture = next((part[key] for key in ("image", "path", "url") if key in part), None)
         return Segment("image", _opened(picture))
@@ -232,7 +251,7 @@ def _opened(picture: Picture) -> Image.Image:
     if isinstance(picture, Image.Image):
         return picture
     if not isinstance(picture, str | Path):
-        raise ValueError(f"a picture is a PIL image or a path, not {type(picture).__name__}")
+        raise ValueError(f"an image must be a PIL image or a path, got {told(picture)}")
     if str(picture).startswith(("http://", "https://")):
         raise ValueError(f"{picture}: addresses are not fetched; give a file or a PIL image")
     return load_image(picture)
@@ -240,6 +259,8 @@ def _opened(picture: Picture) -> Image.Image:
 
 def _seeds(generator: Generators, count: int) -> list[int]:
     """A seed each; generators move on, as where they give noise."""
+    if not isinstance(generator, torch.Generator | Sequence | None) or isinstance(generator, str):
+        raise ValueError(f"generator must be a torch.Generator or a list of some, got {told(generator)}")
     if isinstance(generator, Sequence):
         if len(generator) != count:
             raise ValueError(f"{count} pictures need one generator or {count}, not {len(generator)}")
@@ -248,8 +269,10 @@ def _seeds(generator: Generators, count: int) -> list[int]:
     return torch.randint(SEEDS, (count,), generator=generator, device=device).tolist()
 
 
-def _repeated(texts: str | Sequence[str] | None, n: int) -> str | list[str] | None:
-    return texts if texts is None or isinstance(texts, str) else [text for text in texts for _ in range(n)]
+def _repeated(negative: Texts | None, n: int) -> str | list[str] | None:
+    if negative is None or isinstance(negative, str):
+        return negative
+    return [text for text in texts(negative, "negative_prompt") for _ in range(n)]
 
 
 def _arrays(pictures: Sequence[Image.Image]) -> np.ndarray:

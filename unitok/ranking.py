@@ -1,11 +1,13 @@
 """Choices by likelihood: which label, which picture, which drawing. Knows a model's public calls alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from unitok import arguments
+from unitok.arguments import Images, Texts, Whole, told, words
 from unitok.document import Segment
 from unitok.likelihood import likeliest
 
@@ -17,25 +19,27 @@ TEMPLATES = ("{}",)
 
 def classify(
     model: "UniTok",
-    images: Sequence[Image.Image],
-    labels: Sequence[str],
+    images: Images,
+    labels: Iterable[str],
     *,
-    templates: Sequence[str] = TEMPLATES,
+    templates: Texts = TEMPLATES,
     per_id: bool = False,
-    batch_size: int = 32,
+    batch_size: Whole = 32,
 ) -> list[dict[str, float]]:
     """Each label's probability among the labels, for each picture: softmax of log p(label | picture).
 
     Args:
         model: who judges.
-        images: pictures.
+        images: one picture or several.
         labels: as the model would write them, two or more.
-        templates: texts with {} for the label; their log-likelihoods are averaged (prompt ensemble).
+        templates: a text or several with {} for the label; the mean of their log-likelihoods counts.
         per_id: of each text's mean per id, so that long labels have no handicap.
         batch_size: texts judged at once.
     """
+    images, labels = arguments.images(images), words(labels, "labels")
+    templates = arguments.texts(templates, "templates")
     if len(set(labels)) < 2 or len(set(labels)) != len(labels):
-        raise ValueError(f"labels are two or more different texts, not {list(labels)}")
+        raise ValueError(f"labels are two or more different texts, not {labels}")
     wrong = [template for template in templates if "{}" not in template]
     if wrong or not templates:
         raise ValueError(f"a template has {{}} for the label, not {wrong}")
@@ -49,16 +53,17 @@ def classify(
     return [dict(zip(labels, row.tolist(), strict=True)) for row in shares]
 
 
-def rank(
-    model: "UniTok", images: Sequence[Image.Image], text: str, *, batch_size: int = 32
-) -> list[tuple[int, float]]:
+def rank(model: "UniTok", images: Images, text: str, *, batch_size: Whole = 32) -> list[tuple[int, float]]:
     """Numbers of the pictures with log p(text | picture), the likeliest first."""
+    images = arguments.images(images)
+    if not isinstance(text, str):
+        raise ValueError(f"text must be one text, got {told(text)}")
     found = said_of(model, images, [text] * len(images), batch_size=batch_size)
     return sorted(enumerate(found), key=lambda pair: -pair[1])
 
 
 def said_of(
-    model: "UniTok", images: Sequence[Image.Image], texts: Sequence[str], *, batch_size: int
+    model: "UniTok", images: Sequence[Image.Image], texts: Sequence[str], *, batch_size: Whole
 ) -> list[float]:
     """log p(text | picture) of each picture and its text, in nats."""
     both = zip(images, texts, strict=True)
@@ -73,10 +78,9 @@ class Affinity(NamedTuple):
     mutual_information: float
 
 
-def table(
-    model: "UniTok", images: Sequence[Image.Image], texts: Sequence[str], *, batch_size: int = 32
-) -> list[list[Affinity]]:
+def table(model: "UniTok", images: Images, texts: Texts, *, batch_size: Whole = 32) -> list[list[Affinity]]:
     """log p(text | picture), and the same less log p(text), of every picture (row) and text (column)."""
+    images, texts = arguments.images(images), arguments.texts(texts, "texts")
     pairs = [(Segment("image", image), Segment("text", text)) for image in images for text in texts]
     alone = model.score([(Segment("text", text),) for text in texts], batch_size=batch_size)
     found = iter(model.score(pairs, batch_size=batch_size))

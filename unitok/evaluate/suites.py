@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from unitok.arguments import whole
 from unitok.bundle import UniTok
 from unitok.data.answered import QuestionShards, StatementShards
 from unitok.data.nlvr import NlvrBoxes
 from unitok.data.shapes_tasks import USUAL
 from unitok.data.sources import WebDataset, open_data
-from unitok.editing import check_counts
 from unitok.evaluate.answered import questions_report, statements_report
 from unitok.evaluate.benchmarks import BENCHMARKS, benchmark
 from unitok.evaluate.classification import labels_report
@@ -65,7 +65,8 @@ def run_suite(
     """
     if suite not in SUITES:
         raise ValueError(f"suite is one of {', '.join(SUITES)}, not {suite!r}")
-    check_counts(count=1 if count is None else count, batch_size=batch_size)
+    whole(1 if count is None else count, "count", least=1)
+    whole(batch_size, "batch_size", least=1)
     if files and suite not in BENCHMARKS:
         raise ValueError(f"suite {suite} takes no {', '.join(files)}; {', '.join(BENCHMARKS)} do")
     if tasks is not None and suite != "tasks":
