@@ -203,11 +203,10 @@ def _prompts(text: Any, images: Any, template: ChatTemplate) -> tuple[list[Docum
     """Documents, and what `input_text` says of each."""
     if text is None and images is None:
         raise ValueError("give text, images, or both")
-    if text is not None and not isinstance(text, str):
-        text = listed(text, "text", of="texts or messages")
-        if text and isinstance(text[0], dict):
-            return [template.prompt([_turn(message) for message in text])], [text]
-    said = None if text is None else texts(text, "text")
+    several = text if text is None or isinstance(text, str) else listed(text, "text", of="texts or messages")
+    if several and isinstance(several[0], dict):
+        return [template.prompt([_turn(message) for message in several])], [text]
+    said = None if several is None else texts(several, "text")
     pictures = None if images is None else _pictures(images, "images")
     if said is not None and pictures is not None and len(said) != len(pictures):
         raise ValueError(f"{len(said)} texts and {len(pictures)} images: not as many")

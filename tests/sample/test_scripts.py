@@ -202,7 +202,7 @@ BAD = {  # W is the folder of models and pictures
     "tokenizers make [('text', 256), ('image', 16)]",
     "image --prompt x --model 'W/torn model'": "model.safetensors: damaged",
     "image --prompt x --model W/model/image_tokenizer": "model_type is None, not 'unitok'",
-    f"image --prompt {LONG}": "it has 304 ids, and with the image after it 311; this model holds 200",
+    f"image --prompt {LONG}": "it has 303 ids; this model holds 200",
     f"image --prompt {LONG * 300}": "90000 characters; the limit is 65536 UTF-8 bytes",
     "image": "required: --prompt",
     "image --prompt x --n 0": "n is 1 or more, not 0",
