@@ -22,7 +22,11 @@ class KeepState(Callback):
     def on_fit_end(self, trainer, module):
         parts = {"tokenizer": module.tokenizer, "adversary": module.adversary}
         state = {name: part.state_dict() for name, part in parts.items() if part is not None}
-        torch.save(state | {"steps": trainer.global_step}, self.folder / f"rank{trainer.global_rank}.pt")
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        figures = {name: value for name, value in metrics.items() if name.startswith(("val/", "codebook/u"))}
+        skipped = module.bad.skipped
+        kept = {"steps": trainer.global_step, "figures": figures, "skipped": skipped}
+        torch.save(state | kept, self.folder / f"rank{trainer.global_rank}.pt")
 
 
 if __name__ == "__main__":
@@ -31,5 +35,5 @@ if __name__ == "__main__":
     main([
         "fit", "--threads", "1", "--trainer.accelerator", "cpu", "--trainer.devices", "2",
         "--trainer.strategy", "ddp", "--trainer.enable_progress_bar", "false",
-        "--trainer.default_root_dir", str(folder / "run"), *sys.argv[2:],
+        *sys.argv[2:], "--trainer.default_root_dir", str(folder / "run"),
     ])  # fmt: skip

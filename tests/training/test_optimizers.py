@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.models.test_cross_entropy import tiny_transformer
-from unitok.training.optimizers import build_optimizer, orthogonalised
+from unitok.training.optimizers import MuonAdamW, build_optimizer, orthogonalised
 
 SETTINGS = {"lr": 1e-3, "muon_lr": 2e-2, "weight_decay": 0.1, "betas": (0.9, 0.95)}
 
@@ -102,3 +102,18 @@ def test_closure_is_called_with_gradients_on():
     before = layer.blocks[0].weight.square().sum().item()
     assert optimizer.step(closure).item() == pytest.approx(before)
     assert layer.blocks[0].weight.square().sum().item() != pytest.approx(before)
+
+
+def test_a_checkpoint_read_into_main_memory_ends_on_the_weights_device():
+    def optimizer(device):
+        weights = [torch.nn.Parameter(torch.zeros(4, 4, device=device)) for _ in range(2)]
+        return MuonAdamW(weights[:1], weights[1:], lr=0.1, muon_lr=0.1), weights
+
+    before, weights = optimizer("cpu")
+    for weight in weights:
+        weight.grad = torch.ones_like(weight)
+    before.step()
+    after, weights = optimizer("meta")
+    after.load_state_dict(before.state_dict())
+    places = {name: tensor.device.type for weight in weights for name, tensor in after.state[weight].items()}
+    assert places == dict.fromkeys(["momentum", "step", "mean", "square"], "meta")

@@ -1,10 +1,11 @@
 """Low-rank updates of a model whose own weights are held (LoRA, Hu et al., arXiv:2106.09685), by peft."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
 
 from unitok.models.transformer import Transformer, filled
+from unitok.training.sharding import whole, zero_rows
 
 MATRICES = ("qkv", "out", "gate_up", "down")
 TOKENS = ("embedding.weight", "unembedding.weight")
@@ -29,26 +30,23 @@ def add_adapters(model: Transformer, *, rank: int, alpha: float) -> None:
 
 @torch.no_grad()
 def merged(model: Transformer) -> Transformer:
-    """A plain transformer of the same outputs, with the updates added to the matrices."""
+    """A plain transformer of the same outputs, the updates added to the matrices; all processes take part."""
     from peft.tuners.lora import LoraLayer
 
-    tensors = {
-        name.replace(".base_layer", ""): tensor
-        for name, tensor in model.state_dict().items()
-        if ".lora_" not in name
-    }
+    held = {name: whole(tensor) for name, tensor in model.state_dict().items()}
+    tensors = {name.replace(".base_layer", ""): held[name] for name in held if ".lora_" not in name}
     for name, module in model.named_modules():
         if isinstance(module, LoraLayer):
-            tensors[f"{name}.weight"] = tensors[f"{name}.weight"] + module.get_delta_weight("default")
+            down, up = (held[f"{name}.lora_{side}.default.weight"] for side in "AB")
+            tensors[f"{name}.weight"] = tensors[f"{name}.weight"] + up @ down * module.scaling["default"]
     return filled(model.config, tensors)
 
 
-def hold_old_rows(model: Transformer, *, known: Iterable[range]) -> None:
+def hold_old_rows(model: Transformer, *, known: Sequence[range]) -> None:
     """Take the gradient from the rows of `known` ids in the embedding and the head."""
     for name, weight in model.named_parameters():
         if name in TOKENS and weight.grad is not None:
-            for ids in known:
-                weight.grad[ids.start : ids.stop] = 0
+            zero_rows(weight.grad, known)
 
 
 def hold_blocks(model: Transformer) -> None:

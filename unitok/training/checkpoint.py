@@ -78,7 +78,7 @@ def fault_of(path: Path, *, whole: bool = True) -> str | None:
         with zipfile.ZipFile(path) as records:
             bad = records.testzip() if whole else None
     except Exception as error:  # torch raises many kinds on a damaged file
-        return f"damaged, or not a checkpoint ({next(iter(str(error).splitlines()), type(error).__name__)})"
+        return f"damaged, or not a checkpoint ({(str(error) or type(error).__name__).splitlines()[0][:80]})"
     return bad and f"damaged ({bad} has another checksum)"
 
 

@@ -230,6 +230,7 @@ def _quiet() -> None:
         ".*Checkpoint directory.*",
         ".*Mismatch dtype between input and weight.*",
         ".*LeafSpec.*",
+        ".*sync_dist=True.*",
     ):
         warnings.filterwarnings("ignore", text)
     torch.set_float32_matmul_precision("high")

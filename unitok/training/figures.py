@@ -2,10 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
+from lightning.pytorch import Trainer
 from torch import Tensor
+from torch.distributed import all_reduce
 
 from unitok.data.packing import Batch
 from unitok.models.cross_entropy import LossSums
@@ -64,7 +66,7 @@ class Totals:
     def __init__(self, modalities: Iterable[str]):
         self.modalities = tuple(modalities)
         names = [f"{kind}/{name}" for name in self.modalities for kind in ("sum", "count")]
-        self.sums: dict[str, Tensor | float] = dict.fromkeys(["total", "weight", *names], 0.0)
+        self.sums: dict[str, float] = dict.fromkeys(["total", "weight", *names], 0.0)
 
     def add(self, sums: LossSums) -> None:
         """Take in a batch."""
@@ -72,17 +74,14 @@ class Totals:
         for name in sums.count:
             new |= {f"sum/{name}": sums.cross_entropy[name], f"count/{name}": sums.count[name]}
         for name, value in new.items():
-            self.sums[name] = self.sums[name] + value.double()
+            self.sums[name] += float(value)
 
-    def figures(self, over_ranks: Callable[[Tensor], Tensor], device: torch.device) -> dict[str, float]:
+    def figures(self, trainer: Trainer) -> dict[str, float]:
         """val/loss, and the loss and perplexity of each modality that was seen.
 
         Raises ValueError where nothing was.
         """
-        seen = {
-            name: float(over_ranks(torch.as_tensor(value, dtype=torch.double, device=device)))
-            for name, value in self.sums.items()
-        }
+        seen = dict(zip(self.sums, over_ranks(list(self.sums.values()), trainer), strict=True))
         if not seen["weight"]:
             raise ValueError(NOTHING)
         figures = {"val/loss": seen["total"] / seen["weight"]}
@@ -103,20 +102,30 @@ class Means:
         names: of all figures that there may be; the first is one of every sample.
     """
 
-    def __init__(self, names: Iterable[str], device: torch.device):
-        self.names = list(names)
-        self.sums = torch.zeros(len(self.names), 2, dtype=torch.double, device=device)
+    def __init__(self, names: Iterable[str]):
+        self.sums, self.counts = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
 
     def add(self, figures: Mapping[str, Tensor], count: int) -> None:
         """Take in the means of a batch of `count` samples."""
         for name, value in figures.items():
-            self.sums[self.names.index(name)] += torch.stack(
-                [value.double() * count, value.new_tensor(count)]
-            )
+            self.sums[name] += float(value) * count
+            self.counts[name] += count
 
-    def figures(self, over_ranks: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    def figures(self, trainer: Trainer) -> dict[str, float]:
         """The figures that any rank has. Raises ValueError where there was no sample."""
-        sums = over_ranks(self.sums).tolist()
-        if not sums[0][1]:
+        counts = over_ranks(list(self.counts.values()), trainer)
+        if not counts[0]:
             raise ValueError(NOTHING)
-        return {name: total / count for name, (total, count) in zip(self.names, sums, strict=True) if count}
+        sums = over_ranks(list(self.sums.values()), trainer)
+        return {
+            name: total / count for name, total, count in zip(self.sums, sums, counts, strict=True) if count
+        }
+
+
+def over_ranks(values: list[float], trainer: Trainer) -> list[float]:
+    """Sums of numbers over all processes. One alone needs no device that has double precision."""
+    if trainer.world_size == 1:
+        return values
+    total = torch.tensor(values, dtype=torch.double, device=trainer.strategy.root_device)
+    all_reduce(total)
+    return total.tolist()

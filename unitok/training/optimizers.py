@@ -53,6 +53,7 @@ class MuonAdamW(Optimizer):
             "steps": steps,
         }
         adam = {"muon": False, "lr": lr, "betas": tuple(betas)}
+        adam["fused"] = True  # told to torch, which then loads the steps onto the weights' device
         super().__init__([{"params": list(matrices), **muon}, {"params": list(others), **adam}], {})
 
     @torch.no_grad()
@@ -155,3 +156,16 @@ def build_optimizer(
         {"params": others, "weight_decay": 0.0},
     ]
     return AdamW(groups, lr=lr, betas=tuple(betas), fused=True)
+
+
+def begin_states(optimizer: AdamW) -> AdamW:
+    """Give every weight its state before the first step; a checkpoint of weights that are dealt out has to
+    hold one of each, also of those that are held at first.
+    """
+    for weight in (weight for group in optimizer.param_groups for weight in group["params"]):
+        optimizer.state[weight] = {
+            "step": torch.zeros((), device=weight.device),
+            "exp_avg": torch.zeros_like(weight),
+            "exp_avg_sq": torch.zeros_like(weight),
+        }
+    return optimizer

@@ -1,9 +1,11 @@
 """A model's weights dealt out over processes (FSDP2, `fully_shard`). Knows blocks, no data."""
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
 from unitok.models.transformer import Transformer, filled
@@ -23,6 +25,23 @@ def shard(model: Transformer, mesh: DeviceMesh) -> None:
     for block in model.blocks:
         fully_shard(block, mesh=mesh["data_parallel"])
     fully_shard(model, mesh=mesh["data_parallel"], reshard_after_forward=False)  # the loss takes the head
+
+
+def reshard(model: nn.Module) -> None:
+    """Deal out again what a forward pass without a backward one has left gathered, if anything is."""
+    if isinstance(model, FSDPModule):
+        model.reshard()
+
+
+@torch.no_grad()
+def zero_rows(tensor: Tensor, rows: Iterable[range]) -> None:
+    """Make rows of a tensor zero, in place; it may be dealt out by rows, as `shard` does."""
+    own, first = tensor, 0
+    if isinstance(tensor, DTensor):  # an assignment to a part of one has no effect
+        mesh, own = tensor.device_mesh, tensor.to_local()
+        first = mesh.get_local_rank() * -(-len(tensor) // mesh.size())
+    for ids in rows:
+        own[max(0, ids.start - first) : max(0, ids.stop - first)] = 0
 
 
 def whole(tensor: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from unitok.models.quantizer import Quantized
 from unitok.models.terms import SSIM, Term
 from unitok.training.adversary import Adversary, AdversaryConfig
 from unitok.training.bad_batches import BadBatches
-from unitok.training.figures import Means
+from unitok.training.figures import Means, over_ranks
 from unitok.training.optimizers import MuonAdamW, Name
 from unitok.training.schedule import Kind, progress, set_rates
 from unitok.training.whole_steps import check_validations, inside_step
@@ -127,6 +127,8 @@ class TokenizerTraining(LightningModule):
         """Built here, not in `__init__`, so that the codebook's collectives see the process group."""
         if self.tokenizer is not None:
             return
+        if self.device_mesh is not None:
+            raise ValueError("an image tokenizer is not dealt out over processes: give trainer.strategy=ddp")
         self.tokenizer = self._begun()
         if self.decoder_alone:
             self.tokenizer.encoder.requires_grad_(False)
@@ -289,15 +291,16 @@ class TokenizerTraining(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.bad.check()
-        self.means = Means(MEASURED, self.device)
-        self.seen = torch.zeros(self.tokenizer.codebook_size, device=self.device)
+        self.means = Means(MEASURED)
+        self.seen = [0.0] * self.tokenizer.codebook_size
 
     def validation_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> None:
         if not len(batch):
             return
         codes = self.result.encode(batch).codes
         again = self.result.decode(codes)
-        self.seen[codes.unique()] = 1.0
+        for code in codes.unique().tolist():
+            self.seen[code] = 1.0
         survived = (self.result.encode(again).codes == codes).float().mean()
         values = [self.likelihood(batch, again), psnr(batch, again), survived]
         if min(batch.shape[2:]) >= self.ssim.SIDE:
@@ -305,15 +308,10 @@ class TokenizerTraining(LightningModule):
         self.means.add(dict(zip(MEASURED, values, strict=False)), len(batch))
 
     def on_validation_epoch_end(self) -> None:
-        for name, value in self.means.figures(self._over_ranks).items():
+        for name, value in self.means.figures(self.trainer).items():
             self.log(name, value, prog_bar=name in ("val/loss", "val/psnr"))
-        used = (self._over_ranks(self.seen) > 0).float().mean()
-        self.log("codebook/usage", used, prog_bar=True)
-
-    def _over_ranks(self, value: Tensor) -> Tensor:
-        if self.trainer.world_size > 1:
-            all_reduce(value)
-        return value
+        used = sum(ranks > 0 for ranks in over_ranks(self.seen, self.trainer))
+        self.log("codebook/usage", used / len(self.seen), prog_bar=True)
 
     # -- test
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, fields
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torch.distributed import ReduceOp, all_reduce
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unitok.bundle import UniTok
@@ -20,15 +19,15 @@ from unitok.sampling import Sampling
 from unitok.training.adapters import add_adapters, hold_blocks, hold_old_rows, merged
 from unitok.training.bad_batches import EMPTY, BadBatches
 from unitok.training.compilation import compile_blocks
-from unitok.training.figures import Speed, Totals, batch_figures
+from unitok.training.figures import Speed, Totals, batch_figures, over_ranks
 from unitok.training.hiding import partly_hidden
 from unitok.training.initialise import NewHead, start_from_features
 from unitok.training.objective import COMPETITIONS, Head
-from unitok.training.optimizers import Name, build_optimizer
+from unitok.training.optimizers import Name, begin_states, build_optimizer
 from unitok.training.origins import origin_of
 from unitok.training.recomputation import recompute_blocks
 from unitok.training.schedule import Kind, progress, set_rates
-from unitok.training.sharding import gathered, shard, whole
+from unitok.training.sharding import gathered, reshard, shard, whole
 from unitok.training.whole_steps import check_validations
 
 
@@ -171,7 +170,8 @@ class TransformerTraining(LightningModule):
         if self.device_mesh is not None:
             if self.optimizer_name == "muon":
                 raise ValueError("Muon needs whole matrices: shard them with model.optimizer=adamw")
-            shard(self.model, self.device_mesh)
+            for model in {self.model, self.result}:
+                shard(model, self.device_mesh)
 
     def _begin(self) -> None:
         """Make the model, with its first weights; `known` ids are those that need not be learned anew."""
@@ -203,13 +203,14 @@ class TransformerTraining(LightningModule):
         return self.model if self.averaged is None else self.averaged.module
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return build_optimizer(
+        optimizer = build_optimizer(
             self.model,
             name=self.optimizer_name,
             weight_decay=self.weight_decay,
             betas=self.betas,
             **self.rates,
         )
+        return optimizer if self.device_mesh is None else begin_states(optimizer)
 
     # -- one step
 
@@ -230,6 +231,7 @@ class TransformerTraining(LightningModule):
         """The average is part of the step, so that no checkpoint falls between the two."""
         super().optimizer_step(*args, **options)
         if self.averaged is not None:
+            reshard(self.averaged.module)
             self.averaged.update_parameters(self.model)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -263,7 +265,7 @@ class TransformerTraining(LightningModule):
         self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
     ) -> None:
         """Divide the gradients by the global batch's weight and clip them; drop those that are not finite."""
-        weight, self.weight = self._over_ranks(torch.as_tensor(self.weight)), 0.0
+        (weight,), self.weight = over_ranks([float(self.weight)], self.trainer), 0.0
         if self.lora_rank or self.global_step < self.freeze_steps:
             hold_old_rows(self.model, known=self.known)
         if self.global_step < self.freeze_steps:
@@ -304,11 +306,6 @@ class TransformerTraining(LightningModule):
         self.log("lr", self.optimizers().param_groups[-1]["lr"])
         self.log("skipped_batches", float(self.bad.skipped))
 
-    def _over_ranks(self, value: Tensor) -> Tensor:
-        if self.trainer.world_size > 1:
-            all_reduce(value, op=ReduceOp.SUM)
-        return value
-
     # -- validation
 
     def on_validation_epoch_start(self) -> None:
@@ -319,7 +316,7 @@ class TransformerTraining(LightningModule):
         self.totals.add(self.sums(batch))
 
     def on_validation_epoch_end(self) -> None:
-        for name, value in self.totals.figures(self._over_ranks, self.device).items():
+        for name, value in self.totals.figures(self.trainer).items():
             self.log(name, value, prog_bar=name == "val/loss")
 
     # -- the result
