@@ -1,6 +1,10 @@
 """A conversation by script: what is said, shown and drawn, what goes wrong, and what is kept."""
 
 import io
+import re
+import shlex
+from unicodedata import normalize
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
@@ -116,9 +120,54 @@ def test_a_picture_is_shown_to_the_model(tmp_path):
     assert segment.modality == "image" and segment.content.size == (12, 8) and said.endswith("red\n")
 
 
+NAMES = ["my pics/my photo.png", "it's.png", 'a "b".png', "é#1%20?.png", "a;b&(c)$d.png", "a\\b.png"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_is_found_however_its_path_is_given(tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    PICTURE.save(path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    typed = [
+        str(path),
+        name,
+        shlex.quote(str(path)),
+        f'"{path}"',
+        f"'{path}'",
+        path.as_uri(),
+        f"'{path.as_uri()}'",
+    ]
+    typed += [
+        re.sub(r"([^\w/.])", r"\\\1", str(path)),
+        f"~/{name}",
+        f'"~/{name}"',
+        f"file://localhost{quote(str(path))}",
+    ]
+    typed += [normalize(form, str(path)) for form in ("NFC", "NFD")]
+    said, chat = talk(
+        Scripted(*[["red"]] * len(typed)), [f"/image {one} " for one in typed], tmp_path / "out"
+    )
+    assert "error" not in said and len(chat.model.calls) == len(typed)
+
+
+def test_a_path_as_it_stands_goes_before_what_it_may_mean(tmp_path):
+    for name, colour in (("'a'.png", "red"), ("a.png", "blue"), ("b\\ c.png", "red"), ("b c.png", "blue")):
+        Image.new("RGB", (12, 8), colour).save(tmp_path / name)
+    model = Scripted(["x"], ["x"])
+    talk(model, [f"/image {tmp_path}/'a'.png", f"/image {tmp_path}/b\\ c.png"], tmp_path / "out")
+    assert [document[-1].content.getpixel((0, 0)) for document, _, _ in model.calls] == [(255, 0, 0)] * 2
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ('/image "no/where.png"', 'error: "no/where.png": No such file or directory'),
+        ("/image ~nobody/a.png", "error: ~nobody/a.png: No such file or directory"),
+        ("/image 'a", "error: 'a: No such file or directory"),
+        ("/image FOLDER", ": it is a folder"),
+        ("/image file://[", "error: file://[: No such file"),
         ("/image no/where.png", "error: no/where.png: No such file or directory"),
         ("/image", "error: /image needs the path of a picture"),
         ("/image FOLDER/text.png", "text.png: not a picture of a known format"),

@@ -1,7 +1,13 @@
 """A conversation in the terminal: one growing document of text and pictures. Knows no weights."""
 
-from collections.abc import Callable
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from unicodedata import normalize
+from urllib.parse import unquote
 
 from PIL import Image
 from rich.console import Console
@@ -17,6 +23,25 @@ HELP = """Type text, then Enter; the model goes on with text or pictures as it l
 /image PATH  show it a picture      /draw  have it draw now      /say  have it write now
 /new  forget everything             /help  this text             /quit  leave"""
 MOST = 8  # segments of one answer
+FILE = re.compile(r"file:(//[^/]*)?(?=/)")
+
+
+def typed_path(text: str) -> str:
+    """The file that somebody typed, pasted or dragged into a terminal; the text itself where there is none.
+
+    The text as it stands goes first, then it without quotes and backslashes, as a file:// address, with ~.
+    """
+    forms = (normalize(form, path) for path in _readings(text) for form in ("NFC", "NFD"))
+    return next(filter(os.path.isfile, (text, *_readings(text), *forms)), text)
+
+
+def _readings(text: str) -> Iterator[str]:
+    """What a text may mean as a path."""
+    plain = [text, text[1:-1] if text[:1] in ("'", '"') and text[-1:] == text[:1] else text]
+    with suppress(ValueError):  # a quotation mark that is one of the name's letters
+        plain.append(" ".join(shlex.split(text)))
+    for path in dict.fromkeys(plain):
+        yield unquote(FILE.sub("", path)) if FILE.match(path) else os.path.expanduser(path)
 
 
 class Chat:
@@ -69,7 +94,7 @@ class Chat:
         if word == "/image":
             if not rest.strip():
                 raise ValueError("/image needs the path of a picture")
-            self._show(Segment("image", load_image(rest.strip())))
+            self._show(Segment("image", load_image(typed_path(rest.strip()))))
         elif word in ("/draw", "/say"):
             document = self.model.chat.prompt(past=self.document)
             self.answer(document, target="image" if word == "/draw" else "text")
