@@ -13,7 +13,14 @@ from unitok.data.readers.compact import Names
 from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
 from unitok.data.readers.listing import folders, visible, walk
-from unitok.data.readers.unread import holds_boxes, is_empty, looks_like_captions, names_images, why_unread
+from unitok.data.readers.unread import (
+    TEXTS,
+    holds_boxes,
+    is_empty,
+    looks_like_captions,
+    names_images,
+    why_unread,
+)
 from unitok.document import Document, Segment
 
 CAPTIONS = (".txt", ".caption")
@@ -217,7 +224,7 @@ class ClassFolders(Reader):
 def _unread(root: Path, files: Iterable[Path]) -> Iterator[str]:
     """In words, which of these files look like captions, and why they are not read."""
     for file in files:
-        if looks_like_captions(file.name):
+        if looks_like_captions(file.name) and not (file.name.lower().endswith(TEXTS) and is_empty(file)):
             yield f"{file.relative_to(root)} looks like captions and is not read: {why_unread(Look(file))}"
 
 
