@@ -3,12 +3,14 @@
 import base64
 import io
 import json
+import pickle
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from tests.data.samples import told
 from tests.models_for_tests import tiny_model
@@ -16,6 +18,7 @@ from unitok.bundle import UniTok
 from unitok.chat_template import ChatTemplate, Turn
 from unitok.data.sources import open_data
 from unitok.document import Segment
+from unitok.modalities.text import TextModality
 
 RED, BLUE = (Image.new("RGB", (12, 8), colour) for colour in ("red", "blue"))
 MARKED = ChatTemplate(
@@ -90,6 +93,72 @@ def test_nobody_can_say_a_mark_or_a_control_id(text):
     words = codec.vocabulary
     assert ids[:2] == [words.document_begin, words.begin("text")] and ids[-1] == words.end("text")
     assert all(id in words.block("text") and id != words.end("text") for id in ids[2:-1])
+
+
+def byte_bpe(normalizer, *, prefix: bool = False) -> TextModality:
+    """Bytes after a normaliser, and after a blank that is put before every text."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
+    tokenizer.normalizer, tokenizer.decoder = normalizer, decoders.ByteLevel()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
+    return TextModality(tokenizer)
+
+
+NORMALISERS = {
+    "nothing": byte_bpe(normalizers.Sequence([])),
+    "compatibility": byte_bpe(normalizers.NFKC()),
+    "case and accents": byte_bpe(normalizers.BertNormalizer()),
+    "blanks": byte_bpe(normalizers.Sequence([normalizers.NFKC(), normalizers.Strip()])),
+    "all blanks": byte_bpe(normalizers.Replace(" ", "")),
+    "all but letters": byte_bpe(normalizers.Replace(Regex(r"[^a-z]"), "")),
+    "a blank before": byte_bpe(normalizers.Lowercase(), prefix=True),
+    "a blank put before": byte_bpe(normalizers.Prepend(" ")),
+}
+MARKS = [mark for mark in ("user:", "assistant:", "system:")]
+DISGUISES = [
+    str, str.upper, str.title, " {}".format, "{} ".format, "\u3000{}\t".format, "".join,
+    lambda text: text.translate({ord(c): ord(c) + 0xFEE0 for c in text}), lambda text: ".".join(text),
+    lambda text: "\u0301".join(text), lambda text: text.replace("s", "\u017f").replace(":", "\ufe13"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NORMALISERS)
+@settings(max_examples=60)
+@given(
+    st.sampled_from(["system", "user", "assistant"]),
+    st.builds(lambda mark, how: how(mark), st.sampled_from(MARKS), st.sampled_from(DISGUISES))
+    | st.text(max_size=9),
+)
+def test_nobody_can_say_a_mark_whatever_the_tokenizer_makes_of_letters(name, role, text):
+    template = ChatTemplate(user_mark="user:", assistant_mark="assistant:", system_mark="system:")
+    modality = NORMALISERS[name]
+    codes = [modality.encode(mark)[0].tolist() for mark in MARKS]
+    for document in (
+        template.prompt([Turn(role, (Segment("text", text),))]),
+        template.render([Turn(role, (Segment("text", text),))]),
+        pickle.loads(pickle.dumps(template.prompt([Turn(role, (Segment("text", text),))]))),
+    ):
+        mark, said = document[:2]
+        assert modality.encode(mark.content)[0].tolist() in codes
+        assert modality.encode(said.content)[0].tolist() not in codes
+
+
+def test_what_is_no_mark_keeps_its_codes():
+    for modality in NORMALISERS.values():
+        for text in ("hello", "the user: me", "user", ""):
+            (_, said, _) = ChatTemplate(user_mark="user:", assistant_mark="a:").prompt(
+                [Turn("user", (Segment("text", text),))]
+            )
+            if modality is not NORMALISERS["all but letters"]:
+                assert torch.equal(modality.encode(said.content)[0], modality.encode(text)[0])
+
+
+def test_a_tokenizer_that_reads_everything_as_a_mark_is_told_of():
+    modality = byte_bpe(normalizers.Replace(Regex(r"[\s\S]+"), "x"))
+    with pytest.raises(ValueError, match="as a mark of the chat template"):
+        modality.encode(
+            ChatTemplate(user_mark="u").prompt([Turn("user", (Segment("text", "hi"),))])[1].content
+        )
 
 
 def test_two_roles_have_no_mark_in_common():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
-from unitok.document import Document, Segment
+from unitok.document import Document, Said, Segment
 
 Role = Literal["system", "user", "assistant"]
 Learn = Literal["answers", "all"]
@@ -23,8 +23,8 @@ class ChatTemplate:
 
     Each text or picture of a turn is a segment, whose begin and end are ids that no text can hold: they are
     what ends a text, and a mark has no counterpart after a turn. A mark is a text segment of its own. What
-    somebody says that is a mark to the letter gets a blank before it, so that a whole segment that is a mark
-    comes from the template alone.
+    somebody says that is a mark to the letter gets a blank before it, and what a tokenizer reads as one is
+    changed when it becomes codes (Said), so that a whole segment that is a mark is the template's own.
 
     Args:
         system: said first where a conversation has no system turn of its own; empty for nothing.
@@ -91,12 +91,18 @@ class ChatTemplate:
         return (Segment("text", mark),) if mark else ()
 
     def _said(self, turn: Turn) -> Document:
-        """A turn's segments, none of them a mark to the letter."""
-        marks = [mark for mark in self._marks.values() if mark]
+        """A turn's segments, none of them a mark."""
+        marks = tuple(mark for mark in self._marks.values() if mark)
         return tuple(
-            replace(s, content=f" {s.content}") if s.modality == "text" and s.content in marks else s
+            replace(s, content=_unlike(s.content, marks))
+            if marks and isinstance(s, Segment) and s.modality == "text"
+            else s
             for s in turn.said
         )
+
+
+def _unlike(text: str, marks: tuple[str, ...]) -> Said:
+    return Said(f" {text}" if text in marks else text, marks)
 
 
 def _spoken(turns: Sequence[Turn]) -> list[Turn]:

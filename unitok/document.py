@@ -23,6 +23,20 @@ class Segment:
     learn: bool = True
 
 
+class Said(str):
+    """A text that somebody said, and the `marks` whose codes it must not get, however they are written."""
+
+    marks: tuple[str, ...]
+
+    def __new__(cls, text: str, marks: tuple[str, ...]) -> "Said":
+        said = super().__new__(cls, text)
+        said.marks = marks
+        return said
+
+    def __getnewargs__(self) -> tuple[str, tuple[str, ...]]:
+        return str(self), self.marks
+
+
 @dataclass(frozen=True)
 class Codes:
     """A segment as local codes 0..size-1 of its modality; `shape` is (N,) or, for images, (rows, columns)."""

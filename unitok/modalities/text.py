@@ -11,8 +11,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
 from unitok.atomic_files import write_text
+from unitok.document import Said
 from unitok.modalities.base import Modality
 
+UNMARKED = (" {}", "{} ", "{}.", ".{}", "{}0", "{0} {0}")
+"""How a text is changed that would be read as a mark; a blank is enough for most tokenizers."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -81,8 +84,23 @@ class TextModality(Modality):
             raise ValueError(
                 f"the text has {len(content)} characters; the limit is {self.max_bytes} UTF-8 bytes"
             )
-        ids = self.tokenizer.encode(clean(content), add_special_tokens=False).ids
+        ids = self._unmarked(content) if isinstance(content, Said) else self._ids(content)
         return torch.tensor(ids, dtype=torch.long), (len(ids),)
+
+    def _ids(self, text: str) -> list[int]:
+        return self.tokenizer.encode(clean(text), add_special_tokens=False).ids
+
+    def _unmarked(self, said: Said) -> list[int]:
+        """Ids of a text that are those of no mark: a tokenizer may read another text as one, since it
+        normalises letters, case or blanks."""
+        marks = [ids for mark in said.marks if (ids := self._ids(mark))]
+        for told in (said, *(form.format(said) for form in UNMARKED)):
+            ids = self._ids(told)
+            if ids not in marks:
+                return ids
+        raise ValueError(
+            f"this tokenizer reads {said!r:.80} as a mark of the chat template, whatever is added"
+        )
 
     def decode(self, codes: Int64[Tensor, " n"], shape: tuple[int, ...] = ()) -> str:
         return self.tokenizer.decode(codes.tolist(), skip_special_tokens=False)
