@@ -56,7 +56,8 @@ class Fault:
 
     def __str__(self) -> str:
         place = self.path if self.offset is None else f"{self.path} (byte {self.offset})"
-        said = f"{place}: {self.reason}" + (f": {self.detail}" if self.detail else "")
+        detail = self.detail.removeprefix(self.reason).removeprefix(": ")
+        said = f"{place}: {self.reason}" + (f": {detail}" if detail else "")
         return said.encode("utf-8", "backslashreplace").decode()  # names of files may hold anything
 
 

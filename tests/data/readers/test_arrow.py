@@ -176,3 +176,22 @@ def test_a_saved_set_that_swells_is_refused(tmp_path, small):
     with pytest.raises(ValueError, match="it unpacks to more than"):
         rows[0]
     assert pyarrow.total_allocated_bytes() - before < 2**24
+
+
+def test_a_fault_names_the_file_and_the_row_in_it(tmp_path):
+    write(tmp_path / "a.parquet", {"image": [png()] * 3, "text": ["one"] * 3}, row_group_size=2)
+    write(tmp_path / "b.parquet", {"image": [png()] * 3, "text": ["one", "two", None]}, row_group_size=2)
+    source = open_data(tmp_path)
+    assert read(source, 5).path == f"{tmp_path / 'b.parquet'}:2"
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["[" * 100_000, "{}", "[]", '{"_data_files": []}', '{"_data_files": [{"filename": ""}]}',
+     json.dumps({"_data_files": [{"filename": "x" * 300}]}), '{"_data_files": [{"filename": "a\\u0000"}]}'],
+)  # fmt: skip
+def test_a_saved_set_without_its_files_is_one_clear_line(tmp_path, state):
+    (tmp_path / "state.json").write_text(state)
+    with pytest.raises(ValueError, match="not a whole data set of HF datasets: ") as error:
+        open_data(tmp_path, format="texts")
+    assert "\n" not in str(error.value)

@@ -227,3 +227,37 @@ def test_words_that_spell_a_missing_value_are_counted_once(tmp_path, caplog, suf
         f"{tmp_path / f'a.{suffix}'}: 4 captions in 'text' are words such as nan or null, which are learned "
         "as they stand: leave the cell empty where there is no caption"
     ]  # fmt: skip
+
+
+# ---- odd files
+
+
+def test_columns_without_names_may_come_twice(tmp_path):
+    write_pictures(tmp_path, "red")
+    (tmp_path / "a.csv").write_text(",image,text,,\n0,red.png,one,,\n")
+    assert all_told(open_data(tmp_path / "a.csv")) == [["one", "<red>"]]
+
+
+ODD = {
+    "deep": '{"image": "red.png", "text": "a", "x": ' + "[" * 10_000 + "]" * 10_000 + "}",
+    "long number": '{"image": "red.png", "text": ' + "9" * 5000 + "}",
+    "half a letter": '{"image": "\\ud800.png", "text": "a"}',
+    "long line": '{"image": "red.png", "text": "' + "x" * 2**24 + '"}',
+    "list": '["red.png"]',
+    "object": '{"image": "red.png", "text": {"en": "a"}}',
+    "truth": '{"image": "red.png", "text": true}',
+    "base64": '{"image": {"bytes": "' + "iVBO" * 99 + '", "path": null}, "text": "a"}',
+    "numbers": '{"image": {"bytes": [137, 80], "path": null}, "text": "a"}',
+    "two images": '{"image": ["red.png", "red.png"], "text": "a"}',
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_an_odd_record_is_a_fault_in_one_line_and_the_next_is_read(tmp_path, kind):
+    write_pictures(tmp_path, "red")
+    file = tmp_path / "a.jsonl"
+    file.write_text(ODD[kind] + '\n{"image": "red.png", "text": "b"}\n')
+    source = open_data(file, format="table")
+    fault = read(source, 0)
+    assert isinstance(fault, Fault) and str(fault).count(fault.reason) == 1 and "\n" not in str(fault)
+    assert told(source[1]) == ["b", "<red>"]

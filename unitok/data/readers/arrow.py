@@ -130,6 +130,9 @@ class _Chunks(Records):
         super().__init__(path)
         self.columns, self.classes = distinct(columns, path), classes
         self._ends = list(accumulate(sizes))
+        self._begins: dict[Path, int] = {}  # of each file, the number of its first row
+        for number, size in enumerate(sizes):
+            self._begins.setdefault(self._name(number), self._ends[number] - size)
         self._chunk, self._held = -1, ()
 
     def __len__(self) -> int:
@@ -139,7 +142,7 @@ class _Chunks(Records):
         if not 0 <= index < len(self):
             raise IndexError(f"record {index} of {len(self)}")
         number = bisect_right(self._ends, index)
-        place = f"{self._name(number)}:{index}"
+        place = self.place(index)
         if number != self._chunk:
             self._held, self._chunk = (), number  # two chunks may not fit
             self._held = self._whole(number)
@@ -151,6 +154,10 @@ class _Chunks(Records):
                 return _values(batch.slice(row, 1), place)
             row -= batch.num_rows
         raise SampleError("truncated archive", place, "its file has fewer rows than it says")
+
+    def place(self, index: int) -> str:
+        file = self._name(bisect_right(self._ends, index))
+        return f"{file}:{index - self._begins[file]}"
 
     def _whole(self, number: int) -> list[Any] | _Broken:
         try:
@@ -221,12 +228,14 @@ class SavedRows(_Chunks):
         try:
             state = json.loads((path / STATE).read_bytes())
             self._files = [path / Path(file["filename"]).name for file in state["_data_files"]]
+            if not self._files:
+                raise ValueError(f"its {STATE} names no file")
             sizes = [sum(batch.num_rows for batch in self._opened(file)) for file in self._files]
             classes = {file: _described(self._opened(file).schema.metadata) for file in self._files}
-            columns = self._opened(self._files[0]).schema.names if self._files else []
+            columns = self._opened(self._files[0]).schema.names
         except (FileNotFoundError, PermissionError):
             raise
-        except (KeyError, TypeError, ValueError, OSError, pyarrow().ArrowException) as error:
+        except (KeyError, TypeError, ValueError, OSError, RecursionError, pyarrow().ArrowException) as error:
             raise ValueError(f"{path}: not a whole data set of HF datasets: {_line(error)}") from error
         super().__init__(path, sizes, columns=columns, classes=_agreed(classes) | _saved(path / INFO))
 

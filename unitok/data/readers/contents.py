@@ -96,8 +96,8 @@ def inside(root: Path, name: Any, *, path: str | Path, offset: int | None = None
     if URL.match(name) and not PureWindowsPath(name).drive:
         raise SampleError("url, not a file", path, f"{name:.200}; nothing is downloaded", offset=offset)
     parts = PurePosixPath(name.replace("\\", "/"))
-    if len(_bytes(name)) > MOST_PATH or any(len(_bytes(part)) > MOST_NAME for part in parts.parts):
-        detail = f"the name {name:.40}… has {len(name)} letters, and no file has so many"
+    if _is_no_name(parts):
+        detail = f"no file has the name {name:.40}… of {len(name)} letters"
         raise SampleError("missing file", path, detail, offset=offset)
     windows = PureWindowsPath(name)
     if ".." in parts.parts or windows.drive or parts.is_absolute():
@@ -107,8 +107,13 @@ def inside(root: Path, name: Any, *, path: str | Path, offset: int | None = None
     return found(root, parts)
 
 
-def _bytes(name: str) -> bytes:
-    return name.encode("utf-8", "surrogatepass")
+def _is_no_name(parts: PurePath) -> bool:
+    """Whether no file system has such a name: it is too long, or has half a letter."""
+    try:
+        sizes = [len(os.fsencode(part)) for part in parts.parts]
+    except UnicodeEncodeError:
+        return True
+    return sum(sizes) + len(sizes) > MOST_PATH or max(sizes, default=0) > MOST_NAME
 
 
 def found(root: Path, parts: PurePath) -> Path:

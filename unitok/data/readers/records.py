@@ -57,6 +57,10 @@ class Records(ABC):
         """Bytes from the file's beginning to a record."""
         return None
 
+    def place(self, index: int) -> str:
+        """The file of a record, and its number where it has no offset."""
+        return f"{self.path}:{index}" if self.offset(index) is None else str(self.path)
+
     def first(self) -> Iterator[Record]:
         """The first records, those that are whole."""
         for index in range(min(len(self), self.GLANCE)):
@@ -350,6 +354,9 @@ def columns(records: Records) -> Sequence[str]:
 
 def distinct(columns: Sequence[str], path: Path) -> Sequence[str]:
     """The names of a file's columns. Raises ValueError where one comes twice."""
-    if len(columns) != len(set(columns)):
+    named = [
+        name for name in columns if name
+    ]  # what has no name is often there twice, as Excel and pandas write
+    if len(named) != len(set(named)):
         raise ValueError(f"{path}: a column is named twice: {', '.join(columns)}")
     return columns

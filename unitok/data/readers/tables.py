@@ -122,8 +122,7 @@ class RecordReader(Reader):
 
     def __getitem__(self, index: int) -> Document:
         record, offset = self.records[index], self.records.offset(index)
-        path = str(self.records.path) if offset is not None else f"{self.records.path}:{index}"
-        return self.document(record, path=path, offset=offset)
+        return self.document(record, path=self.records.place(index), offset=offset)
 
     def picture(self, value: Any, *, path: str, offset: int | None, learn: bool = True) -> Segment:
         """The picture of a cell: a file's name, bytes, or {"bytes": …, "path": …} as HF has it."""
