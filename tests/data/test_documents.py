@@ -70,6 +70,25 @@ def test_a_pass_begins_where_the_last_one_stopped(start):
     assert list(resumed) == [whole.window(start + i) for i in range(7)]
 
 
+@given(
+    sizes=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 3)), min_size=2, max_size=2),
+    seed=st.none() | st.integers(0, 9),
+    steps=st.integers(0, 20),
+)
+def test_other_sizes_and_ranks_begin_after_what_was_seen(sizes, seed, steps):
+    (size, world), (larger, more) = sizes
+    before = [Windows(20, size, seed=seed, rank=rank, world=world) for rank in range(world)]
+    place = before[0].place(steps)
+    seen = [i for number in range(steps) for windows in before for i in windows.window(number).indices]
+    after = [Windows(20, larger, seed=seed, begun=place, rank=rank, world=more) for rank in range(more)]
+    for number in range(steps, steps + 40):
+        seen += [i for windows in after for i in windows.window(number).indices]
+    for epoch in range(len(seen) // 20):
+        assert sorted(seen[20 * epoch : 20 * epoch + 20]) == list(range(20))
+    same = Windows(20, size, seed=seed, begun=place, rank=0, world=world)
+    assert [same.window(steps + i) for i in range(9)] == [before[0].window(steps + i) for i in range(9)]
+
+
 def test_epochs_and_seeds_have_orders_of_their_own():
     orders = {tuple(Windows(30, 30, seed=s).window(e).indices) for s in range(3) for e in range(3)}
     assert len(orders) == 9
@@ -217,6 +236,36 @@ def test_a_checkpoint_after_validation_resumes_exactly_too(tmp_path):
         fit(tmp_path, document_data(Numbered()), callbacks=[save, StopAfter(9)])
     resumed = fit(tmp_path, document_data(Numbered()), ckpt_path=tmp_path / "last.ckpt")
     assert equal(resumed.seen, whole.seen[6:])
+
+
+def batches_of(size: int) -> DocumentData:
+    return DocumentData(
+        train=Numbered(), val=Numbered(7), codec=CODEC, row_length=40, batch_size=size, condition_dropout=0.0
+    )
+
+
+@pytest.mark.parametrize("size", [2, 8])
+def test_a_run_goes_on_after_the_documents_that_it_has_seen(tmp_path, size, caplog):
+    save = ModelCheckpoint(tmp_path, filename="last", monitor=None, save_on_train_epoch_end=False)
+    with pytest.raises(Stop):
+        fit(tmp_path, batches_of(4), callbacks=[save, StopAfter(9)])  # saved after an epoch, and later
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)["DocumentData"]["progress"]
+    assert state == {"batches": 6, "epoch": 1, "documents": 0, "count": 22, "seed": 0, "size": 4}
+    data = batches_of(size)
+    resumed = fit(tmp_path, data, ckpt_path=tmp_path / "last.ckpt", epochs=3)
+    assert "after 0 documents of epoch 1" in caplog.text
+    ids = torch.cat([batch[0] for batch in resumed.seen[: -(-22 // size)]])
+    assert numbers(type("Batch", (), {"ids": ids})) == list(range(22))
+
+
+def test_a_checkpoint_of_other_tokenizers_is_refused(tmp_path):
+    save = ModelCheckpoint(tmp_path, filename="last", monitor=None, save_on_train_epoch_end=False)
+    with pytest.raises(Stop):
+        fit(tmp_path, batches_of(4), callbacks=[save, StopAfter(9)])
+    other = Codec([byte_text(), GridModality(codebook=50, shape=(2, 3))])
+    with pytest.raises(ValueError, match=r"last\.ckpt was trained with other tokenizers"):
+        data = DocumentData(train=Numbered(), val=Numbered(7), codec=other, row_length=40)
+        fit(tmp_path, data, ckpt_path=tmp_path / "last.ckpt")
 
 
 @settings(max_examples=5, deadline=None)

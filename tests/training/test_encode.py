@@ -180,14 +180,14 @@ def data_of(config) -> DocumentData:
     return parser.instantiate_classes(parser.parse_object({"data": config})).data
 
 
-def test_a_config_trains_from_raw_pictures_and_keeps_the_text_tokenizer_in_the_run(tmp_path, image_tokenizer):
+def test_a_config_trains_from_raw_pictures_and_each_run_has_its_own_text_tokenizer(tmp_path, image_tokenizer):
     config = {"train": SHAPES, "val": SHAPES, "image_tokenizer": str(image_tokenizer), "image_shape": [6, 6],
               "row_length": 128, "batch_size": 4}  # fmt: skip
     recorder = fit(tmp_path, data_of(config), epochs=1)
     assert len(recorder.seen) == 2
-    written = (tmp_path / "tokenizer.json").stat().st_mtime_ns
-    fit(tmp_path, data_of(config), epochs=1)
-    assert (tmp_path / "tokenizer.json").stat().st_mtime_ns == written
+    first = (tmp_path / "tokenizer.json").read_text()
+    fit(tmp_path, data_of(config | {"text_size": 260}), epochs=1)
+    assert (tmp_path / "tokenizer.json").read_text() != first
 
 
 def test_a_config_trains_from_a_store_with_the_text_tokenizer_beside_it(tmp_path, image_tokenizer):

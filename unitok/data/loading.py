@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from unitok.data.packing import Batch
-from unitok.data.windows import Windows
+from unitok.data.windows import Place, Windows
 from unitok.data.workers import heed_parent_alone, held
 
 
@@ -61,17 +61,21 @@ def exact_loader(
     workers: int,
     seed: int | None,
     start: Callable[[], int] = int,
+    begun: Place = Place(),  # noqa: B008 (it cannot change)
 ) -> DataLoader:
     """A loader whose dataset makes whole batches, each of one window of its documents.
 
     Args:
         dataset: batches by window.
         trainer: says which process this is among how many; None for one alone.
-        batch_size, seed, start: of the windows.
+        batch_size, seed, start, begun: of the windows.
         workers: processes that read; 0 reads in this one.
     """
     rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-    windows = Windows(len(dataset), batch_size, seed=seed, start=start, rank=rank, world=world)
+    order = {"seed": seed, "start": start, "begun": begun}
+    if getattr(trainer, "overfit_batches", 0):  # the same few, in every pass
+        order = {"seed": None}
+    windows = Windows(len(dataset), batch_size, rank=rank, world=world, **order)
     return ExactLoader(
         dataset,
         sampler=windows,

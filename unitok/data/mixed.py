@@ -2,10 +2,12 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from unitok.atomic_files import write_text
@@ -106,11 +108,14 @@ class MixedDocuments(Coded):
             task.
         parts: the codes of its sources, in their order.
         readers: processes that read, this one included; each has counts of its own, shared by all.
+
+    `before` are the counts of the starts before, of all ranks.
     """
 
     def __init__(self, mixture: Together, parts: Sequence[Coded], *, readers: int = 1):
         self.mixture, self.parts = mixture, list(parts)
         self.counted = torch.zeros(readers, len(self.parts), 2, dtype=torch.long).share_memory_()
+        self.before: Tensor | int = 0
 
     def __len__(self) -> int:
         return len(self.mixture)
@@ -136,15 +141,18 @@ class MixedDocuments(Coded):
         for index, length in zip(indices, ids, strict=True):
             counts[self.mixture.place(index)[0]] += (1, length)
 
-    def realised(self) -> dict[str, dict[str, int]]:
-        """Documents and ids of each source that were read so far, those that are still on their way too."""
-        names = self.mixture.names
-        sums = self.counted.sum(dim=0).tolist()
-        return {name: {"documents": d, "ids": i} for name, (d, i) in zip(names, sums, strict=True)}
+    def counts(
+        self, over_ranks: Callable[[Tensor], Tensor] = lambda counts: counts
+    ) -> Int64[Tensor, "parts 2"]:
+        """Documents and ids of each source that were read since the beginning, those on their way too."""
+        return self.before + over_ranks(self.counted.sum(dim=0))
 
-    def report(self, folder: Path) -> None:
+    def report(self, folder: Path, read: Int64[Tensor, "parts 2"]) -> None:
         """Write what was read into data_mixture.json, and a line for each source into the log."""
-        counts = self.realised()
+        counts = {
+            name: {"documents": documents, "ids": ids}
+            for name, (documents, ids) in zip(self.mixture.names, read.tolist(), strict=True)
+        }
         write_text(folder / REALISED, json.dumps(counts, indent=2) + "\n")
         totals = [max(1, sum(count[what] for count in counts.values())) for what in ("documents", "ids")]
         for name, count in counts.items():

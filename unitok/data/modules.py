@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from lightning.pytorch import LightningDataModule
 from PIL import Image
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from unitok.chat_template import ChatTemplate
@@ -22,6 +24,7 @@ from unitok.data.mixed import MixedDocuments, Stored, check_unmixed, is_mixed, s
 from unitok.data.pictures import OneByOne, Pictures
 from unitok.data.remote import local
 from unitok.data.resize import Resize, Resized
+from unitok.data.resumed import Progress
 from unitok.data.sources import Source, train_and_val
 from unitok.data.store import TEXT_TOKENIZER, Store, chat_of
 from unitok.data.tasks import UNPROMPTED, Task
@@ -80,6 +83,7 @@ class ImageData(LightningDataModule):
         self.size = tuple(size)
         self.batch_size, self.workers, self.preload, self.seed = batch_size, workers, preload, seed
         self._pictures: dict[str, Pictures] = {}
+        self._progress = Progress()
 
     def without_effect(self) -> dict[str, str]:
         """Settings that do nothing beside the others, and why."""
@@ -107,8 +111,16 @@ class ImageData(LightningDataModule):
     def teardown(self, stage: str) -> None:
         report_run(self.trainer)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"progress": self._progress.state(self.trainer)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if "train" in self._pictures:
+            self._progress.go_on(state.get("progress", {}), self.train_dataloader().sampler)
+
     def train_dataloader(self) -> DataLoader:
-        return self._loader("train", seed=self.seed, start=lambda: trained(self.trainer))
+        order = {"seed": self.seed, "start": lambda: trained(self.trainer), "begun": self._progress.begun}
+        return self._progress.follow(self._loader("train", **order))
 
     def val_dataloader(self) -> DataLoader:
         return self._loader("val", seed=None)
@@ -199,6 +211,7 @@ class DocumentData(LightningDataModule):
         self.resize = resize
         self._codec, self._given_chat = codec, chat
         self._packed: dict[str, PackedDocuments] = {}
+        self._progress = Progress()
 
     def without_effect(self) -> dict[str, str]:
         """Settings that do nothing beside the others, and why."""
@@ -240,8 +253,8 @@ class DocumentData(LightningDataModule):
         """With conversations by the template; codes are as they were encoded."""
         return documents if isinstance(documents, str) else documents.told_by(self.chat)
 
-    def _text_tokenizer(self) -> Path:
-        """The tokenizer.json, trained first if there is none."""
+    def _text_tokenizer(self, *, anew: bool = False) -> Path:
+        """The tokenizer.json, trained first if there is none, or `anew` in place of an earlier run's."""
         if self.text_tokenizer is not None:
             return Path(self.text_tokenizer)
         if stores_of(self.train):
@@ -249,13 +262,15 @@ class DocumentData(LightningDataModule):
         if self.trainer is None:
             raise ValueError("no text_tokenizer is given, and no run has a folder that could keep a new one")
         path = Path(self.trainer.default_root_dir) / TEXT_TOKENIZER
-        if not path.is_file():
+        if anew or not path.is_file():
             train_text_tokenizer(self._told(self.train), path, size=self.text_size)
         return path
 
     def prepare_data(self) -> None:
+        """Train the text tokenizer, if none is given; a run that goes on has that of its beginning."""
         if self._codec is None:
-            self._text_tokenizer()
+            begins = self.trainer.state.fn == "fit" and not getattr(self.trainer, "goes_on", False)
+            self._text_tokenizer(anew=begins)
 
     def setup(self, stage: str) -> None:
         for name, documents, task_dropout in (
@@ -305,14 +320,54 @@ class DocumentData(LightningDataModule):
 
     def teardown(self, stage: str) -> None:
         report_run(self.trainer)
-        mixed = self._packed["train"].documents if "train" in self._packed else None
-        if isinstance(mixed, MixedDocuments) and self.trainer and self.trainer.is_global_zero:
-            mixed.report(Path(self.trainer.default_root_dir))
+        mixed = self._mixed()
+        if mixed and self.trainer:
+            counts = mixed.counts(self._over_ranks)
+            if self.trainer.is_global_zero:
+                mixed.report(Path(self.trainer.default_root_dir), counts)
+
+    def _mixed(self) -> MixedDocuments | None:
+        """The training documents, if they are mixed."""
+        documents = self._packed["train"].documents if "train" in self._packed else None
+        return documents if isinstance(documents, MixedDocuments) else None
+
+    def _over_ranks(self, counts: Tensor) -> Tensor:
+        """The sum over all ranks."""
+        if self.trainer.world_size == 1:
+            return counts
+        device = self.trainer.strategy.root_device
+        return self.trainer.strategy.reduce(counts.to(device), reduce_op="sum").cpu()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the run is, what its ids mean, and what it has read of a mixture."""
+        mixed = self._mixed()
+        return {
+            "progress": self._progress.state(self.trainer),
+            "codec": self.codec.fingerprint(),
+            "mixture": mixed.counts(self._over_ranks).tolist() if mixed else [],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises ValueError where the ids of the checkpoint mean something else."""
+        if state.get("codec") not in (None, self.codec.fingerprint()):
+            raise ValueError(
+                f"{self.trainer.ckpt_path} was trained with other tokenizers than those of the data: give "
+                "data.text_tokenizer and data.image_tokenizer of its run, or leave --ckpt_path out"
+            )
+        mixed, counts = self._mixed(), state.get("mixture")
+        if mixed and counts and len(counts) == len(mixed.parts):
+            mixed.before = torch.tensor(counts)
+        if "train" in self._packed:
+            self._progress.go_on(state.get("progress", {}), self._train_loader().sampler)
 
     def train_dataloader(self) -> DataLoader:
         if self.trainer is None or self.trainer.global_rank == 0:
             say_without_text(self._packed["train"].documents)
-        return self._loader("train", seed=self.seed, start=lambda: trained(self.trainer))
+        return self._train_loader()
+
+    def _train_loader(self) -> DataLoader:
+        order = {"seed": self.seed, "start": lambda: trained(self.trainer), "begun": self._progress.begun}
+        return self._progress.follow(self._loader("train", **order))
 
     def val_dataloader(self) -> DataLoader:
         return self._loader("val", seed=None)

@@ -1,7 +1,8 @@
 """Which documents make up which batch: a pure function of (seed, number of the batch). Knows no document.
 
 Batches are numbered through all epochs. A run that stopped after n of them goes on with number n, so it sees
-what it would have seen, with any number of workers.
+what it would have seen, with any number of workers. One that goes on with batches of another size, or on more
+or fewer ranks, begins after the documents that it has seen.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from torch.utils.data import DistributedSampler
+from torch.utils.data import DistributedSampler, SequentialSampler
 
 from unitok.data.draws import permutation
 
@@ -21,7 +22,15 @@ class Window(NamedTuple):
     indices: list[int]
 
 
-class Windows(DistributedSampler):
+class Place(NamedTuple):
+    """Where a run is: that many batches and epochs are behind it, and so many documents of this epoch."""
+
+    batches: int = 0
+    epoch: int = 0
+    documents: int = 0
+
+
+class Windows(DistributedSampler, SequentialSampler):
     """One pass over all documents, window by window, from where `start` says.
 
     Each document is in exactly one window of an epoch. On several ranks the windows of a step are dealt from
@@ -32,6 +41,7 @@ class Windows(DistributedSampler):
         batch_size: documents a window, at most.
         seed: of the order; None keeps it, and every pass is epoch 0.
         start: called at the beginning of a pass; the number of windows that were already trained on.
+        begun: where windows of this size begin, which may be after others.
         rank, world: this process among how many.
     """
 
@@ -42,6 +52,7 @@ class Windows(DistributedSampler):
         *,
         seed: int | None,
         start: Callable[[], int] = int,
+        begun: Place = Place(),  # noqa: B008 (it cannot change)
         rank: int = 0,
         world: int = 1,
     ):
@@ -49,13 +60,16 @@ class Windows(DistributedSampler):
             raise ValueError(f"{count} documents in batches of {batch_size} make no batch")
         super().__init__(
             range(count), num_replicas=world, rank=rank
-        )  # its type tells Lightning to leave it be
+        )  # its types tell Lightning to leave it be
         self.count, self.batch_size, self.order_seed, self.start = count, batch_size, seed, start
-        self.world = world
+        self.world, self.size = world, batch_size * world
+        if begun.documents >= count:
+            begun = Place(begun.batches, begun.epoch + 1)
+        self.begun = begun
 
     def __len__(self) -> int:
         """Windows of an epoch, on each rank."""
-        return -(-self.count // (self.batch_size * self.world))
+        return -(-self.count // self.size)
 
     def __iter__(self) -> Iterator[Window]:
         first = self.start()
@@ -63,15 +77,21 @@ class Windows(DistributedSampler):
 
     def window(self, number: int) -> Window:
         """The window of a number, counted through all epochs."""
-        epoch, step = divmod(number, len(self))
+        _, epoch, first = self.place(number)
         if self.order_seed is None:
             epoch, order = 0, range(self.count)
         else:
             order = _order(self.count, self.order_seed, epoch)
-        size = self.batch_size * self.world
-        return Window(
-            epoch, [int(i) for i in order[step * size : (step + 1) * size][self.rank :: self.world]]
-        )
+        return Window(epoch, [int(i) for i in order[first : first + self.size][self.rank :: self.world]])
+
+    def place(self, number: int) -> Place:
+        """Where a run is before the window of a number, which is not below that of `begun`."""
+        past = number - self.begun.batches
+        in_first_epoch = -(-(self.count - self.begun.documents) // self.size)
+        if past < in_first_epoch:
+            return Place(number, self.begun.epoch, self.begun.documents + past * self.size)
+        epochs, step = divmod(past - in_first_epoch, len(self))
+        return Place(number, self.begun.epoch + 1 + epochs, step * self.size)
 
 
 @lru_cache(maxsize=2)

@@ -53,6 +53,23 @@ def _rows(module: LightningModule, images: Float[Tensor, "b 3 h w"]) -> Float[Te
     return torch.cat((images / 2 + 0.5, again / 2 + 0.5, (images - again).abs()))
 
 
+class TellIfComplete(Callback):
+    """Says so where a run that goes on has nothing left to do."""
+
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.began = False
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.began = True
+
+    def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if not self.began:
+            step, most = trainer.global_step, trainer.max_steps
+            more = "max_steps" if 0 < most <= step else "max_time or max_epochs"
+            done = f"step {step} of {most}" if 0 < most <= step else f"step {step}"
+            trainer.print(f"the run is complete at {done}: raise --trainer.{more} to go on")
+
+
 class Export(Callback):
     """At the end of a fit write the trained part's folder; refuse to begin where that holds something else.
 

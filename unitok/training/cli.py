@@ -25,8 +25,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from unitok.device import lacks_bfloat16
 from unitok.terminal import plain_errors
-from unitok.training.callbacks import Export
-from unitok.training.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO, checkpoints, readable
+from unitok.training.callbacks import Export, TellIfComplete
+from unitok.training.checkpoint import BEST, LAST, PREVIOUS, AtomicCheckpointIO, checkpoints, readable
 from unitok.training.interruption import Interrupted, SaveWhenInterrupted
 from unitok.training.overrides import flagged, replaced
 from unitok.training.randomness import RandomByBatch
@@ -47,6 +47,7 @@ class RunFolder(Trainer):
             *(options.pop("callbacks", None) or []),
             *checkpoints(folder, monitor=monitor),
             Export(export),
+            TellIfComplete(),
             RandomByBatch(),
             SaveWhenInterrupted(folder),
         ]
@@ -56,6 +57,7 @@ class RunFolder(Trainer):
             share = isinstance(options.get("val_check_interval"), float | None)
             options["check_val_every_n_epoch"] = 1 if share else None
         asked = options.get("precision")
+        _check_precision(str(asked), options.get("accelerator", "auto"))
         options["precision"] = _fast_precision(asked, options.get("accelerator", "auto"))
         options["logger"] = TensorBoardLogger(folder, name="", version="logs", default_hp_metric=False)
         plugins = [*(options.pop("plugins", None) or []), AtomicCheckpointIO()]
@@ -79,14 +81,26 @@ class RunFolder(Trainer):
 
     def _run(self, model: LightningModule, ckpt_path: Any = None, weights_only: bool | None = None) -> Any:
         """Every strategy reads checkpoints, some by themselves: what they are given is whole and one file."""
+        self.goes_on = ckpt_path is not None
         return super()._run(model, ckpt_path and readable(ckpt_path), weights_only=True)
+
+
+def _check_precision(precision: str, accelerator: Any) -> None:
+    """Raises ValueError where weights would be of a kind in which nothing can be trained."""
+    if precision in ("64", "64-true"):
+        raise ValueError(f"trainer.precision is {precision}, expected 32-true, bf16-mixed or 16-mixed")
+    if precision in ("16-true", "bf16-true") and _on_cpu(accelerator):
+        raise ValueError(f"trainer.precision is {precision}: on a CPU give 32-true or bf16-mixed")
+
+
+def _on_cpu(accelerator: Any) -> bool:
+    return accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
 
 
 def _fast_precision(precision: Any, accelerator: Any) -> Any:
     """What was asked for, or float32 in place of bfloat16 where that is slower."""
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
     halved = str(precision).startswith(("16", "bf16"))  # on a CPU the trainer takes the one for the other
-    return "32-true" if on_cpu and halved and lacks_bfloat16(torch.device("cpu")) else precision
+    return "32-true" if halved and _on_cpu(accelerator) and lacks_bfloat16(torch.device("cpu")) else precision
 
 
 class UniTokCLI(LightningCLI):
@@ -110,6 +124,8 @@ class UniTokCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
+        if threads := self.config[self.subcommand].threads:
+            torch.set_num_threads(threads)
         for part, made in (("data", self.datamodule), ("model", self.model)):
             for name, reason in made.without_effect().items():
                 self._tell(f"{part}.{name}", reason)
@@ -127,8 +143,6 @@ class UniTokCLI(LightningCLI):
         config, folder = self.config[self.subcommand], Path(self.trainer.default_root_dir)
         if self.config_init[self.subcommand].ckpt_path:
             _print_changes(folder / "logs/config.yaml", config)
-        if config.threads:
-            torch.set_num_threads(config.threads)
 
     def before_validate(self) -> None:
         self._choose_checkpoint()
@@ -137,8 +151,12 @@ class UniTokCLI(LightningCLI):
         self._choose_checkpoint()
 
     def _choose_checkpoint(self) -> None:
-        """Say which file `last` and `auto` are. Raises ValueError where `last` is none."""
+        """Say which file `best`, `last` and `auto` are. Raises ValueError where `best` or `last` is none."""
         asked, folder = self.config[self.subcommand].ckpt_path, Path(self.trainer.default_root_dir)
+        if asked == "best":
+            if not (folder / BEST).is_file():
+                raise ValueError(f"{folder / BEST} is not there: a run writes it when it validates")
+            self.config_init[self.subcommand].ckpt_path = str(folder / BEST)
         if asked not in ("last", "auto"):
             return
         there = any((folder / name).exists() for name in (LAST, PREVIOUS))

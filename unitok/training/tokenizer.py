@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -24,6 +24,7 @@ from unitok.training.adversary import Adversary, AdversaryConfig
 from unitok.training.bad_batches import BadBatches
 from unitok.training.figures import Means, over_ranks
 from unitok.training.optimizers import MuonAdamW, Name
+from unitok.training.resuming import check_fits
 from unitok.training.schedule import Kind, progress, set_rates
 from unitok.training.whole_steps import check_validations, inside_step
 
@@ -162,6 +163,10 @@ class TokenizerTraining(LightningModule):
             others = [w for w in weights if all(w is not other for other in wide)]
             own = MuonAdamW(wide, others, betas=betas, weight_decay=self.weight_decay, **self.rates)
         return [own] if self.adversary is None else [own, self.adversary.optimizer()]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises ValueError where it is another run's."""
+        check_fits(str(self.trainer.ckpt_path), checkpoint["state_dict"], self.state_dict())
 
     # -- one step
 

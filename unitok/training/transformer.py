@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -26,6 +27,7 @@ from unitok.training.objective import COMPETITIONS, Head
 from unitok.training.optimizers import Name, begin_states, build_optimizer
 from unitok.training.origins import origin_of
 from unitok.training.recomputation import recompute_blocks
+from unitok.training.resuming import check_fits
 from unitok.training.schedule import Kind, progress, set_rates
 from unitok.training.sharding import gathered, reshard, shard, whole
 from unitok.training.whole_steps import check_validations
@@ -211,6 +213,10 @@ class TransformerTraining(LightningModule):
             **self.rates,
         )
         return optimizer if self.device_mesh is None else begin_states(optimizer)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises ValueError where it is another run's."""
+        check_fits(str(self.trainer.ckpt_path), checkpoint["state_dict"], self.state_dict())
 
     # -- one step
 

@@ -1,0 +1,97 @@
+"""What cannot be gone on from, or trained in, is told in one line; a run that begins anew keeps nothing."""
+
+import json
+
+import pytest
+
+from tests.commands import ROOT
+from tests.data.samples import png
+from train.tokenizer import main as train_tokenizer
+from train.transformer import main as train_transformer
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*args parameter is intended", "ignore:The number of training"
+)
+
+
+@pytest.fixture
+def train(monkeypatch, tmp_path, image_tokenizer, capsys):
+    """Trains a part by its tiny config for 4 steps; what was printed."""
+    monkeypatch.chdir(ROOT)
+
+    def fit(part: str, *more: str, command: str = "fit") -> str:
+        main, own = train_tokenizer, ("--data.train.init_args.count", "32", "--data.val.init_args.count", "8")
+        if part == "transformer":
+            main, own = train_transformer, (*own, "--data.image_tokenizer", str(image_tokenizer))
+        if "--data.path" in more:
+            own = own[4:]
+        try:
+            main([
+                command, "--config", f"configs/{part}/tiny.yaml", "--threads", "1",
+                "--trainer.default_root_dir", str(tmp_path / part), "--trainer.enable_progress_bar", "false",
+                "--trainer.callbacks", "null", "--trainer.max_steps", "4", "--trainer.val_check_interval", "2",
+                *own, *more,
+            ])  # fmt: skip
+        except SystemExit as stop:
+            assert stop.code == 2
+            return capsys.readouterr().err.splitlines()[-1]
+        return capsys.readouterr().out
+
+    return fit
+
+
+def test_a_checkpoint_of_another_run_is_told_in_one_line(train, tmp_path):
+    train("tokenizer"), train("transformer")
+    tokenizer, own = tmp_path / "tokenizer/last.ckpt", tmp_path / "transformer/last.ckpt"
+    said = train("transformer", "--ckpt_path", str(tokenizer))
+    assert f"{tokenizer} is a checkpoint of train/tokenizer.py, expected one of train/transformer.py" in said
+    assert "of train/transformer.py, expected one" in train("tokenizer", "--ckpt_path", str(own))
+    for changed, named in (
+        (("--model.model.hidden", "96"), "give the settings of its run"),
+        (("--model.model.layers", "3"), "has layers 2, this run 3"),
+        (("--model.model.width", "64", "--model.model.head_width", "32"), "has width 32, this run 64"),
+        (("--model.ema_decay", "0.9"), "which this run has"),
+        (("--data.text_size", "270", "--data.text_tokenizer", "null"), None),
+    ):
+        said = train("transformer", "--ckpt_path", "last", *changed)
+        assert named is None or f"{own} has " in said or f"{own}: " in said, said
+        assert named is None or named in said
+    assert "has layers" not in train("transformer", "--ckpt_path", "best", command="validate")
+    done = train("transformer", "--ckpt_path", "last")
+    assert "the run is complete at step 4 of 4: raise --trainer.max_steps" in done
+    assert "complete" not in train("transformer", "--ckpt_path", "best", "--trainer.max_steps", "5")
+
+
+def test_best_is_named_where_it_is_not_there(train):
+    assert "best.ckpt is not there" in train("tokenizer", "--ckpt_path", "best")
+
+
+@pytest.mark.parametrize("precision", ["16-true", "bf16-true", "64-true", "64"])
+def test_precisions_in_which_nothing_is_trained_are_refused(train, precision):
+    said = train("tokenizer", "--trainer.accelerator", "cpu", "--trainer.precision", precision)
+    assert f"trainer.precision is {precision}" in said
+
+
+@pytest.mark.parametrize("part", ["tokenizer", "transformer"])
+def test_one_batch_can_be_learned_by_heart(train, tmp_path, part):
+    said = train(part, "--trainer.overfit_batches", "1", "--trainer.val_check_interval", "1.0")
+    assert "error" not in said and (tmp_path / part / "last.ckpt").is_file()
+
+
+def test_a_run_that_begins_anew_has_its_own_text_tokenizer(train, tmp_path):
+    for name, word in (("a", "zebra"), ("b", "quokka")):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            (tmp_path / name / f"{number}.png").write_bytes(png("red", (48, 48)))
+            (tmp_path / name / f"{number}.txt").write_text(f"{word} {word} {word}")
+    kept = tmp_path / "transformer/tokenizer.json"
+
+    def words(*args: str) -> set[str]:
+        train("transformer", *args)
+        return set(json.loads(kept.read_text())["model"]["vocab"])
+
+    assert "zebra" in "".join(words("--data.path", str(tmp_path / "a")))
+    anew = words("--data.path", str(tmp_path / "b"))
+    assert "quokka" in "".join(anew) and "zebra" not in "".join(anew)
+    longer = ("--ckpt_path", "last", "--trainer.max_steps", "6")
+    assert words("--data.path", str(tmp_path / "a"), *longer) == anew
