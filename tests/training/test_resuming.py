@@ -9,9 +9,7 @@ from tests.data.samples import png
 from train.tokenizer import main as train_tokenizer
 from train.transformer import main as train_transformer
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*args parameter is intended", "ignore:The number of training"
-)
+pytestmark = pytest.mark.filterwarnings("ignore:.*args parameter is intended", "ignore:The number of")
 
 
 @pytest.fixture
@@ -28,9 +26,9 @@ def train(monkeypatch, tmp_path, image_tokenizer, capsys):
         try:
             main([
                 command, "--config", f"configs/{part}/tiny.yaml", "--threads", "1",
-                "--trainer.default_root_dir", str(tmp_path / part), "--trainer.enable_progress_bar", "false",
-                "--trainer.callbacks", "null", "--trainer.max_steps", "4", "--trainer.val_check_interval", "2",
-                *own, *more,
+                "--trainer.default_root_dir", str(tmp_path / part), "--trainer.max_steps", "4",
+                "--trainer.enable_progress_bar", "false", "--trainer.callbacks", "null",
+                "--trainer.val_check_interval", "2", *own, *more,
             ])  # fmt: skip
         except SystemExit as stop:
             assert stop.code == 2
