@@ -1,6 +1,5 @@
 """The reader that fits a path, and what is said where none does. Knows the readers, none of their formats."""
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unitok.data.faults import Fault
-from unitok.data.readers.base import Reader
+from unitok.data.readers.base import Reader, tell_once
 from unitok.data.readers.coco import CocoCaptions
 from unitok.data.readers.containers import Look
 from unitok.data.readers.conversations import Llava, Messages
@@ -21,8 +20,6 @@ from unitok.data.readers.splits import SPLITS, Part, split_named, split_said
 from unitok.data.readers.tables import CaptionTable, MetadataFolder, RecordReader, TextTable
 from unitok.data.readers.unread import TABLES, is_note, looks_like_captions, why_no_table, why_unread
 from unitok.data.readers.webdataset import WebDataset
-
-log = logging.getLogger(__name__)
 
 PARTICULAR: tuple[type[Reader], ...] = (
     WebDataset, MetadataFolder, Idx, CocoCaptions, Llava, Messages, Obelics, Mmc4, CaptionTable, TextTable,
@@ -72,7 +69,7 @@ def find(path: Path, *, captions: bool = True, above: Path | None = None) -> Fou
         raise ValueError(
             f"{path}: it would be read as {name}, but {lost} (--data.format {name} reads it all the same)"
         )
-    log.warning("%s: only the images are read: %s", path, lost)
+    tell_once(f"{path}: only the images are read: {lost}")
     return found
 
 
@@ -177,7 +174,7 @@ def say_left_out(path: Path, parts: dict[Part, Path]) -> None:
     beside = [entry for entry in visible(path) if entry.is_dir() and entry not in parts.values()]
     for folder in filter(holds_pictures, beside):
         names = ", ".join(place.name for place in parts.values())
-        log.warning("%s is not read: the splits are %s", folder, names)
+        tell_once(f"{folder} is not read: the splits are {names}")
 
 
 def _say_no_splits(path: Path) -> None:
@@ -187,11 +184,9 @@ def _say_no_splits(path: Path) -> None:
     alike += [part for one in folders for part in split_paths(one).values()]
     if alike:
         names = ", ".join(str(one.relative_to(path)) for one in alike)
-        log.warning(
-            "%s: %s: named like splits, but not all beside them are, so all is one set: give data.train and "
-            "data.val where these are splits",
-            path,
-            names,
+        tell_once(
+            f"{path}: {names}: named like splits, but not all beside them are, so all is one set: where they are "
+            "splits, give data.train and data.val"
         )
 
 

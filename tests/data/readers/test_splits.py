@@ -1,5 +1,7 @@
 """Which split a name says, in any case and format; and what validates where no split does."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,3 +142,68 @@ def test_a_class_is_no_split_though_its_name_has_the_word(tmp_path):
     for name in ("test_tube", "test_card", "train_station", "bus"):
         write_pictures(tmp_path / name, "red")
     assert not split_paths(tmp_path) and len(open_data(tmp_path)) == 4
+
+
+# ---- rows that say their split
+
+
+def test_rows_say_their_splits_in_a_column(tmp_path):
+    write_pictures(tmp_path, "red", "lime", "blue")
+    splits = {"red": "Train", "lime": "valid", "blue": "test"}
+    rows = [{"image": f"{one}.png", "text": one, "Split": split} for one, split in splits.items()]
+    file = write_lines(
+        tmp_path / "all.jsonl", [*rows, {"image": "red.png", "text": "more", "Split": "train"}]
+    )
+    assert said(file, "train") == ["red", "more"] and said(file, "val") == ["lime"]
+    assert said(file, "test") == ["blue"] and len(said(file, None)) == 4
+
+
+def test_sentences_of_karpathy_keep_their_splits(tmp_path):
+    write_pictures(tmp_path, "red", "lime", "blue")
+    images = [
+        {"filename": f"{one}.png", "split": split, "sentences": [{"raw": f"{one} 1"}, {"raw": f"{one} 2"}]}
+        for one, split in (("red", "train"), ("lime", "restval"), ("blue", "val"))
+    ]
+    (tmp_path / "dataset.json").write_text(json.dumps({"images": images}))
+    assert said(tmp_path, "train") == ["red 1", "red 2", "lime 1", "lime 2"]
+    assert said(tmp_path, "val") == ["blue 1", "blue 2"]
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "captions.jsonl"])
+@pytest.mark.parametrize("above", ["", "images/"])
+def test_rows_say_their_splits_by_the_folders_of_their_images(tmp_path, name, above):
+    rows = []
+    for split, colour in (("train", "red"), ("train", "lime"), ("Test", "blue")):
+        write_pictures(tmp_path / above / split, colour)
+        rows.append({"file_name": f"{above}{split}/{colour}.png", "text": colour})
+    write_lines(tmp_path / name, rows)
+    assert said(tmp_path, "test") == ["blue"] and said(tmp_path, "val") == ["red"]
+    assert said(tmp_path, "train") == ["lime"] and len(said(tmp_path, None)) == 3
+
+
+def test_rows_of_which_one_says_no_split_are_one_set(tmp_path, caplog):
+    write_pictures(tmp_path / "train", "red")
+    write_pictures(tmp_path / "bus", *(f"#{number:06x}" for number in range(20)))
+    rows = [{"image": "train/red.png", "text": "a train"}]
+    rows += [{"image": f"bus/#{number:06x}.png", "text": "a bus"} for number in range(20)]
+    file = write_lines(tmp_path / "all.jsonl", rows)
+    assert len(open_data(file, part="train")) == 19 and len(open_data(file, part="val")) == 2
+    assert "row 1 says no split, others do: all are one set" in caplog.text
+
+
+# ---- what is not taken for a split is said
+
+
+@pytest.mark.parametrize(
+    ("folders", "words"),
+    [
+        (("train", "bus"), "train: named like splits, but not all beside them are"),
+        (("images/train", "images/val", "more"), "images/train, images/val: named like splits, but not all"),
+        (("train", "val", "extra"), "extra is not read: the splits are train, val"),
+    ],
+)
+def test_folders_that_look_like_splits_and_are_none_are_named(tmp_path, caplog, folders, words):
+    for folder in folders:
+        write_pictures(tmp_path / folder, "red")
+    open_data(tmp_path, captions=False)
+    assert words in caplog.text

@@ -1,6 +1,5 @@
 """Tables of captioned pictures and of texts, whatever file holds them. Knows columns, no conversations."""
 
-import logging
 import re
 from abc import abstractmethod
 from array import array
@@ -19,8 +18,6 @@ from unitok.data.readers.records import Record, Records, columns, each
 from unitok.data.readers.splits import SPLITS, Part, by_split, split_named
 from unitok.data.remote import local
 from unitok.document import Document, Segment
-
-log = logging.getLogger(__name__)
 
 PICTURE_COLUMNS = (
     "image", "file_name", "filepath", "file_path", "image_path", "filename", "path", "img", "jpg", "png",
@@ -74,7 +71,7 @@ class RecordReader(Reader):
         for index, record in enumerate(each(self.records)):
             split = self.split_of(record) if isinstance(record, dict) else "train"  # one counts the damaged
             if split is None:
-                log.warning("%s: row %d says no split, others do; all are one set", self.records.path, index)
+                tell_once(f"{self.records.path}: row {index} says no split, others do: all are one set")
                 return {}
             rows.setdefault(split, array("q")).append(index)
         return {part: rows[part] for part in SPLITS if part in rows} if "train" in rows else {}

@@ -75,6 +75,6 @@ def why_no_table(look: Look) -> str:
         named = f"{', '.join(map(str, look.record)):.200}"
         return look.problem or (
             f"its columns are {named}, not both a known one of images and one of captions: name them by "
-            "--format table --set picture_column=… --set caption_column=…"
+            "picture_column and caption_column, as docs/your-data.md shows"
         )
     return look.problem.removeprefix(f"{look.path}: ") or "it holds no records"
