@@ -1,5 +1,6 @@
 """What the cells of tables mean: classes by their names, lists of one image, values that are missing."""
 
+import base64
 import json
 import logging
 
@@ -142,6 +143,8 @@ IMAGES = {
     "structs": [image()],
     "name": "deep/red.PNG",
     "url": "https://somewhere/red.jpg?size=1",
+    "base64": base64.b64encode(png()).decode(),
+    "data": "data:image/png;base64,iVBO",
 }
 
 
@@ -152,7 +155,7 @@ def test_images_that_no_name_claims_are_not_left_out_silently(tmp_path, kind):
     with pytest.raises(ValueError, match="'shown' of caption, shown, which no known name claims"):
         open_data(file)
     assert all_told(open_data(file, format="texts")) == [["one"], ["two"]]
-    if kind not in ("name", "url"):
+    if not isinstance(IMAGES[kind], str):
         assert told(open_data(file, format="table", picture_column="shown")[1]) == ["two", "<red>"]
 
 
@@ -261,3 +264,9 @@ def test_an_odd_record_is_a_fault_in_one_line_and_the_next_is_read(tmp_path, kin
     fault = read(source, 0)
     assert isinstance(fault, Fault) and str(fault).count(fault.reason) == 1 and "\n" not in str(fault)
     assert told(source[1]) == ["b", "<red>"]
+
+
+def test_words_in_json_lines_that_spell_a_missing_value_are_counted(tmp_path, caplog):
+    rows = [{"text": cell, "more": "nan"} for cell in ("nan", "a", "None ", None, "a nan", 3)]
+    open_data(write_lines(tmp_path / "a.jsonl", rows))
+    assert "2 captions in 'text' are words such as nan" in caplog.text

@@ -207,7 +207,7 @@ class ParquetRows(_Chunks):
             size = _unpacked(opened.metadata.row_group(group))
             if size > most:
                 raise TooLarge(most)
-            rows = max(1, most // max(1, size))  # each may repeat the longest value that there is
+            rows = max(1, most // (8 * size + 1))  # each may repeat the longest value that there is
             yield from opened.iter_batches(batch_size=min(rows, AT_ONCE), row_groups=[group])
 
     def _name(self, number: int) -> Path:

@@ -21,6 +21,8 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 IMAGE_NAME = re.compile(rf"[^\n]{{0,4096}}({'|'.join(map(re.escape, PICTURES))})(\?\S*)?", re.IGNORECASE)
 """What the name or URL of an image looks like."""
+BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "data:image/")
+"""How images begin that are written as text, which is not read."""
 
 
 def picture(
@@ -39,7 +41,9 @@ def holds_image(value: Any) -> bool:
         return any(map(holds_image, value))
     if isinstance(value, dict):
         return "bytes" in value and value.keys() <= {"bytes", "path"}
-    return isinstance(value, bytes) or (isinstance(value, str) and bool(IMAGE_NAME.fullmatch(value)))
+    if isinstance(value, str):
+        return value.startswith(BASE64) or IMAGE_NAME.fullmatch(value) is not None
+    return isinstance(value, bytes)
 
 
 def names_no_image(value: Any) -> bool:

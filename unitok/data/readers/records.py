@@ -25,9 +25,9 @@ MOST_IN_VAIN = 2**20
 """Bytes of a csv that may be parsed as rows over several lines and be none, beside four for each byte."""
 NULLS = ("nan", "null", "none", "n/a", "#n/a", "<na>")
 NULL = re.compile(
-    rb"(?:^|(?<=[\t,;|\n]))[ \"]*(?:%s)(?=[ \"]*(?:[\t,;|\r\n]|\Z))" % "|".join(NULLS).encode(), re.I
+    rb"(?:^|(?<=[\t,;|:\n]))[ \"]*(?:%s)(?=[ \"]*(?:[\t,;|}\r\n]|\Z))" % "|".join(NULLS).encode(), re.I
 )
-"""A cell of csv that is a word by which tables spell a missing value."""
+"""A cell of csv or JSON that may be a word by which tables spell a missing value."""
 
 
 class Records(ABC):
@@ -70,7 +70,7 @@ class Records(ABC):
                 continue
 
     def nulls(self, column: str) -> int:
-        """How many cells are a word such as nan, in a file where that may be a value that is missing."""
+        """How many cells are a word such as nan, in a file of text, where that may be a missing value."""
         return 0
 
 
@@ -108,6 +108,17 @@ class _Lines(Records):
             return self._content[start:end].decode("utf-8-sig" if start == 0 else "utf-8")
         except UnicodeDecodeError as error:
             raise SampleError("not UTF-8", self.path, f"not UTF-8: {error}", offset=start) from error
+
+    def nulls(self, column: str) -> int:
+        found = (bisect_right(self._starts, cell.start()) - 1 for cell in NULL.finditer(self._content))
+        return sum(self._is_null(index, column) for index in dict.fromkeys(found) if index >= 0)
+
+    def _is_null(self, index: int, column: str) -> bool:
+        try:
+            cell = self[index].get(column)
+        except SampleError:
+            return False
+        return isinstance(cell, str) and cell.strip().lower() in NULLS
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_map": None}
@@ -288,16 +299,6 @@ class DelimitedRows(_Lines):
         if self.header.absent:
             fields = [SHOWN.sub(r"\1", field.strip()) for field in fields]
         return dict(zip(self.columns, fields, strict=True))
-
-    def nulls(self, column: str) -> int:
-        found = (bisect_right(self._starts, cell.start()) - 1 for cell in NULL.finditer(self._content))
-        return sum(self._is_null(index, column) for index in dict.fromkeys(found) if index >= 0)
-
-    def _is_null(self, index: int, column: str) -> bool:
-        try:
-            return self[index][column].strip().lower() in NULLS
-        except SampleError:
-            return False
 
 
 class _Closings:
