@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import io
 import json
 import socket
 import threading
@@ -10,7 +9,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 
-from PIL import Image
+from tests.server.mutations import jpeg
 
 CHAT, DRAWINGS = "/v1/chat/completions", "/v1/images/generations"
 Address = tuple[str, int]
@@ -39,12 +38,7 @@ def chat(*parts: dict) -> bytes:
 
 def scanned(more: int) -> dict:
     """A part that is a JPEG of 16 million pixels with so many scans more, of no code."""
-    file = io.BytesIO()
-    Image.new("RGB", (4096, 4096)).save(file, "JPEG", progressive=True)
-    content = file.getvalue()
-    last = content.rindex(b"\xff\xda")
-    content = content[:-2] + content[last : last + 10] * more + b"\xff\xd9"
-    url = f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
+    url = f"data:image/jpeg;base64,{base64.b64encode(jpeg(more, (4096, 4096))).decode()}"
     return {"type": "image_url", "image_url": {"url": url}}
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+from functools import cache
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -98,9 +99,42 @@ def edit(rng: random.Random) -> bytes:
     return b"".join(lines) + f"--{BOUNDARY}--\r\n".encode()
 
 
+@cache
+def costly() -> tuple[dict[str, Any], ...]:
+    """Parts that are small for what they ask of a server: many scans, many pixels, long texts."""
+    pictures = [
+        jpeg(5000, (2048, 2048)),
+        jpeg(90, (2048, 2048)),
+        jpeg(0, (5000, 4000)),
+        png(size=(4000, 4000)),
+    ]
+    uris = (f"data:image/png;base64,{base64.b64encode(picture).decode()}" for picture in pictures)
+    texts = ({"type": "text", "text": letters * 60_000} for letters in ("a", "\u00e9", "a "))
+    return (*({"type": "image_url", "image_url": {"url": uri}} for uri in uris), *texts)
+
+
+def jpeg(scans: int, size: tuple[int, int]) -> bytes:
+    """A progressive JPEG with so many scans more, of no code."""
+    file = BytesIO()
+    Image.new("RGB", size).save(file, "JPEG", progressive=True)
+    content = file.getvalue()
+    last = content.rindex(b"\xff\xda")
+    return content[:-2] + content[last : last + 10] * scans + b"\xff\xd9"
+
+
+def heavy(rng: random.Random) -> Sent:
+    """A conversation of costly parts, now and then of more bytes than are taken."""
+    parts = [rng.choice(costly()) for _ in range(rng.choice([1, 2, 16, 60]))]
+    content = {**chat(rng), "messages": [{"role": "user", "content": parts}] * rng.choice([1, 1, 2])}
+    body = json.dumps(content, ensure_ascii=False).encode()
+    return Sent("/v1/chat/completions", {"content-type": "application/json"}, body)
+
+
 def mutated(number: int) -> Sent:
-    """The request of this number; one in ten is honest."""
+    """The request of this number; one in ten is honest, one in thirty heavy."""
     rng = random.Random(number)
+    if rng.random() < 1 / 30:
+        return heavy(rng)
     kind = rng.choice([chat, drawing, edit])
     if kind is edit:
         path, headers = "/v1/images/edits", {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
