@@ -23,11 +23,17 @@ MOST_QUOTED = 2**17
 """Bytes of one csv row that has line feeds in a quotation; csv has the same limit for a field."""
 MOST_IN_VAIN = 2**20
 """Bytes of a csv that may be parsed as rows over several lines and be none, beside four for each byte."""
-NULLS = ("nan", "null", "none", "n/a", "#n/a", "<na>")
-NULL = re.compile(
-    rb"(?:^|(?<=[\t,;|:\n]))[ \"]*(?:%s)(?=[ \"]*(?:[\t,;|}\r\n]|\Z))" % "|".join(NULLS).encode(), re.I
-)
-"""A cell of csv or JSON that may be a word by which tables spell a missing value."""
+NULLS = ("nan", "NaN", "NAN", "null", "NULL", "Null", "none", "None", "NONE", "n/a", "N/A", "#N/A", "<NA>")
+"""Words by which tables spell a missing value."""
+
+
+def _cells(word: str) -> re.Pattern[bytes]:
+    """Finds what may be a cell of csv or JSON that is a word; the word comes first, which is sought fast."""
+    one = re.escape(word.encode())
+    return re.compile(one + rb'(?<=[\t,;|:\n "]' + one + rb')(?=[ "]*(?:[\t,;|}\r\n]|\Z))')
+
+
+NULL = [_cells(word) for word in NULLS]
 
 
 class Records(ABC):
@@ -110,15 +116,16 @@ class _Lines(Records):
             raise SampleError("not UTF-8", self.path, f"not UTF-8: {error}", offset=start) from error
 
     def nulls(self, column: str) -> int:
-        found = (bisect_right(self._starts, cell.start()) - 1 for cell in NULL.finditer(self._content))
-        return sum(self._is_null(index, column) for index in dict.fromkeys(found) if index >= 0)
+        cells = (cell.start() for word in NULL for cell in word.finditer(self._content))
+        found = {bisect_right(self._starts, cell) - 1 for cell in cells}
+        return sum(self._is_null(index, column) for index in found if index >= 0)
 
     def _is_null(self, index: int, column: str) -> bool:
         try:
             cell = self[index].get(column)
         except SampleError:
             return False
-        return isinstance(cell, str) and cell.strip().lower() in NULLS
+        return isinstance(cell, str) and cell.strip() in NULLS
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_map": None}
