@@ -4,11 +4,13 @@ import multiprocessing
 import signal
 import subprocess
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import Dataset
 
 from unitok.data.loading import exact_loader
+from unitok.data.packing import Batch
 
 
 class Numbers(Dataset):
@@ -52,3 +54,14 @@ def test_signals_reach_the_training_process_as_before():
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     read(exact_loader(Numbers(), None, batch_size=2, workers=1, seed=None))
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
+def test_what_a_gpu_takes_lies_in_pinned_memory(monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor)
+    for there, count in ((False, 0), (True, 4)):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        loader = exact_loader(Numbers(), None, batch_size=20, workers=0, seed=None)
+        ids = np.zeros((1, 4), dtype=np.int64)
+        loader._as_tensors(Batch(ids, np.zeros((1, 4, 3), dtype=np.int64), ids, ids))
+        assert (loader.pin_memory, len(pinned)) == (there, count)

@@ -7,7 +7,7 @@ import torch
 
 from tests.models.test_cross_entropy import random_batch, tiny_transformer
 from unitok.models.attention import document_mask
-from unitok.models.engines import ENGINES, FlexMask, packed_mask, run_lengths
+from unitok.models.engines import ENGINES, FlexMask, _block_mask, packed_mask, run_lengths
 
 
 def real_hidden(model, batch):
@@ -53,3 +53,13 @@ def test_engines_and_their_gradients_agree_on_a_gpu(engine):
         results.append((hidden, *torch.autograd.grad(hidden.square().mean(), model.blocks.parameters())))
     for ours, theirs in zip(*results, strict=True):
         assert (ours - theirs).abs().max() <= 1e-3
+
+
+def test_on_a_gpu_the_blocks_are_made_by_compiled_code(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda made: compiled.append(made.__name__) or made)
+    _block_mask.cache_clear()
+    document = torch.tensor([[0, 0, 1, -1] * 32])
+    masks = [FlexMask(document, compiled=kind).blocks.to_dense() for kind in (True, False)]
+    _block_mask.cache_clear()
+    assert compiled == ["create_block_mask"] and torch.equal(*masks)

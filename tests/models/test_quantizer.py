@@ -229,3 +229,20 @@ def test_codes_of_the_wrong_depth_are_refused():
 def test_fsq_refuses_levels_that_it_cannot_round_to(levels):
     with pytest.raises(ValueError, match="3 levels or more"):
         FSQLevels(levels)
+
+
+def test_codes_are_chosen_in_float32_whatever_a_training_allows(monkeypatch):
+    seen, addmm = [], torch.addmm
+
+    def spied(*tensors):
+        seen.append(torch.get_float32_matmul_precision())
+        return addmm(*tensors)
+
+    monkeypatch.setattr(torch, "addmm", spied)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        nearest(torch.randn(5, 3), torch.randn(7, 3))
+        assert (seen, torch.get_float32_matmul_precision()) == (["highest"], "high")
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,8 +1,9 @@
-"""A training in a process that may be killed at any moment; started by test_killed.py."""
+"""A training in a process that may be killed at any moment; started by test_kills.py, or through torchrun."""
 
 import json
 import multiprocessing
 import os
+import sys
 from pathlib import Path
 
 from lightning.pytorch import Callback
@@ -23,9 +24,11 @@ class Record(Callback):
 
 
 def train(part: str, folder: str, arguments: list[str]) -> None:
-    """Run a part's script into a folder, quietly."""
+    """Run a part's script into a folder, quietly, in a process group of its own."""
     import torch
 
+    if "RANK" not in os.environ:  # torchrun has made a group
+        os.setpgrp()
     multiprocessing.set_start_method("fork", force=True)  # of workers, as in a process of one's own
     torch.set_num_threads(1)
     os.chdir(ROOT)
@@ -38,9 +41,14 @@ def train(part: str, folder: str, arguments: list[str]) -> None:
     else:
         from train.transformer import main
         from unitok.training.transformer import TransformerTraining as Module
-    Module.configure_callbacks = lambda self: [Record(Path(folder) / "losses.jsonl")]
+    losses = f"losses{os.environ.get('RANK', '0')}.jsonl"
+    Module.configure_callbacks = lambda self: [Record(Path(folder) / losses)]
     Path(folder).mkdir(parents=True, exist_ok=True)
     main([
         "fit", "--config", f"configs/{part}/tiny.yaml", "--threads", "1", "--ckpt_path", "auto",
         "--trainer.default_root_dir", folder, "--trainer.enable_progress_bar", "false", *arguments,
     ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    train(sys.argv[1], sys.argv[2], sys.argv[3:])

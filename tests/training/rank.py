@@ -24,8 +24,7 @@ class KeepState(Callback):
         state = {name: part.state_dict() for name, part in parts.items() if part is not None}
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         figures = {name: value for name, value in metrics.items() if name.startswith(("val/", "codebook/u"))}
-        skipped = module.bad.skipped
-        kept = {"steps": trainer.global_step, "figures": figures, "skipped": skipped}
+        kept = {"steps": trainer.global_step, "figures": figures}
         torch.save(state | kept, self.folder / f"rank{trainer.global_rank}.pt")
 
 

@@ -9,7 +9,7 @@ from unitok.training.cli import RunFolder
 def precision_of(monkeypatch, tmp_path):
     """The precision of a run on a CPU that has or lacks bfloat16."""
 
-    def ask(asked: str, *, lacks: bool, **options) -> str:
+    def ask(asked: str | int, *, lacks: bool, **options) -> str:
         monkeypatch.setattr("unitok.training.cli.lacks_bfloat16", lambda device: lacks)
         run = RunFolder(default_root_dir=tmp_path, precision=asked, enable_progress_bar=False, **options)
         return run.precision
@@ -44,3 +44,10 @@ def test_where_no_accelerator_is_named_the_one_that_is_there_counts(
 ):
     monkeypatch.setattr("torch.accelerator.is_available", lambda: there)
     assert precision_of("bf16-mixed", lacks=True) == expected
+
+
+@pytest.mark.parametrize("asked", ["16-mixed", "16", 16])
+def test_float16_on_a_gpu_is_refused(precision_of, monkeypatch, asked):
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: True)
+    with pytest.raises(ValueError, match=r"trainer\.precision is 16.*bf16-mixed or 32-true"):
+        precision_of(asked, lacks=False)

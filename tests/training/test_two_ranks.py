@@ -46,7 +46,6 @@ def test_both_ranks_hold_the_same_weights_and_codes(tmp_path, steps, more):
     assert result.returncode == 0, result.stderr[-3000:]
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     assert first.pop("steps") == second.pop("steps") == steps
-    assert first.pop("skipped") == second.pop("skipped") == 0, "a rank without pictures is nothing bad"
     figures = first.pop("figures")
     assert figures == second.pop("figures") and {"val/loss", "val/psnr", "codebook/usage"} <= set(figures)
     for part, tensors in first.items():

@@ -20,7 +20,11 @@ class ExactLoader(DataLoader):
         with held():
             batches = super().__iter__()  # forks the workers
         for batch in _plainly(batches):
-            yield Batch(*map(torch.from_numpy, batch)) if _is_packed(batch, np.ndarray) else batch
+            yield self._as_tensors(batch) if _is_packed(batch, np.ndarray) else batch
+
+    def _as_tensors(self, batch: Batch) -> Batch:
+        tensors = map(torch.from_numpy, batch)
+        return Batch(*(tensor.pin_memory() if self.pin_memory else tensor for tensor in tensors))
 
     def state_dict(self) -> dict:
         return {}
@@ -84,6 +88,7 @@ def exact_loader(
         num_workers=workers,
         worker_init_fn=heed_parent_alone,
         persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
     )
 
 

@@ -29,10 +29,8 @@ class FlexMask(PackedMask):
     """
 
     def __init__(self, document: Int64[Tensor, "b t"], *, compiled: bool = True):
-        from torch.nn.attention.flex_attention import create_block_mask
-
         rows, tokens = document.shape
-        self.blocks = create_block_mask(
+        self.blocks = _block_mask(compiled)(
             lambda row, head, query, key: (query >= key) & (document[row, query] == document[row, key]),
             *(rows, None, tokens, tokens),
             device=document.device,
@@ -48,6 +46,14 @@ class FlexMask(PackedMask):
     def lacks(device: torch.device) -> str | None:
         """Why it cannot train there; None where it can."""
         return None if device.type == "cuda" else f"FlexAttention has no gradient on {device.type}"
+
+
+@cache
+def _block_mask(compiled: bool) -> Callable:
+    """Uncompiled, torch makes a [tokens, tokens] mask on the way to the blocks."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    return torch.compile(create_block_mask) if compiled else create_block_mask
 
 
 @cache

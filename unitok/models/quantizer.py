@@ -5,6 +5,8 @@ learned codebooks, `implicit.py` those that follow from the latents' signs or le
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -73,15 +75,26 @@ class QuantizerConfig(ABC):
         """The module."""
 
 
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """Products of float32 in float32, whatever precision a training allows others."""
+    allowed = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(allowed)
+
+
 def nearest(
     vectors: Float32[Tensor, "n d"], codebook: Float32[Tensor, "k d"], *, scores: int = SCORES
 ) -> Int64[Tensor, " n"]:
     """The index of each vector's nearest code in the Euclidean sense.
 
     argmin |z − e|² = argmax z·e − |e|²/2: one addmm a chunk of at most `scores` numbers, always in fp32 (bf16
-    scores pick another code in some per cent of cases).
+    scores pick another code in some per cent of cases, and a GPU's TF32 in some).
     """
-    with torch.autocast(vectors.device.type, enabled=False):
+    with torch.autocast(vectors.device.type, enabled=False), exact_products():
         offset = codebook.float().square().sum(dim=1).mul(-0.5)
         turned = codebook.float().t()
         parts = vectors.split(max(1, scores // len(codebook)))

@@ -88,7 +88,9 @@ class RunFolder(Trainer):
 def _check_precision(precision: str, accelerator: Any) -> None:
     """Raises ValueError where weights would be of a kind in which nothing can be trained."""
     if precision in ("64", "64-true"):
-        raise ValueError(f"trainer.precision is {precision}, expected 32-true, bf16-mixed or 16-mixed")
+        raise ValueError(f"trainer.precision is {precision}, expected 32-true or bf16-mixed")
+    if precision in ("16", "16-mixed") and not _on_cpu(accelerator):  # clipping would see scaled gradients
+        raise ValueError(f"trainer.precision is {precision}: on a GPU give bf16-mixed or 32-true")
     if precision in ("16-true", "bf16-true") and _on_cpu(accelerator):
         raise ValueError(f"trainer.precision is {precision}: on a CPU give 32-true or bf16-mixed")
 
