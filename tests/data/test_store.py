@@ -93,7 +93,7 @@ def test_a_stopped_run_goes_on_and_encodes_only_what_is_missing(tmp_path):
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
     again = Pictures()
     assert write(tmp_path, again) == (10, 2, 0)
-    assert again.calls == 2 + 2  # one look into each kept shard, and the last shard's two documents
+    assert again.calls == 10  # those of kept shards are compared, the last shard's two are encoded
     assert all(equal(Store(tmp_path, CODEC)[i], CODEC.encode(again[i])) for i in range(10))
 
 
@@ -153,10 +153,49 @@ def test_more_modalities_and_other_positions_read_the_same_codes(tmp_path):
     assert equal(Store(tmp_path, larger)[3], Store(tmp_path, CODEC)[3])
 
 
-def test_shards_of_other_documents_are_not_kept(tmp_path):
+class Mended(Pictures):
+    """One document has changed."""
+
+    def __init__(self, *, mended, **options):
+        super().__init__(**options)
+        self.mended = mended
+
+    def __getitem__(self, index):
+        if index == self.mended:
+            return (Segment("text", "picture 00"),)
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("mended", [0, 1, 6, 9])
+@pytest.mark.parametrize("bad", [(), (6,)])
+def test_shards_of_documents_that_have_changed_are_encoded_again(tmp_path, caplog, mended, bad):
+    write(tmp_path, Pictures(bad=bad), stamp="before")
+    source = Mended(mended=mended)
+    assert write(tmp_path, source, stamp="after") == (10, 1 if bad and mended != 6 else 2, 0)
+    assert caplog.text.count("such files are encoded again") == 1
+    store = Store(tmp_path, CODEC)
+    assert all(equal(store[i], CODEC.encode(source[i])) for i in range(10))
+
+
+def test_a_set_whose_files_are_what_they_were_is_not_read_again(tmp_path):
+    write(tmp_path, Pictures(), stamp="before")
+    for stamp, reads in (("before", 0), ("after", 10), ("after", 0)):
+        again = Pictures()
+        assert write(tmp_path, again, stamp=stamp) == (10, 3, 0)
+        assert again.calls == reads
+
+
+def test_a_store_is_unfinished_while_its_shards_are_renewed(tmp_path):
     write(tmp_path, Pictures())
-    with pytest.raises(ValueError, match="number 0 of this source gets other codes"):
-        write(tmp_path, Pictures(salt=1))
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, Pictures(salt=1, stop_at=5))
+    with pytest.raises(ValueError, match="unfinished; run the same encoding again"):
+        Store(tmp_path, CODEC)
+    assert write(tmp_path, Pictures(salt=1)) == (10, 1, 0)
+
+
+def test_shards_of_another_number_of_documents_are_refused(tmp_path):
+    write(tmp_path, Pictures())
     with pytest.raises(ValueError, match="documents 10, this run has 11"):
         write(tmp_path, Pictures(11))
 

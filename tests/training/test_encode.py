@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -233,6 +234,37 @@ def test_too_many_faults_end_an_encoding_in_one_line(tmp_path, image_tokenizer, 
     assert "more than 10%: 200 not JSON. The first is" in said
     assert json.loads((tmp_path / "codes/data_report.json").read_text())["samples"] == 1000
     assert len(encode(tmp_path / "more", image_tokenizer, *options, "--most-faults", "0.3")) == 880
+
+
+def test_a_set_that_was_mended_is_encoded_again(tmp_path, image_tokenizer, capsys):
+    write_pictures(tmp_path / "set", "red", "blue")
+    for name in ("red", "blue"):
+        (tmp_path / f"set/{name}.txt").write_text(f"a {name} one")
+    options = ("--source", str(tmp_path / "set"), "--split", "all", "--shard-size", "1")
+    encode(tmp_path / "codes", image_tokenizer, *options)
+    assert len(encode(tmp_path / "codes", image_tokenizer, *options)) == 2
+    assert "2 files kept from before" in capsys.readouterr().out
+    (tmp_path / "set/red.txt").write_text("a new one")
+    store = encode(tmp_path / "codes", image_tokenizer, *options)
+    codec = build_codec(image_tokenizer, tmp_path / "codes/tokenizer.json")
+    assert [codec.decode(store[i])[0].content for i in range(2)] == ["a blue one", "a new one"]
+    assert "1 files kept from before" in capsys.readouterr().out
+
+
+def test_a_given_text_tokenizer_is_in_the_store_before_its_codes(tmp_path, image_tokenizer, monkeypatch):
+    options = ("--source", "shapes", "--set", "canvas=48", "--set", "count=6", "--image-shape", "6", "6")
+    encode(tmp_path / "first", image_tokenizer, *options)
+    given = ("--text-tokenizer", str(tmp_path / "first/tokenizer.json"))
+    with monkeypatch.context() as broken:
+        broken.setattr("unitok.training.encode.write_store", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(SystemExit):
+            encode(tmp_path / "second", image_tokenizer, *options, *given)
+    assert (tmp_path / "second/tokenizer.json").is_file()
+    assert len(encode(tmp_path / "second", image_tokenizer, *options, *given)) == 6
+    encode(tmp_path / "third", image_tokenizer, *options, "--text-size", "259")
+    other = ("--text-tokenizer", str(tmp_path / "third/tokenizer.json"))
+    with pytest.raises(SystemExit):
+        encode(tmp_path / "second", image_tokenizer, *options, *other)
 
 
 def test_each_picture_may_get_the_nearest_shape_of_one_budget(tmp_path, image_tokenizer):

@@ -1,7 +1,8 @@
 """Documents encoded once, to a store of codes; a run that was cut off goes on. Knows no task and no batch."""
 
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,22 +12,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from unitok.atomic_files import write_text
 from unitok.chat_template import ChatTemplate
 from unitok.codec import Codec
+from unitok.data.changes import Summed
 from unitok.data.encoding import encode_each
 from unitok.data.faults import Fault, Faults, write_report
 from unitok.data.shards import (
     Shard,
-    documents_of,
     map_shard,
     metadata_of,
     to_shard,
     write_shard,
 )
-from unitok.data.sources import Source
+from unitok.data.sources import Source, read
 from unitok.data.store import FORMAT, INDEX, fingerprints
 from unitok.document import Codes
 
-ALIKE = 0.9
-"""Share of equal codes from which two encodings of one document count as equal: rounding may change a few."""
+log = logging.getLogger(__name__)
 
 
 class Summary(NamedTuple):
@@ -47,11 +47,13 @@ def write_store(
     progress: bool = True,
     most_faults: float = 0.1,
     chat: ChatTemplate = ChatTemplate(),  # noqa: B008 (it is frozen)
+    stamp: str | None = None,
 ) -> Summary:
     """Encode a source into the folder `path`.
 
-    Shards that a stopped run has left complete are kept. A document that its source or a modality refuses is
-    dropped, counted by reason in the store's data_report.json, and named there and in the log.
+    Shards that are there are kept if their documents are what they were, and else encoded again. What a source
+    or a modality refuses is dropped, counted by reason in the store's data_report.json, and named there and in
+    the log.
 
     Args:
         path: the store's folder, made if missing.
@@ -62,13 +64,15 @@ def write_store(
         progress: show a bar.
         most_faults: share of faulty documents, after the first 1,000, that stops the run.
         chat: how the source's conversations were told, for those who train on the codes.
+        stamp: what changes whenever the source's files do, see `stamp_of`; with another one, or None, all
+            documents of a shard that is there are read and compared.
 
     Raises:
         ValueError: the folder holds something else, no document could be encoded, or (TooManyFaults) too
             many could not.
     """
     faults = Faults(most=most_faults, name=str(path))
-    writer = _Writer(Path(path), source, codec, batch_size, shard_size, faults, chat)
+    writer = _Writer(Path(path), source, codec, batch_size, shard_size, faults, chat, stamp)
     starts = range(0, len(source), shard_size)
     try:
         faults.add(*source.faults)
@@ -99,12 +103,13 @@ class _Writer:
         shard_size: int,
         faults: Faults,
         chat: ChatTemplate,
+        stamp: str | None,
     ):
         if batch_size < 1 or shard_size < 1 or not len(source):
             raise ValueError(
                 f"{len(source)} documents in batches of {batch_size}, shards of {shard_size}: no store"
             )
-        self.path, self.source, self.codec = path, source, codec
+        self.path, self.source, self.codec = path, Summed(source), codec
         self.batch_size, self.shard_size, self.faults = batch_size, shard_size, faults
         self.names, self.chat = list(codec.modalities), chat
         self.identity = {
@@ -114,8 +119,9 @@ class _Writer:
             "shard_size": str(shard_size),
             "chat": "" if chat == ChatTemplate() else json.dumps(asdict(chat)),
         }
+        self.stamp = stamp or ""
         self.records: list[dict[str, Any]] = []
-        self.kept = 0
+        self.kept, self.renewed = 0, False
         path.mkdir(parents=True, exist_ok=True)
 
     def shard(self, start: int) -> Iterator[int]:
@@ -123,9 +129,11 @@ class _Writer:
         stop = min(start + self.shard_size, len(self.source))
         file = self.path / f"codes-{start // self.shard_size:05d}.safetensors"
         if file.exists():
-            self._keep(file, start)
-            yield stop - start
-            return
+            if self._is_kept(file, range(start, stop)):
+                yield stop - start
+                return
+            self._renew(file)
+        self.source.begin()
         documents: list[list[Codes]] = []
         dropped, listed = 0, len(self.faults.listed)
         for first in range(start, stop, self.batch_size):
@@ -136,11 +144,16 @@ class _Writer:
             yield len(indices)
         arrays = to_shard(documents, self.names, wide=max(self.codec.vocabulary.sizes.values()) > 2**15)
         met = json.dumps([asdict(fault) for fault in self.faults.listed[listed:]])
-        write_shard(file, arrays, {**self.identity, "dropped": str(dropped), "faults": met})
+        told = {"dropped": str(dropped), "faults": met, "sum": self.source.sum, "stamp": self.stamp}
+        write_shard(file, arrays, self.identity | told)
         self._record(file, arrays, dropped)
 
-    def _keep(self, file: Path, start: int) -> None:
-        """Count a complete shard. Raises ValueError where it is of another codec or source."""
+    def _is_kept(self, file: Path, indices: range) -> bool:
+        """Count a complete shard whose documents are what they were; False where they are not, or not known.
+
+        Raises:
+            ValueError: it is of another codec, or of a source of another size.
+        """
         found = metadata_of(file)
         for name, value in self.identity.items():
             if found.get(name, "") != value:
@@ -149,16 +162,30 @@ class _Writer:
                     "remove the folder or choose another"
                 )
         shard, dropped = map_shard(file), int(found["dropped"])
-        first = encode_each(self.source, self.codec, [start])[0]
-        if dropped == 0 and not _alike(documents_of([(shard, 0)], self.names)[0], first):
-            raise ValueError(
-                f"{file} holds other documents: number {start} of this source gets other codes. "
-                "Remove the folder or choose another"
-            )
+        if not self.stamp or found.get("stamp") != self.stamp:
+            if found.get("sum") != self._sum_of(indices):
+                return False
+            if self.stamp:  # the next run need not read the documents
+                write_shard(file, shard, found | {"stamp": self.stamp})
         self.kept += 1
         self.faults.seen(len(shard.documents) - 1)
         self.faults.add(*(Fault(**fault) for fault in json.loads(found.get("faults", "[]"))))
         self._record(file, shard, dropped)
+        return True
+
+    def _sum_of(self, indices: range) -> str:
+        """The sum of documents as they are now."""
+        self.source.begin()
+        for index in indices:
+            read(self.source, index)
+        return self.source.sum
+
+    def _renew(self, file: Path) -> None:
+        """Make ready for a shard to be written over: until all are, the store is unfinished."""
+        if not self.renewed:
+            log.warning("%s: its documents have changed, such files are encoded again", file)
+        self.renewed = True
+        (self.path / INDEX).unlink(missing_ok=True)
 
     def _record(self, file: Path, shard: Shard, dropped: int) -> None:
         counts = {"documents": len(shard.documents) - 1, "codes": len(shard.codes), "dropped": dropped}
@@ -181,11 +208,3 @@ class _Writer:
         }
         write_text(self.path / INDEX, json.dumps(index, indent=2) + "\n", durable=True)
         return Summary(total["documents"], self.kept, total["dropped"])
-
-
-def _alike(a: Sequence[Codes], b: Sequence[Codes] | None) -> bool:
-    if b is None or [(x.modality, tuple(x.shape)) for x in a] != [(x.modality, tuple(x.shape)) for x in b]:
-        return False
-    return all(
-        (x.codes == y.codes).double().mean() >= ALIKE for x, y in zip(a, b, strict=True) if len(x.codes)
-    )

@@ -12,6 +12,7 @@ import torch
 
 from unitok.chat_template import ChatTemplate
 from unitok.codec import Codec
+from unitok.data.changes import stamp_of
 from unitok.data.check import SHEET, check_source, in_words
 from unitok.data.codecs import build_codec, train_text_tokenizer
 from unitok.data.faults import REPORT
@@ -22,6 +23,7 @@ from unitok.data.sources import Source
 from unitok.data.store import TEXT_TOKENIZER
 from unitok.data.store_writing import Summary, write_store
 from unitok.device import pick_device
+from unitok.modalities.text import TextModality
 
 
 def encode(
@@ -50,7 +52,7 @@ def encode(
     Args:
         source, split, settings, format: see `open_source`.
         image_tokenizer: folder of a trained image tokenizer.
-        out: the store's folder. What a stopped run left there is kept.
+        out: the store's folder. What is there is kept as far as its documents are what they were.
         text_tokenizer: a tokenizer.json; if absent that of `out`, or one is trained on the source's texts.
         text_size: codes of a text tokenizer that is trained here, at most.
         image_shape: (rows, columns) in cells that images are brought to; if absent each keeps its size.
@@ -79,13 +81,14 @@ def encode(
     if text_tokenizer is None and not kept.is_file():
         train_text_tokenizer(opened, kept, size=text_size)
     codec = build_codec(image_tokenizer, text_tokenizer or kept, image_shape=image_shape, locations=locations)
+    _keep_text_tokenizer(codec.modalities["text"], kept)
     tokenizer = codec.modalities["image"].tokenizer.to(pick_device(device))
     if image_cells is not None:
         opened = Resized(opened, Buckets(cells=image_cells, cell=tokenizer.cell))
     writing = {"batch_size": batch_size, "shard_size": shard_size, "progress": progress, "chat": template}
-    summary = write_store(out, opened, codec, most_faults=most_faults, **writing)
-    if text_tokenizer is not None:
-        codec.modalities["text"].save(kept)
+    described = {"source": source, "split": split, "settings": settings, "format": format}
+    stamp = stamp_of(described | {"image_cells": image_cells})
+    summary = write_store(out, opened, codec, most_faults=most_faults, stamp=stamp, **writing)
     print(f"{out}: {_in_words(summary, codec, seconds=time.monotonic() - start)}")
     return summary
 
@@ -98,6 +101,19 @@ def _documents(source: str | list[str] | Mapping[str, Any], **options) -> Source
             "a store has no tasks: encode each source by itself, and mix their stores in training"
         )
     return opened
+
+
+def _keep_text_tokenizer(text: TextModality, kept: Path) -> None:
+    """Put the tokenizer.json into the store before its codes, which mean nothing without.
+
+    Raises ValueError where codes of another one are there.
+    """
+    if not kept.is_file():
+        text.save(kept)
+    elif TextModality.from_file(kept).fingerprint() != text.fingerprint():
+        raise ValueError(
+            f"{kept} is another text tokenizer than the given one: remove {kept.parent} or choose another"
+        )
 
 
 def _in_words(summary: Summary, codec: Codec, *, seconds: float) -> str:

@@ -82,13 +82,13 @@ def test_encoding_goes_on_after_the_last_whole_file(texts, tmp_path, monkeypatch
         return original(self, index)
 
     monkeypatch.setattr(StreamedRows, "__getitem__", breaks)
-    options = {"progress": False, "shard_size": 8, "batch_size": 4}
+    options = {"progress": False, "shard_size": 8, "batch_size": 4, "stamp": "unchanged"}
     with pytest.raises(StreamError, match="broke off"):
         write_store(tmp_path / "codes", Streamed(str(texts)), CODEC, **options)
     read = []
     monkeypatch.setattr(StreamedRows, "__getitem__", lambda self, i: read.append(i) or original(self, i))
     assert write_store(tmp_path / "codes", Streamed(str(texts)), CODEC, **options).kept == 2
-    assert [i for i in read if 0 < i < 16] == [8]  # one document of each file that is kept is compared
+    assert not [i for i in read if 0 < i < 16]
     store = Store(tmp_path / "codes", CODEC)
     assert [CODEC.decode(store[i])[0].content for i in range(len(store))] == ALL
 
