@@ -1,7 +1,7 @@
 """The reader that fits a path, and what is said where none does. Knows the readers, none of their formats."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +11,18 @@ from unitok.data.readers.base import Reader, tell_once
 from unitok.data.readers.coco import CocoCaptions
 from unitok.data.readers.containers import Look
 from unitok.data.readers.conversations import Llava, Messages
-from unitok.data.readers.folders import ClassFolders, PictureFolder, TextPairs, holds_pictures, lone_tables
+from unitok.data.readers.folders import (
+    ClassFolders,
+    PictureFolder,
+    TextPairs,
+    class_folders,
+    holds_pictures,
+    lone_tables,
+)
 from unitok.data.readers.idx import Idx
 from unitok.data.readers.interleaved import Mmc4, Obelics
 from unitok.data.readers.listing import visible, walk
-from unitok.data.readers.plain import PlainText
+from unitok.data.readers.plain import SUFFIXES, PlainText
 from unitok.data.readers.splits import SPLITS, Part, split_named, split_said
 from unitok.data.readers.tables import CaptionTable, MetadataFolder, RecordReader, TextTable
 from unitok.data.readers.unread import TABLES, is_note, looks_like_captions, why_no_table, why_unread
@@ -133,7 +140,9 @@ def split_paths(path: Path) -> dict[Part, Path]:
         ValueError: two are the same split.
     """
     entries = visible(path)
-    files = [entry for entry in entries if entry.suffix.lower() in TABLES and entry.is_file()]
+    files = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in (*TABLES, *SUFFIXES)]
+    if any(file.suffix.lower() in SUFFIXES for file in files) and holds_pictures(path):
+        files = [file for file in files if file.suffix.lower() in TABLES]
     for some in (files, [entry for entry in entries if entry.is_dir()]):
         named = [(part, entry) for entry in some if (part := split_named(entry.stem)) is not None]
         if len(named) > 1 or (named and len(some) == 1):
@@ -153,6 +162,19 @@ def _each_once(named: list[tuple[Part, Path]]) -> dict[Part, Path]:
                 f"{entries[0].parent}: {names} are named like one split, {part}: give data.train and data.val"
             )
     return {part: entries[0] for part, entries in found.items() if entries}
+
+
+def find_split(path: Path, parts: Mapping[Part, Path], *, captions: bool, above: Path) -> Found:
+    """The reader of one of the splits of a set; one that has a single class has classes, where others do."""
+    found = find(inmost(path), captions=captions, above=above)
+    if found.reader is not PictureFolder:
+        return found
+    for place in parts.values():
+        other = inmost(place)
+        alike = path / other.relative_to(place)
+        if class_folders(alike) and ClassFolders.fits(Look(other)):
+            return Found(ClassFolders, alike)
+    return found
 
 
 def table_over(path: Path) -> Found | None:
@@ -185,8 +207,8 @@ def _say_no_splits(path: Path) -> None:
     if alike:
         names = ", ".join(str(one.relative_to(path)) for one in alike)
         tell_once(
-            f"{path}: {names}: named like splits, but not all beside them are, so all is one set: where they are "
-            "splits, give data.train and data.val"
+            f"{path}: {names}: named like splits, but not all beside them are, so all is one set: where they "
+            "are splits, give data.train and data.val"
         )
 
 

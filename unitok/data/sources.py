@@ -1,6 +1,7 @@
 """All sources by name, and a path opened by the reader that fits. Knows none of their formats."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from unitok.data.mixture import Mixture
@@ -19,6 +20,7 @@ from unitok.data.recognition import (
     FORMATS,
     Found,
     find,
+    find_split,
     inmost,
     of_format,
     recognise,
@@ -80,7 +82,9 @@ def open_data(
     over = table_over(whole)
     if over is not None:
         return over.reader.open(over.path, part, **settings)
-    return _of_splits(whole, part, lambda place: find(place, captions=captions, above=whole), settings)
+    parts = split_paths(whole)
+    recognised = partial(find_split, parts=parts, captions=captions, above=whole)
+    return _of_splits(whole, part, recognised if parts else partial(find, captions=captions), settings)
 
 
 def _of_splits(path: Path, part: Part | None, find_in: Callable[[Path], Found], settings: dict) -> Source:

@@ -207,3 +207,21 @@ def test_folders_that_look_like_splits_and_are_none_are_named(tmp_path, caplog, 
         write_pictures(tmp_path / folder, "red")
     open_data(tmp_path, captions=False)
     assert words in caplog.text
+
+
+# ---- splits that are not all alike
+
+
+@pytest.mark.parametrize("inner", ["", "shapes/"])
+def test_a_split_of_one_class_has_classes_where_another_has(tmp_path, inner):
+    for folder in (f"train/{inner}red", f"train/{inner}blue", f"val/{inner}red"):
+        write_pictures(tmp_path / folder, folder.rpartition("/")[2])
+    assert sorted(said(tmp_path, "train")) == ["blue", "red"] and said(tmp_path, "val") == ["red"]
+
+
+def test_texts_say_their_splits_too_but_not_beside_images(tmp_path):
+    for name in ("train", "val", "test"):
+        (tmp_path / f"{name}.txt").write_text(f"of {name}")
+        assert name == "train" or said(tmp_path, name) == [f"of {name}"]
+    write_pictures(tmp_path / "images", "red")
+    assert not split_paths(tmp_path)
