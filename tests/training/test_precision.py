@@ -17,7 +17,7 @@ def precision_of(monkeypatch, tmp_path):
     return ask
 
 
-@pytest.mark.parametrize("asked", ["bf16-mixed", "bf16-true", "16-mixed"])
+@pytest.mark.parametrize("asked", ["bf16-mixed", "16-mixed"])
 def test_without_bfloat16_a_run_is_in_float32_and_one_line_says_so(precision_of, asked, capsys):
     assert precision_of(asked, lacks=True, accelerator="cpu") == "32-true"
     assert capsys.readouterr().out.count("\n") == 1
@@ -34,8 +34,14 @@ def test_with_bfloat16_a_run_is_as_asked(precision_of, capsys):
     assert not capsys.readouterr().out
 
 
-def test_other_precisions_are_as_asked(precision_of):
-    assert precision_of("64-true", lacks=True, accelerator="cpu") == "64-true"
+def test_float32_is_as_asked(precision_of):
+    assert precision_of("32-true", lacks=True, accelerator="cpu") == "32-true"
+
+
+@pytest.mark.parametrize("asked", ["64-true", "bf16-true", "16-true"])
+def test_weights_in_which_nothing_is_trained_on_a_cpu_are_refused(precision_of, asked):
+    with pytest.raises(ValueError, match=f"precision is {asked}"):
+        precision_of(asked, lacks=False, accelerator="cpu")
 
 
 @pytest.mark.parametrize(("there", "expected"), [(False, "32-true"), (True, "bf16-mixed")])
