@@ -66,3 +66,15 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path):
         write_pictures(tmp_path / name, "blue")
     (tmp_path / "Thumbs.db").write_bytes(b"?")
     assert names(tmp_path) == ["red.png"]
+
+
+@pytest.mark.parametrize("format", ["pictures", "pairs", "classes"])
+def test_images_of_a_kind_that_is_not_read_are_faults(tmp_path, format):
+    write_pictures(tmp_path / "a", "red")
+    (tmp_path / "a/red.txt").write_text("a red one")
+    for name in ("b.HEIC", "c.avif"):
+        (tmp_path / "a" / name).write_bytes(b"?")
+        (tmp_path / "a" / name).with_suffix(".txt").write_text("another")
+    source = open_data(tmp_path, format=format)
+    assert len(source) == 1 and [fault.reason for fault in source.faults] == ["not a picture"] * 2
+    assert source.faults[0].detail.endswith("save it as PNG or JPEG")

@@ -30,6 +30,8 @@ GLANCE = 8
 TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt")
 MOST_TABLES = 20
 """Tables that a folder may have; more are something else."""
+FOREIGN = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".tga", ".dng", ".cr2", ".nef")
+NOT_READ = "images of this kind are not read: save it as PNG or JPEG"
 NO_CLASSES = {
     "images", "image", "imgs", "img", "pictures", "photos", "jpegimages", "thumbnails", "thumbs", "previews",
     "masks", "mask", "labels", "annotations", "captions", "texts", "data",
@@ -52,7 +54,7 @@ class PictureFolder(Reader):
 
     def __init__(self, path: str):
         self.root, self.faults = Path(path), []
-        found = sorted(walk(self.root, *PICTURES, faults=self.faults))
+        found = sorted(_images(self.root, self.faults))
         self.files = Names(str(file.relative_to(path)) for file in found)
         if not self.files:
             raise FileNotFoundError(f"the folder {path} has no pictures ({', '.join(PICTURES)})")
@@ -137,6 +139,9 @@ class _Beside(NamedTuple):
         said = beside._captions(names)
         told: dict[str, str] = {}
         for name in names:
+            if name.lower().endswith(FOREIGN):
+                beside.lost.append(("not a picture", name, NOT_READ))
+                told.setdefault(_stem(name), name)
             if not name.lower().endswith(PICTURES):
                 continue
             key = _form(name) if _form(name) in said else _stem(name)
@@ -192,7 +197,7 @@ class ClassFolders(Reader):
             raise ValueError(f"the template {template!r} has no {{}} where the class goes")
         self.template, self.root, self.faults = template, Path(path), []
         self.files = Names()
-        for file in walk(self.root, *PICTURES, faults=self.faults):
+        for file in _images(self.root, self.faults):
             if file.parent == self.root:
                 self.faults.append(Fault("no caption", str(file), "it lies in no folder of a class"))
             else:
@@ -244,6 +249,15 @@ def lone_tables(path: Path) -> list[Look]:
     files = [entry for entry in visible(path) if entry.suffix.lower() in TABLE_SUFFIXES and entry.is_file()]
     alone = [file for file in files if not {_stem(file.name), _form(file.name)} & shown]
     return [Look(file) for file in alone] if len(alone) <= MOST_TABLES else []
+
+
+def _images(root: Path, faults: list[Fault]) -> Iterator[Path]:
+    """The images in a folder and below, by name; those of a kind that is not read are faults."""
+    for file in walk(root, *PICTURES, *FOREIGN, faults=faults):
+        if file.name.lower().endswith(FOREIGN):
+            faults.append(Fault("not a picture", str(file), NOT_READ))
+        else:
+            yield file
 
 
 def class_folders(path: Path) -> list[Path]:
