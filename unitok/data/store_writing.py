@@ -51,9 +51,9 @@ def write_store(
 ) -> Summary:
     """Encode a source into the folder `path`.
 
-    Shards that are there are kept if their documents are what they were, and else encoded again. What a source
-    or a modality refuses is dropped, counted by reason in the store's data_report.json, and named there and in
-    the log.
+    Shards that are there are kept if their documents are what they were, and else encoded again. What a
+    source or a modality refuses is dropped, counted by reason in the store's data_report.json, and named
+    there and in the log.
 
     Args:
         path: the store's folder, made if missing.

@@ -83,6 +83,10 @@ class Modality(ABC):
         """A vector per cell code, near for codes of like content; None where nothing is known of them."""
         return None
 
+    def look(self) -> str:
+        """What `features` depend on, in letters; empty where they cost nothing to make again."""
+        return ""
+
     @abstractmethod
     def fingerprint(self) -> str:
         """Hash that changes whenever the same content may get other codes."""

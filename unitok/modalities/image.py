@@ -1,6 +1,7 @@
 """Images as the codes of a trained tokenizer. Knows pixels and grids, no joint ids."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from unitok.modalities.base import Modality
 from unitok.models.autoencoder import ImageTokenizer
 from unitok.pixels import as_rgb
 
+PIXELS_AT_ONCE = 2**21
+"""Most pixels that are encoded or decoded together, if they are not those of one image: 32 of 256 x 256."""
 FAINT = 0.04
 """Contrast, in pixel values of -1..1, below which a cell counts as even."""
 
@@ -133,10 +136,11 @@ class ImageModality(Modality):
     def encode_many(
         self, contents: Sequence[Image.Image]
     ) -> list[tuple[Int64[Tensor, " _"], tuple[int, ...]]]:
-        pixels = [to_pixels(self.fit(image)) for image in contents]
-        codes: list = [None] * len(pixels)
-        for rows in _same_size(pixels):
-            grids = self.tokenizer.encode(torch.stack([pixels[i] for i in rows]).to(self.device)).codes.cpu()
+        images = [self.fit(image) for image in contents]
+        codes: list = [None] * len(images)
+        for rows in _batches([image.size for image in images], cell=1):
+            pixels = torch.stack([to_pixels(images[i]) for i in rows])
+            grids = self.tokenizer.encode(pixels.to(self.device)).codes.cpu()
             for i, grid in zip(rows, grids, strict=True):
                 codes[i] = (grid.flatten(), (grid.shape[0], grid.shape[1] // self.tokenizer.depth))
         return codes
@@ -147,7 +151,7 @@ class ImageModality(Modality):
     ) -> list[Image.Image]:
         grids = [c.view(shape[0], -1) for c, shape in zip(codes, shapes, strict=True)]
         images: list = [None] * len(grids)
-        for rows in _same_size(grids):
+        for rows in _batches([tuple(shape) for shape in shapes], cell=self.tokenizer.cell):
             pixels = (
                 self.tokenizer.decode(torch.stack([grids[i] for i in rows]).to(self.device)).float().cpu()
             )
@@ -170,11 +174,19 @@ class ImageModality(Modality):
             return None  # a code alone is no look
         codes = torch.arange(size, device=self.device)[:, None, None].expand(-1, 3, 3)
         middle = slice(cell, 2 * cell)
-        cells = self.tokenizer.decode(codes).float().cpu()[:, :, middle, middle]
+        cells = torch.cat(
+            [
+                self.tokenizer.decode(codes[rows]).float().cpu()[:, :, middle, middle]
+                for rows in _batches([(3, 3)] * size, cell=cell)
+            ]
+        )
         light = cells.mean(dim=1).flatten(1)
         light = light - light.mean(dim=1, keepdim=True)
         pattern = light / (light.norm(dim=1, keepdim=True) + FAINT * cell)
         return torch.cat((_scaled(cells.flatten(1)), _scaled(pattern)), dim=1)
+
+    def look(self) -> str:
+        return self.tokenizer.fingerprint()
 
     @property
     def device(self) -> torch.device:
@@ -197,9 +209,11 @@ def _scaled(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     return centred / centred.square().sum(dim=1).mean().sqrt().clamp(min=1e-6)
 
 
-def _same_size(tensors: Sequence[Tensor]) -> list[list[int]]:
-    """Indices of the tensors, grouped by size."""
-    groups: dict[torch.Size, list[int]] = {}
-    for i, tensor in enumerate(tensors):
-        groups.setdefault(tensor.shape, []).append(i)
-    return list(groups.values())
+def _batches(shapes: Sequence[tuple[int, ...]], *, cell: int) -> Iterator[list[int]]:
+    """Indices of equal shapes, at most PIXELS_AT_ONCE; a shape counts in squares of `cell` pixels a side."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for i, shape in enumerate(shapes):
+        groups.setdefault(shape, []).append(i)
+    for shape, indices in groups.items():
+        most = max(1, PIXELS_AT_ONCE // (math.prod(shape) * cell**2))
+        yield from (indices[start : start + most] for start in range(0, len(indices), most))

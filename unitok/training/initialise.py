@@ -1,13 +1,19 @@
 """Where weights start, beyond the model's own draws. Knows codes by their features, not what they show."""
 
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from unitok.atomic_files import write_bytes
 from unitok.codec import Codec
+from unitok.modalities.base import Modality
 from unitok.models.transformer import Transformer
 
 NewHead = Literal["mean", "zero"]
@@ -15,7 +21,7 @@ NewHead = Literal["mean", "zero"]
 
 @torch.no_grad()
 def start_from_features(
-    model: Transformer, codec: Codec, *, scale: float, known: Iterable[range] = ()
+    model: Transformer, codec: Codec, *, scale: float, known: Iterable[range] = (), kept: Path | None = None
 ) -> None:
     """Let the embeddings of like codes start alike, so that what is learned of one holds for the other.
 
@@ -26,13 +32,31 @@ def start_from_features(
         codec: its modalities tell their codes' features.
         scale: root mean square of an embedding's numbers; 0 changes nothing.
         known: ids that have been learned already; modalities whose codes are among them are left alone.
+        kept: a file for features that are costly: read if they are these codes', written if not.
     """
+    if scale == 0:
+        return
     for name, modality in codec.modalities.items():
         ids = codec.vocabulary.to_range(name, modality.cells)
-        features = None if any(ids.start in old for old in known) else modality.features()
-        if features is not None and scale > 0:
+        features = None if any(ids.start in old for old in known) else _features(modality, kept)
+        if features is not None:
             rows = spread(features, model.config.width) * scale
             model.embedding.weight[ids.start : ids.stop] = rows.to(model.embedding.weight)
+
+
+def _features(modality: Modality, kept: Path | None) -> Float[Tensor, "n d"] | None:
+    """A modality's features, from a file where that has them."""
+    look = modality.look()
+    if kept is None or not look:
+        return modality.features()
+    with suppress(OSError, SafetensorError), safe_open(kept, "pt") as file:
+        if (file.metadata() or {}).get("look") == look:
+            return file.get_tensor("features")
+    features = modality.features()
+    if features is not None:
+        with suppress(OSError):  # where nothing can be written they are made again
+            write_bytes(kept, save({"features": features.contiguous()}, metadata={"look": look}))
+    return features
 
 
 def spread(features: Float[Tensor, "n d"], width: int) -> Float[Tensor, "n w"]:

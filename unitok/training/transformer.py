@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -179,14 +180,18 @@ class TransformerTraining(LightningModule):
         """Make the model, with its first weights; `known` ids are those that need not be learned anew."""
         if self.init_from is None:
             self.model = Transformer(self._config(self.sizes))
-            start_from_features(self.model, self.codec, scale=self.code_scale)
+            start_from_features(self.model, self.codec, scale=self.code_scale, kept=self._features)
             self.known = (range(self.codec.modalities["text"].size),)
             return
         origin = origin_of(self.init_from)
         self.model = Transformer(self._config(origin.sizes(max_length=self.sizes.max_length)))
         start = origin.start(self.model, self.codec, new_head=self.new_head, new_words=self.new_words)
-        start_from_features(self.model, self.codec, scale=start.scale, known=start.known)
+        start_from_features(self.model, self.codec, scale=start.scale, known=start.known, kept=self._features)
         self.known = start.known
+
+    @property
+    def _features(self) -> Path:
+        return Path(self.trainer.default_root_dir) / "code_features.safetensors"
 
     def _config(self, sizes: TransformerSizes) -> TransformerConfig:
         """The sizes with what the data say: how many ids there are, and which are images'."""
