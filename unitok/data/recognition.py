@@ -140,9 +140,11 @@ def split_paths(path: Path) -> dict[Part, Path]:
         ValueError: two are the same split.
     """
     entries = visible(path)
-    files = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in (*TABLES, *SUFFIXES)]
-    if any(file.suffix.lower() in SUFFIXES for file in files) and holds_pictures(path):
-        files = [file for file in files if file.suffix.lower() in TABLES]
+    tables = [entry for entry in entries if entry.suffix.lower() in TABLES and entry.is_file()]
+    texts = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
+    if not any(split_said(text.stem) for text in texts) or holds_pictures(path):
+        texts = []
+    files = [*tables, *texts]
     for some in (files, [entry for entry in entries if entry.is_dir()]):
         named = [(part, entry) for entry in some if (part := split_named(entry.stem)) is not None]
         if len(named) > 1 or (named and len(some) == 1):

@@ -67,7 +67,8 @@ def folders(path: Path, *, faults: list[Fault] | None = None) -> Iterator[tuple[
         entries = [entry for entry in entries if counts(entry.name)]
         below = [entry.name for entry in entries if _is_folder(entry)]
         files = [entry.name for entry in entries if _is_file(entry)]
-        lost += [_lost(entry) for entry in entries if entry.name not in {*below, *files}]
+        known = {*below, *files}
+        lost += [_lost(entry) for entry in entries if entry.name not in known]
         waiting += [folder / name for name in reversed(below)]
         yield folder, files
 
