@@ -229,6 +229,6 @@ def test_llavas_conversations_by_a_template(tmp_path):
     records = [{"image": "red.png", "conversations": turns}, {"image": "red.png", "conversations": turns[1:]}]
     (tmp_path / "llava.json").write_text(json.dumps(records))
     source = open_data(tmp_path / "llava.json").told_by(MARKED)
-    answered = ["~user:", "~which?", "~assistant:", "red"]
-    assert told(source[0]) == ["~user:", "~<red>", "~system:", "~Be kind.", *answered]
-    assert told(source[1])[2:] == ["~user:", "~<red>", *answered[1:]]
+    answered = ["~user:", "~<red>", "~which?", "~assistant:", "red"]
+    assert told(source[0]) == ["~system:", "~Be kind.", *answered]
+    assert told(source[1]) == ["~system:", "~Answer in a word.", *answered]

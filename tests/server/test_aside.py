@@ -104,3 +104,30 @@ def test_texts_become_codes_beside_the_engine_and_no_more_than_there_is_room_for
             == 200
         )
     assert {name for name, _ in made} == {"encoder"}
+
+
+def test_no_codes_are_made_for_a_client_that_went_away(monkeypatch):
+    model, free, made = tiny_model(), threading.Event(), []
+    text = model.codec.modalities["text"]
+    encode = text.encode
+
+    def slow(content: str):
+        made.append(content)
+        free.wait(60)
+        return encode(content)
+
+    monkeypatch.setattr(text, "encode", slow)
+    with serving.running(model) as server:
+        answers = []
+        first = threading.Thread(
+            target=lambda: answers.append(httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60))
+        )
+        first.start()
+        serving.until(lambda: made)
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(server.url + DRAWINGS, json={"prompt": "another"}, timeout=0.5)
+        serving.until(lambda: server.service.worker.held == 1)
+        free.set()
+        first.join()
+        assert answers[0].status_code == 200
+    assert made == ["a star"]
