@@ -114,6 +114,25 @@ def within(made, seconds: float = 60):
     return found[0]
 
 
+@pytest.mark.parametrize("format", ["coco", "table", "webdataset", "idx", "llava", "texts"])
+def test_a_pipe_as_the_path_is_refused(tmp_path, format):
+    names = {"coco": "a.json", "webdataset": "a.tar", "idx": "train-images-idx3-ubyte"}
+    file = tmp_path / names.get(format, "a.jsonl")
+    os.mkfifo(file)
+    with pytest.raises((ValueError, FileNotFoundError), match=file.name):
+        within(lambda: open_data(file, format=format))
+
+
+@pytest.mark.parametrize("name", ["state.json", "dataset_info.json", "a.arrow"])
+def test_a_pipe_in_a_saved_set_is_refused(tmp_path, name):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "state.json").write_text('{"_data_files": [{"filename": "a.arrow"}]}')
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises((ValueError, FileNotFoundError)):
+        within(lambda: open_data(tmp_path, format="texts"))
+
+
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder"])
 def test_no_record_makes_a_run_wait_for_a_pipe(tmp_path, kind, monkeypatch):
     monkeypatch.chdir(tmp_path)

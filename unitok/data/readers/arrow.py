@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from unitok.data.faults import Reason, SampleError
-from unitok.data.readers.records import Record, Records, distinct
+from unitok.data.readers.records import Record, Records, distinct, read_json
 
 RATIO, SMALL = 100, 2**28
 """Times that a part of a file may grow in memory, and bytes that any may take."""
@@ -59,7 +59,7 @@ def _described(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
 def _saved(file: Path) -> dict[str, list[str]]:
     """The names of classes in the description beside a set that HF `datasets` saved."""
     try:
-        return class_names(json.loads(file.read_bytes())["features"])
+        return class_names(read_json(file)["features"])
     except (OSError, KeyError, TypeError, ValueError, RecursionError):
         return {}
 
@@ -226,7 +226,7 @@ class SavedRows(_Chunks):
 
     def __init__(self, path: Path):
         try:
-            state = json.loads((path / STATE).read_bytes())
+            state = read_json(path / STATE)
             self._files = [path / Path(file["filename"]).name for file in state["_data_files"]]
             if not self._files:
                 raise ValueError(f"its {STATE} names no file")
@@ -241,6 +241,8 @@ class SavedRows(_Chunks):
 
     @staticmethod
     def _opened(file: Path):
+        if file.exists() and not file.is_file():
+            raise ValueError(f"{file.name} is no file")
         return pyarrow().ipc.open_stream(pyarrow().memory_map(str(file)))
 
     def _read(self, number: int) -> Iterator[Any]:

@@ -226,7 +226,9 @@ def each(records: Records) -> Iterator[Record | SampleError]:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file. Raises ValueError where it is none."""
+    """A JSON file. Raises FileNotFoundError where there is no file, and ValueError where it is no JSON."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
