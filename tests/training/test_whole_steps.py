@@ -84,7 +84,7 @@ def test_a_validation_inside_a_step_is_refused_at_the_start(train, capsys, inter
     with pytest.raises(SystemExit) as stopped:
         train("refused", "--trainer.val_check_interval", interval)
     assert stopped.value.code == 2
-    assert "trainer.accumulate_grad_batches=2 batches" in capsys.readouterr().err
+    assert "trainer.accumulate_grad_batches=2:" in capsys.readouterr().err
 
 
 def trainer(epoch, every, accumulate, *, through_epochs=False, epochs=None, steps=-1):
