@@ -31,8 +31,8 @@ def check_validations(trainer: Trainer, *, setting: str) -> None:
     if place is not None:
         interval = getattr(trainer, "val_check_interval", "a time")
         raise ValueError(
-            f"trainer.val_check_interval={interval} validates {place}, inside a step of {setting}={accumulate}: "
-            f"its checkpoint would lose gradients; give a multiple of {accumulate}, and "
+            f"trainer.val_check_interval={interval} validates {place}, inside a step of {setting}="
+            f"{accumulate}: its checkpoint would lose gradients; give a multiple of {accumulate}, and "
             "trainer.check_val_every_n_epoch=1 where an epoch is no whole number of steps"
         )
 
