@@ -44,7 +44,7 @@ Documents = Source | str
 def open_data(
     path: str | Path | Sequence[str],
     *,
-    part: Part | None = None,
+    part: str | None = None,
     format: str | None = None,
     captions: bool = True,
     **settings,
