@@ -303,6 +303,7 @@ def test_blocks_are_compiled_for_the_device_that_the_strategy_trains_on(monkeypa
 
         strategy = SimpleNamespace(root_device=torch.device("cuda:1"))
         datamodule = SimpleNamespace(codec=CODEC)
+        default_root_dir = "nowhere"
 
     module, trainer = TransformerTraining(TransformerSizes(width=16, layers=1), compile=True), Trainer()
     module.trainer = trainer
