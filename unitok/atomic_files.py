@@ -142,17 +142,21 @@ def refuse_occupied(path: str | Path, *, ours: bool, what: str) -> None:
     Raises:
         FileExistsError: a file is there, or a folder that is not empty and not ours.
     """
-    if not os.path.isdir(path):
-        if os.path.exists(path):
-            raise FileExistsError(f"{path} is a file; give a folder that is empty or absent")
-        return
-    names = sorted(n for n in os.listdir(path) if n != WRITTEN and not LEFTOVER.search(n))
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise FileExistsError(f"{path} is a file; give a folder that is empty or absent")
+    names = held_by(path)
     if names and not ours:
         more = ", …" if names[3:] else ""
         raise FileExistsError(
             f"{path} holds {', '.join(names[:3])}{more} and is not {what}; give a folder that is empty or "
             "absent"
         )
+
+
+def held_by(path: str | Path) -> list[str]:
+    """Names in a folder, if it is there, but for those of writes that are under way or were cut off."""
+    names = os.listdir(path) if os.path.isdir(path) else []
+    return sorted(name for name in names if name != WRITTEN and not LEFTOVER.search(name))
 
 
 def name_beside(target: Path) -> Path:

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import random
+import shutil
 
 import pytest
 import torch
@@ -228,3 +229,29 @@ def test_a_damaged_shard_is_not_kept(tmp_path):
     (tmp_path / "codes-00000.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match=r"codes-00000.safetensors: damaged or not safetensors .* remove it"):
         write(tmp_path, Pictures())
+
+
+@pytest.mark.parametrize("held", ["notes.txt", "index.json", "train/0.png", "data.safetensors"])
+def test_a_folder_of_something_else_is_refused_and_stays(tmp_path, held):
+    (tmp_path / held).parent.mkdir(exist_ok=True)
+    (tmp_path / held).write_text("{}")
+    with pytest.raises(FileExistsError, match="is not a store of codes"):
+        write(tmp_path, Pictures())
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [tmp_path / held]
+
+
+@pytest.mark.parametrize(
+    "left", ["tokenizer.json", "data_report.json", "codes-00000.safetensors", "notes.txt"]
+)
+def test_a_store_that_was_begun_is_gone_on_with_and_a_users_file_in_it_stays(tmp_path, left):
+    write(tmp_path / "whole", Pictures())
+    (tmp_path / "begun").mkdir()
+    if left == "notes.txt":
+        shutil.copytree(tmp_path / "whole", tmp_path / "begun", dirs_exist_ok=True)
+        (tmp_path / "begun/notes.txt").write_text("mine")
+    elif left == "tokenizer.json":
+        (tmp_path / "begun" / left).write_text("{}")
+    else:
+        shutil.copyfile(tmp_path / "whole" / left, tmp_path / "begun" / left)
+    assert write(tmp_path / "begun", Pictures()).documents == 10
+    assert (tmp_path / "begun" / left).is_file()

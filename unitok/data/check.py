@@ -9,6 +9,7 @@ from PIL import Image
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
+from unitok.atomic_files import file_beside
 from unitok.data.faults import Fault, Faults, write_report
 from unitok.data.sources import Source, read
 from unitok.document import Document
@@ -94,7 +95,8 @@ def check_source(
         write_report(out, report)
         small = [(looked.small, looked.label) for looked in seen if looked.small is not None]
         if small:
-            sheet([picture for picture, _ in small], [label for _, label in small]).save(Path(out) / SHEET)
+            with file_beside(Path(out) / SHEET) as beside:
+                sheet([image for image, _ in small], [label for _, label in small]).save(beside, "PNG")
     return report
 
 

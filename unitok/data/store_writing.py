@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from unitok.atomic_files import write_text
+from unitok.atomic_files import held_by, refuse_occupied, write_text
 from unitok.chat_template import ChatTemplate
 from unitok.codec import Codec
 from unitok.data.changes import Summed
 from unitok.data.encoding import encode_each
-from unitok.data.faults import Fault, Faults, write_report
+from unitok.data.faults import REPORT, Fault, Faults, write_report
 from unitok.data.shards import (
     Shard,
     map_shard,
@@ -23,7 +23,7 @@ from unitok.data.shards import (
     write_shard,
 )
 from unitok.data.sources import Source, read
-from unitok.data.store import FORMAT, INDEX, fingerprints
+from unitok.data.store import FORMAT, INDEX, SHARD, TEXT_TOKENIZER, fingerprints, read_index
 from unitok.document import Codes
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,8 @@ def write_store(
             documents of a shard that is there are read and compared.
 
     Raises:
-        ValueError: the folder holds something else, no document could be encoded, or (TooManyFaults) too
+        FileExistsError: the folder holds something else.
+        ValueError: a shard in it is of something else, no document could be encoded, or (TooManyFaults) too
             many could not.
     """
     faults = Faults(most=most_faults, name=str(path))
@@ -84,6 +85,21 @@ def write_store(
     finally:
         write_report(path, faults.report())
     return writer.finish()
+
+
+def refuse_foreign(path: str | Path) -> None:
+    """Raises FileExistsError where there is a file, or a folder of something else than a store, also of one
+    that is unfinished."""
+    names = held_by(path)
+    begun = any(SHARD.fullmatch(name) for name in names) or set(names) <= {TEXT_TOKENIZER, REPORT}
+    refuse_occupied(path, ours=begun or _is_store(Path(path)), what="a store of codes")
+
+
+def _is_store(path: Path) -> bool:
+    try:
+        return bool(read_index(path))
+    except (OSError, ValueError):
+        return False
 
 
 def _bar(*, enabled: bool) -> Progress:
@@ -122,6 +138,7 @@ class _Writer:
         self.stamp = stamp or ""
         self.records: list[dict[str, Any]] = []
         self.kept, self.renewed = 0, False
+        refuse_foreign(path)
         path.mkdir(parents=True, exist_ok=True)
 
     def shard(self, start: int) -> Iterator[int]:

@@ -21,7 +21,7 @@ from unitok.data.named_sources import kind_of, open_source
 from unitok.data.resize import Buckets, Resized
 from unitok.data.sources import Source
 from unitok.data.store import TEXT_TOKENIZER
-from unitok.data.store_writing import Summary, write_store
+from unitok.data.store_writing import Summary, refuse_foreign, write_store
 from unitok.device import pick_device
 from unitok.modalities.text import TextModality
 
@@ -68,11 +68,13 @@ def encode(
         chat: how conversations become documents: arguments of a ChatTemplate. The store keeps it.
 
     Raises:
+        FileExistsError: `out` holds something else than a store.
         ValueError: both a shape and a number of cells are given; a mixture has tasks; and what `open_source`
             raises.
     """
     if image_cells is not None and image_shape is not None:
         raise ValueError("image_shape and image_cells exclude each other")
+    refuse_foreign(out)
     if threads:
         torch.set_num_threads(threads)
     start, kept = time.monotonic(), Path(out) / TEXT_TOKENIZER
