@@ -1,6 +1,7 @@
 """A model's folder is written without harm to anything else, and whatever is wrong with one is one error."""
 
 import copy
+import json
 import os
 import shutil
 import stat
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.models_for_tests import tiny_model
 from unitok.bundle import UniTok
@@ -260,3 +263,76 @@ class TestReading:
         again = UniTok.from_pretrained(tmp_path, device="cpu").model
         assert again.unembedding.weight is again.embedding.weight
         assert torch.equal(again.embedding.weight, tied.embedding.weight)
+
+
+WRONG = [None, True, -1, 2**31, 10**30, -0.5, float("nan"), "x", "../x", [], {}, [1, "x"], {"kind": "VQGAN"}]
+JSON_FILES = ["config.json", "image_tokenizer/config.json", "sha256.json"]
+
+
+def places(values, at=()):
+    """Where something stands in JSON values: keys and indices on the way there."""
+    yield at
+    keys = range(len(values)) if isinstance(values, list) else values if isinstance(values, dict) else ()
+    for key in keys:
+        yield from places(values[key], (*at, key))
+
+
+def changed(values, at, new):
+    """A copy of JSON values with another at a place."""
+    if not at:
+        return new
+    key, copied = at[0], copy.copy(values)
+    copied[key] = changed(values[key], at[1:], new)
+    return copied
+
+
+def assert_one_error(folder: Path) -> None:
+    """A folder opens, or is refused by one line with the path of what is wrong."""
+    try:
+        UniTok.from_pretrained(folder, device="cpu", verify=(folder / "sha256.json").is_file())
+    except (ValueError, OSError) as error:
+        assert str(folder) in str(error) and "\n" not in str(error)
+
+
+@pytest.fixture(scope="module")
+def victim(folder, tmp_path_factory):
+    return Path(shutil.copytree(folder, tmp_path_factory.mktemp("victims") / "m"))
+
+
+CONTENTS = [b"", b"\xff\xfe", b"[" * 50_000, b"null", b"{}", b"[1]", None, "cut", "more"]
+
+
+class TestDamage:
+    @pytest.mark.parametrize("name", JSON_FILES)
+    @given(data=st.data())
+    @settings(max_examples=40, deadline=None)
+    def test_any_value_of_another_kind_is_one_error(self, victim, folder, name, data):
+        values = json.loads((folder / name).read_text())
+        at = data.draw(st.sampled_from(list(places(values))))
+        sums = (victim / "sha256.json").read_bytes()
+        (victim / name).write_text(json.dumps(changed(values, at, data.draw(st.sampled_from(WRONG)))))
+        if name != "sha256.json":
+            (victim / "sha256.json").unlink()
+        try:
+            assert_one_error(victim)
+        finally:
+            (victim / "sha256.json").write_bytes(sums)
+            shutil.copyfile(folder / name, victim / name)
+
+    @pytest.mark.parametrize("name", sorted(FILES - {"README.md"}))
+    @pytest.mark.parametrize("content", CONTENTS)
+    def test_any_file_of_other_content_is_one_error(self, victim, folder, name, content):
+        whole = (folder / name).read_bytes()
+        given = {"cut": whole[: len(whole) // 2], "more": whole + b"xx", None: None}.get(content, content)
+        (victim / name).unlink()
+        if given is None:
+            (victim / name).mkdir()
+        else:
+            (victim / name).write_bytes(given)
+        try:
+            with pytest.raises((ValueError, OSError), match=str(victim)) as caught:
+                UniTok.from_pretrained(victim, device="cpu", verify=name == "sha256.json")
+            assert "\n" not in str(caught.value)
+        finally:
+            (victim / name).rmdir() if given is None else (victim / name).unlink()
+            shutil.copyfile(folder / name, victim / name)

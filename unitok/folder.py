@@ -21,7 +21,7 @@ from unitok.modalities.image import ImageModality
 from unitok.modalities.location import LOCATIONS, LocationModality
 from unitok.modalities.text import TextModality
 from unitok.models.architecture import check_sizes
-from unitok.models.autoencoder import ImageTokenizer
+from unitok.models.autoencoder import CONFIG_FILE, WEIGHTS_FILE, ImageTokenizer
 from unitok.models.transformer import Transformer, TransformerConfig, filled
 from unitok.models.weights import read_weights, write_weights
 from unitok.sampling import Sampling
@@ -161,7 +161,11 @@ def _read_codec(directory: Path, config: _Config) -> Codec:
 
 def verify_sums(directory: Path) -> None:
     """Raises ValueError naming the first file that is missing or differs from its sha256."""
-    for name, wanted in read_object(directory / SUMS).items():
+    sums = read_object(directory / SUMS)
+    for name in (CONFIG, WEIGHTS, TEXT, f"{IMAGE}/{CONFIG_FILE}", f"{IMAGE}/{WEIGHTS_FILE}"):
+        if name not in sums:
+            raise ValueError(f"{directory / SUMS}: it does not tell of {name}")
+    for name, wanted in sums.items():
         if not (directory / name).is_file() or _sha256(directory / name) != wanted:
             raise ValueError(
                 f"{directory / name}: missing or changed since it was written (sha256 {wanted!s:.12}…)"
@@ -239,6 +243,8 @@ def _read_transformer(path: Path, config: TransformerConfig) -> Transformer:
         weights = read_weights(path)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: the transformer's weights are missing") from error
+    if config.tie_embeddings and "unembedding.weight" in weights:
+        raise ValueError(f"{path}: it has a head of its own, the config says tie_embeddings")
     if config.tie_embeddings and "embedding.weight" in weights:
         weights["unembedding.weight"] = weights["embedding.weight"]
     layers = {name.split(".")[1] for name in weights if name.startswith("blocks.")}

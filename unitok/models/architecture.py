@@ -6,6 +6,9 @@ from typing import Any
 
 from torch import nn
 
+LARGEST, DEEPEST = 2**24, 2**10
+"""Beyond what any network has: a damaged configuration must not take all memory before it is refused."""
+
 
 class Architecture(ABC):
     """Sizes of an encoder and a decoder; the kinds are frozen dataclasses."""
@@ -38,7 +41,17 @@ def is_added(field: Field) -> bool:
 
 
 def check_sizes(**sizes: int) -> None:
-    """Raises ValueError naming the sizes that are no whole numbers of at least 1."""
-    wrong = [f"{name}={size}" for name, size in sizes.items() if type(size) is not int or size < 1]
+    """Raises ValueError naming the sizes that are no whole numbers of at least 1, or larger than any."""
+    _check(sizes, LARGEST)
+
+
+def check_depths(**depths: int) -> None:
+    """The same for numbers of layers."""
+    _check(depths, DEEPEST)
+
+
+def _check(sizes: dict[str, int], most: int) -> None:
+    fit = {name: type(size) is int and 1 <= size <= most for name, size in sizes.items()}
+    wrong = [f"{name}={size}" for name, size in sizes.items() if not fit[name]]
     if wrong:
-        raise ValueError(f"got {', '.join(wrong)}; expected whole numbers of at least 1")
+        raise ValueError(f"got {', '.join(wrong)}; expected whole numbers of at least 1 and at most {most}")

@@ -235,7 +235,11 @@ class ImageTokenizer(nn.Module):
 
         Raises ValueError naming their source where they are not those of the config's sizes.
         """
-        tokenizer = cls(config, device="meta")
+        try:
+            tokenizer = cls(config, device="meta")
+        except Exception as error:  # torch and the codebooks' library raise many kinds
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise ValueError(f"{source}: nothing can be built by its configuration ({reason})") from error
         expected = tokenizer.state_dict()
         check_tensors(tensors, expected, source=source)
         given = {name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()}

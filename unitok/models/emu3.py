@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unitok.models.architecture import Architecture, check_sizes
+from unitok.models.architecture import Architecture, check_depths, check_sizes
 from unitok.models.vqgan import Downsample, GroupNorm, Upsample
 
 
@@ -44,11 +44,11 @@ class Emu3(Architecture):
         object.__setattr__(self, "attention_levels", tuple(self.attention_levels))
         check_sizes(
             channels=self.channels,
-            blocks=self.blocks,
-            frames=self.frames,
             z_channels=self.z_channels,
             heads=self.heads,
         )
+        check_depths(blocks=self.blocks, frames=self.frames)
+        check_sizes(**{f"multipliers[{level}]": size for level, size in enumerate(self.multipliers)})
         if self.frames & (self.frames - 1):
             raise ValueError(f"frames={self.frames}: expected a power of 2")
 

@@ -8,7 +8,8 @@ from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 from vector_quantize_pytorch import FSQ, LFQ
 
-from unitok.models.quantizer import Quantized, Quantizer, QuantizerConfig
+from unitok.models.architecture import check_depths
+from unitok.models.quantizer import Quantized, Quantizer, QuantizerConfig, check_codebook
 
 MARGIN = 1e-3
 """Of the library's FSQ: so much wider are the bounds, that the outermost levels can be reached."""
@@ -28,6 +29,7 @@ class FSQLevels(QuantizerConfig):
     def __post_init__(self):
         if not self.levels or min(self.levels) < 3:
             raise ValueError(f"levels={list(self.levels)}: every channel needs 3 levels or more")
+        check_codebook(size=prod(self.levels), dim=len(self.levels))
 
     def build(self) -> Quantizer:
         return FSQQuantizer(FSQ(list(self.levels)), size=prod(self.levels), dim=len(self.levels))
@@ -48,6 +50,10 @@ class LFQSigns(QuantizerConfig):
     entropy_weight: float = 0.1
     diversity: float = 1.0
     beta: float = 0.25
+
+    def __post_init__(self):
+        check_depths(bits=self.bits)
+        check_codebook(size=2**self.bits, dim=self.bits)
 
     def build(self) -> Quantizer:
         module = LFQ(

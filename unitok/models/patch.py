@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unitok.models.architecture import Architecture, added, check_sizes
+from unitok.models.architecture import Architecture, added, check_depths, check_sizes
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Patch(Architecture):
 
     def __post_init__(self):
         check_sizes(factor=self.factor, channels=self.channels)
+        check_depths(encoder_depth=self.encoder_depth + 1, decoder_depth=self.decoder_depth + 1)
         if type(self.head_channels) is not int or self.head_channels < 0:
             raise ValueError(f"head_channels must be a whole number, 0 or more, got {self.head_channels!r}")
 

@@ -13,6 +13,9 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
+from unitok.models.architecture import check_sizes
+
+LARGEST_CODEBOOK = 2**28
 SCORES = 2**22  # of a chunk of vectors with every code: 16 MB, whatever the number of vectors and codes
 
 
@@ -84,6 +87,13 @@ def exact_products() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(allowed)
+
+
+def check_codebook(*, size: int, dim: int) -> None:
+    """Raises ValueError where there is no such codebook, or none that a memory holds."""
+    check_sizes(size=size, dim=dim)
+    if size * dim > LARGEST_CODEBOOK:
+        raise ValueError(f"got size={size}, dim={dim}: more than {LARGEST_CODEBOOK} numbers")
 
 
 def nearest(

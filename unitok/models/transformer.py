@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unitok.models.architecture import check_sizes
+from unitok.models.architecture import check_depths, check_sizes
 from unitok.models.attention import Attention, PackedMask, document_mask
 from unitok.models.cache import Cache, Room
 from unitok.models.latest import image_numbers, latest_image_mask
@@ -56,8 +56,13 @@ class TransformerSizes:
     latest_image: bool = False
 
     def __post_init__(self):
-        check_sizes(width=self.width, layers=self.layers, heads=self.heads, kv_heads=self.kv_heads)
+        check_sizes(width=self.width, heads=self.heads, kv_heads=self.kv_heads)
         check_sizes(head_width=self.head_width, hidden=self.hidden, max_length=self.max_length)
+        check_depths(layers=self.layers)
+        if not 0 < self.rope_base < math.inf or not 0 < self.norm_eps < math.inf:
+            raise ValueError(
+                f"rope_base={self.rope_base}, norm_eps={self.norm_eps}: expected numbers above 0"
+            )
         if self.heads % self.kv_heads:
             raise ValueError(f"kv_heads={self.kv_heads} does not divide heads={self.heads}")
         if self.head_width % 2:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from vector_quantize_pytorch import SimVQ, VectorQuantize
 
-from unitok.models.quantizer import Quantized, Quantizer, QuantizerConfig, nearest
+from unitok.models.architecture import check_depths
+from unitok.models.quantizer import Quantized, Quantizer, QuantizerConfig, check_codebook, nearest
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class EMACodebook(QuantizerConfig):
     decay: float = 0.99
     revive_below: float = 0.05
     cosine: bool = False
+
+    def __post_init__(self):
+        check_codebook(size=self.size, dim=self.dim)
 
     def build(self) -> Quantizer:
         return VectorQuantizer(
@@ -69,6 +73,9 @@ class LearnedCodebook(QuantizerConfig):
     beta: float = 0.25
     revive_below: float = 0.05
 
+    def __post_init__(self):
+        check_codebook(size=self.size, dim=self.dim)
+
     def build(self) -> Quantizer:
         return VectorQuantizer(
             VectorQuantize(
@@ -99,6 +106,9 @@ class SimVQCodebook(QuantizerConfig):
     dim: int = 16
     beta: float = 0.25
 
+    def __post_init__(self):
+        check_codebook(size=self.size, dim=self.dim)
+
     def build(self) -> Quantizer:
         return MappedQuantizer(SimVQ(self.dim, self.size, rotation_trick=False), beta=self.beta)
 
@@ -117,6 +127,9 @@ class JanusCodebook(QuantizerConfig):
     dim: int = 8
     beta: float = 0.25
 
+    def __post_init__(self):
+        check_codebook(size=self.size, dim=self.dim)
+
     def build(self) -> Quantizer:
         return JanusQuantizer(VectorQuantize(dim=self.dim, codebook_size=self.size), beta=self.beta)
 
@@ -132,6 +145,9 @@ class ResidualCodebooks(QuantizerConfig):
 
     codebook: EMACodebook = EMACodebook()
     depth: int = 2
+
+    def __post_init__(self):
+        check_depths(depth=self.depth)
 
     def build(self) -> Quantizer:
         return ResidualQuantizer([self.codebook.build() for _ in range(self.depth)])

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unitok.models.architecture import Architecture, check_sizes
+from unitok.models.architecture import Architecture, check_depths, check_sizes
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class ViT(Architecture):
 
     def __post_init__(self):
         check_sizes(factor=self.factor, width=self.width, heads=self.heads, hidden=self.hidden)
+        check_depths(depth=self.depth)
         if self.width % 4 or self.width % self.heads:
             raise ValueError(f"width={self.width}: expected a multiple of 4 and of heads={self.heads}")
 

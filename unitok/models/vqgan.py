@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unitok.models.architecture import Architecture, check_sizes
+from unitok.models.architecture import Architecture, check_depths, check_sizes
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class VQGAN(Architecture):
     def __post_init__(self):
         object.__setattr__(self, "multipliers", tuple(self.multipliers))
         object.__setattr__(self, "attention_levels", tuple(self.attention_levels))
-        check_sizes(
-            channels=self.channels, blocks=self.blocks, z_channels=self.z_channels, groups=self.groups
-        )
+        check_sizes(channels=self.channels, z_channels=self.z_channels, groups=self.groups)
+        check_depths(blocks=self.blocks)
+        check_sizes(**{f"multipliers[{level}]": size for level, size in enumerate(self.multipliers)})
         odd = [width for width in self.widths if width % self.groups]
         if odd or not self.multipliers:
             raise ValueError(
