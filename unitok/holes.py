@@ -47,7 +47,7 @@ def partly_known(codes: Codes, free: Mask, modality: ImageModality) -> Codes:
         ValueError: no cell is free.
     """
     if not free.any():
-        raise ValueError("the mask is black everywhere: nothing is to be drawn")
+        raise ValueError("the mask is black everywhere (white is 255): nothing is to be drawn")
     places = torch.from_numpy(free.ravel().copy()).repeat_interleave(len(modality.cell_ranges))
     return Codes(codes.modality, codes.codes.masked_fill(places, -1), codes.shape)
 
