@@ -161,7 +161,17 @@ def test_the_command_writes_a_folder_and_spares_what_is_there(tmp_path, capsys):
     [
         ({"model_type": "gpt2"}, "not 'gpt2'"),
         ({"model_type": "llama", "rope_scaling": {"rope_type": "yarn"}}, "yarn"),
-        ({"model_type": "qwen3", "attention_bias": True}, "biases"),
+        ({"model_type": "llama", "rope_scaling": {"type": "linear", "factor": 4.0}}, "linear"),
+        ({"model_type": "qwen3", "rope_scaling": {"factor": 4.0}}, "factor"),
+        ({"model_type": "qwen3", "rope_parameters": {"rope_type": "yarn"}}, "yarn"),
+        ({"model_type": "qwen3", "rope_parameters": {"full_attention": {}}}, "full_attention"),
+        ({"model_type": "llama", "rope_scaling": "yarn"}, "yarn"),
+        ({"model_type": "qwen3", "attention_bias": True}, "attention_bias"),
+        ({"model_type": "llama", "mlp_bias": True}, "mlp_bias"),
+        ({"model_type": "llama", "hidden_act": "gelu"}, "hidden_act"),
+        ({"model_type": "llama", "partial_rotary_factor": 0.5}, "partial_rotary_factor"),
+        ({"model_type": "qwen3", "use_sliding_window": True}, "sliding"),
+        ({"model_type": "qwen3", "layer_types": ["full_attention", "sliding_attention"]}, "sliding"),
     ],
 )
 def test_families_that_cannot_be_read_are_named(config, named):

@@ -3,13 +3,19 @@
 import json
 import re
 from dataclasses import replace
+from importlib import import_module
+from inspect import isabstract
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.models import autoencoder
+from unitok.models.architecture import Architecture
+from unitok.models.autoencoder import KINDS, ImageTokenizer, ImageTokenizerConfig
 from unitok.models.patch import Patch
+from unitok.models.quantizer import QuantizerConfig
 from unitok.models.vector import EMACodebook
 
 PATCH = Patch(factor=4, channels=12, encoder_depth=1, decoder_depth=1)
@@ -203,6 +209,18 @@ def test_a_broken_folder_is_named_with_what_is_wrong(tokenizer, tmp_path, case):
     with pytest.raises(kind, match=re.escape(named)) as caught:
         ImageTokenizer.from_pretrained(tmp_path)
     assert str(tmp_path) in str(caught.value)
+
+
+def subclasses(kind: type) -> set[type]:
+    return {kind} | {below for child in kind.__subclasses__() for below in subclasses(child)}
+
+
+def test_every_kind_that_can_be_trained_can_be_opened():
+    for path in Path(autoencoder.__file__).parent.glob("*.py"):
+        import_module(f"unitok.models.{path.stem}")  # so that all kinds are known
+    kinds = subclasses(Architecture) | subclasses(QuantizerConfig)
+    ours = {kind for kind in kinds if not isabstract(kind) and kind.__module__.startswith("unitok.")}
+    assert ours == set(KINDS.values())
 
 
 def test_a_failed_save_leaves_the_old_folder_whole(tokenizer, tmp_path, monkeypatch):

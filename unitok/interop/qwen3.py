@@ -93,23 +93,45 @@ def config_of(config: TransformerConfig, **ids: int) -> dict[str, Any]:
     }
 
 
+PLAIN = {
+    "hidden_act": "silu",
+    "attention_bias": False,
+    "mlp_bias": False,
+    "partial_rotary_factor": 1.0,
+    "pretraining_tp": 1,
+}
+"""What ours is, of what a config.json may say otherwise."""
+
+
+def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a config says of its rotary positions. Raises ValueError where they are not the plain ones."""
+    said = [config.get("rope_parameters"), config.get("rope_scaling")]
+    if any(part is not None and not isinstance(part, Mapping) for part in said):
+        raise ValueError(f"rope_parameters and rope_scaling must be objects, got {said!r:.80}")
+    rope = {**(said[1] or {}), **(said[0] or {})}
+    kinds = {rope.get("rope_type", "default"), rope.get("type", "default")}
+    odd = sorted(rope.keys() - {"rope_type", "type", "rope_theta", "partial_rotary_factor"})
+    if kinds != {"default"} or odd or rope.get("partial_rotary_factor", 1.0) != 1.0:
+        raise ValueError(f"scaled or partial rotary positions cannot be read: {rope!r:.200}")
+    return rope
+
+
 def sizes_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of TransformerSizes in a config.json of the two families.
 
     Raises:
-        ValueError: it is another family's, or has scaled rotary positions or biases.
+        ValueError: it is another family's, or has something that ours has not: scaled or partial rotary
+            positions, sliding windows, biases, another activation.
     """
-    kind, rope = (
-        config.get("model_type"),
-        dict(config.get("rope_parameters") or config.get("rope_scaling") or {}),
-    )
+    kind, rope = config.get("model_type"), _rope(config)
     if kind not in ("qwen3", "llama"):
         raise ValueError(f"model_type is qwen3 or llama, not {kind!r}")
-    scaled = rope.get("rope_type", "default") != "default"
-    if scaled or config.get("attention_bias") or config.get("mlp_bias"):
-        raise ValueError(
-            f"scaled rotary positions and biases cannot be read: {rope=}, {config.get('attention_bias')=}"
-        )
+    for name, plain in PLAIN.items():
+        if config.get(name) not in (None, plain):
+            raise ValueError(f"{name} must be {plain} or absent, got {config[name]!r:.80}: it cannot be read")
+    layers = config.get("layer_types") or []
+    if config.get("use_sliding_window") or any(name != "full_attention" for name in layers):
+        raise ValueError("sliding windows cannot be read: use_sliding_window or layer_types ask for them")
     heads = config["num_attention_heads"]
     return {
         "width": config["hidden_size"],
