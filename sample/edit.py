@@ -15,11 +15,8 @@ def arguments() -> Parser:
     add = parser.add_argument
     add("--image", required=True, metavar="FILE", help="the picture")
     add("--instruction", metavar="TEXT", help="what to change, such as 'remove the red circle'")
-    add(
-        "--mask",
-        metavar="FILE",
-        help="of the picture's size: what is transparent is drawn anew, or white where nothing is",
-    )
+    add("--mask", metavar="FILE",
+        help="of the picture's size: transparent (or white) is what is drawn anew")  # fmt: skip
     add("--keep", type=float, metavar="SHARE", help="in place of a mask: share of the cells that stay, 0..1")
     add("--prompt", help="with a mask or a share: what the whole picture shows then")
     parser.add_model()
@@ -44,10 +41,14 @@ def main(args: list[str] | None = None) -> None:
         raise ValueError("give one of --instruction TEXT, --mask FILE and --keep SHARE")
     if (options.instruction is None) == (options.prompt is None):
         raise ValueError("--mask and --keep need a --prompt, --instruction has none")
+    if options.instruction is not None and options.best_of != 1:
+        raise ValueError("--best-of goes with --mask and --keep, not with --instruction")
     from unitok import UniTok
+    from unitok.atomic_files import refuse_unwritable
     from unitok.data.images import load_image, load_mask
     from unitok.pictures import save_drawings
 
+    refuse_unwritable(options.out)  # before the work, not after it
     picture = load_image(options.image)
     model = UniTok.from_pretrained(options.model, **how_to_run(options))
     names = ("n", "seed", "guidance_scale", "image_guidance_scale", "temperature")

@@ -40,9 +40,11 @@ def main(args: list[str] | None = None) -> None:
     if unfit:
         raise ValueError(f"--{unfit[0]} does not go with --init")
     from unitok import UniTok
+    from unitok.atomic_files import refuse_unwritable
     from unitok.data.images import load_image, load_mask
     from unitok.pictures import save_drawings
 
+    refuse_unwritable(options.out)  # before the work, not after it
     names = ("n", "seed", "best_of", "guidance_scale", "temperature", "top_k", "top_p", "batch_size")
     settings = {name: getattr(options, name) for name in names}
     model = UniTok.from_pretrained(options.model, **how_to_run(options))

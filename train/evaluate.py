@@ -52,7 +52,7 @@ def arguments() -> Parser:
         metavar="PATH",
         help="data set, for easy_vqa, pairs, labels, answers and nlvr",
     )
-    add("--split", default="val", help="of the data set: train, val or test")
+    add("--split", help="of the data set: train, val or test; val if absent")
     add("--where", action=Setting, metavar="NAME=VALUE",
         help="only samples whose metadata say so, such as subset=combo; may be repeated")  # fmt: skip
     add("--file", metavar="FILE", help="a benchmark's questions, expressions, captions or instances")
@@ -75,8 +75,10 @@ def main(args: list[str] | None = None) -> None:
     files = ("file", "annotations", "images", "words", "template")
     given = {name: getattr(options, name) for name in files if getattr(options, name) is not None}
     from unitok import UniTok
+    from unitok.atomic_files import refuse_unwritable
     from unitok.evaluate.suites import run_suite
 
+    refuse_unwritable(options.out)  # before the work, not after it
     model = UniTok.from_pretrained(options.model, **how_to_run(options))
     report = run_suite(
         model,

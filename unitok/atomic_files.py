@@ -159,6 +159,21 @@ def held_by(path: str | Path) -> list[str]:
     return sorted(name for name in names if name != WRITTEN and not LEFTOVER.search(name))
 
 
+def refuse_unwritable(folder: str | Path) -> None:
+    """Tell before long work that its results could not be written.
+
+    Raises:
+        NotADirectoryError: the folder, or one above it, is a file.
+        PermissionError: nothing may be written there.
+    """
+    place = Path(os.path.abspath(folder))
+    there = next(above for above in (place, *place.parents) if os.path.lexists(above))
+    if not there.is_dir():
+        raise NotADirectoryError(f"{there} is no folder; give one that is there or absent")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{there}: no permission to write there")
+
+
 def name_beside(target: Path) -> Path:
     """A name beside a file or folder that no other write has; it tells which process writes there."""
     mark = f"{_host()}-{os.getpid()}-{RUN}-{secrets.token_hex(4)}.part"

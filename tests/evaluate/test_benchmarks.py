@@ -279,3 +279,33 @@ def test_what_is_wrong_is_said_in_one_line(folder, tmp_path, capsys, fault):
         main(f"--model {tmp_path}/m --out {tmp_path}/out {line}".split())
     error = capsys.readouterr().err
     assert stop.value.code == 2 and message in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("suite", "content", "files", "says"),
+    [
+        ("pope", "", {}, "asked: Pope finds nothing to ask in it"),
+        ("caption", json.dumps({"images": [], "annotations": []}), {}, "asked: Captioning finds nothing"),
+        (
+            "refcoco",
+            json.dumps({}),
+            {"annotations": "instances.json"},
+            "expected a list of objects, got a dict",
+        ),
+        (
+            "refcoco",
+            json.dumps(["a"]),
+            {"annotations": "instances.json"},
+            "expected a JSON object, got a str",
+        ),
+        ("pope", "", {"words": "asked"}, "Pope reads no words: leave it out"),
+        ("vqa", "", {"annotations": "asked", "words": "asked"}, "Vqa reads no words"),
+        ("caption", "", {"template": "what is {}?"}, "Captioning reads no template"),
+    ],
+)
+def test_what_would_be_measured_on_nothing_is_refused(folder, tmp_path, suite, content, files, says):
+    (tmp_path / "asked").write_text(content)
+    given = {name: str(folder / value) if value.endswith("json") else value for name, value in files.items()}
+    with pytest.raises(ValueError, match=says):
+        figures_of = benchmark(suite, file=tmp_path / "asked", images=folder / "images", **given)
+        figures_of.measure(Told())

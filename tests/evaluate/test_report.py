@@ -118,6 +118,29 @@ def test_pairs_have_no_judge_of_drawings(model, shards):
     assert len(world.pictures) == 1 and world.judge(world.pictures) == [None]
 
 
+@pytest.mark.parametrize(
+    ("suite", "given", "says"),
+    [
+        ("shapes", {"path": "mine"}, "suite shapes takes no data.path; easy_vqa, pairs, labels, answers"),
+        ("tasks", {"split": "test"}, "suite tasks takes no split"),
+        ("hallucination", {"where": {"a": 1}}, "suite hallucination takes no where"),
+        ("pope", {"path": "mine", "file": "pope.jsonl", "images": "."}, "suite pope takes no data.path"),
+        ("pairs", {"path": "mine", "file": "pope.jsonl"}, "suite pairs takes no file; pope, vqa"),
+    ],
+)
+def test_data_that_a_suite_would_not_read_is_refused(model, suite, given, says):
+    with pytest.raises(ValueError, match=says):
+        run_suite(model, suite, count=1, **given)
+
+
+def test_where_a_report_goes_is_looked_at_before_the_work(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("unitok.bundle.UniTok.from_pretrained", lambda *_, **__: pytest.fail("it worked"))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SystemExit) as stop:
+        main(["--out", str(tmp_path / "file" / "out")])
+    assert stop.value.code == 2 and f"{tmp_path / 'file'} is no folder" in capsys.readouterr().err
+
+
 def test_a_reconstruction_is_compared_with_what_the_tokenizer_saw(model):
     world = World([Image.new("RGB", (50, 90), "gray")], ["gray"], caption_right=lambda text, i: False)
     figures = measure_tokenizer(model, world).figures

@@ -4,11 +4,11 @@ A question is put as the document (picture, text), and the likeliest answer is t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from PIL import Image
 
@@ -27,6 +27,7 @@ from unitok.modalities.image import ImageModality
 from unitok.modalities.places import Box, parse_boxes
 from unitok.pictures import sheet, side_by_side
 
+Kind = TypeVar("Kind", bound=Sized)
 LONGEST_ANSWER = 16  # ids
 YES_NO = ("yes", "no")
 
@@ -52,12 +53,22 @@ class Benchmark(ABC):
     count: int | None = None
 
     needs_annotations: ClassVar[bool] = False
+    unread: ClassVar[tuple[str, ...]] = ()
+    """Which of its arguments a benchmark has no use for."""
 
     def __post_init__(self):
+        if useless := [name for name in self.unread if getattr(self, name) != getattr(Benchmark, name)]:
+            raise ValueError(f"{type(self).__name__} reads no {', '.join(useless)}: leave it out")
         if self.needs_annotations and self.annotations is None:
             raise ValueError(f"{type(self).__name__} reads two files: give the second as --annotations")
         if "{}" not in self.template:
             raise ValueError(f"a template has {{}} for the question, not {self.template!r}")
+
+    def some(self, found: Kind) -> Kind:
+        """What is asked. Raises ValueError where nothing is."""
+        if not found:
+            raise ValueError(f"{self.file}: {type(self).__name__} finds nothing to ask in it")
+        return found
 
     @abstractmethod
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
@@ -77,8 +88,10 @@ class Benchmark(ABC):
 class Pope(Benchmark):
     """POPE's questions (JSON lines): figures of what is written, and of which of yes and no is likelier."""
 
+    unread = ("annotations", "words")
+
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        questions = formats.read_pope(self.file)[: self.count]
+        questions = self.some(formats.read_pope(self.file))[: self.count]
         prompts = [self.prompt(question.picture, question.text) for question in questions]
         truth = [question.answers == ("yes",) for question in questions]
         written = answers(model, prompts, batch_size=batch_size)
@@ -94,9 +107,10 @@ class Vqa(Benchmark):
     """VQA v2's questions and annotations (JSON): soft accuracy."""
 
     needs_annotations = True
+    unread = ("words",)
 
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        questions = formats.read_vqa(self.file, self.annotations)[: self.count]
+        questions = self.some(formats.read_vqa(self.file, self.annotations))[: self.count]
         prompts = [self.prompt(question.picture, question.text) for question in questions]
         written = answers(model, prompts, batch_size=batch_size)
         scores = [vqa_accuracy(text, q.answers) for text, q in zip(written, questions, strict=True)]
@@ -117,9 +131,11 @@ class RefCoco(Benchmark):
     which the first box counts. Boxes are of what the model sees, and laid back into the whole picture.
     """
 
+    unread = ("words",)
+
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
         read = formats.read_expressions if self.annotations is None else self._refs
-        expressions = [one for one in read(self.file) if one.box is not None][: self.count]
+        expressions = self.some([one for one in read(self.file) if one.box is not None])[: self.count]
         prompts = [self.prompt(one.picture, one.text) for one in expressions]
         found = boxes(model, prompts, batch_size=batch_size)
         edges = [
@@ -145,8 +161,10 @@ class RefCoco(Benchmark):
 class Captioning(Benchmark):
     """COCO's captions (JSON): BLEU, ROUGE-L and CIDEr-D of the model's caption of each picture."""
 
+    unread = ("annotations", "words", "template")
+
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        references = dict(list(formats.read_captions(self.file).items())[: self.count])
+        references = dict(list(self.some(formats.read_captions(self.file)).items())[: self.count])
         images = [self.pictures[name] for name in references]
         written = model.caption(images, batch_size=batch_size)
         scores = caption_scores(written, list(references.values()))
@@ -163,8 +181,10 @@ class ChairCaptions(Benchmark):
     What people's captions name counts as there. Without `words` objects are called by their own names alone.
     """
 
+    unread = ("template",)
+
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        there = formats.read_objects(self.file)
+        there = self.some(formats.read_objects(self.file))
         known = Words.of(sorted(set().union(*there.values())))
         words = known if self.words is None else Words.read(self.words)
         told = {} if self.annotations is None else formats.read_captions(self.annotations)

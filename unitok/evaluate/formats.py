@@ -135,7 +135,7 @@ def read_refs(path: str | Path, instances: str | Path, *, split: str | None = No
         refs = _plain_pickle(path) if Path(path).suffix in (".p", ".pkl", ".pickle") else _json(path)
         return [
             Expression(picture["file_name"], sentence["sent"], box, picture["width"], picture["height"])
-            for ref in refs
+            for ref in _rows(refs)
             if split in (None, ref["split"])
             for picture in [_of(pictures, ref["image_id"], f"images of {instances}")]
             for box in [corners(_of(things, ref["ann_id"], f"annotations of {instances}")["bbox"])]
@@ -220,6 +220,13 @@ def _list(found: Any, name: str) -> list[dict[str, Any]]:
     if not isinstance(found, dict):
         raise ValueError(f"expected a JSON object with {name!r}, got a {type(found).__name__}")
     return found[name]
+
+
+def _rows(found: Any) -> list[dict[str, Any]]:
+    """A plain list of objects."""
+    if not isinstance(found, list):
+        raise ValueError(f"expected a list of objects, got a {type(found).__name__}")
+    return list(map(_object, found))
 
 
 def _json(path: str | Path) -> Any:

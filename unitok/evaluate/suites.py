@@ -1,6 +1,6 @@
 """What is measured together on each kind of data: pictures, tasks, benchmarks. Knows no training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from unitok.arguments import whole
@@ -19,17 +19,9 @@ from unitok.evaluate.shapes_tasks import tasks_report
 from unitok.evaluate.worlds import easy_vqa_world, pairs_world, shapes_world
 
 FOLDERS = {"easy_vqa": easy_vqa_world, "pairs": pairs_world}
-SUITES = (
-    "shapes",
-    "tasks",
-    "hallucination",
-    *FOLDERS,
-    "labels",
-    "answers",
-    "nlvr",
-    "nlvr_boxes",
-    *BENCHMARKS,
-)
+DATA = (*FOLDERS, "labels", "answers", "nlvr", "nlvr_boxes")
+"""Suites that read a data set."""
+SUITES = ("shapes", "tasks", "hallucination", *DATA, *BENCHMARKS)
 SCENES = 500
 TASK_SCENES = 200  # of each task
 
@@ -39,7 +31,7 @@ def run_suite(
     suite: str,
     *,
     path: str | None = None,
-    split: str = "val",
+    split: str | None = None,
     where: Mapping[str, Any] | None = None,
     tasks: Sequence[str] | None = None,
     count: int | None = None,
@@ -52,8 +44,8 @@ def run_suite(
         model: who draws and captions.
         suite: "shapes", "tasks" and "hallucination" render their scenes; "easy_vqa", "pairs", "labels",
             "answers", "nlvr" and "nlvr_boxes" read the data of `path`; the others a benchmark's own files.
-        path, split: see `open_data`; the suites of data alone take them.
-        where: of WebDataset.
+        path, split: see `open_data`; the suites of data alone take them, "val" where no split is given.
+        where: of WebDataset; the suites of data alone take it.
         tasks: of the suite "tasks", names among shapes_tasks.TASKS; None takes the usual ones.
         count: pictures measured; None takes 500 scenes (200 of each task), or all there are.
         batch_size: pictures at once.
@@ -61,14 +53,14 @@ def run_suite(
 
     Raises:
         ValueError: an unknown suite, a folder's without a folder, a benchmark's without its files, or a
-            count or batch_size below 1, an unknown task, or files or tasks for another suite.
+            count or batch_size below 1, an unknown task, or what this suite would not read.
     """
     if suite not in SUITES:
         raise ValueError(f"suite is one of {', '.join(SUITES)}, not {suite!r}")
     whole(1 if count is None else count, "count", least=1)
     whole(batch_size, "batch_size", least=1)
-    if files and suite not in BENCHMARKS:
-        raise ValueError(f"suite {suite} takes no {', '.join(files)}; {', '.join(BENCHMARKS)} do")
+    _refuse(suite, files, of=BENCHMARKS)
+    _refuse(suite, {"data.path": path, "split": split, "where": where}, of=DATA)
     if tasks is not None and suite != "tasks":
         raise ValueError(f"suite {suite} has no tasks to choose, such as {', '.join(tasks)}; tasks does")
     if suite == "shapes":
@@ -84,7 +76,15 @@ def run_suite(
         return benchmark(suite, count=count, **files).measure(model, batch_size=batch_size)
     if path is None:
         raise ValueError(f"suite {suite} reads a folder of shards: give it as --data.path")
-    return _folder_report(model, suite, (path, split, dict(where or {})), count=count, batch_size=batch_size)
+    shards = path, split or "val", dict(where or {})
+    return _folder_report(model, suite, shards, count=count, batch_size=batch_size)
+
+
+def _refuse(suite: str, given: Mapping[str, Any], *, of: Collection[str]) -> None:
+    """Raises ValueError for what none but the suites `of` reads: the figures would be of other data."""
+    named = [name for name, value in given.items() if value is not None]
+    if named and suite not in of:
+        raise ValueError(f"suite {suite} takes no {', '.join(named)}; {', '.join(of)} do")
 
 
 def _folder_report(
