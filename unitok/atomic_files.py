@@ -109,7 +109,7 @@ def write_text(path: str | Path, text: str, *, durable: bool = False) -> None:
 def append_lines(path: str | Path, lines: Iterable[str]) -> None:
     """Add lines to a file of lines, in one write; a line that was cut short before them stays alone."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab+") as file:
+    with _errors_of(Path(path), Path(path)), open(path, "ab+") as file:
         if file.tell() and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
             file.write(b"\n")
         file.write("".join(f"{line}\n" for line in lines).encode())
@@ -275,8 +275,18 @@ def _errors_of(target: Path, beside: Path) -> Iterator[None]:
     """Errors of the write say where it was to go, not where it went on the way."""
     try:
         yield
-    except OSError as error:
-        on_the_way = str(error.filename or "").startswith(str(beside))
-        if error.errno is None or not (on_the_way or error.errno in FULL):
+    except Exception as error:
+        cause = _of_full_disk(error) or error
+        on_the_way = str(getattr(cause, "filename", None) or "").startswith(str(beside))
+        if not isinstance(cause, OSError) or not (on_the_way or cause.errno in FULL):
             raise
-        raise OSError(error.errno, error.strerror, str(target)) from error
+        raise OSError(cause.errno, cause.strerror, str(target)) from error
+
+
+def _of_full_disk(error: BaseException | None) -> OSError | None:
+    """The error of a disk that takes no more, behind one of a library that cannot end its file then."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return error
+        error = error.__cause__ or error.__context__
+    return None

@@ -17,6 +17,7 @@ from unitok.chat_template import Turn
 from unitok.data.images import load_image
 from unitok.document import Document, Segment
 from unitok.modalities.places import Box, Point, write_box, write_point
+from unitok.pictures import write_png
 from unitok.terminal import printable
 
 HELP = """Type text, then Enter; the model goes on with text or pictures as it likes.
@@ -135,12 +136,11 @@ class Chat:
 
     def _save(self, image: Image.Image) -> Path:
         """Write a picture under the next free number."""
-        self.out.mkdir(parents=True, exist_ok=True)
         while True:
             path = self.out / f"picture-{self.pictures:03d}.png"
             self.pictures += 1
             if not path.exists():
-                image.save(path)
+                write_png(path, image)
                 return path
 
     def _print(self, text: str, **options: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from unitok.atomic_files import file_beside
 from unitok.pixels import as_rgb
 
 GAP, LINE, MOST_LINES, INK, PAPER = 8, 13, 6, (40, 40, 40), (255, 255, 255)
@@ -91,16 +92,21 @@ def side_by_side(images: Sequence[Image.Image]) -> Image.Image:
     return row
 
 
+def write_png(path: str | Path, image: Image.Image) -> None:
+    """Write an image as a PNG file; it is complete or absent."""
+    with file_beside(path) as beside:
+        image.save(beside, "PNG")
+
+
 def save_drawings(images: Sequence[Image.Image], prompts: Sequence[str], directory: Path) -> list[Path]:
     """Write what `draw` returned for prompts as PNG files, and a contact sheet; returns the paths."""
-    directory.mkdir(parents=True, exist_ok=True)
     copies = len(images) // len(prompts)
     paths = []
     for i, image in enumerate(images):
         name = re.sub(r"[^a-z0-9]+", "-", prompts[i // copies].lower()).strip("-")[:48] or "picture"
         paths.append(directory / f"{i // copies:02d}-{name}-{i % copies}.png")
-        image.save(paths[-1])
+        write_png(paths[-1], image)
     paths.append(directory / "sheet.png")
     labels = [prompts[i // copies] for i in range(len(images))]
-    sheet(images, labels, columns=min(copies, 8) if copies > 1 else 6).save(paths[-1])
+    write_png(paths[-1], sheet(images, labels, columns=min(copies, 8) if copies > 1 else 6))
     return paths

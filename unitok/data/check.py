@@ -9,12 +9,11 @@ from PIL import Image
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
-from unitok.atomic_files import file_beside
 from unitok.data.faults import Fault, Faults, write_report
 from unitok.data.sources import Source, read
 from unitok.document import Document
 from unitok.modalities.text import clean
-from unitok.pictures import sheet
+from unitok.pictures import sheet, write_png
 from unitok.terminal import printable
 
 SHEET = "pictures.png"
@@ -95,8 +94,8 @@ def check_source(
         write_report(out, report)
         small = [(looked.small, looked.label) for looked in seen if looked.small is not None]
         if small:
-            with file_beside(Path(out) / SHEET) as beside:
-                sheet([image for image, _ in small], [label for _, label in small]).save(beside, "PNG")
+            images, labels = zip(*small, strict=True)
+            write_png(Path(out) / SHEET, sheet(images, labels))
     return report
 
 

@@ -11,11 +11,11 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from unitok.atomic_files import file_beside, write_text
+from unitok.atomic_files import write_text
 from unitok.bundle import UniTok
 from unitok.document import Segment
 from unitok.modalities.image import ImageModality
-from unitok.pictures import sheet
+from unitok.pictures import sheet, write_png
 
 SHOWN = 24  # pictures on a sheet
 
@@ -64,8 +64,7 @@ class Report:
         """Write report.json and a PNG per sheet."""
         write_text(directory / "report.json", json.dumps(self.figures, indent=2) + "\n")
         for name, page in self.sheets.items():
-            with file_beside(directory / f"{name}.png") as beside:
-                page.save(beside, "PNG")
+            write_png(directory / f"{name}.png", page)
 
     def show(self, title: str) -> None:
         """Print the figures as a table."""

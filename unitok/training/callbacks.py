@@ -10,6 +10,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
+from unitok.atomic_files import file_beside
+
 log = logging.getLogger(__name__)
 
 
@@ -33,18 +35,22 @@ class ReconstructionGrid(Callback):
         )
         grid = make_grid(_rows(module, images), nrow=len(images))
         trainer.logger.experiment.add_image("recon/grid", grid, trainer.global_step)
-        save_image(grid, Path(trainer.default_root_dir) / "reconstructions.png")
+        _write(Path(trainer.default_root_dir) / "reconstructions.png", grid)
 
     @torch.no_grad()
     def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir) / "reconstructions"
-        folder.mkdir(exist_ok=True)
         pictures = (image[None] for batch in trainer.test_dataloaders for image in batch)
         for number, image in enumerate(islice(pictures, self.count)):
             grid = make_grid(_rows(module, image.to(module.device)), nrow=3)
-            save_image(grid, folder / f"{number:02d}.png")
+            _write(folder / f"{number:02d}.png", grid)
+
+
+def _write(path: Path, grid: Float[Tensor, "3 h w"]) -> None:
+    with file_beside(path) as beside:
+        save_image(grid, beside, format="PNG")
 
 
 def _rows(module: LightningModule, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "n 3 h w"]:

@@ -6,7 +6,9 @@ stopped, `--ckpt_path auto` does so if there is anything to go on from.
 
 import json
 import logging
+import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
 from unitok.device import lacks_bfloat16
 from unitok.terminal import plain_errors
@@ -199,7 +202,7 @@ def run(
     """Parse a command line, let `fill` complete it and carry it out; user errors become one line and exit
     code 2."""
     _quiet()
-    with plain_errors(program), _as_value_error(MisconfigurationException), _interruptions():
+    with plain_errors(program), _as_value_error(MisconfigurationException), _interruptions(), _named_log():
         return UniTokCLI(
             model,
             data,
@@ -229,6 +232,24 @@ def _interruptions() -> Iterator[None]:
     except Interrupted as stop:
         print(stop)
         raise SystemExit(stop.code) from stop
+
+
+@contextmanager
+def _named_log() -> Iterator[None]:
+    """What TensorBoard's thread could not write, the run raises too: it is told once, and names the file."""
+    before = threading.excepthook
+
+    def name(failure: threading.ExceptHookArgs) -> None:
+        error, thread = failure.exc_value, failure.thread
+        if not isinstance(thread, _AsyncWriterThread) or not isinstance(error, OSError):
+            return before(failure)
+        error.filename = error.filename or os.fsdecode(thread._record_writer._writer.filename)
+
+    threading.excepthook = name
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 @contextmanager

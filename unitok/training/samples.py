@@ -19,7 +19,7 @@ from unitok.data.modules import Example
 from unitok.document import Codes
 from unitok.evaluate.report import World, measure
 from unitok.evaluate.worlds import shapes_world
-from unitok.pictures import sheet
+from unitok.pictures import sheet, write_png
 
 
 class Samples(Callback):
@@ -56,7 +56,7 @@ class Samples(Callback):
 
     def _show(self, trainer: Trainer, tag: str, page) -> None:
         trainer.logger.experiment.add_image(tag, np.asarray(page), trainer.global_step, dataformats="HWC")
-        page.save(Path(trainer.default_root_dir) / f"{tag.split('/')[1]}.png")
+        write_png(Path(trainer.default_root_dir) / f"{tag.split('/')[1]}.png", page)
 
 
 class ShapesAccuracy(Callback):
