@@ -10,14 +10,18 @@ import tempfile
 import time
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from compare import Row, command_line, finish
+from torch import Tensor
 
 from unitok.data.modules import ImageData
 from unitok.data.seeds import VALIDATION_SEED
 from unitok.data.shapes import ShapesSource
 from unitok.data.sources import Source, Together, WebDataset
 from unitok.evaluate.reconstruction import ReconstructionMetrics
+from unitok.evaluate.shapes import picture_is_right
+from unitok.modalities.image import to_image
 from unitok.models.autoencoder import ImageTokenizerConfig
 from unitok.models.implicit import FSQLevels, LFQSigns
 from unitok.models.patch import Patch
@@ -35,6 +39,8 @@ KINDS: dict[str, QuantizerConfig] = {
     "residual 2 x 32": ResidualCodebooks(EMACodebook(32, 16, decay=0.98, revive_below=0.1), depth=2),
 }
 """All of ten bits a cell (FSQ: 9.97)."""
+SHOWN = ("psnr", "ssim", "surviving_codes", "right", "codebook_usage", "perplexity", "steps a second")
+UNITS = {"psnr": "dB", "steps a second": "1/s"}
 
 
 def sources(folders: Sequence[str]) -> tuple[Source, Source]:
@@ -66,12 +72,25 @@ def measure(name: str, data: ImageData, *, steps: int) -> list[Row]:
         seconds = time.perf_counter() - started
     metrics = ReconstructionMetrics(module.result.eval())
     data.setup("validate")
-    for batch in data.val_dataloader():
-        metrics.update(batch)
-    figures = metrics.figures()
-    units = {"psnr": "dB", "ssim": "", "codebook_usage": "", "perplexity": ""}
-    figures, units = figures | {"steps a second": steps / seconds}, units | {"steps a second": "1/s"}
+    again = [image for batch in data.val_dataloader() for image in metrics.update(batch)]
+    figures = metrics.figures() | {"steps a second": steps / seconds} | judged(data.val, again)
+    units = dict.fromkeys(("psnr", "ssim", "surviving_codes", "right", "codebook_usage", "perplexity"), "")
+    units = {
+        key: unit for key, unit in (units | {"psnr": "dB", "steps a second": "1/s"}).items() if key in figures
+    }
     return [Row(f"{name}: {key}", figures[key], unit, None, None, True) for key, unit in units.items()]
+
+
+def judged(source: Source, again: Sequence[Tensor]) -> dict[str, float]:
+    """The share of reconstructions that show their captions, of rendered scenes."""
+    if not isinstance(source, ShapesSource):
+        return {}
+    texts = [source[index][0].content for index in range(len(source))]
+    right = [
+        picture_is_right(np.asarray(to_image(pixels)), text)
+        for pixels, text in zip(again, texts, strict=True)
+    ]
+    return {"right": sum(right) / len(right)}
 
 
 def main() -> None:
