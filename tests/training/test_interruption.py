@@ -111,6 +111,57 @@ def test_auto_begins_a_run_where_none_is_and_names_what_changed(train, capsys):
     ]
 
 
+class StopAt(Callback):
+    """Ends a run after a step, as its time does."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_train_batch_end(self, trainer, *rest):
+        trainer.should_stop = trainer.global_step == self.step
+
+
+SELDOM = ("--trainer.val_check_interval", "100")
+EPOCHS = ("--trainer.max_steps", "-1", "--trainer.max_epochs", "3")
+ENDS = {
+    "before a validation": (("--trainer.max_steps", "3"), SELDOM, 3),
+    "between validations": (("--trainer.max_steps", "3"), (), 3),
+    "with an epoch": (("--trainer.max_steps", "-1", "--trainer.max_epochs", "1"), (*SELDOM, *EPOCHS), 5),
+    "in an epoch": (("--trainer.max_steps", "3"), (*SELDOM, *EPOCHS), 3),
+}
+"""Why a run ends, what else it is told, and its step then."""
+
+
+@pytest.mark.filterwarnings("ignore:LightningCLI's args")
+@pytest.mark.parametrize("end", ENDS)
+def test_a_run_goes_on_exactly_from_wherever_it_ended(train, tmp_path, end):
+    ends, options, step = ENDS[end]
+    whole = train("whole", *options)
+    train("parts", *options, *ends)
+    assert torch.load(tmp_path / "parts" / LAST, weights_only=True)["global_step"] == step
+    assert train("parts", *options, "--ckpt_path", "last") == whole
+    saved = [torch.load(tmp_path / run / LAST, weights_only=True) for run in ("whole", "parts")]
+    assert [saved[0][name] == saved[1][name] for name in ("global_step", "epoch")] == [True, True]
+
+
+@pytest.mark.filterwarnings("ignore:LightningCLI's args")
+def test_a_run_whose_time_is_up_saves_without_a_validation(train, tmp_path):
+    unseen = ("--trainer.limit_val_batches", "0")
+    whole = train("whole", *unseen)
+    train("parts", *unseen, callbacks=[StopAt(3)])
+    assert train("parts", *unseen, "--ckpt_path", "last") == whole
+
+
+@pytest.mark.filterwarnings("ignore:LightningCLI's args")
+def test_a_run_saves_once_where_a_validation_has_just_saved(train, tmp_path):
+    train("run")
+    again = tmp_path / "run" / LAST
+    before = again.stat().st_mtime_ns
+    train("run", "--ckpt_path", "last")
+    assert again.stat().st_mtime_ns == before, "a complete run is left alone"
+    assert torch.load(tmp_path / "run" / PREVIOUS, weights_only=True)["global_step"] == 4
+
+
 @pytest.mark.filterwarnings("ignore:LightningCLI's args")
 def test_the_previous_checkpoint_is_read_where_the_last_is_damaged(train, tmp_path, caplog):
     whole = train("whole")

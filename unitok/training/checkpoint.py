@@ -4,11 +4,14 @@ import logging
 import os
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from unitok.atomic_files import file_beside, name_beside
@@ -92,17 +95,51 @@ def _second_name(path: Path) -> Path:
     return other
 
 
+class LastCheckpoint(ModelCheckpoint):
+    """Writes last.ckpt after every validation, and at the end of a fit that did not end with one."""
+
+    def __init__(self, directory: Path):
+        super().__init__(
+            directory,
+            filename="last",
+            monitor=None,
+            enable_version_counter=False,
+            save_on_train_epoch_end=False,
+        )
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self._should_skip_saving_checkpoint(trainer):
+            with _epoch_open(trainer):
+                self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
+
+
+@contextmanager
+def _epoch_open(trainer: Trainer) -> Iterator[None]:
+    """Count the loops as they were right after the last batch.
+
+    By the end of a fit its last epoch counts as complete, wherever the fit stopped in it; one that goes on
+    from there would train an epoch less.
+    """
+    loop = trainer.fit_loop
+    epoch, batch = loop.epoch_progress, loop.epoch_loop.batch_progress
+    last = [(progress, "completed") for progress in (epoch.total, epoch.current, batch.total, batch.current)]
+    last += [
+        (epoch.total, "processed"),
+        (epoch.current, "processed"),
+        (loop.epoch_loop, "_batches_that_stepped"),
+    ]
+    for counter, name in last:
+        setattr(counter, name, getattr(counter, name) - 1)
+    try:
+        yield
+    finally:
+        for counter, name in last:
+            setattr(counter, name, getattr(counter, name) + 1)
+
+
 def checkpoints(directory: Path, *, monitor: str) -> list[ModelCheckpoint]:
-    """Two callbacks: `last.ckpt` after every validation, and `best.ckpt` by the monitored figure."""
-    last = ModelCheckpoint(
-        directory,
-        filename="last",
-        save_top_k=1,
-        monitor=None,
-        enable_version_counter=False,
-        save_on_train_epoch_end=False,
-    )
+    """Two callbacks: `last.ckpt`, and `best.ckpt` by the monitored figure."""
     best = ModelCheckpoint(
         directory, filename="best", save_top_k=1, monitor=monitor, enable_version_counter=False
     )
-    return [last, best]
+    return [LastCheckpoint(directory), best]
