@@ -111,7 +111,7 @@ def test_an_element_of_a_json_list_takes_its_text(tmp_path):
 
 
 def test_a_caption_of_coco_takes_its_text_and_its_pictures_name(tmp_path):
-    count, said = 20_000, "a bicycle with a clock as its front wheel"
+    count, said = 2_000, "a bicycle with a clock as its front wheel"
     images = [{"id": i, "file_name": f"{i:012d}.jpg", "license": 3, "width": 640} for i in range(count)]
     notes = [{"id": 7 * i, "image_id": i, "caption": said} for i in range(count)]
     file = tmp_path / "captions.json"
