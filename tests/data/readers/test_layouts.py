@@ -200,7 +200,7 @@ READ = {
 ALONE = {
     "images without captions, suffixes in any case": [
         {"RED.PNG": png("red"), "Blue.JPEG": png("blue")}, under("a/b", IMAGES),
-        {**IMAGES, "README.md": "# A set", "LICENSE.txt": "-", "Thumbs.db": b"?"},
+        {**IMAGES, "README.md": "# A set", "LICENSE.txt": "-", "set.yaml": "a: 1", "Thumbs.db": b"?"},
     ],
 }  # fmt: skip
 
@@ -224,6 +224,10 @@ REFUSED = {
     "an archive beside notes": [{"more.zip": packed(), "README.md": "# A set"}],
     "captions in a pickle, in arrays or in a database": [
         {**IMAGES, "captions.pkl": b"?"}, {**IMAGES, "a/c.npy": b"?"},
+    ],
+    "captions in markup, each beside the image of its name": [
+        {**IMAGES, "red.yaml": "caption: a red one"}, {**under("a", IMAGES), "a/blue.md": "a blue one"},
+        {**IMAGES, "red.xml": "<a/>"}, {**CLASSES, "a_red_one/0.html": "<p>a red one</p>"},
     ],
     "YOLO's boxes, in a folder `labels` or beside the images": [
         {**under("images", IMAGES), **under("labels", {"red.txt": YOLO, "blue.txt": ""})},

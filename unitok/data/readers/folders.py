@@ -14,6 +14,7 @@ from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
 from unitok.data.readers.listing import folders, visible, walk
 from unitok.data.readers.unread import (
+    MARKED_UP,
     TEXTS,
     holds_boxes,
     is_empty,
@@ -229,8 +230,15 @@ class ClassFolders(Reader):
 def _unread(root: Path, files: Iterable[Path]) -> Iterator[str]:
     """In words, which of these files look like captions, and why they are not read."""
     for file in files:
-        if looks_like_captions(file.name) and not (file.name.lower().endswith(TEXTS) and is_empty(file)):
+        empty = file.name.lower().endswith(TEXTS) and is_empty(file)
+        if (looks_like_captions(file.name) and not empty) or _annotates(file):
             yield f"{file.relative_to(root)} looks like captions and is not read: {why_unread(Look(file))}"
+
+
+def _annotates(file: Path) -> bool:
+    """Whether a file of markup has the name of an image beside it."""
+    suffixes = (*PICTURES, *map(str.upper, PICTURES))
+    return file.name.lower().endswith(MARKED_UP) and any(file.with_suffix(one).is_file() for one in suffixes)
 
 
 def _twins(root: Path) -> Iterator[str]:

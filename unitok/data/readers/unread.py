@@ -12,6 +12,8 @@ TEXTS = (".txt", ".caption", ".captions", ".cap", ".text", ".prompt", ".tags")
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
 ARRAYS = (".pkl", ".pickle", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".db", ".sqlite", ".lmdb", ".feather")
+MARKED_UP = (".yaml", ".yml", ".md", ".xml", ".html", ".htm")
+"""Suffixes of what is a caption only beside an image of its name."""
 NOTES = ("readme", "license", "licence", "copying", "notice", "changelog", "citation", "requirements")
 BOXES = re.compile(r"\s*\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}\s*", re.IGNORECASE)
 MOST_READ = 2**16
@@ -64,6 +66,8 @@ def why_unread(look: Look) -> str:
     if name.endswith(TEXTS):
         boxes = name.endswith(".txt") and holds_boxes(look.path)
         return "it holds boxes, no caption" if boxes else "no image of its name lies beside it"
+    if name.endswith(MARKED_UP):
+        return "it is no plain text: write its caption into a .txt of the same name"
     return why_no_table(look)
 
 
