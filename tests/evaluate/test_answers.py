@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.models_for_tests import tiny_model
-from unitok.evaluate.answered import questions_report
 from unitok.evaluate.classification import Classified, classification, labels_report
 from unitok.evaluate.pope import YesNo, pope, says_yes
 from unitok.evaluate.report import World
@@ -115,8 +114,3 @@ def test_labels_are_all_captions_and_are_chosen_by_likelihood():
     right = [max(share, key=share.get) == name for share, name in zip(shares, names, strict=False)]
     assert report.figures["labels"] == 3 and report.figures["label_top1"] == sum(right) / 2
     assert report.figures["label_top5"] == 1 and report.sheets["labels"].width > 12
-
-
-def test_samples_that_ask_nothing_have_no_figures():
-    with pytest.raises(ValueError, match="none of the samples asks a question"):
-        questions_report(None, [])
