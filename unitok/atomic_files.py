@@ -180,13 +180,18 @@ def name_beside(target: Path) -> Path:
     return target.with_name(f"{_stem(target)}.{mark}")
 
 
-def remove_leftovers(target: Path) -> None:
-    """Remove what writes of a file or folder, whose processes are gone, have left beside it."""
+def remove_leftovers(target: Path, *, stale: float = STALE) -> None:
+    """Remove what writes of a file or folder, whose processes are gone, have left beside it.
+
+    Args:
+        target: the file or folder.
+        stale: seconds without a change after which another machine's process counts as gone.
+    """
     with os.scandir(target.parent) as entries:
         names = [entry.name for entry in islice(entries, MOST_SEARCHED)]
     for path in (target.with_name(name) for name in names if name.startswith(_stem(target))):
         marks = LEFTOVER.fullmatch(path.name.removeprefix(_stem(target)))
-        if marks and not _under_way(path, marks):
+        if marks and not _under_way(path, marks, stale):
             with suppress(OSError):  # of another user, or removed meanwhile
                 rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -200,10 +205,10 @@ def _host() -> str:
     return f"{crc32(platform.node().encode()):08x}"
 
 
-def _under_way(path: Path, marks: re.Match[str]) -> bool:
+def _under_way(path: Path, marks: re.Match[str], stale: float) -> bool:
     process = int(marks["process"])
     if marks["host"] != _host():
-        return time.time() - _last_change(path) < STALE
+        return time.time() - _last_change(path) < stale
     if process == os.getpid():
         return marks["run"] == RUN
     return _is_alive(process)

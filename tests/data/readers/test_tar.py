@@ -2,7 +2,11 @@
 
 import gzip
 import io
+import os
+import resource
+import signal
 import tarfile
+import tempfile
 
 import pytest
 from hypothesis import given, settings
@@ -207,3 +211,72 @@ def test_a_gzip_bomb_is_cut_off(tmp_path, monkeypatch):
     source = open_data(tmp_path)
     assert source.dropped == {"archive too large": 1} and len(source) == 1
     assert source._files[0].plain.stat().st_size < 2**23
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """An empty folder for temporary files, which no process has tidied yet."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    unpacked._tidy.cache_clear()
+    return folder
+
+
+@pytest.fixture
+def squeezed(tmp_path):
+    """A file that unpacks to 9,000 bytes."""
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(gzip.compress(os.urandom(9000)))
+    return path
+
+
+class Forked:
+    """A process that unpacks a file, says so, and waits for its end."""
+
+    def __init__(self, path):
+        reading, writing = os.pipe()
+        self.process = os.fork()
+        if not self.process:
+            unpacked._tidy.cache_clear()
+            kept = unpacked.Unpacked(path)
+            os.write(writing, os.fsencode(kept.plain))
+            signal.pause()
+        self.plain = type(path)(os.fsdecode(os.read(reading, 1000)))
+
+    def kill(self):
+        os.kill(self.process, signal.SIGKILL)
+        os.waitpid(self.process, 0)
+
+
+def test_what_a_killed_process_unpacked_goes_with_the_next_and_a_living_ones_stays(temporary, squeezed):
+    (temporary / "unitok.tar").write_bytes(b"a user's")
+    living, killed = Forked(squeezed), Forked(squeezed)
+    try:
+        killed.kill()
+        assert {living.plain, killed.plain} < set(temporary.iterdir())
+        mine = unpacked.Unpacked(squeezed)
+        expected = {living.plain, mine.plain, temporary / "unitok.tar"}
+        assert set(temporary.iterdir()) == expected and mine.plain.stat().st_mode & 0o777 == 0o600
+        assert mine.content[:] == living.plain.read_bytes() == gzip.decompress(squeezed.read_bytes())
+    finally:
+        living.kill()
+
+
+def test_what_a_process_of_another_machine_unpacked_stays_however_old(temporary, squeezed):
+    other = temporary / ".unitok.tar.00000000-1-00000000-00000000.part"
+    other.write_bytes(b"")
+    os.utime(other, (0, 0))
+    unpacked.Unpacked(squeezed)
+    assert other.exists()
+
+
+def test_a_temporary_folder_that_is_full_is_named_and_left_empty(temporary, squeezed):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match=rf"File too large: '{squeezed}, unpacked into {temporary}'"):
+            unpacked.Unpacked(squeezed)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(temporary.iterdir())

@@ -3,14 +3,18 @@
 Knows no tar.
 """
 
+import math
 import os
 import tempfile
 import weakref
 import zlib
+from contextlib import suppress
+from functools import cache
 from gzip import BadGzipFile, GzipFile
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
+from unitok.atomic_files import name_beside, remove_leftovers
 from unitok.data.readers.tar import Break
 
 AT_ONCE = 2**20
@@ -23,7 +27,8 @@ SMALL = 2**26
 class Unpacked:
     """The bytes of a file, or of what a .gz holds: up to where it is damaged, which `broken` then says.
 
-    Workers share the unpacked file; it goes when the process that made it does.
+    Workers share the unpacked file; it goes when the process that made it does, and where that was killed,
+    when the next one unpacks something.
     """
 
     def __init__(self, path: Path):
@@ -34,11 +39,17 @@ class Unpacked:
             self._unpack()
 
     def _unpack(self) -> None:
-        handle, name = tempfile.mkstemp(prefix="unitok-", suffix=".tar")
-        self.plain = Path(name)
-        self._remove = weakref.finalize(self, _remove, name, os.getpid())
-        with os.fdopen(handle, "wb") as out:
-            self.broken = unpack(self.path, out)
+        place = Path(tempfile.gettempdir()) / "unitok.tar"
+        _tidy(place)
+        self.plain = name_beside(place)
+        self._remove = weakref.finalize(self, _remove, self.plain, os.getpid())
+        try:
+            with open(self.plain, "xb", opener=_private) as out:
+                self.broken = unpack(self.path, out)
+        except OSError as error:
+            self._remove()
+            where = f"{self.path}, unpacked into {place.parent}"
+            raise OSError(error.errno, error.strerror, where) from error
 
     @property
     def content(self) -> mmap | bytes:
@@ -72,6 +83,17 @@ def unpack(path: Path, out) -> Break | None:
     return None
 
 
-def _remove(name: str, owner: int) -> None:
+@cache
+def _tidy(place: Path) -> None:
+    """Remove what killed processes have left; once, since a temporary folder may hold much else."""
+    with suppress(OSError):  # it may not be listed
+        remove_leftovers(place, stale=math.inf)  # another machine's is read as long as its run takes
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
+
+
+def _remove(path: Path, owner: int) -> None:
     if os.getpid() == owner:
-        Path(name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
