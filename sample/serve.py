@@ -1,5 +1,6 @@
 """Serve a model to clients of OpenAI's API: python sample/serve.py --model runs/demo/model"""
 
+import math
 import os
 from importlib.util import find_spec
 
@@ -30,6 +31,12 @@ def arguments() -> Parser:
     return parser
 
 
+def _bytes(megabytes: float) -> int:
+    if not 0 < megabytes < math.inf:
+        raise ValueError(f"--max-body must be more than 0 MB, got {megabytes:g}")
+    return max(1, int(megabytes * 2**20))
+
+
 @command("serve.py")
 def main(args: list[str] | None = None) -> None:
     """Read the command line, serve until SIGTERM or Ctrl-C."""
@@ -52,7 +59,7 @@ def main(args: list[str] | None = None) -> None:
         waiting=options.queue,
         origins=options.allow_origin,
         limits=Limits(
-            body=int(options.max_body * 2**20),
+            body=_bytes(options.max_body),
             requests=2 * (options.batch_size + options.queue),
             seconds=options.timeout,
             key=os.environ.get("UNITOK_API_KEY") or None,

@@ -266,6 +266,30 @@ def test_unknown_places_are_told_in_the_same_shape(server):
     assert httpx.delete(f"{server.url}/v1/models").json()["error"]["code"] == "method_not_allowed"
 
 
+def test_who_asks_at_a_wrong_place_is_told_the_right_ones(server):
+    told = httpx.post(f"{server.url}/chat/completions", json={}).json()["error"]["message"]
+    assert told.startswith("nothing is at /chat/completions; there are /v1/models, ")
+    assert "/v1/chat/completions, /v1/images/generations" in told
+    wrong = httpx.get(f"{server.url}/v1/chat/completions")
+    assert wrong.status_code == 405 and wrong.headers["allow"] == "POST"
+    assert wrong.json()["error"]["message"] == "/v1/chat/completions answers POST, not GET"
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/v1/models", "/v1/models/unitok"])
+def test_a_probe_may_ask_for_the_head_alone(server, path):
+    answer = httpx.head(f"{server.url}{path}")
+    assert answer.status_code == 200 and not answer.content
+
+
+def test_a_name_may_have_a_slash(model):
+    with serving.running(model, name="mine/unitok") as server, client_of(server) as client:
+        assert client.models.retrieve("mine/unitok").id == "mine/unitok"
+        assert httpx.get(f"{server.url}/v1/models/mine/unitok").json()["id"] == "mine/unitok"
+        assert httpx.get(f"{server.url}/v1/models/").json() == httpx.get(f"{server.url}/v1/models").json()
+        with pytest.raises(openai.NotFoundError, match="no model 'mine/other' here"):
+            client.models.retrieve("mine/other")
+
+
 def test_a_key_is_asked_for(model):
     with serving.running(model, limits=Limits(key="sesame")) as server:
         for key in ("sesam", "sesame1", "Sesame", "x" * 1000):
@@ -275,6 +299,10 @@ def test_a_key_is_asked_for(model):
         with client_of(server, "sesame") as client:
             assert [found.id for found in client.models.list()] == ["unitok"]
         assert httpx.get(f"{server.url}/health").status_code == 200
+        assert (
+            httpx.get(f"{server.url}/v1/models", headers={"Authorization": "bearer sesame"}).status_code
+            == 200
+        )
         assert (
             httpx.get(f"{server.url}/metrics", headers={"Authorization": b"Bearer \xff"}).status_code == 401
         )

@@ -1,5 +1,6 @@
 """Whatever is wrong with a body is told in a plain sentence that names the field and what came."""
 
+import gzip
 import json
 import random
 import re
@@ -85,6 +86,11 @@ def test_null_is_absent_inside_too(client):
         (part(type="image_url", image_url="data:,x"), "messages.0.content.0.image_url", "must be an object"),
         (part(type="image_url", image_url={}), "messages.0.content.0.image_url.url", "url is missing"),
         ({"tools": [{}]}, None, "does not know tools"),
+        ({"top_logprobs": 3}, None, "does not know top_logprobs"),
+        ({"response_format": {"type": "json_object"}}, None, 'response_format must be {"type": "text"} here'),
+        ({"response_format": "json"}, None, "response_format must be"),
+        ({"tool_choice": "required"}, None, 'tool_choice must be "auto" or "none" here, or left out'),
+        ({"function_call": {"name": "f"}}, None, "function_call must be"),
         ({"stop": "x" * 300}, "stop", "a text of at most 256 letters, got a text of 300 letters"),
     ],
 )  # fmt: skip
@@ -129,6 +135,30 @@ def test_a_body_of_another_kind(client):
         assert "the Content-Type must be application/json, got" in error["message"]
     error = client.post(EDITS, json={"prompt": "a"}).json()["error"]
     assert "the Content-Type must be multipart/form-data, got application/json" in error["message"]
+
+
+def test_a_packed_body_is_told(client):
+    packed = gzip.compress(json.dumps(SAID).encode())
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    answer = client.post(CHAT, content=packed, headers=headers)
+    assert answer.status_code == 415
+    assert answer.json()["error"]["message"] == "a body is read as it is, not as Content-Encoding gzip"
+
+
+@pytest.mark.parametrize(
+    "plain", [{"response_format": {"type": "text"}}, {"tool_choice": "none"}, {"tool_choice": "auto"}]
+)
+def test_what_changes_nothing_may_come(client, plain):
+    assert client.post(CHAT, json={**SAID, **plain}).status_code == 200
+
+
+def test_a_picture_that_would_be_another_than_asked_for_is_refused(client):
+    error = client.post(DRAWINGS, json={"prompt": "a", "background": "transparent"}).json()["error"]
+    assert "background must be auto or opaque" in error["message"]
+    assert client.post(DRAWINGS, json={"prompt": "a", "background": "auto"}).status_code == 200
+    form = {"prompt": "a", "negative_prompt": "b"}
+    error = client.post(EDITS, data=form, files={"image": mutations.png()}).json()["error"]
+    assert error["message"] == "an edit takes no negative_prompt: leave it out"
 
 
 @pytest.mark.parametrize("body", ['{"model": "unitok", "messages": [}', '{"a": 1,}', "", "{", "{\"a\": 'b'}"])

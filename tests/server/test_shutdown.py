@@ -60,6 +60,19 @@ def test_the_second_signal_does_not_wait(tmp_path):
         (["--port", "PORT"], "in use"),
         (["--model", "nowhere"], "nowhere"),
         (["--queue", "-1"], "waiting is 0 or more"),
+        (["--port", "99999"], "port is 0 to 65535, not 99999"),
+        (["--port", "-1"], "port is 0 to 65535, not -1"),
+        (["--threads", "0"], "threads is 1 or more, not 0"),
+        (["--threads", "-1"], "threads is 1 or more, not -1"),
+        (["--max-body", "nan"], "--max-body must be more than 0 MB, got nan"),
+        (["--max-body", "inf"], "--max-body must be more than 0 MB, got inf"),
+        (["--max-body", "-1"], "--max-body must be more than 0 MB, got -1"),
+        (["--timeout", "nan"], "more than 0 seconds, not nan"),
+        (["--timeout", "0"], "more than 0 seconds, not 0"),
+        (["--name", ""], "name must be a text without blanks around it, got ''"),
+        (["--host", ""], "host must be an address or a name of this machine, like 127.0.0.1, got ''"),
+        (["--host", "http://127.0.0.1"], "host must be an address or a name of this machine"),
+        (["--host", "[::1]"], "host must be an address or a name of this machine"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(tmp_path, capsys, monkeypatch, options, says):
@@ -74,3 +87,15 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path, capsys, monkeypatch, optio
         with pytest.raises(SystemExit) as stop:
             serve.main(["--model", str(tmp_path / "model"), *given])
     assert stop.value.code == 2 and says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", [" ", "secret\n", "ключ", "\udcff"])
+def test_a_key_that_no_client_could_send_is_refused_and_not_shown(tmp_path, capsys, monkeypatch, key):
+    from sample import serve
+
+    monkeypatch.setitem(serve.os.environ, "UNITOK_API_KEY", key)
+    tiny_model().save_pretrained(tmp_path / "model")
+    with pytest.raises(SystemExit) as stop:
+        serve.main(["--model", str(tmp_path / "model"), "--port", "0"])
+    told = capsys.readouterr().err
+    assert stop.value.code == 2 and "the key must be ASCII letters" in told and "secret" not in told

@@ -17,6 +17,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse
 
+from unitok.arguments import whole
 from unitok.bundle import UniTok
 from unitok.server import conversation, drawings
 from unitok.server.connection import Connection
@@ -32,17 +33,21 @@ GRACE = 30
 ORIGIN = re.compile(
     r"\*|[a-z][a-z0-9+.-]*://[a-z0-9.-]+(:[0-9]{1,5})?|[a-z]+://\[[0-9a-f:.]+\](:[0-9]{1,5})?"
 )
+HOST = re.compile(r"[A-Za-z0-9._:%-]+")
 LAST = 5.0
 """Seconds in which a server whose engine has failed says so before it ends."""
 
 
 @router.get("/v1/models", response_class=JSONResponse)
+@router.head("/v1/models", include_in_schema=False)
+@router.get("/v1/models/", include_in_schema=False)
 def models(request: Request) -> dict:
     """The one model."""
     return {"object": "list", "data": [_described(request.app.state.service)]}
 
 
-@router.get("/v1/models/{name}", response_class=JSONResponse)
+@router.get("/v1/models/{name:path}", response_class=JSONResponse)
+@router.head("/v1/models/{name:path}", include_in_schema=False)
 def model(request: Request, name: str) -> dict:
     """The model, by its name."""
     service: Service = request.app.state.service
@@ -55,6 +60,7 @@ def _described(service: Service) -> dict:
 
 
 @router.get("/health", response_class=JSONResponse)
+@router.head("/health", include_in_schema=False)
 def health(request: Request) -> dict:
     """Whether requests are carried out. Raises Refused where they are not."""
     worker: Worker = request.app.state.service.worker
@@ -64,6 +70,7 @@ def health(request: Request) -> dict:
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
+@router.head("/metrics", include_in_schema=False)
 def figures(request: Request) -> str:
     """Figures in Prometheus' format."""
     service: Service = request.app.state.service
@@ -91,8 +98,11 @@ def build(
         origins: of pages whose scripts browsers may let ask, like http://localhost:3000, or * for all.
 
     Raises:
-        ValueError: no rows, a negative number that may wait, or an origin that is none.
+        ValueError: no rows, a negative number that may wait, an origin that is none, or a name that no client
+            could ask for.
     """
+    if not name.isprintable() or name.strip() != name or not name:
+        raise ValueError(f"name must be a text without blanks around it, got {name!r}")
     if waiting < 0:
         raise ValueError(f"waiting is 0 or more, not {waiting}")
     for origin in origins:
@@ -148,8 +158,11 @@ def listen(app: FastAPI, *, host: str = "127.0.0.1", port: int = 8000) -> tuple[
     """A server of an app and the socket it is to be run with, on which connections already wait.
 
     Raises:
+        ValueError: there is no such port.
         OSError: the port is in use, or the host is not this machine's.
     """
+    if not 0 <= port < 2**16:
+        raise ValueError(f"port is 0 to {2**16 - 1}, not {port}")
     service: Service = app.state.service
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, ws="none", lifespan="on", server_header=False,
@@ -167,14 +180,17 @@ def serve(model: UniTok, *, host: str, port: int, threads: int | None = None, **
         threads: of the model on a CPU; None leaves one core to the server.
 
     Raises:
-        ValueError: a host that others can reach, without a key.
+        ValueError: a host that is none or that others can reach, without a key, or less than one thread.
         OSError: as `listen`.
         SystemExit: the engine failed; what watches over the process may start it again.
     """
     limits: Limits = options["limits"]
+    if not HOST.fullmatch(host):
+        raise ValueError(f"host must be an address or a name of this machine, like 127.0.0.1, got {host!r}")
     if limits.key is None and not _local(host):
         raise ValueError(f"{host} can be reached by others: set a key in UNITOK_API_KEY first")
-    torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
+    spare = max(1, (os.cpu_count() or 2) - 1)
+    torch.set_num_threads(spare if threads is None else whole(threads, "threads", least=1))
     app = build(model, **options)
     server, at = listen(app, host=host, port=port)
     address, port = at.getsockname()[:2]

@@ -61,12 +61,24 @@ def handle(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unforeseen)
 
 
-def _http(_: Request, error: PlainHTTPException) -> JSONResponse:
+def _http(request: Request, error: PlainHTTPException) -> JSONResponse:
     if isinstance(error, Refused):
         return JSONResponse(error.content, error.status_code, error.headers)
     code = CODES.get(error.status_code, "invalid_request")
-    detail = UNREADABLE if error.status_code == 400 and error.detail == PARSING else str(error.detail)
-    return JSONResponse(shaped(error.status_code, detail, code=code), error.status_code)
+    return JSONResponse(
+        shaped(error.status_code, _detail(request, error), code=code), error.status_code, error.headers
+    )
+
+
+def _detail(request: Request, error: PlainHTTPException) -> str:
+    """What to say of an error of the frameworks."""
+    path, method = request.url.path, request.method
+    if error.status_code == 404:
+        known = request.app.openapi()["paths"]
+        return f"nothing is at {path:.80}; there are {', '.join(known)}"
+    if error.status_code == 405:
+        return f"{path:.80} answers {error.headers['Allow']}, not {method:.20}"
+    return UNREADABLE if error.status_code == 400 and error.detail == PARSING else str(error.detail)
 
 
 def _validation(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -6,6 +6,7 @@ route that its client went away.
 
 import asyncio
 import hmac
+import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,12 +34,30 @@ class Limits:
         requests: answered at once; more are refused.
         seconds: from a request's first byte to its answer.
         key: what clients must know, if anything.
+
+    Raises:
+        ValueError: nothing could be answered within them.
     """
 
     body: int = 20 * 2**20
     requests: int = 512
     seconds: float = 300.0
     key: str | None = None
+
+    def __post_init__(self):
+        if self.body < 1:
+            raise ValueError(f"a body must be allowed 1 byte or more, not {self.body}")
+        if not 0 < self.seconds < math.inf:
+            raise ValueError(f"a request must be allowed more than 0 seconds, not {self.seconds:g}")
+        if self.key is not None and not _sendable(self.key):
+            raise ValueError(
+                "the key must be ASCII letters that can be seen, without blanks or lines around them"
+            )
+
+
+def _sendable(key: str) -> bool:
+    """Whether the header of a request can hold a key as it is."""
+    return bool(key) and key.isascii() and key.isprintable() and key == key.strip()
 
 
 class Gate:
@@ -80,11 +99,13 @@ class Gate:
         await self.app(scope, body.receive, send)
 
     def _check(self, scope: Scope) -> None:
-        """Raises Refused for a wrong key, one request too many, or a body that says itself too large."""
+        """Raises Refused for a wrong key, one request too many, or a body that is packed or says itself too
+        large."""
         headers = dict(reversed(scope["headers"]))
         if self.limits.key is not None:
-            wanted = f"Bearer {self.limits.key}".encode()
-            if not hmac.compare_digest(headers.get(b"authorization", b""), wanted):
+            scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
+            same = hmac.compare_digest(key.strip(), self.limits.key.encode())
+            if not same or scheme.lower() != b"bearer":
                 raise Refused(
                     401,
                     "no valid key: send it as 'Authorization: Bearer KEY'",
@@ -93,6 +114,10 @@ class Gate:
                 )
         if self.metrics.running > self.limits.requests:
             raise busy(f"{self.limits.requests} requests are being answered")
+        packed = headers.get(b"content-encoding", b"identity").decode("latin-1")
+        if packed.strip().lower() != "identity":
+            message = f"a body is read as it is, not as Content-Encoding {packed[:40]}"
+            raise Refused(415, message, code="unsupported_media_type")
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length[:20]) > self.limits.body:
             raise too_large(self.limits.body)

@@ -4,6 +4,7 @@ Fields that only advise (quality, user, …) are passed over; fields without whi
 one (tools, logprobs, …) are refused. `guidance_scale`, `top_k` and `negative_prompt` are this project's own.
 """
 
+import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -25,7 +26,16 @@ Previews = Annotated[int, Field(ge=0, le=MOST_PREVIEWS)]
 Format = Literal["png", "jpeg", "webp"]
 Modality = Literal["text", "image"]
 SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", re.ASCII)
-UNSUPPORTED = ("audio", "functions", "logit_bias", "logprobs", "prediction", "tools", "web_search_options")
+UNSUPPORTED = (
+    "audio", "functions", "logit_bias", "logprobs", "prediction", "tools", "top_logprobs",
+    "web_search_options",
+)  # fmt: skip
+PLAIN = {
+    "response_format": ({"type": "text"},),
+    "tool_choice": ("auto", "none"),
+    "function_call": ("auto", "none"),
+}
+"""Fields of a chat that change nothing with these values; with another a client waits for another answer."""
 
 
 class Sent(BaseModel):
@@ -124,6 +134,10 @@ class ChatRequest(Settings):
         wanted = [name for name in UNSUPPORTED if isinstance(sent, dict) and sent.get(name)]
         if wanted:
             raise ValueError(f"this server does not know {', '.join(wanted)}: leave it out")
+        for name, plain in PLAIN.items():
+            if isinstance(sent, dict) and sent.get(name) not in (None, *plain):
+                known = " or ".join(json.dumps(value) for value in plain)
+                raise ValueError(f"{name} must be {known} here, or left out")
         return sent
 
     @property
@@ -154,6 +168,13 @@ class Pictures(Settings):
     stream: bool = False
     partial_images: Previews = 0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _opaque(cls, sent: Any) -> Any:
+        if isinstance(sent, dict) and sent.get("background") == "transparent":
+            raise ValueError("background must be auto or opaque: no picture of this server is transparent")
+        return sent
+
     @field_validator("size")
     @classmethod
     def _sized(cls, size: str | None) -> str | None:
@@ -180,6 +201,13 @@ class EditForm(Pictures):
     image: UploadFile | None = None
     more: Annotated[list[UploadFile], Field(alias="image[]", max_length=MOST_PICTURES)] = []
     mask: UploadFile | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_negative(cls, sent: Any) -> Any:
+        if isinstance(sent, dict) and sent.get("negative_prompt"):
+            raise ValueError("an edit takes no negative_prompt: leave it out")
+        return sent
 
     @property
     def files(self) -> list[UploadedFile]:
