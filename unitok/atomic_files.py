@@ -15,11 +15,19 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from shutil import rmtree
+from typing import BinaryIO
 from zlib import crc32
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 WRITTEN = ".written"
 """Holds a folder's new files, complete, while they are moved to their places one by one."""
 NEW = "new"
+IN_USE = ".in_use"
+"""A file that a process holds as long as it writes into the folder."""
 LEFTOVER = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<process>\d+)-(?P<run>[0-9a-f]{8})-[0-9a-f]{8}\.part")
 RUN = secrets.token_hex(4)
 """Tells this process from an earlier one that had its number, as the first of every container has."""
@@ -113,6 +121,25 @@ def append_lines(path: str | Path, lines: Iterable[str]) -> None:
         if file.tell() and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
             file.write(b"\n")
         file.write("".join(f"{line}\n" for line in lines).encode())
+
+
+def alone_in(folder: str | Path) -> BinaryIO:
+    """A file in a folder that keeps other processes out, to the end of this one or until it is closed.
+
+    Raises ValueError where another process has it.
+    """
+    file = (Path(folder) / IN_USE).open("ab")
+    if fcntl is None:
+        return file
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            file.close()
+            raise ValueError(
+                f"another run is writing into {folder}: give this one a folder of its own"
+            ) from error
+    return file  # a file system without locks keeps nobody out
 
 
 def finish_folder(path: str | Path) -> None:

@@ -216,3 +216,16 @@ def test_tasks_and_stores_that_a_source_around_them_would_lose_are_refused(tmp_p
     plain = document_data(HeldOut(Mixture([Numbered(30)], [1], learn=[["image"]]), "train"))
     plain.setup("fit")
     assert len(plain._packed["train"]) == 28
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ([1, float("inf")], "weights must be finite"),
+        ([1, float("nan")], "weights must be finite"),
+        ([1, 1e-12], "weights must be closer to each other"),
+    ],
+)
+def test_weights_that_are_no_shares_are_refused(weights, said):
+    with pytest.raises(ValueError, match=said):
+        Mixture([Numbered(3), Numbered(3)], weights)

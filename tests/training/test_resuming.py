@@ -1,6 +1,8 @@
 """What cannot be gone on from, or trained in, is told in one line; a run that begins anew keeps nothing."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -93,3 +95,51 @@ def test_a_run_that_begins_anew_has_its_own_text_tokenizer(train, tmp_path):
     assert "quokka" in "".join(anew) and "zebra" not in "".join(anew)
     longer = ("--ckpt_path", "last", "--trainer.max_steps", "6")
     assert words("--data.path", str(tmp_path / "a"), *longer) == anew
+
+
+def test_the_settings_of_a_run_stay_where_another_is_refused_or_measured(train, tmp_path):
+    train("tokenizer")
+    kept = tmp_path / "tokenizer/logs/config.yaml"
+    before = kept.read_bytes()
+    assert "give the settings of its run" in train(
+        "tokenizer", "--ckpt_path", "last", "--model.model.quantizer.size", "128"
+    )
+    train("tokenizer", "--ckpt_path", "last", command="validate")
+    assert kept.read_bytes() == before
+    again = train("tokenizer", "--config", str(kept), "--trainer.max_steps", "2")
+    assert "error" not in again and kept.read_bytes() != before
+
+
+def test_what_was_not_trained_is_not_measured(train):
+    said = train("tokenizer", command="validate")
+    assert "give --ckpt_path best, last or a file: without one the weights are random" in said
+
+
+def test_a_new_run_replaces_no_checkpoint_of_the_other_part(train, tmp_path):
+    train("tokenizer")
+    last = tmp_path / "tokenizer/last.ckpt"
+    before = last.read_bytes()
+    said = train("transformer", "--trainer.default_root_dir", str(tmp_path / "tokenizer"))
+    assert f"{last} is of train/tokenizer.py, and would be lost" in said
+    assert last.read_bytes() == before
+    assert "would be lost" not in train("tokenizer")
+
+
+def test_two_runs_at_once_need_two_folders(train, tmp_path):
+    (tmp_path / "tokenizer").mkdir()
+    holds = (
+        "import sys; from unitok.atomic_files import alone_in\n"
+        "held = alone_in(sys.argv[1]); print(1, flush=True); input()"
+    )
+    command = [sys.executable, "-c", holds, str(tmp_path / "tokenizer")]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        assert "another run is writing into" in train("tokenizer")
+        other.communicate(b"\n")
+    assert "another run" not in train("tokenizer")
+
+
+def test_a_run_of_no_step_says_what_to_raise(train):
+    assert "complete at step 0 of 0: raise --trainer.max_steps" in train(
+        "tokenizer", "--trainer.max_steps", "0"
+    )

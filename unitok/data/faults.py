@@ -56,7 +56,7 @@ class Fault:
 
     def __str__(self) -> str:
         place = self.path if self.offset is None else f"{self.path} (byte {self.offset})"
-        detail = self.detail.removeprefix(self.reason).removeprefix(": ")
+        detail = "" if self.detail == self.reason else self.detail.removeprefix(f"{self.reason}: ")
         said = f"{place}: {self.reason}" + (f": {detail}" if detail else "")
         return said.encode("utf-8", "backslashreplace").decode()  # names of files may hold anything
 

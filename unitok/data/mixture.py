@@ -3,12 +3,16 @@
 import logging
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from math import isfinite
 
 from unitok.data.readers.base import Source, Together
 from unitok.data.tasks import Task, learned_only
 from unitok.document import Document
 
 log = logging.getLogger(__name__)
+
+MOST_DOCUMENTS = 2**31
+"""Of an epoch; more are a slip of the weights."""
 
 
 class Mixture(Together):
@@ -37,6 +41,8 @@ class Mixture(Together):
     ):
         if not sources or len(sources) != len(weights) or min(weights) <= 0:
             raise ValueError(f"{len(sources)} sources need as many weights above 0, not {weights}")
+        if not all(map(isfinite, weights)):
+            raise ValueError(f"weights must be finite, got {weights}")
         if not all(map(len, sources)):
             raise ValueError("a source of the mixture is empty")
         super().__init__(sources)
@@ -48,6 +54,11 @@ class Mixture(Together):
             max(len(source), round(epoch * weight)) for source, weight in zip(sources, weights, strict=True)
         ]
         self.ends = list(accumulate(self.counts))
+        if self.ends[-1] > MOST_DOCUMENTS:
+            raise ValueError(
+                f"weights must be closer to each other: with {weights} an epoch would have "
+                f"{self.ends[-1]:,} documents"
+            )
         for name, source, count in zip(self.names, sources, self.counts, strict=True):
             log.info(
                 "%s of %d documents: %d an epoch, %.1f%% of the mixture",

@@ -76,6 +76,9 @@ class ImageData(LightningDataModule):
         seed: int = 0,
     ):
         super().__init__()
+        if min(size) < 1:
+            raise ValueError(f"size must be (height, width) of at least 1 pixel, got {tuple(size)}")
+        _check_counts(batch_size=batch_size, workers=workers)
         self.crop = crop
         self.train, self.val = train_and_val(path, train, val, format=format, captions=False)
         self.test = test
@@ -199,6 +202,9 @@ class DocumentData(LightningDataModule):
         codec: Codec | None = None,
     ):
         super().__init__()
+        _check_counts(batch_size=batch_size, workers=workers)
+        if row_length < 1:
+            raise ValueError(f"row_length must be at least 1, got {row_length}")
         self.train, self.val = train_and_val(path, train, val, format=format)
         self.most_faults = most_faults
         self.image_tokenizer, self.text_tokenizer, self.text_size = image_tokenizer, text_tokenizer, text_size
@@ -376,6 +382,14 @@ class DocumentData(LightningDataModule):
         return exact_loader(
             self._packed[name], self.trainer, batch_size=self.batch_size, workers=self.workers, **order
         )
+
+
+def _check_counts(*, batch_size: int, workers: int) -> None:
+    """Raises ValueError where no batch would be made, or fewer than no process would read."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if workers < 0:
+        raise ValueError(f"workers must be 0 or more, got {workers}")
 
 
 def _example(codec: Codec, document: Sequence[Codes]) -> Example | None:

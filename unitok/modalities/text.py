@@ -16,11 +16,18 @@ from unitok.modalities.base import Modality
 
 UNMARKED = (" {}", "{} ", "{}.", ".{}", "{}0", "{0} {0}")
 """How a text is changed that would be read as a mark; a blank is enough for most tokenizers."""
+BYTES = 256
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def train_bpe(texts: Iterable[str], *, size: int = 1024) -> Tokenizer:
-    """A byte-level BPE of at most `size` codes (256 bytes and the merges), with no special token."""
+    """A byte-level BPE of at most `size` codes (256 bytes and the merges), with no special token.
+
+    Raises:
+        ValueError: `size` leaves no room for all bytes.
+    """
+    if size < BYTES:
+        raise ValueError(f"text_size must be at least {BYTES}, a code for each byte, got {size}")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -11,6 +11,8 @@ from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from unitok.atomic_files import file_beside
+from unitok.training.checkpoint import LAST
+from unitok.training.resuming import refuse_other_kind
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +73,8 @@ class TellIfComplete(Callback):
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
         if not self.began:
             step, most = trainer.global_step, trainer.max_steps
-            more = "max_steps" if 0 < most <= step else "max_time or max_epochs"
-            done = f"step {step} of {most}" if 0 < most <= step else f"step {step}"
+            more = "max_steps" if 0 <= most <= step else "max_time or max_epochs"
+            done = f"step {step} of {most}" if 0 <= most <= step else f"step {step}"
             trainer.print(f"the run is complete at {done}: raise --trainer.{more} to go on")
 
 
@@ -89,6 +91,10 @@ class Export(Callback):
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         if stage == "fit":
             module.refuse_foreign(Path(trainer.default_root_dir) / self.name)
+
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if not getattr(trainer, "goes_on", False):
+            refuse_other_kind(Path(trainer.default_root_dir) / LAST, module.state_dict())
 
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
         folder = Path(trainer.default_root_dir) / self.name

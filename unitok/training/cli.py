@@ -26,12 +26,15 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
+from unitok.atomic_files import alone_in
 from unitok.device import lacks_bfloat16
 from unitok.terminal import plain_errors
 from unitok.training.callbacks import Export, TellIfComplete
 from unitok.training.checkpoint import BEST, LAST, PREVIOUS, AtomicCheckpointIO, checkpoints, readable
+from unitok.training.config import read_config
 from unitok.training.interruption import Interrupted, SaveWhenInterrupted
-from unitok.training.overrides import flagged, replaced
+from unitok.training.mistakes import in_plain_words
+from unitok.training.overrides import configs, flagged, replaced
 from unitok.training.randomness import RandomByBatch
 from unitok.training.whole_steps import inside_step
 
@@ -108,6 +111,16 @@ def _fast_precision(precision: Any, accelerator: Any) -> Any:
     return "32-true" if halved and _on_cpu(accelerator) and lacks_bfloat16(torch.device("cpu")) else precision
 
 
+class KeepConfig(SaveConfigCallback):
+    """Keeps the settings of a run once it trains: not of one that is refused, nor of a validation."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        pass
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        super().setup(trainer, module, "fit")
+
+
 class UniTokCLI(LightningCLI):
     """Adds `--threads`; `fill` completes the settings of a subcommand before anything is made of them."""
 
@@ -123,9 +136,27 @@ class UniTokCLI(LightningCLI):
             self.fill(self.config[self.subcommand])
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:
-        known = signature(self.datamodule_class).parameters.keys()
-        super().parse_arguments(parser, replaced(args, known))
+        if args and args[0].startswith("-") and not {*self.subcommands(), "-h", "--help"} & set(args):
+            raise ValueError(
+                f"what to do comes first: {', '.join(self.subcommands())}, as in fit {args[0]} …"
+            )
+        files = configs(args)
+        for file in files:
+            read_config(file)
+        own = signature(self.datamodule_class).parameters.keys()
+        with in_plain_words(files, self._settings(args)):
+            super().parse_arguments(parser, replaced(args, own))
         self.flagged = flagged(args)
+
+    def _settings(self, args: Sequence[str]) -> set[str]:
+        """Names of the settings of the subcommand that a command line gives."""
+        command = next((word for word in args if word in self._subcommand_parsers), "fit")
+        return {action.dest for action in self._subcommand_parsers[command]._actions}
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """What can be done: what Lightning does, but to predict, which scripts of `sample` do."""
+        return {name: own for name, own in LightningCLI.subcommands().items() if name != "predict"}
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
@@ -144,15 +175,24 @@ class UniTokCLI(LightningCLI):
         """A checkpoint gives weights and counters; the settings are those of the config and the flags."""
 
     def before_fit(self) -> None:
-        self._choose_checkpoint()
         config, folder = self.config[self.subcommand], Path(self.trainer.default_root_dir)
+        if self.trainer.is_global_zero:
+            self._alone = alone_in(folder)
+        self._choose_checkpoint()
         if self.config_init[self.subcommand].ckpt_path:
             _print_changes(folder / "logs/config.yaml", config)
 
     def before_validate(self) -> None:
-        self._choose_checkpoint()
+        self._choose_measured()
 
     def before_test(self) -> None:
+        self._choose_measured()
+
+    def _choose_measured(self) -> None:
+        """Raises ValueError where neither a checkpoint nor a folder gives the weights that are measured."""
+        given = self.config[self.subcommand]
+        if given.ckpt_path is None and not given.model.get("init_from"):
+            raise ValueError("give --ckpt_path best, last or a file: without one the weights are random")
         self._choose_checkpoint()
 
     def _choose_checkpoint(self) -> None:
@@ -202,7 +242,13 @@ def run(
     """Parse a command line, let `fill` complete it and carry it out; user errors become one line and exit
     code 2."""
     _quiet()
-    with plain_errors(program), _as_value_error(MisconfigurationException), _interruptions(), _named_log():
+    with (
+        plain_errors(program),
+        _as_value_error(MisconfigurationException),
+        in_plain_words(),
+        _interruptions(),
+        _named_log(),
+    ):
         return UniTokCLI(
             model,
             data,
@@ -217,7 +263,7 @@ def run(
                 "check_val_every_n_epoch": None,
                 "log_every_n_steps": 20,
             },
-            save_config_callback=SaveConfigCallback,
+            save_config_callback=KeepConfig,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
             parser_kwargs={"prog": program, "exit_on_error": False},
@@ -272,6 +318,7 @@ def _quiet() -> None:
         ".*Mismatch dtype between input and weight.*",
         ".*LeafSpec.*",
         ".*sync_dist=True.*",
+        ".*is smaller than the logging interval.*",
     ):
         warnings.filterwarnings("ignore", text)
     torch.set_float32_matmul_precision("high")

@@ -46,12 +46,40 @@ def _check(action: argparse.Action, value: Any, path: str | Path) -> None:
         raise ValueError(f"{path}: {action.dest} is {wanted}, not {value!r}")
 
 
+class _EachOnce(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping: one of its values would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        met = set()
+        for key, _ in node.value:
+            if key.value in met:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value} stands here twice", problem_mark=key.start_mark
+                )
+            met.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep)
+
+
 def read_config(path: str | Path) -> dict[str, Any]:
-    """A YAML file's mapping."""
+    """A YAML file's mapping.
+
+    Raises:
+        ValueError: it is none, it is empty, or a key stands in it twice.
+    """
     try:
-        values = yaml.safe_load(Path(path).read_bytes())
+        values = yaml.load(Path(path).read_bytes(), _EachOnce)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not readable as YAML ({error})") from error
+        raise ValueError(f"{path}{_in_words(error)}") from error
+    if values is None:
+        raise ValueError(f"{path}: it holds no settings")
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected options with values, not {type(values).__name__}")
     return values
+
+
+def _in_words(error: Exception) -> str:
+    """The line at which a YAML file cannot be read, and why."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+    hint = ": indent by blanks, not by tabs" if "'\\t'" in problem else ""
+    place = f", line {mark.line + 1}" if mark else ""
+    return f"{place}: not readable as YAML ({problem}{hint})"

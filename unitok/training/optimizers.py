@@ -17,6 +17,13 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic that drives all singular values towards 1 (Jordan et al. 2024)."""
 
 
+def rates(*, lr: float, muon_lr: float) -> dict[str, float]:
+    """Learning rates by name. Raises ValueError where nothing would be learned, or unlearned."""
+    if lr <= 0 or muon_lr <= 0:
+        raise ValueError(f"lr and muon_lr must be above 0, got {lr} and {muon_lr}")
+    return {"lr": lr, "muon_lr": muon_lr}
+
+
 class MuonAdamW(Optimizer):
     """Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) on matrices, AdamW on everything else.
 

@@ -65,6 +65,19 @@ def _taken_away(named: set[str], known: set[str]) -> list[str]:
     return [token for name in gone if name in known - named for token in (f"--data.{name}", "null")]
 
 
+def configs(args: Sequence[str]) -> list[str]:
+    """The files that a command line gives as configs, in their order."""
+    return [flag.value for flag in _flags(args) if flag.name in CONFIG and _is_file(flag.value)]
+
+
+def _is_file(config: str) -> bool:
+    """Whether a config is a file, and not YAML itself."""
+    try:
+        return Path(config).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a NUL
+        return False
+
+
 def flagged(args: Sequence[str]) -> set[str]:
     """Names of the settings that flags give, such as data.path."""
     return {flag.name.removeprefix("--").rstrip("+") for flag in _flags(args) if flag.name.startswith("--")}

@@ -2,8 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
+import torch
 from torch import Tensor
+
+from unitok.training.checkpoint import fault_of
 
 BLOCK = re.compile(r"model\.blocks\.(\d+)\.")
 ROWS = "model.embedding.weight"
@@ -37,6 +41,18 @@ def check_fits(path: str, given: Mapping[str, Tensor], own: Mapping[str, Tensor]
     more = next((name for name in given if name not in own), None)
     if more is not None:
         raise ValueError(f"{path} has {more}, which this run has not: give the settings of its run")
+
+
+def refuse_other_kind(path: Path, own: Mapping[str, Tensor]) -> None:
+    """Raises FileExistsError where a new run would replace the checkpoint of another part's run."""
+    if not path.is_file() or fault_of(path, whole=False) is not None:
+        return
+    theirs = _kinds(torch.load(path, map_location="cpu", mmap=True, weights_only=True)["state_dict"])
+    if theirs and not theirs & _kinds(own):
+        told = " and ".join(sorted(theirs))
+        raise FileExistsError(
+            f"{path} is of {told}, and would be lost: give another trainer.default_root_dir"
+        )
 
 
 def _kinds(weights: Mapping[str, Tensor]) -> set[str]:

@@ -23,7 +23,7 @@ from unitok.models.terms import SSIM, Term
 from unitok.training.adversary import Adversary, AdversaryConfig
 from unitok.training.bad_batches import BadBatches
 from unitok.training.figures import Means, over_ranks
-from unitok.training.optimizers import MuonAdamW, Name
+from unitok.training.optimizers import MuonAdamW, Name, rates
 from unitok.training.resuming import check_fits
 from unitok.training.schedule import Kind, progress, set_rates
 from unitok.training.whole_steps import check_validations, inside_step
@@ -100,7 +100,7 @@ class TokenizerTraining(LightningModule):
             raise ValueError("decoder_alone needs init_from: the tokenizer whose codes stay")
         self.automatic_optimization = False
         self.config, self.optimizer_name, self.adversary_config = model, optimizer, adversary
-        self.rates = {"lr": lr, "muon_lr": muon_lr}
+        self.rates = rates(lr=lr, muon_lr=muon_lr)
         self.warmup_steps, self.schedule, self.weight_decay = warmup_steps, schedule, weight_decay
         self.clip, self.accumulate, self.bad = clip, accumulate, BadBatches(max_bad_batches)
         self.likelihood = PixelLikelihood(likelihood, scale=scale, foreground_weight=foreground_weight)

@@ -25,7 +25,7 @@ from unitok.training.figures import Speed, Totals, batch_figures, over_ranks
 from unitok.training.hiding import partly_hidden
 from unitok.training.initialise import NewHead, start_from_features
 from unitok.training.objective import COMPETITIONS, Head
-from unitok.training.optimizers import Name, begin_states, build_optimizer
+from unitok.training.optimizers import Name, begin_states, build_optimizer, rates
 from unitok.training.origins import origin_of
 from unitok.training.recomputation import recompute_blocks
 from unitok.training.resuming import check_fits
@@ -122,7 +122,7 @@ class TransformerTraining(LightningModule):
         if new_words and init_from is None:
             raise ValueError("new_words is for a model to start from: give model.init_from, or leave it out")
         self.sizes, self.optimizer_name, self.schedule = model, optimizer, schedule
-        self.rates = {"lr": lr, "muon_lr": muon_lr}
+        self.rates = rates(lr=lr, muon_lr=muon_lr)
         self.warmup_steps, self.weight_decay, self.betas, self.clip = warmup_steps, weight_decay, betas, clip
         self.weights = {"text": text_weight, "image": image_weight}
         self.head, self.attention, self.z_loss = head, attention, z_loss

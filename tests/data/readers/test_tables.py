@@ -1,6 +1,7 @@
 """What the cells of tables mean: classes by their names, lists of one image, values that are missing."""
 
 import base64
+import csv
 import json
 import logging
 
@@ -270,3 +271,54 @@ def test_words_in_json_lines_that_spell_a_missing_value_are_counted(tmp_path, ca
     rows = [{"text": cell, "more": "nan"} for cell in ("nan", "a", "None ", None, "a nan", 3)]
     open_data(write_lines(tmp_path / "a.jsonl", rows))
     assert "2 captions in 'text' are words such as nan" in caplog.text
+
+
+CELLS = {
+    "json": '["a red one", "it\'s red"]',
+    "python": "['a red one', \"it's red\"]",
+}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_of_a_list_in_a_cell_the_first_caption_is_learned(tmp_path, kind, caplog):
+    write_pictures(tmp_path, ["red"])
+    with (tmp_path / "data.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["image", "caption"], ["red.png", CELLS[kind]]])
+    assert reasons(open_data(str(tmp_path))) == ["a red one"]
+    assert "captions in 'caption' are lists of several: the first of each is learned" in caplog.text
+
+
+@pytest.mark.parametrize("cell", ["['a' 'b']", '{"en": "red"}', "[1, 2]", "['open"])
+def test_what_looks_like_a_list_and_is_none_of_captions_stays_and_is_said(tmp_path, cell, caplog):
+    write_pictures(tmp_path, ["red"])
+    with (tmp_path / "data.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["image", "caption"], ["red.png", cell]])
+    assert reasons(open_data(str(tmp_path))) == [cell]
+    assert ("are learned as they stand" in caplog.text) == (cell[-1] in "]}")
+
+
+def test_lists_of_captions_in_json_are_said_to_be_cut(tmp_path, caplog):
+    write_pictures(tmp_path, ["red"])
+    write_lines(tmp_path / "metadata.jsonl", [{"file_name": "red.png", "text": ["one", "two"]}])
+    assert reasons(open_data(str(tmp_path))) == ["one"]
+    assert "the first of each is learned" in caplog.text
+
+
+@pytest.mark.parametrize("start", ["", "data:image/png;base64,"])
+def test_base64_is_told_from_a_name(tmp_path, start):
+    cell = start + base64.b64encode(png("red")).decode()
+    write_lines(tmp_path / "data.jsonl", [{"image": cell, "text": "one"}])
+    fault = read(open_data(str(tmp_path)), 0)
+    assert fault.reason == "no picture"
+    assert f"base64 of {len(cell)} letters, not a file's name: write the image to a file" in str(fault)
+
+
+def test_a_cell_that_csv_does_not_hold_says_so(tmp_path):
+    (tmp_path / "data.csv").write_text(f"image,caption\n{'A' * 140_000},one\n")
+    with pytest.raises(ValueError, match="a cell has more than 131,072 letters, as images in base64 have"):
+        open_data(str(tmp_path))
+
+
+def test_an_image_in_another_folder_says_how_to_name_it(tmp_path):
+    write_lines(tmp_path / "set/data.jsonl", [{"image": str(tmp_path / "red.png"), "text": "one"}])
+    assert "images=DIR names another folder" in str(read(open_data(str(tmp_path / "set")), 0))

@@ -23,6 +23,8 @@ IMAGE_NAME = re.compile(rf"[^\n]{{0,4096}}({'|'.join(map(re.escape, PICTURES))})
 """What the name or URL of an image looks like."""
 BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "data:image/")
 """How images begin that are written as text, which is not read."""
+SHORTEST_BASE64 = 60
+"""Letters; the smallest images have more, and names are seldom so long."""
 
 
 def picture(
@@ -97,6 +99,9 @@ def inside(root: Path, name: Any, *, path: str | Path, offset: int | None = None
     """
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise SampleError("no picture", path, f"the name of the picture is {name!r:.80}", offset=offset)
+    if name.startswith(BASE64) and len(name) > SHORTEST_BASE64:
+        detail = f"base64 of {len(name)} letters, not a file's name: write the image to a file"
+        raise SampleError("no picture", path, detail, offset=offset)
     if URL.match(name) and not PureWindowsPath(name).drive:
         raise SampleError("url, not a file", path, f"{name:.200}; nothing is downloaded", offset=offset)
     parts = PurePosixPath(name.replace("\\", "/"))
@@ -107,7 +112,8 @@ def inside(root: Path, name: Any, *, path: str | Path, offset: int | None = None
     if ".." in parts.parts or windows.drive or parts.is_absolute():
         if parts.is_absolute() and ".." not in parts.parts and parts.is_relative_to(root.absolute()):
             return found(Path(parts.root), parts.relative_to(parts.root))
-        raise SampleError("path outside the folder", path, f"{name:.200} is not in {root}", offset=offset)
+        detail = f"{name:.200} is not in {root}; images=DIR names another folder"
+        raise SampleError("path outside the folder", path, detail, offset=offset)
     return found(root, parts)
 
 

@@ -4,14 +4,15 @@ import re
 from array import array
 from collections.abc import Iterator
 from mmap import ACCESS_READ, mmap
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from unitok.data.faults import Fault
 from unitok.data.readers.base import Reader
 from unitok.data.readers.containers import Look
 from unitok.data.readers.contents import MOST_TEXT, text
-from unitok.data.readers.listing import visible, walk
+from unitok.data.readers.folders import FOREIGN, NOT_READ
+from unitok.data.readers.listing import folders, visible, walk
 from unitok.data.readers.records import line_ends
 from unitok.data.readers.unread import is_note, is_packed
 from unitok.document import Document
@@ -19,6 +20,8 @@ from unitok.document import Document
 Unit = Literal["paragraph", "line", "file"]
 BLANK = re.compile(rb"\n[ \t\r]*\n\s*")
 SUFFIXES = (".txt", ".md")
+NOT_SHOWN = (*FOREIGN, ".pdf", ".npy", ".npz")
+"""Suffixes of what a text may be the caption of, and is not read."""
 
 
 class PlainText(Reader):
@@ -61,6 +64,8 @@ class PlainText(Reader):
     def overlooked(cls, look: Look) -> Iterator[str]:
         packed = [entry.name for entry in visible(look.path) if is_packed(entry.name)]
         yield from (f"{name} lies unread beside the texts: unpack it, or save it as .csv" for name in packed)
+        if shown := next(_beside(look.path), None):
+            yield f"{shown} lies unread beside its text: {NOT_READ}"
         if look.path.is_dir() and all(is_note(file.name) for file in _files(look.path, [])):
             yield "it holds nothing but notes for people"
 
@@ -89,6 +94,15 @@ def _files(path: Path, faults: list[Fault]) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() in SUFFIXES else []
     return sorted(walk(path, *SUFFIXES, faults=faults))
+
+
+def _beside(path: Path) -> Iterator[str]:
+    """Names of files beside texts of the same name that are images of a kind that is not read."""
+    for _, names in folders(path) if path.is_dir() else ():
+        texts = {PurePath(name).stem for name in names if name.lower().endswith(SUFFIXES)}
+        yield from (
+            name for name in names if name.lower().endswith(NOT_SHOWN) and PurePath(name).stem in texts
+        )
 
 
 def _paragraphs(content: mmap | bytes) -> Iterator[tuple[int, int]]:

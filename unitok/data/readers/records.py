@@ -297,7 +297,7 @@ class DelimitedRows(_Lines):
         try:
             fields = self._parsed(row)
         except (csv.Error, StopIteration) as error:
-            raise SampleError("not a row", self.path, f"not a row: {error}", offset=offset) from error
+            raise SampleError("not a row", self.path, _no_row(error), offset=offset) from error
         return [field.strip() for field in fields] if self.header.spaced else fields
 
     def __getitem__(self, index: int) -> Record:
@@ -308,6 +308,14 @@ class DelimitedRows(_Lines):
         if self.header.absent:
             fields = [SHOWN.sub(r"\1", field.strip()) for field in fields]
         return dict(zip(self.columns, fields, strict=True))
+
+
+def _no_row(error: Exception) -> str:
+    """Why a row of csv cannot be read."""
+    if "field limit" not in str(error):
+        return f"not a row: {error}"
+    most = f"{csv.field_size_limit():,} letters"
+    return f"not a row: a cell has more than {most}, as images in base64 have: write such to files"
 
 
 class _Closings:

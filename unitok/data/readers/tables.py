@@ -1,5 +1,7 @@
 """Tables of captioned pictures and of texts, whatever file holds them. Knows columns, no conversations."""
 
+import ast
+import json
 import re
 from abc import abstractmethod
 from array import array
@@ -25,6 +27,10 @@ PICTURE_COLUMNS = (
 )  # fmt: skip
 CAPTION_COLUMNS = ("text", "caption", "title", "captions", "description", "prompt", "txt", "label", "comment")
 SPLIT_COLUMNS = ("split", "partition", "data set")
+WRITTEN_LIST = re.compile(r"""\s*\[\s*["'].{0,65536}["']\s*\]\s*""", re.DOTALL)
+WITHOUT_COMMAS = re.compile(r"""["']\s+["']""")
+"""Between the texts of a list as numpy writes it, which Python would read as one text."""
+WRITTEN = re.compile(r"\s*(\[.*\]|\{.*\})\s*", re.DOTALL)
 FIRST = 20
 """Records that are looked at to learn where the pictures lie."""
 
@@ -170,6 +176,39 @@ def look_over_captions(records: Records, name: str) -> None:
         )
 
 
+def captions_of(cell: Any) -> list:
+    """The captions of a cell that is a list of them, or in which one stands as JSON or Python writes it."""
+    if isinstance(cell, list):
+        return cell
+    if not isinstance(cell, str) or not WRITTEN_LIST.fullmatch(cell) or WITHOUT_COMMAS.search(cell):
+        return []
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(cell.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else []
+    return []
+
+
+def look_over_lists(records: Records, name: str) -> None:
+    """Say once that of several captions a row the first is learned, or lists as they stand."""
+    cells = [cell for cell in (record.get(name) for record in records.first()) if not is_missing(cell)]
+    said = f"{records.path}: the captions in {name!r}"
+    if any(len(captions_of(cell)) > 1 for cell in cells):
+        tell_once(f"{said} are lists of several: the first of each is learned")
+    elif cells and all(map(_is_written_out, cells)):
+        tell_once(
+            f"{said} look like lists or records written out, such as {cells[0]:.60}, and are learned as they "
+            "stand: write one caption into each cell"
+        )
+
+
+def _is_written_out(cell: Any) -> bool:
+    """Whether a text looks like a list or a record, and is not read as a list of captions."""
+    return isinstance(cell, str) and WRITTEN.fullmatch(cell) is not None and not captions_of(cell)
+
+
 def _is_number(value: Any) -> bool:
     if isinstance(value, str):
         return re.fullmatch(r"\s*[+-]?\d+(\.\d*)?\s*", value, re.ASCII) is not None
@@ -187,7 +226,8 @@ def column(names: Sequence[str], wanted: str | None, known: Sequence[str]) -> st
 class CaptionTable(RecordReader):
     """Captioned pictures, one a row, such as csv files with `filepath` and `title`.
 
-    Where a caption is a list of several, the first is taken; a list of one image is that image.
+    Where a caption is a list of several, also one written out in a cell of csv, the first is taken, which is
+    said once; a list of one image is that image.
 
     Args:
         path, images, part: see RecordReader.
@@ -223,6 +263,7 @@ class CaptionTable(RecordReader):
                 called = f"{kind} {name!r}" if name else kind
                 raise ValueError(f"{self.records.path}: no column of {called} among {', '.join(names)}")
         look_over_captions(self.records, self.said)
+        look_over_lists(self.records, self.said)
         if images is None:
             self.images = self._images_folder()
 
@@ -254,7 +295,7 @@ class CaptionTable(RecordReader):
             if name not in record:
                 raise SampleError("missing column", path, f"it has no {name!r}", offset=offset)
         caption = record[self.said]
-        caption = caption[0] if isinstance(caption, list) and caption else caption
+        caption = next(iter(captions_of(caption)), caption)
         said = self.caption(caption, self.records.classes.get(self.said), path=path, offset=offset)
         shown = _only(record[self.shown], path=path, offset=offset)
         return said, self.picture(shown, path=path, offset=offset)
