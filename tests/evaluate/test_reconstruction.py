@@ -92,3 +92,27 @@ def test_tiles_of_single_cells_change_no_code(tokenizer):
     whole, tiled = ReconstructionMetrics(tokenizer), ReconstructionMetrics(tokenizer, tile=9)
     assert tiled.update(images).shape == whole.update(images).shape
     assert torch.equal(tiled.uses, whole.uses)
+
+
+def test_a_device_without_float64_measures_the_same(tokenizer, monkeypatch):
+    images = pictures(4)
+    expected, exact = ReconstructionMetrics(tokenizer), torch.Tensor.double
+    expected.update(images)
+
+    def only_here(tensor):
+        assert type(tensor) is torch.Tensor, "Cannot convert a MPS Tensor to float64 dtype"
+        return exact(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "double", only_here)
+    found = ReconstructionMetrics(tokenizer)
+    found._encode = lambda images, encode=found._encode: encode(images).as_subclass(Elsewhere)
+    found._decode = lambda codes, decode=found._decode: decode(codes.as_subclass(torch.Tensor))
+    found.update(images)
+    assert found.figures()["surviving_codes"] == expected.figures()["surviving_codes"]
+
+
+class Elsewhere(torch.Tensor):
+    """On a device that has no float64, until it is brought to the CPU."""
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)

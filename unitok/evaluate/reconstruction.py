@@ -49,7 +49,7 @@ class ReconstructionMetrics:
         )
         self.sums["psnr"] += float(psnr(images, again)) * len(images)
         self.sums["ssim"] += float(similarity.sum())
-        self.sums["surviving_codes"] += float(survived.double().mean()) * len(images)
+        self.sums["surviving_codes"] += float(survived.cpu().double().mean()) * len(images)
         self.pictures += len(images)
         self.distance.update(_bytes(images), real=True)
         self.distance.update(_bytes(again), real=False)

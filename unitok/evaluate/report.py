@@ -110,7 +110,7 @@ def measure_tokenizer(model: UniTok, world: World, *, batch_size: int = 128) -> 
         codes = model.codec.encode_many([(Segment("image", picture),) for picture in part])
         decoded = model.codec.decode_many(codes)
         for before, after in zip(codes, model.codec.encode_many(decoded), strict=True):
-            survived.append(float((before[0].codes == after[0].codes).double().mean()))
+            survived.append(float((before[0].codes == after[0].codes).cpu().double().mean()))
         again += [document[0].content for document in decoded]
         used.update(code for document in codes for code in document[0].codes.tolist())
     written = model.caption(again, batch_size=batch_size)

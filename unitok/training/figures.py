@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributed import all_reduce
 
 from unitok.data.packing import Batch
+from unitok.device import widest_float
 from unitok.models.cross_entropy import LossSums
 
 NOTHING = "data.val: nothing to measure: not one sample could be read and is learned; the log says why"
@@ -123,9 +124,10 @@ class Means:
 
 
 def over_ranks(values: list[float], trainer: Trainer) -> list[float]:
-    """Sums of numbers over all processes. One alone needs no device that has double precision."""
+    """Sums of numbers over all processes, as exact as their device can make them."""
     if trainer.world_size == 1:
         return values
-    total = torch.tensor(values, dtype=torch.double, device=trainer.strategy.root_device)
+    device = trainer.strategy.root_device
+    total = torch.tensor(values, dtype=widest_float(device), device=device)
     all_reduce(total)
     return total.tolist()
