@@ -93,6 +93,57 @@ def test_every_module_has_a_room():
         assert path.name == "__init__.py" or layer(own) >= 0, own
 
 
+def offsets(tree: ast.AST) -> list[str]:
+    """Sums and differences of what a vocabulary says, and first ids that are asked for."""
+    said = {
+        "start",
+        "begin",
+        "end",
+        "codes",
+        "block",
+        "ids",
+        "to_range",
+        "pad",
+        "document_begin",
+        "document_end",
+    }
+    found = []
+    for node in ast.walk(tree):
+        sides = (node.left, node.right) if isinstance(node, ast.BinOp) else ()
+        if isinstance(node, ast.AugAssign):
+            sides = (node.value,)
+        if sides and isinstance(node.op, ast.Add | ast.Sub):
+            found += [ast.unparse(node) for side in sides if _of_vocabulary(side, said)]
+        if isinstance(node, ast.Call) and _of_vocabulary(node, {"start"}):
+            found.append(ast.unparse(node))
+    return found
+
+
+def _of_vocabulary(node: ast.AST, said: set[str]) -> bool:
+    """Whether an expression is something that a vocabulary says, such as words.end(name)."""
+    node = node.func if isinstance(node, ast.Call) else node
+    if not isinstance(node, ast.Attribute):
+        return False
+    owner = ast.unparse(node.value).split(".")[-1]
+    ends = node.attr in {"start", "stop"} and _of_vocabulary(node.value, said)
+    return ends or (node.attr in said and owner in {"words", "vocabulary"})
+
+
+def test_offsets_are_added_in_one_file_only():
+    for path in FILES:
+        if path.name != "vocabulary.py":
+            assert not offsets(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["self.vocabulary.start(name) + code", "token - words.start(name)", "words.begin('image') + 1",
+     "i += words.end(name)", "words.block('image').start - 1", "words.pad + 2"],
+)  # fmt: skip
+def test_an_offset_is_noticed(line):
+    assert offsets(ast.parse(line))
+
+
 def test_lightning_is_imported_by_training_and_data_modules_only():
     for path in FILES:
         if any(module.split(".")[0] == "lightning" for module in imports(path)):

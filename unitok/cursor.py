@@ -83,7 +83,7 @@ class Cursor:
         if modality.name not in self.shapes:
             return legal
         code = modality.header(self.shapes[modality.name])[len(self._header)]
-        return (self.vocabulary.start(modality.name) + code,)
+        return (self.vocabulary.to_id(modality.name, code),)
 
     @property
     def position(self) -> Position:
@@ -138,7 +138,7 @@ class Cursor:
     def _push_inside(self, token: int) -> None:
         modality = self.modalities[self.open]
         if len(self._header) < modality.header_length:
-            self._header.append(token - self.vocabulary.start(self.open))
+            self._header.append(self.vocabulary.to_code(self.open, token))
             self._clock += 1
             self._lay_grid()
             return

@@ -87,6 +87,10 @@ class Vocabulary:
         """Ids of a modality's codes and its end: one slice."""
         return range(self.start(name), self.end(name) + 1)
 
+    def ids(self, name: str) -> range:
+        """All ids of a modality: its codes, its end and its begin."""
+        return range(self.start(name), self.begin(name) + 1)
+
     @cached_property
     def starters(self) -> tuple[int, ...]:
         """Ids that are legal between segments: every begin, and document_end."""
@@ -113,6 +117,14 @@ class Vocabulary:
                 f"id {wrong} is no code of modality {name!r}, whose ids are {legal.start}..{legal.stop - 1}"
             )
         return ids - legal.start
+
+    def to_id(self, name: str, code: int) -> int:
+        """Joint id of one local code, which is one of the modality's."""
+        return self.start(name) + code
+
+    def to_code(self, name: str, token: int) -> int:
+        """Local code of one joint id, which is one of the modality's codes."""
+        return token - self.start(name)
 
     def to_range(self, name: str, codes: range) -> range:
         """Joint ids of a range of local codes."""

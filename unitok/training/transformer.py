@@ -201,7 +201,8 @@ class TransformerTraining(LightningModule):
                 raise ValueError(f"latest_image needs images; the data have {', '.join(words.modalities)}")
             if self.attention != "sdpa":
                 raise ValueError(f"latest_image needs model.attention=sdpa, not {self.attention}")
-            images = (words.block("image").start, words.begin("image") + 1)
+            ids = words.ids("image")
+            images = (ids.start, ids.stop)
         return TransformerConfig(vocab_size=words.size, images=images, **asdict(sizes))
 
     @property
