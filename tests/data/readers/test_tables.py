@@ -281,7 +281,7 @@ CELLS = {
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_of_a_list_in_a_cell_the_first_caption_is_learned(tmp_path, kind, caplog):
-    write_pictures(tmp_path, ["red"])
+    write_pictures(tmp_path, "red")
     with (tmp_path / "data.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["image", "caption"], ["red.png", CELLS[kind]]])
     assert reasons(open_data(str(tmp_path))) == ["a red one"]
@@ -290,7 +290,7 @@ def test_of_a_list_in_a_cell_the_first_caption_is_learned(tmp_path, kind, caplog
 
 @pytest.mark.parametrize("cell", ["['a' 'b']", '{"en": "red"}', "[1, 2]", "['open"])
 def test_what_looks_like_a_list_and_is_none_of_captions_stays_and_is_said(tmp_path, cell, caplog):
-    write_pictures(tmp_path, ["red"])
+    write_pictures(tmp_path, "red")
     with (tmp_path / "data.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["image", "caption"], ["red.png", cell]])
     assert reasons(open_data(str(tmp_path))) == [cell]
@@ -298,7 +298,7 @@ def test_what_looks_like_a_list_and_is_none_of_captions_stays_and_is_said(tmp_pa
 
 
 def test_lists_of_captions_in_json_are_said_to_be_cut(tmp_path, caplog):
-    write_pictures(tmp_path, ["red"])
+    write_pictures(tmp_path, "red")
     write_lines(tmp_path / "metadata.jsonl", [{"file_name": "red.png", "text": ["one", "two"]}])
     assert reasons(open_data(str(tmp_path))) == ["one"]
     assert "the first of each is learned" in caplog.text
@@ -320,5 +320,6 @@ def test_a_cell_that_csv_does_not_hold_says_so(tmp_path):
 
 
 def test_an_image_in_another_folder_says_how_to_name_it(tmp_path):
+    (tmp_path / "set").mkdir()
     write_lines(tmp_path / "set/data.jsonl", [{"image": str(tmp_path / "red.png"), "text": "one"}])
     assert "images=DIR names another folder" in str(read(open_data(str(tmp_path / "set")), 0))
