@@ -38,6 +38,7 @@ def in_plain_words(files: Sequence[str] = (), known: Collection[str] = ()) -> It
 
 def _unknown(name: str, files: Sequence[str], known: Collection[str]) -> str:
     """That a setting is unknown, the config that has it, and the setting that is most like it."""
+    name = name.removeprefix("fit.")
     file = next((f"{file}: " for file in reversed(files) if _has(read_config(file), name.split("."))), "")
     last = {full.rpartition(".")[2]: full for full in sorted(known, reverse=True)}
     close = get_close_matches(name, known, 1, 0.8) or get_close_matches(name.rpartition(".")[2], last, 1, 0.8)
