@@ -123,23 +123,32 @@ def append_lines(path: str | Path, lines: Iterable[str]) -> None:
         file.write("".join(f"{line}\n" for line in lines).encode())
 
 
-def alone_in(folder: str | Path) -> BinaryIO:
-    """A file in a folder that keeps other processes out, to the end of this one or until it is closed.
+@contextmanager
+def alone_in(folder: str | Path) -> Iterator[None]:
+    """Keeps out of a folder other processes that ask so, to the end of the block or of this process.
 
-    Raises ValueError where another process has it.
+    Raises ValueError where another process is in it. A file system without locks keeps nobody out.
     """
-    file = (Path(folder) / IN_USE).open("ab")
+    path = Path(folder) / IN_USE
+    with path.open("ab") as file:
+        if not _locked(file):
+            raise ValueError(f"another run is writing into {folder}: give this one a folder of its own")
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _locked(file: BinaryIO) -> bool:
+    """Whether this process has a file for itself, as far as can be known."""
     if fcntl is None:
-        return file
+        return True
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            file.close()
-            raise ValueError(
-                f"another run is writing into {folder}: give this one a folder of its own"
-            ) from error
-    return file  # a file system without locks keeps nobody out
+        return error.errno not in (errno.EACCES, errno.EAGAIN)
+    return True
 
 
 def finish_folder(path: str | Path) -> None:

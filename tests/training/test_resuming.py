@@ -129,7 +129,7 @@ def test_two_runs_at_once_need_two_folders(train, tmp_path):
     (tmp_path / "tokenizer").mkdir()
     holds = (
         "import sys; from unitok.atomic_files import alone_in\n"
-        "held = alone_in(sys.argv[1]); print(1, flush=True); input()"
+        "with alone_in(sys.argv[1]): print(1, flush=True); input()"
     )
     command = [sys.executable, "-c", holds, str(tmp_path / "tokenizer")]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
@@ -137,6 +137,7 @@ def test_two_runs_at_once_need_two_folders(train, tmp_path):
         assert "another run is writing into" in train("tokenizer")
         other.communicate(b"\n")
     assert "another run" not in train("tokenizer")
+    assert not (tmp_path / "tokenizer/.in_use").exists()
 
 
 def test_a_run_of_no_step_says_what_to_raise(train):

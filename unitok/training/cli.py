@@ -11,7 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,8 @@ class UniTokCLI(LightningCLI):
 
     def __init__(self, *args, fill: Callable[[Namespace], None] | None = None, **options):
         self.fill = fill
-        super().__init__(*args, **options)
+        with ExitStack() as self._held:
+            super().__init__(*args, **options)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 takes all cores")
@@ -177,7 +178,7 @@ class UniTokCLI(LightningCLI):
     def before_fit(self) -> None:
         config, folder = self.config[self.subcommand], Path(self.trainer.default_root_dir)
         if self.trainer.is_global_zero:
-            self._alone = alone_in(folder)
+            self._held.enter_context(alone_in(folder))
         self._choose_checkpoint()
         if self.config_init[self.subcommand].ckpt_path:
             _print_changes(folder / "logs/config.yaml", config)

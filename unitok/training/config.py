@@ -81,5 +81,5 @@ def _in_words(error: Exception) -> str:
     """The line at which a YAML file cannot be read, and why."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
     hint = ": indent by blanks, not by tabs" if "'\\t'" in problem else ""
-    place = f", line {mark.line + 1}" if mark else ""
-    return f"{place}: not readable as YAML ({problem}{hint})"
+    place = f" line {mark.line + 1}:" if mark else ""
+    return f":{place} not readable as YAML ({problem}{hint})"
