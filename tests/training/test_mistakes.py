@@ -46,7 +46,7 @@ def written(tmp_path):
         ("data:\n  batch_size: 4\n  batch_size: 8\n", "mine.yaml: line 3: not readable as YAML (batch_size "),
         ("data:\n  size: 4\ndata:\n  seed: 3\n", "line 3: not readable as YAML (data stands here twice)"),
         ("trainer:\n  max_step: 3\n", "setting trainer.max_step; did you mean trainer.max_steps?"),
-        ("fit:\n  data: {row_lenght: 3}\n", "setting fit.data.row_lenght; did you mean data.row_length?"),
+        ("fit:\n  data: {row_lenght: 3}\n", "setting data.row_lenght; did you mean data.row_length?"),
         ("source: shapes\nsettings: {canvas: 48}\n", "mine.yaml: unknown setting s"),
     ],
 )  # fmt: skip
