@@ -4,12 +4,15 @@ import json
 import os
 import pickle
 import random
+import re
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from tests.worlds import GridModality, byte_text, random_codes, tiny_codec
 from unitok.codec import Codec
@@ -229,6 +232,35 @@ def test_a_damaged_shard_is_not_kept(tmp_path):
     (tmp_path / "codes-00000.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match=r"codes-00000.safetensors: damaged or not safetensors .* remove it"):
         write(tmp_path, Pictures())
+
+
+FOREIGN_SHARDS = {
+    "an array of another type": lambda a: a | {"offsets": a["offsets"].astype(np.int32)},
+    "codes that are no whole numbers": lambda a: a | {"codes": a["codes"].astype(np.float32)},
+    "an array is missing": lambda a: {name: array for name, array in a.items() if name != "segments"},
+    "an array of more sides": lambda a: a | {"documents": a["documents"][:, None].copy()},
+    "segments without learn": lambda a: a | {"segments": a["segments"][:, :1].copy()},
+    "no document begins": lambda a: a | {"documents": a["documents"][:0]},
+    "documents end too late": lambda a: a | {"documents": a["documents"] + 1},
+    "segments run backwards": lambda a: a | {"offsets": a["offsets"][::-1].copy()},
+    "an offset too few": lambda a: a | {"offsets": a["offsets"][[0, *range(2, len(a["offsets"]))]]},
+    "another modality": lambda a: a | {"segments": a["segments"] + 9},
+    "a modality below the first": lambda a: a | {"segments": a["segments"] - 9},
+    "a document too few": lambda a: a | {"documents": a["documents"][[0, *range(2, len(a["documents"]))]]},
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN_SHARDS.values(), ids=FOREIGN_SHARDS)
+def test_a_shard_that_holds_something_else_is_named(tmp_path, change):
+    write(tmp_path / "s", Pictures())
+    file = tmp_path / "s/codes-00000.safetensors"
+    arrays = {name: np.array(array) for name, array in map_shard(file)._asdict().items()}
+    save_file(change(arrays), file)
+    index = json.loads((tmp_path / "s/index.json").read_text())
+    index["shards"][0]["bytes"] = file.stat().st_size
+    (tmp_path / "s/index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=re.escape(str(file))):
+        Store(tmp_path / "s", CODEC).fetch([0, 1])
 
 
 @pytest.mark.parametrize("held", ["notes.txt", "index.json", "train/0.png", "data.safetensors"])

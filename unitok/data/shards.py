@@ -26,6 +26,13 @@ from unitok.atomic_files import write_bytes
 from unitok.document import Codes
 
 TYPES = {"I16": np.int16, "I32": np.int32, "I64": np.int64}
+ARRAYS = {
+    "codes": (("I16", "I32"), 1),
+    "offsets": (("I64",), 1),
+    "segments": (("I32",), 2),
+    "documents": (("I64",), 1),
+}
+"""What a file holds: types and number of sides."""
 
 
 class Shard(NamedTuple):
@@ -81,14 +88,34 @@ def map_shard(file: Path) -> Shard:
     with file.open("rb") as opened:
         size = int.from_bytes(opened.read(8), "little")
         header = json.loads(opened.read(size))
+    for name, (types, sides) in ARRAYS.items():
+        field = header.get(name, {"dtype": "nothing", "shape": ()})
+        if field["dtype"] not in types or len(field["shape"]) != sides:
+            raise ValueError(
+                f"{file}: {name} must be {' or '.join(types)} of {sides} sides, got {field['dtype']} of "
+                f"{list(field['shape'])}; remove it"
+            )
     data = np.memmap(file, np.uint8, "r").view(np.ndarray)[8 + size :]
     fields = (header[name] for name in Shard._fields)
-    return Shard(
+    shard = Shard(
         *(
             data[slice(*field["data_offsets"])].view(TYPES[field["dtype"]]).reshape(field["shape"])
             for field in fields
         )
     )
+    if not _belong_together(shard):
+        raise ValueError(f"{file}: its documents, segments and codes do not belong together; remove it")
+    return shard
+
+
+def _belong_together(shard: Shard) -> bool:
+    """Whether documents are runs of all segments, and segments runs of all codes."""
+    runs = ((shard.documents, len(shard.segments)), (shard.offsets, len(shard.codes)))
+    whole = all(
+        len(ends) and ends[0] == 0 and ends[-1] == count and (np.diff(ends) >= 0).all()
+        for ends, count in runs
+    )
+    return whole and len(shard.offsets) == len(shard.segments) + 1 and shard.segments.shape[1] >= 2
 
 
 def metadata_of(file: Path) -> dict[str, str]:

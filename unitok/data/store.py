@@ -115,8 +115,19 @@ class Store(Coded):
 
     def _shard(self, number: int) -> Shard:
         if number not in self._shards:
-            self._shards[number] = map_shard(self._files[number])
+            self._shards[number] = self._opened(number)
         return self._shards[number]
+
+    def _opened(self, number: int) -> Shard:
+        """A shard that holds what the index says. Raises ValueError where it does not."""
+        file, wanted = self._files[number], self._starts[number + 1] - self._starts[number]
+        shard = map_shard(file)
+        held, modalities = len(shard.documents) - 1, shard.segments[:, 0]
+        if held != wanted:
+            raise ValueError(f"{file}: {held} documents, the index says {wanted}; remove it and encode again")
+        if len(modalities) and not 0 <= modalities.min() <= modalities.max() < len(self.names):
+            raise ValueError(f"{file}: a segment is of none of {', '.join(self.names)}; remove it")
+        return shard
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_shards": {}}
