@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from tests.models_for_tests import tiny_model
 from unitok.bundle import UniTok
@@ -317,6 +318,19 @@ class TestDamage:
             assert_one_error(victim)
         finally:
             (victim / "sha256.json").write_bytes(sums)
+            shutil.copyfile(folder / name, victim / name)
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    @pytest.mark.parametrize("name", ["model.safetensors", "image_tokenizer/model.safetensors"])
+    def test_weights_that_are_not_finite_are_one_error(self, victim, folder, name, value):
+        weights = load_file(folder / name)
+        last = max(key for key, tensor in weights.items() if tensor.is_floating_point())
+        weights[last].flatten()[-1] = value
+        save_file(weights, victim / name)
+        try:
+            with pytest.raises(ValueError, match=f"tensor {last} holds numbers that are not finite"):
+                UniTok.from_pretrained(victim, device="cpu")
+        finally:
             shutil.copyfile(folder / name, victim / name)
 
     @pytest.mark.parametrize("name", sorted(FILES - {"README.md"}))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -37,12 +38,16 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 def check_tensors(
     tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, source: str | Path
 ) -> None:
-    """Raises ValueError with the first name, in order, that is missing, too many, or of another shape."""
+    """Raises ValueError with the first name that is missing, too many, of another shape or not finite."""
     for name in sorted(expected.keys() | tensors.keys()):
         came = _described(tensors, name)
         wanted = _described(expected, name)
         if came != wanted:
             raise ValueError(f"{source}: tensor {name} has {came}, expected {wanted}")
+        if tensors[name].is_floating_point() and not torch.isfinite(tensors[name]).all():
+            raise ValueError(
+                f"{source}: tensor {name} holds numbers that are not finite: its training diverged"
+            )
 
 
 def _as_os_error(error: SafetensorError, path: str | Path) -> OSError:
