@@ -1,5 +1,6 @@
 """Two processes train the transformer that one trains with the same global batch: replicated, and sharded."""
 
+import json
 import os
 import subprocess
 import sys
@@ -22,7 +23,7 @@ STRATEGIES = {
 
 def trained(folder: Path, image_tokenizer: Path, *more: str, ranks: int) -> list[dict]:
     """What each rank saved."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks),
         str(ROOT / "tests/training/transformer_rank.py"), str(folder), "--trainer.devices", str(ranks),
@@ -57,3 +58,16 @@ def test_two_processes_train_what_one_does(tmp_path, image_tokenizer, alone, str
     assert read[0] == read[1] and len(set(read[0])) == len(read[0])
     model = UniTok.from_pretrained(tmp_path / "two/run/model")
     assert torch.equal(model.model.norm.weight, both[0]["state"]["norm.weight"])
+
+
+@pytest.mark.slow
+def test_what_a_mixture_gave_is_counted_over_ranks_and_starts(tmp_path, image_tokenizer):
+    """Two ranks, of which a second start goes on, count what one process counts at once."""
+    mixture = ("--config", str(ROOT / "configs/data/mixture.yaml"), "--trainer.val_check_interval", "2")
+    read = {}
+    for name, ranks, starts in (("one", 1, ["8"]), ("two", 2, ["4", "8"])):
+        for steps in starts:
+            more = (*mixture, "--trainer.max_steps", steps, "--ckpt_path", "auto")
+            trained(tmp_path / name, image_tokenizer, *more, ranks=ranks)
+        read[name] = json.loads((tmp_path / name / "run/data_mixture.json").read_text())
+    assert read["two"] == read["one"] and sum(part["documents"] for part in read["one"].values()) == 8 * 16
