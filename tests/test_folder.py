@@ -18,6 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.models_for_tests import tiny_model
 from unitok.bundle import UniTok
+from unitok.card import with_figures
+from unitok.folder import change_card
 from unitok.interop.serving import export
 from unitok.modalities.location import LOCATIONS
 from unitok.models.transformer import Transformer
@@ -301,6 +303,20 @@ def victim(folder, tmp_path_factory):
 
 
 CONTENTS = [b"", b"\xff\xfe", b"[" * 50_000, b"null", b"{}", b"[1]", None, "cut", "more"]
+
+
+def test_a_card_tells_the_last_figures_and_the_folder_stays_whole(tmp_path):
+    tiny_model().save_pretrained(tmp_path / "m")
+    for value in (0.25, 0.5):
+        change_card(
+            tmp_path / "m", lambda card, value=value: with_figures(card, {"a": value, "n": 3}, on="x")
+        )
+    card = (tmp_path / "m/README.md").read_text()
+    assert card.count("## Measured") == 1 and card.endswith(
+        "On x.\n\n| figure | value |\n|---|---|\n| a | 0.500 |\n| n | 3 |\n"
+    )
+    assert card.startswith("---\nlibrary_name")
+    UniTok.from_pretrained(tmp_path / "m", device="cpu", verify=True)
 
 
 class TestDamage:

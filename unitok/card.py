@@ -1,5 +1,6 @@
 """The model card of a saved model: what it is and how to use it. Knows only what the model itself tells."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,6 +36,19 @@ print(model.caption(image))
 Files: `config.json`, `model.safetensors` (the transformer), `tokenizer.json` (text), `image_tokenizer/`
 (pixels to codes and back), `sha256.json` (a checksum per file).
 """
+
+
+_MEASURED = "\n## Measured\n"
+
+
+def with_figures(card: str, figures: Mapping[str, float | int | str], *, on: str) -> str:
+    """A card with what was measured on some data, in place of what it says of an earlier measurement."""
+    rows = "".join(f"| {name} | {_in_digits(value)} |\n" for name, value in figures.items())
+    return f"{card.split(_MEASURED)[0]}{_MEASURED}\nOn {on}.\n\n| figure | value |\n|---|---|\n{rows}"
+
+
+def _in_digits(value: float | int | str) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def model_card(model: "UniTok") -> str:

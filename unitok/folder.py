@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -61,6 +61,17 @@ def save(parts: Parts, directory: str | Path, *, card: str) -> None:
         sums = {
             p.relative_to(beside).as_posix(): _sha256(p) for p in sorted(beside.rglob("*")) if p.is_file()
         }
+        write_text(beside / SUMS, json.dumps(sums, indent=2) + "\n")
+
+
+def change_card(directory: str | Path, change: Callable[[str], str]) -> None:
+    """Write a model's README.md anew, with its checksum; the folder has both or is as it was."""
+    directory = Path(directory)
+    card = change((directory / CARD).read_text(encoding="utf-8"))
+    sums = read_object(directory / SUMS)
+    with folder_beside(directory, durable=True) as beside:
+        write_text(beside / CARD, card)
+        sums[CARD] = _sha256(beside / CARD)
         write_text(beside / SUMS, json.dumps(sums, indent=2) + "\n")
 
 

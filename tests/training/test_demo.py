@@ -144,5 +144,7 @@ def test_the_whole_path(tmp_path, monkeypatch):
     assert names <= report.keys() and report["seconds"] > 40
     made = {path.name for path in Path("runs/demo").iterdir()}
     assert {"report.json", "samples.png", "captions.png", "reconstructions.png", "model"} <= made
+    card = Path("runs/demo/model/README.md").read_text()
+    assert f"| surviving_codes | {report['surviving_codes']:.3f} |" in card
     train_demo.main(["--configs", "configs", "--out", "runs/demo"])  # shows it again, at once
     assert json.loads(Path("runs/demo/report.json").read_text()) == report

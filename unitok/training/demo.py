@@ -13,10 +13,11 @@ from rich.console import Console
 
 from unitok.atomic_files import folder_beside, write_text
 from unitok.bundle import UniTok
+from unitok.card import with_figures
 from unitok.data.modules import DocumentData, ImageData
 from unitok.evaluate.report import Report
 from unitok.evaluate.suites import shapes_report
-from unitok.folder import refuse_foreign
+from unitok.folder import change_card, refuse_foreign
 from unitok.json_files import read_object
 from unitok.training.cli import run
 from unitok.training.config import read_config
@@ -143,7 +144,10 @@ class Demo:
         model = self.out / "model"
         with folder_beside(model) as beside:
             shutil.copytree(self.out / "transformer/model", beside, dirs_exist_ok=True)
-        shapes_report(UniTok.from_pretrained(model), canvas=self.canvas, scenes=self.scenes).save(self.out)
+        report = shapes_report(UniTok.from_pretrained(model), canvas=self.canvas, scenes=self.scenes)
+        on = f"{self.scenes} unseen rendered scenes of {self.canvas} pixels, and as many held-out ones"
+        change_card(model, lambda card: with_figures(card, report.figures, on=on))
+        report.save(self.out)
 
     def _report(self) -> Report:
         """The figures, and the seconds of all stages together and of each."""
