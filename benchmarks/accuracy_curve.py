@@ -7,7 +7,7 @@ import argparse
 import json
 from pathlib import Path
 
-from unitok.terminal import command
+from unitok.console import command
 
 LABELS = {
     "caption_accuracy": ("captions", "tab:blue", "-"),

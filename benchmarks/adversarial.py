@@ -17,13 +17,13 @@ from quantizers import sources
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
+from unitok.cli.lightning_cli import RunFolder
 from unitok.data.modules import ImageData
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.models.terms import MultiScaleGradients
-from unitok.models.vector import EMACodebook
-from unitok.models.vqgan import VQGAN
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.loss_terms import MultiScaleGradients
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
+from unitok.models.image_tokenizer.vqgan import VQGAN
 from unitok.training.adversary import AdversaryConfig
-from unitok.training.cli import RunFolder
 from unitok.training.tokenizer import TokenizerTraining
 
 SHOWN = 8

@@ -24,16 +24,18 @@ from lightning.pytorch import Callback
 from PIL import Image, ImageOps
 from torch.utils.data import DataLoader
 
-from unitok.data.codecs import build_codec, train_text_tokenizer
+from unitok.cli.lightning_cli import run
+from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
+from unitok.data.codes.store import TEXT_TOKENIZER, Store
+from unitok.data.codes.store_writer import write_store
 from unitok.data.modules import DocumentData
-from unitok.data.resize import Fit, Resized
-from unitok.data.shapes import ShapesSource
-from unitok.data.sources import CaptionTable, Source, WebDataset
-from unitok.data.store import TEXT_TOKENIZER, Store
-from unitok.data.store_writing import write_store
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.training.cli import run
+from unitok.data.readers.tables import CaptionTable
+from unitok.data.readers.webdataset import WebDataset
+from unitok.data.source import Source
+from unitok.data.transforms.resize import Fit, Resized
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.training.transformer import TransformerTraining
+from unitok.worlds.shapes.scenes import ShapesSource
 
 ROOT = Path(__file__).parents[1]
 SIDE = 64

@@ -24,20 +24,20 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, CompileConfig, LogitsProcessor
 
-from unitok.bundle import UniTok
-from unitok.codec import Codec
+from unitok.api.unitok import UniTok
 from unitok.document import Codes, Segment
 from unitok.generation.engine import Engine
 from unitok.generation.requests import Request
+from unitok.generation.sampling import Sampling
 from unitok.interop.grammar_processor import Grammar
-from unitok.interop.serving import export
+from unitok.interop.transformers_export import export
 from unitok.modalities.image import ImageModality
 from unitok.modalities.text import TextModality
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.models.patch import Patch
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.patch import Patch
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 from unitok.models.transformer import Transformer, TransformerConfig
-from unitok.models.vector import EMACodebook
-from unitok.sampling import Sampling
+from unitok.tokens.codec import Codec
 
 SIZES = {
     "tiny": {"width": 128, "layers": 4, "heads": 4, "kv_heads": 2, "head_width": 32, "hidden": 384},

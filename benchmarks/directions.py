@@ -16,19 +16,19 @@ from typing import NamedTuple
 import torch
 from compare import Row, command_line, finish
 
-from unitok.codec import Codec
-from unitok.data.codecs import build_codec, train_text_tokenizer
+from unitok.cli.lightning_cli import RunFolder
+from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
 from unitok.data.modules import DocumentData
-from unitok.data.seeds import VALIDATION_SEED
-from unitok.data.shapes import ShapesSource
-from unitok.data.shapes_tasks import ShapesTasks
-from unitok.data.sources import Source, Together
+from unitok.data.source import Source, Together
+from unitok.evaluate.judged_sets import shapes_world
 from unitok.evaluate.report import measure
-from unitok.evaluate.worlds import shapes_world
+from unitok.generation.sampling import Sampling
 from unitok.models.transformer import TransformerSizes
-from unitok.sampling import Sampling
-from unitok.training.cli import RunFolder
+from unitok.tokens.codec import Codec
 from unitok.training.transformer import TransformerTraining
+from unitok.worlds.seeded import VALIDATION_SEED
+from unitok.worlds.shapes.scenes import ShapesSource
+from unitok.worlds.shapes.tasks import ShapesTasks
 
 CANVAS, SCENES, ROW = 48, 40_000, 160
 SIZES = TransformerSizes(

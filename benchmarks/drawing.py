@@ -12,12 +12,12 @@ from compare import Row, command_line, finish
 from PIL import Image, ImageDraw
 
 from unitok import UniTok
-from unitok.data.seeds import TEST_SEED
-from unitok.data.shapes import ShapesSource
-from unitok.data.shapes_questions import box_of
-from unitok.data.shapes_world import Scene
-from unitok.evaluate.shapes import picture_is_right
-from unitok.holes import fit_mask, free_cells
+from unitok.modalities.image_masks import fit_mask, free_cells
+from unitok.worlds.seeded import TEST_SEED
+from unitok.worlds.shapes.judge import picture_is_right
+from unitok.worlds.shapes.questions import box_of
+from unitok.worlds.shapes.scenes import ShapesSource
+from unitok.worlds.shapes.world import Scene
 
 BEST_OF = 8
 BARS = {"best": 2.0, "inpainted": 0.9, "kept": 1.0}

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from unitok.terminal import Parser, command, how_to_run
+from unitok.console import Parser, command, how_to_run
 
 if TYPE_CHECKING:
     from compare import Row
@@ -50,7 +50,7 @@ def arguments() -> Parser:
 
 def measure(model, source, examples: Sequence[int] = EXAMPLES) -> list[Point]:
     """The model's answers to the pictures of a ShapesNaming after so many examples each."""
-    from unitok.data.shapes_naming import attainable
+    from unitok.worlds.shapes.naming import attainable
 
     documents = [source[index] for index in range(len(source))]
     named = [source.named(index) for index in range(len(source))]
@@ -102,8 +102,8 @@ def main(args: list[str] | None = None) -> None:
     from compare import finish
 
     from unitok import UniTok
-    from unitok.data.seeds import TEST_SEED
-    from unitok.data.shapes_naming import ShapesNaming
+    from unitok.worlds.seeded import TEST_SEED
+    from unitok.worlds.shapes.naming import ShapesNaming
 
     model = UniTok.from_pretrained(options.model, **how_to_run(options))
     settings = {

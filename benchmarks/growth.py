@@ -18,12 +18,12 @@ import torch
 from compare import Row, command_line, finish
 from decode import model_of
 
-from unitok.bundle import UniTok
+from unitok.api.unitok import UniTok
 from unitok.document import Codes
 from unitok.generation.engine import Engine
 from unitok.generation.requests import Request
+from unitok.generation.sampling import Sampling
 from unitok.models.cross_entropy import grouped_cross_entropy
-from unitok.sampling import Sampling
 
 IMAGE = 1024  # image ids
 STEPS = 24  # codes that are timed

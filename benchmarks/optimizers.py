@@ -16,18 +16,18 @@ import torch
 from compare import Row, command_line, finish
 from lightning.pytorch import Callback
 
-from unitok.codec import Codec
-from unitok.data.codecs import train_text_tokenizer
+from unitok.cli.lightning_cli import RunFolder
+from unitok.data.codes.build_codec import train_text_tokenizer
 from unitok.data.modules import DocumentData
-from unitok.data.shapes import ShapesSource
 from unitok.modalities.image import ImageModality
 from unitok.modalities.text import TextModality
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.models.implicit import FSQLevels
-from unitok.models.patch import Patch
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.lookup_free import FSQLevels
+from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.transformer import TransformerSizes
-from unitok.training.cli import RunFolder
+from unitok.tokens.codec import Codec
 from unitok.training.transformer import TransformerTraining
+from unitok.worlds.shapes.scenes import ShapesSource
 
 SIZES = {
     "width": 64,

@@ -7,7 +7,7 @@ import torch
 from compare import Row, alternate, command_line, finish, peak_memory
 from vector_quantize_pytorch import VectorQuantize
 
-from unitok.models.quantizer import SCORES, nearest
+from unitok.models.image_tokenizer.quantizer import SCORES, nearest
 
 VECTORS, CODES = 65_536, 8192
 BARS = {8: 8.0, 256: 4.0}

@@ -15,20 +15,21 @@ import torch
 from compare import Row, command_line, finish
 from torch import Tensor
 
+from unitok.cli.lightning_cli import RunFolder
 from unitok.data.modules import ImageData
-from unitok.data.seeds import VALIDATION_SEED
-from unitok.data.shapes import ShapesSource
-from unitok.data.sources import Source, Together, WebDataset
-from unitok.evaluate.reconstruction import ReconstructionMetrics
-from unitok.evaluate.shapes import picture_is_right
+from unitok.data.readers.webdataset import WebDataset
+from unitok.data.source import Source, Together
+from unitok.evaluate.metrics.reconstruction import ReconstructionMetrics
 from unitok.modalities.image import to_image
-from unitok.models.autoencoder import ImageTokenizerConfig
-from unitok.models.implicit import FSQLevels, LFQSigns
-from unitok.models.patch import Patch
-from unitok.models.quantizer import QuantizerConfig
-from unitok.models.vector import EMACodebook, ResidualCodebooks, SimVQCodebook
-from unitok.training.cli import RunFolder
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizerConfig
+from unitok.models.image_tokenizer.lookup_free import FSQLevels, LFQSigns
+from unitok.models.image_tokenizer.patch import Patch
+from unitok.models.image_tokenizer.quantizer import QuantizerConfig
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook, ResidualCodebooks, SimVQCodebook
 from unitok.training.tokenizer import TokenizerTraining
+from unitok.worlds.seeded import VALIDATION_SEED
+from unitok.worlds.shapes.judge import picture_is_right
+from unitok.worlds.shapes.scenes import ShapesSource
 
 KINDS: dict[str, QuantizerConfig] = {
     "EMA VQ": EMACodebook(1024, 16, decay=0.98, revive_below=0.1),

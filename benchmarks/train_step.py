@@ -22,19 +22,19 @@ from lightning.pytorch import Callback, LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from unitok.codec import Codec
-from unitok.data.packing import Batch
+from unitok.cli.lightning_cli import RunFolder
+from unitok.data.batches.packing import Batch
 from unitok.device import fast_dtype
 from unitok.modalities.image import ImageModality
 from unitok.modalities.text import TextModality, train_bpe
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.cross_entropy import Group, grouped_cross_entropy
-from unitok.models.patch import Patch
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.patch import Patch
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
-from unitok.models.vector import EMACodebook
-from unitok.training.cli import RunFolder
-from unitok.training.compilation import compile_blocks
+from unitok.tokens.codec import Codec
 from unitok.training.transformer import TransformerTraining
+from unitok.training.weights.parallelize import compile_blocks
 
 DTYPE = fast_dtype(torch.device("cpu"))  # of both sides' products
 SIZES = {

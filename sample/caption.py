@@ -1,6 +1,6 @@
 """Describe pictures, or ask about them: python sample/caption.py --model runs/demo/model photo.png"""
 
-from unitok.terminal import Parser, as_json, command, how_to_run, printable
+from unitok.console import Parser, as_json, command, how_to_run, printable
 
 
 def arguments() -> Parser:
@@ -26,7 +26,7 @@ def main(args: list[str] | None = None) -> None:
     options = arguments().parse_args(args)
     if options.choices and options.question is None:
         raise ValueError("--choices are answers: give the --question too")
-    from unitok.data.images import load_image
+    from unitok.data.files.images import load_image
 
     images = [load_image(path) for path in options.images]  # a bad one is told before torch is loaded
     from unitok import UniTok

@@ -1,6 +1,6 @@
 """Talk with a model in the terminal: python sample/chat.py --model runs/demo/model"""
 
-from unitok.terminal import Parser, command, how_to_run
+from unitok.console import Parser, command, how_to_run
 
 
 def arguments() -> Parser:
@@ -19,7 +19,7 @@ def main(args: list[str] | None = None) -> None:
     """Read the command line, then lines until /quit or the end of the input."""
     options = arguments().parse_args(args)
     from unitok import UniTok
-    from unitok.chat import Chat
+    from unitok.cli.terminal_chat import Chat
 
     model = UniTok.from_pretrained(options.model, **how_to_run(options))
     Chat(model, out=options.out, seed=options.seed).run()

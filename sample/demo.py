@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from unitok.terminal import Parser, command, how_to_run
+from unitok.console import Parser, command, how_to_run
 
 
 def arguments() -> Parser:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unitok.terminal import Parser, command, how_to_run
+from unitok.console import Parser, command, how_to_run
 
 
 def arguments() -> Parser:
@@ -41,8 +41,8 @@ def main(args: list[str] | None = None) -> None:
         raise ValueError(f"--{unfit[0]} does not go with --init")
     from unitok import UniTok
     from unitok.atomic_files import refuse_unwritable
-    from unitok.data.images import load_image, load_mask
-    from unitok.pictures import save_drawings
+    from unitok.contact_sheet import save_drawings
+    from unitok.data.files.images import load_image, load_mask
 
     refuse_unwritable(options.out)  # before the work, not after it
     names = ("n", "seed", "best_of", "guidance_scale", "temperature", "top_k", "top_p", "batch_size")

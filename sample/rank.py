@@ -1,6 +1,6 @@
 """Which text fits which picture: python sample/rank.py a.png b.png --text "a red circle" --text "a star" """
 
-from unitok.terminal import Parser, as_json, command, how_to_run, printable
+from unitok.console import Parser, as_json, command, how_to_run, printable
 
 
 def arguments() -> Parser:
@@ -28,11 +28,11 @@ def arguments() -> Parser:
 def main(args: list[str] | None = None) -> None:
     """Read the command line, print the table."""
     options = arguments().parse_args(args)
-    from unitok.data.images import load_image
+    from unitok.data.files.images import load_image
 
     images = [load_image(path) for path in options.images]  # a bad one is told before torch is loaded
     from unitok import UniTok
-    from unitok.ranking import table
+    from unitok.api.ranking import table
 
     model = UniTok.from_pretrained(options.model, **how_to_run(options))
     cells = table(model, images, options.text, batch_size=options.batch_size)

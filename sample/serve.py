@@ -4,7 +4,7 @@ import math
 import os
 from importlib.util import find_spec
 
-from unitok.terminal import Parser, command, how_to_run
+from unitok.console import Parser, command, how_to_run
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart")
 
@@ -46,7 +46,7 @@ def main(args: list[str] | None = None) -> None:
         raise ValueError(f"the server needs {', '.join(missing)}: python -m pip install -e '.[serve]'")
     from unitok import UniTok
     from unitok.server.app import serve
-    from unitok.server.gate import Limits
+    from unitok.server.middleware import Limits
 
     model = UniTok.from_pretrained(options.model, **how_to_run(options))
     serve(

@@ -36,7 +36,7 @@ def check(line: str) -> None:
 
 def _parse(parser, args: list[str]) -> None:
     if "--config" in args:
-        from unitok.training.config import parse_with_config
+        from unitok.cli.yaml_defaults import parse_with_config
 
         parse_with_config(parser, args)
     else:

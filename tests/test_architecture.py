@@ -1,6 +1,7 @@
 """Imports go one way, heavy libraries stay in their rooms, and offsets are added in one file only."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,33 +10,31 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["unitok.document", "unitok.device", "unitok.atomic_files", "unitok.json_files", "unitok.pixels"],
-    ["unitok.arguments"],
-    ["unitok.models"],
-    ["unitok.modalities"],
-    ["unitok.vocabulary"],
-    ["unitok.cursor"],
-    ["unitok.layout"],
-    ["unitok.codec"],
-    ["unitok.sampling", "unitok.chat_template", "unitok.holes"],
-    ["unitok.generation"],
-    ["unitok.generate", "unitok.likelihood", "unitok.asking"],
-    [
-        "unitok.card",
-        "unitok.pictures",
-        "unitok.ranking",
-        "unitok.editing",
-        "unitok.terminal",
-        "unitok.folder",
-        "unitok.updates",
-    ],
-    ["unitok.bundle"],
-    ["unitok.interop"],
-    ["unitok.data", "unitok.chat", "unitok.pipelines"],
-    ["unitok.page", "unitok.server"],
-    ["unitok.evaluate"],
-    ["unitok.training"],
+    ["document", "device", "atomic_files", "json_files", "pixels", "console"],
+    ["chat_template", "contact_sheet"],
+    ["models"],
+    ["modalities"],
+    ["tokens"],
+    ["generation"],
+    ["api"],
+    ["data.faults", "data.keyed_random"],
+    ["data.files"],
+    ["data.tasks"],
+    ["data.source"],
+    ["data.readers"],
+    ["data.codes"],
+    ["data.mixture"],
+    ["data.codes.mixture_codes", "data.transforms"],
+    ["data.batches"],
+    ["data"],
+    ["worlds"],
+    ["interop", "page", "server"],
+    ["evaluate"],
+    ["training"],
+    ["cli"],
 ]
+"""Rooms from the bottom up: a room imports those above it in this list, never one beside or below it."""
+MOST_FILES, MOST_ROOMS = 15, 22
 ALLOWED_IN_MODELS = {
     "torch",
     "vector_quantize_pytorch",
@@ -48,49 +47,85 @@ ALLOWED_IN_MODELS = {
 
 
 def imports(path: Path) -> set[str]:
-    """Modules that a file imports, also inside functions; type-checking blocks are left out."""
-    tree = ast.parse(path.read_text())
-    skipped = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
-        for node in ast.walk(block)
-    }
+    """Modules that a file imports, also inside functions and for type checks alone."""
     found = set()
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & MODULES.keys() or {node.module}
     return found
 
 
-def layer(module: str) -> int:
-    fits = [
-        i
-        for i, names in enumerate(LAYERS)
-        if any(module == name or module.startswith(name + ".") for name in names)
-    ]
-    return fits[0] if fits else -1
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 FILES = sorted((ROOT / "unitok").rglob("*.py"))
+MODULES = {name_of(path): path for path in FILES}
+OWN = {
+    name: {other for other in imports(path) if other in MODULES and MODULES[other].name != "__init__.py"}
+    for name, path in MODULES.items()
+}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_go_one_way(path):
-    own = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    for module in imports(path):
-        if module.startswith("unitok.") and layer(own) >= 0:
-            assert layer(module) <= layer(own), f"{own} imports {module}"
+def room(module: str) -> tuple[int, str]:
+    """The number of the layer, and the longest name in LAYERS that a module's name begins with."""
+    fits = [
+        (len(name), number, name)
+        for number, names in enumerate(LAYERS)
+        for name in names
+        if f"{module}.".startswith(f"unitok.{name}.")
+    ]
+    _, number, name = max(fits, default=(0, -1, ""))
+    return number, name
 
 
-def test_every_module_has_a_room():
-    for path in FILES:
-        own = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        assert path.name == "__init__.py" or layer(own) >= 0, own
+@pytest.mark.parametrize("module", [name for name, path in MODULES.items() if path.name != "__init__.py"])
+def test_imports_go_one_way(module):
+    layer, own = room(module)
+    assert layer >= 0, f"{module} has no layer"
+    for other in OWN[module]:
+        below, theirs = room(other)
+        assert theirs == own or below < layer, f"{module} imports {other}"
+
+
+def test_no_file_imports_itself_through_others():
+    def reached(module: str, seen: set[str]) -> set[str]:
+        for other in OWN[module] - seen:
+            seen.add(other)
+            reached(other, seen)
+        return seen
+
+    assert [module for module in OWN if module in reached(module, set())] == []
+
+
+def test_folders_stay_small_enough_to_read():
+    folders = {path.parent for path in FILES}
+    counts = {folder: len([p for p in folder.glob("*.py") if p.name != "__init__.py"]) for folder in folders}
+    assert {str(folder): count for folder, count in counts.items() if count > MOST_FILES} == {}
+    top = [path for path in (ROOT / "unitok").iterdir() if path.name not in ("__init__.py", "__pycache__")]
+    assert len(top) <= MOST_ROOMS
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda p: p.name)
+def test_every_folder_lists_its_files_in_reading_order(folder):
+    """One line each in the docstring of its __init__.py: the name, then what is in it."""
+    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+    listed = re.findall(r"^ *(\w+)/?  +\S", ast.get_docstring(tree, clean=False), re.MULTILINE)
+    there = [path.stem for path in folder.glob("*.py") if path.name != "__init__.py"]
+    there += [path.parent.name for path in folder.glob("*/__init__.py")]
+    assert sorted(listed) == sorted(there), f"{folder}/__init__.py"
+
+
+TERMS = [line.split("\t") for line in (ROOT / "tests/terms.tsv").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("term, path", TERMS, ids=[term for term, _ in TERMS])
+def test_the_term_that_people_search_for_is_in_the_first_lines(term, path):
+    doc = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+    assert term.lower() in " ".join(doc.split("\n\n")[0].split()).lower()
 
 
 def offsets(tree: ast.AST) -> list[str]:
@@ -147,8 +182,8 @@ def test_an_offset_is_noticed(line):
 def test_lightning_is_imported_by_training_and_data_modules_only():
     for path in FILES:
         if any(module.split(".")[0] == "lightning" for module in imports(path)):
-            room = path.relative_to(ROOT / "unitok")
-            assert room.parts[0] == "training" or str(room) == "data/modules.py", room
+            place = path.relative_to(ROOT / "unitok")
+            assert place.parts[0] in ("training", "cli") or str(place) == "data/modules.py", place
 
 
 def test_gradio_is_imported_by_the_page_only():
@@ -164,8 +199,8 @@ def test_fastapi_is_imported_by_the_server_only():
 
 
 def test_models_import_torch_and_the_quantizer_only():
-    for path in sorted((ROOT / "unitok/models").glob("*.py")):
-        allowed = ALLOWED_IN_MODELS | ({"xformers"} if path.name == "engines.py" else set())
+    for path in sorted((ROOT / "unitok/models").rglob("*.py")):
+        allowed = ALLOWED_IN_MODELS | ({"xformers"} if path.name == "attention_backends.py" else set())
         foreign = {m.split(".")[0] for m in imports(path)} - allowed - set(sys.stdlib_module_names)
         assert not foreign, f"{path.name} imports {foreign}"
 
@@ -181,8 +216,8 @@ def test_importing_the_package_takes_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-ROOMS = ("unitok", "train", "sample", "benchmarks")
-MINE = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+PARTS = ("unitok", "train", "sample", "benchmarks")
+MINE = sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py"))
 OF_TEXT = {"read_text", "write_text"}
 
 

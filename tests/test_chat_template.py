@@ -13,8 +13,8 @@ from PIL import Image
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from tests.data.samples import told
-from tests.models_for_tests import tiny_model
-from unitok.bundle import UniTok
+from tests.tiny_model import tiny_model
+from unitok.api.unitok import UniTok
 from unitok.chat_template import ChatTemplate, Turn
 from unitok.data.sources import open_data
 from unitok.document import Segment
@@ -209,8 +209,8 @@ def written(folder):
 
 @pytest.mark.parametrize("template", [ChatTemplate(), MARKED], ids=["plain", "marked"])
 def test_the_server_asks_as_training_told(tmp_path, template):
-    wire = pytest.importorskip("unitok.server.wire")
-    from unitok.server.inputs import document
+    wire = pytest.importorskip("unitok.server.schemas")
+    from unitok.server.image_io import document
 
     trained = open_data(written(tmp_path)).told_by(template)[0]
     uris = (f"data:image/png;base64,{base64.b64encode(png(image)).decode()}" for image in (RED, BLUE))

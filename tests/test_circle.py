@@ -12,8 +12,8 @@ from sample.image import main as draw
 from sample.rank import main as rank
 from train.tokenizer import main as train_tokenizer
 from train.transformer import main as train_transformer
-from unitok.bundle import UniTok
-from unitok.data.shapes import ShapesSource
+from unitok.api.unitok import UniTok
+from unitok.worlds.shapes.scenes import ShapesSource
 
 pytestmark = [
     pytest.mark.slow,

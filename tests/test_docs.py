@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.commands import ROOT, check
-from tests.models_for_tests import tiny_model
+from tests.tiny_model import tiny_model
 
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = {"cd", "curl", "git", "pip", "source", ".venv/bin/tensorboard", "tar", "python3"}

@@ -17,20 +17,20 @@ import torch
 import yaml
 from jsonargparse import ArgumentParser
 
-from tests.models_for_tests import tiny_model
-from tests.worlds import byte_text
-from unitok.codec import Codec
-from unitok.data.codecs import build_codec, train_text_tokenizer
-from unitok.data.draws import permutation, uniform
+from tests.tiny_codecs import byte_text
+from tests.tiny_model import tiny_model
+from unitok.data.batches.batch_sampler import Window
+from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
+from unitok.data.codes.store_writer import write_store
+from unitok.data.keyed_random import permutation, uniform
 from unitok.data.modules import DocumentData, ImageData
-from unitok.data.store_writing import write_store
-from unitok.data.windows import Window
 from unitok.document import Codes, Segment
+from unitok.generation.sampling import gumbel
+from unitok.modalities.geometry import Box, Point
 from unitok.modalities.image import ImageModality
-from unitok.modalities.location import LOCATIONS
-from unitok.modalities.places import Box, Point
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.sampling import gumbel
+from unitok.modalities.location_bins import LOCATIONS
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.tokens.codec import Codec
 
 ROOT = Path(__file__).parents[1]
 HERE = Path(__file__).parent / "golden"

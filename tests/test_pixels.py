@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageMode
 
-from tests.models_for_tests import tiny_model
-from unitok.data.images import load_image, load_mask
+from tests.tiny_model import tiny_model
+from unitok.data.files.images import load_image, load_mask
 from unitok.pixels import ImageError, as_mask, as_rgb
 
 MODES = ("1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "LA", "La", "PA", "RGBX",

@@ -3,8 +3,8 @@
 The folder then serves in every config (`data.image_tokenizer: DIR`).
 """
 
+from unitok.console import Parser, command
 from unitok.interop.formats import FORMATS
-from unitok.terminal import Parser, command
 
 
 def arguments() -> Parser:
@@ -22,7 +22,7 @@ def main(args: list[str] | None = None) -> None:
     """Read the command line, write the folder, print what it holds."""
     options = arguments().parse_args(args)
     from unitok.interop.formats import read
-    from unitok.models.autoencoder import ImageTokenizer
+    from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 
     ImageTokenizer.refuse_foreign(options.out)
     tokenizer = read(options.path, options.format)

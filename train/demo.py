@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from unitok.terminal import command
+from unitok.console import command
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -32,7 +32,7 @@ def arguments() -> argparse.ArgumentParser:
 def main(args: list[str] | None = None) -> None:
     """Read the command line, train what is missing, print the report."""
     options = arguments().parse_args(args)
-    from unitok.training.demo import Demo
+    from unitok.cli.demo import Demo
 
     report = Demo(options.configs, options.out, canvas=options.canvas, scenes=options.scenes).run()
     report.show(f"{options.out}/report.json")

@@ -4,8 +4,8 @@ Training then reads the codes (`data.train: runs/codes/train`) instead of the pi
 what is wrong with it: python train/encode.py check PATH
 """
 
-from unitok.terminal import Parser, Setting, command
-from unitok.training.config import parse_with_config
+from unitok.cli.yaml_defaults import parse_with_config
+from unitok.console import Parser, Setting, command
 
 
 def arguments() -> Parser:

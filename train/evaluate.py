@@ -5,7 +5,7 @@ On a benchmark's own files: python train/evaluate.py --suite pope --file coco_po
 
 from pathlib import Path
 
-from unitok.terminal import Parser, Setting, command, how_to_run
+from unitok.console import Parser, Setting, command, how_to_run
 
 SUITES = (
     "shapes",

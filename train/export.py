@@ -3,7 +3,7 @@
 The model must have been trained with `data.positions: sequential`.
 """
 
-from unitok.terminal import Parser, command
+from unitok.console import Parser, command
 
 
 def arguments() -> Parser:
@@ -22,8 +22,8 @@ def arguments() -> Parser:
 def main(args: list[str] | None = None) -> None:
     """Read the command line, write the folder."""
     options = arguments().parse_args(args)
-    from unitok.bundle import UniTok
-    from unitok.interop.serving import export, refuse_full
+    from unitok.api.unitok import UniTok
+    from unitok.interop.transformers_export import export, refuse_full
 
     refuse_full(options.out)
     export(UniTok.from_pretrained(options.model, device="cpu", dtype="float32"), options.out)

@@ -1,6 +1,6 @@
 """Train an image tokenizer: python train/tokenizer.py fit --config configs/tokenizer/easy_vqa.yaml"""
 
-from unitok.training.overview import asks, show_overview
+from unitok.cli.short_help import asks, show_overview
 
 PROGRAM = "train/tokenizer.py"
 SETTINGS = {
@@ -20,8 +20,8 @@ def main(args: list[str] | None = None):
         what = "Train an image tokenizer: pixels to codes and back."
         example = f"{PROGRAM} fit --config configs/tokenizer/easy_vqa.yaml --data.path DATA"
         return show_overview(PROGRAM, what, SETTINGS, example=example)
+    from unitok.cli.lightning_cli import run
     from unitok.data.modules import ImageData
-    from unitok.training.cli import run
     from unitok.training.tokenizer import TokenizerTraining
 
     return run(TokenizerTraining, ImageData, args, program=PROGRAM, export="image_tokenizer")

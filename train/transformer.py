@@ -1,6 +1,6 @@
 """Train a transformer: python train/transformer.py fit --config configs/transformer/easy_vqa.yaml"""
 
-from unitok.training.overview import asks, show_overview
+from unitok.cli.short_help import asks, show_overview
 
 PROGRAM = "train/transformer.py"
 SETTINGS = {
@@ -24,10 +24,10 @@ def main(args: list[str] | None = None):
         what = "Train the transformer on codes of text and pictures."
         example = f"{PROGRAM} fit --config configs/transformer/easy_vqa.yaml --data.path DATA"
         return show_overview(PROGRAM, what, SETTINGS, example=example)
+    from unitok.cli.lightning_cli import run
     from unitok.data.modules import DocumentData
-    from unitok.training.cli import run
-    from unitok.training.origins import fill_from_origin
     from unitok.training.transformer import TransformerTraining
+    from unitok.training.weights.init_from import fill_from_origin
 
     return run(
         TransformerTraining, DocumentData, args, program=PROGRAM, export="model", fill=fill_from_origin

@@ -1,22 +1,46 @@
 """unitok: one decoder-only transformer that reads and writes text and images as one stream of tokens.
 
 Shapes in this package: B batch, T tokens, D width, V vocabulary, N codes of a segment, H×W pixels, h×w cells.
+
+In reading order:
+
+    document       Documents as tuples of segments: raw content, its codes, and the tokens of a whole document
+    modalities/    From content to codes and back: text, images, boxes, points
+    tokens/        From segments to ids and back: vocabulary, grammar, codec
+    models/        The transformer, and image tokenizers
+    generation/    From a prompt to new segments: engine, sampling, likelihood
+    api/           What people call: UniTok and its folder
+    data/          From files to batches
+    worlds/        Rendered worlds with their judges
+    training/      Training of both models
+    evaluate/      Suites, benchmarks, reports
+    interop/       Weights of other projects, in and out
+    server/        An OpenAI-compatible server
+    page/          The web page
+    cli/           Command lines
+    chat_template  Chat templates: turns of a conversation to segments of a document
+    atomic_files   Atomic writes: a file or folder is written beside its place, then renamed
+    json_files     Reads JSON files and builds dataclasses from them; errors name the file and key
+    pixels         Converts images of any mode to RGB, and masks to 0 or 255
+    contact_sheet  Contact sheets: images with their captions in a grid, as one PNG
+    device         Chooses device and precision, and tells whether torch.compile works there
+    console        Error messages and printable text, shared by all command lines
 """
 
 from importlib import import_module
 
 _HOMES = {
-    "Codec": "unitok.codec",
+    "Codec": "unitok.tokens.codec",
     "Codes": "unitok.document",
-    "Cursor": "unitok.cursor",
+    "Cursor": "unitok.tokens.cursor",
     "Document": "unitok.document",
-    "ImageTokenizer": "unitok.models.autoencoder",
-    "Sampling": "unitok.sampling",
+    "ImageTokenizer": "unitok.models.image_tokenizer.image_tokenizer",
+    "Sampling": "unitok.generation.sampling",
     "Segment": "unitok.document",
     "Transformer": "unitok.models.transformer",
-    "UniTok": "unitok.bundle",
-    "Vocabulary": "unitok.vocabulary",
-    "pipeline": "unitok.pipelines",
+    "UniTok": "unitok.api.unitok",
+    "Vocabulary": "unitok.tokens.vocabulary",
+    "pipeline": "unitok.interop.pipelines",
 }
 __all__ = sorted(_HOMES)
 

@@ -1,4 +1,4 @@
-"""Files and folders that are complete or absent: written beside their place, then renamed. Knows no content.
+"""Atomic writes: a file or folder is written beside its place, then renamed. Knows no content.
 
 A write that fails leaves what was there and nothing else. What a killed process left beside a place, the next
 write of that place removes; what a living one is writing it never touches. The modes are the umask's.

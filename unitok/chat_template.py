@@ -1,4 +1,4 @@
-"""How a conversation becomes a document: turns -> segments, by one template. Knows no codes and no ids."""
+"""Chat templates: turns of a conversation to segments of a document. Knows no codes and no ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

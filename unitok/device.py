@@ -1,4 +1,4 @@
-"""Where a model runs, in which precision, and whether code can be compiled there. Knows no model."""
+"""Chooses device and precision, and tells whether torch.compile works there. Knows no model."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The language of documents: segments of raw content, their codes, and the tokens of a whole document.
+"""Documents as tuples of segments: raw content, its codes, and the tokens of a whole document.
 
 Knows no tokenizer, no vocabulary and no files.
 """

@@ -1,4 +1,4 @@
-"""JSON files read with every doubt named, and dataclasses made of what they hold. Looks up no class."""
+"""Reads JSON files and builds dataclasses from them; errors name the file and key. Looks up no class."""
 
 import json
 from collections.abc import Iterable

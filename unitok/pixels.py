@@ -1,4 +1,4 @@
-"""What an image's pixels mean, whatever its mode: one door for images, one for masks. Opens no file."""
+"""Converts images of any mode to RGB, and masks to 0 or 255. Opens no file."""
 
 import warnings
 from collections.abc import Callable

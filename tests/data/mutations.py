@@ -16,7 +16,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from unitok.data.images import ImageError, load_image
+from unitok.data.files.images import ImageError, load_image
 
 PATIENCE = 20
 """Seconds that one file may take."""

@@ -24,7 +24,8 @@ from unitok.data.faults import (
     journal_report,
     write_report,
 )
-from unitok.data.sources import Source, Together, open_data, read
+from unitok.data.source import Source, Together, read
+from unitok.data.sources import open_data
 
 # ---- what can be wrong
 

@@ -12,16 +12,19 @@ import pytest
 import yaml
 from jsonargparse import ArgumentParser
 
+from tests.data.batches.test_packed_documents import CODEC, Numbered
 from tests.data.samples import png, told, write_lines, write_pictures, write_tar
-from tests.data.test_documents import CODEC, Numbered
 from train.encode import main
+from unitok.data.codes.shards import map_shard
+from unitok.data.codes.store import Store
+from unitok.data.codes.store_writer import write_store
 from unitok.data.faults import Fault
 from unitok.data.modules import DocumentData
-from unitok.data.named_sources import open_source
-from unitok.data.shards import map_shard
-from unitok.data.sources import CaptionTable, MetadataFolder, WebDataset, open_data, read
-from unitok.data.store import Store
-from unitok.data.store_writing import write_store
+from unitok.data.readers.tables import CaptionTable, MetadataFolder
+from unitok.data.readers.webdataset import WebDataset
+from unitok.data.source import read
+from unitok.data.sources import open_data
+from unitok.training.open_source import open_source
 
 
 class Trap:
@@ -199,7 +202,9 @@ def test_archives_and_swollen_notes_in_pictures_are_refused(tmp_path):
     assert all(isinstance(read(source, i), Fault) for i in range(5))
 
 
-@pytest.mark.parametrize("path", ["os.mkdir", "subprocess.Popen", "builtins.eval", "unitok.data.store.Store"])
+@pytest.mark.parametrize(
+    "path", ["os.mkdir", "subprocess.Popen", "builtins.eval", "unitok.data.codes.store.Store"]
+)
 def test_class_paths_make_sources_only(tmp_path, path):
     with pytest.raises(ValueError, match="nor the class path of a Source"):
         open_source({"class_path": path, "init_args": {"path": "owned"}})

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from tests.data.test_documents import (
+from tests.data.batches.test_packed_documents import (
     CODEC,
     Counting,
     Numbered,
@@ -20,14 +20,13 @@ from tests.data.test_documents import (
     equal,
     fit,
 )
-from tests.worlds import Named
-from unitok.data.augment import Augment
-from unitok.data.documents import EncodedSource
-from unitok.data.mixed import Stored
-from unitok.data.mixture import Mixture
+from tests.tiny_codecs import Named
+from unitok.data.batches.packed_documents import EncodedSource
+from unitok.data.codes.store_writer import write_store
+from unitok.data.mixture import Mixture, Stored
 from unitok.data.modules import DocumentData
-from unitok.data.sources import HeldOut, Together
-from unitok.data.store_writing import write_store
+from unitok.data.source import HeldOut, Together
+from unitok.data.transforms.augment import Augment
 from unitok.training.encode import encode
 
 
@@ -161,7 +160,7 @@ def test_stores_and_tasks_are_for_training(tmp_path):
     with pytest.raises(ValueError, match="augment changes pictures, but"):
         document_data(Mixture([stored], [1]), augment=Augment())
     with pytest.raises(ValueError, match="a store has no tasks"):
-        mixture = {"class_path": "unitok.data.sources.Mixture"}
+        mixture = {"class_path": "unitok.data.mixture.Mixture"}
         mixture["init_args"] = {"sources": [stored], "weights": [1]}
         encode(source=mixture, image_tokenizer="none", out=tmp_path / "codes")
 

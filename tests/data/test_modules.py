@@ -11,15 +11,19 @@ from jsonargparse import ArgumentParser
 from PIL import Image
 
 from tests.data.samples import png, told, write_lines, write_pictures, write_tar
-from tests.models_for_tests import tiny_model
-from tests.worlds import tiny_codec
+from tests.tiny_codecs import tiny_codec
+from tests.tiny_model import tiny_model
 from unitok.chat_template import ChatTemplate
+from unitok.data.batches.batch_sampler import Window
+from unitok.data.codes.store_writer import write_store
 from unitok.data.mixture import Mixture
 from unitok.data.modules import DocumentData, ImageData, Pictures
-from unitok.data.resize import Fit
-from unitok.data.sources import HeldOut, Messages, PictureFolder, TextPairs, Together, WebDataset, open_data
-from unitok.data.store_writing import write_store
-from unitok.data.windows import Window
+from unitok.data.readers.conversations import Messages
+from unitok.data.readers.folders import PictureFolder, TextPairs
+from unitok.data.readers.webdataset import WebDataset
+from unitok.data.source import HeldOut, Together
+from unitok.data.sources import open_data
+from unitok.data.transforms.resize import Fit
 
 
 def parsed(kind, *args):
@@ -100,7 +104,7 @@ def test_pictures_are_held_only_where_they_fit(sets, monkeypatch, caplog):
     source = PictureFolder(f"{sets}/a")
     held = Pictures(source, size=(8, 8), preload=True)
     assert held.held and not caplog.messages
-    monkeypatch.setattr("unitok.data.pictures.free_memory", lambda: 2 * held.bytes - 1)
+    monkeypatch.setattr("unitok.data.batches.image_batches.free_memory", lambda: 2 * held.bytes - 1)
     read = Pictures(source, size=(8, 8), preload=True)
     assert not read.held and held.bytes == 2 * 8 * 8 * 3
     (line,) = caplog.messages
@@ -158,7 +162,7 @@ def codec_ids(content: Image.Image):
 def windows(data, workers):
     from torch.utils.data import DataLoader
 
-    from unitok.data.windows import Windows
+    from unitok.data.batches.batch_sampler import Windows
 
     packed = data._packed["train"]
     return DataLoader(packed, sampler=Windows(len(packed), 8, seed=0), batch_size=None, num_workers=workers)

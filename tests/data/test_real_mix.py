@@ -6,18 +6,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.models_for_tests import tiny_model
-from unitok.codec import Codec
-from unitok.data.answered import QuestionShards
-from unitok.data.codecs import train_text_tokenizer
-from unitok.data.documents import EncodedSource, PackedDocuments
+from tests.tiny_model import tiny_model
+from unitok.data.batches.batch_sampler import Window
+from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
+from unitok.data.codes.build_codec import train_text_tokenizer
 from unitok.data.mixture import Mixture
-from unitok.data.sources import WebDataset, open_data
-from unitok.data.windows import Window
+from unitok.data.readers.question_shards import QuestionShards
+from unitok.data.readers.webdataset import WebDataset
+from unitok.data.sources import open_data
 from unitok.modalities.image import ImageModality
 from unitok.modalities.text import TextModality
 from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.tokens.codec import Codec
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 SETS = ("easy_vqa", "emoji", "captions")

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.worlds import Named
-from unitok.data.sources import PictureFolder, Source, Together, WebDataset
+from tests.tiny_codecs import Named
+from unitok.data.readers.folders import PictureFolder
+from unitok.data.readers.webdataset import WebDataset
+from unitok.data.source import Source, Together
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitok.data.draws import permutation, uniform
+from unitok.data.keyed_random import permutation, uniform
 from unitok.data.tasks import arrange, check_task
 from unitok.document import Codes
 

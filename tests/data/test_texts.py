@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.worlds import tiny_codec
-from unitok.data.encoding import encode_each
+from tests.tiny_codecs import tiny_codec
+from unitok.data.codes.encoding import encode_each
+from unitok.data.codes.store_writer import write_store
 from unitok.data.faults import Fault, Faults
-from unitok.data.sources import open_data, read
-from unitok.data.store_writing import write_store
+from unitok.data.source import read
+from unitok.data.sources import open_data
 from unitok.modalities.text import clean
 
 CODEC = tiny_codec()

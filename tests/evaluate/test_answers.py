@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.models_for_tests import tiny_model
+from tests.tiny_model import tiny_model
 from unitok.evaluate.classification import Classified, classification, labels_report
-from unitok.evaluate.pope import YesNo, pope, says_yes
+from unitok.evaluate.metrics.pope import YesNo, pope, says_yes
+from unitok.evaluate.metrics.true_false import Statements, judged
+from unitok.evaluate.metrics.vqa import normalise, vqa_accuracy
 from unitok.evaluate.report import World
-from unitok.evaluate.statements import Statements, judged
-from unitok.evaluate.vqa import normalise, vqa_accuracy
 
 OFFICIAL = json.loads(Path(__file__).with_name("vqa_official.json").read_text())
 """Random answers with what GT-Vision-Lab/VQA's vqaEval.py makes of them."""

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.models_for_tests import tiny_model
+from tests.tiny_model import tiny_model
 from train.evaluate import main
-from unitok.bundle import UniTok
-from unitok.data.named_pictures import NamedPictures
+from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.evaluate.benchmarks import benchmark, boxes
-from unitok.likelihood import Score
-from unitok.modalities.location import BoxModality
-from unitok.modalities.places import Box, write_box
+from unitok.evaluate.image_index import NamedPictures
+from unitok.generation.likelihood import Score
+from unitok.modalities.geometry import Box, write_box
+from unitok.modalities.location_bins import BoxModality
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "captions"
 INSTANCES = {

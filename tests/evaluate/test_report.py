@@ -7,14 +7,14 @@ import tarfile
 import pytest
 from PIL import Image
 
-from tests.models_for_tests import tiny_model
+from tests.tiny_model import tiny_model
 from train.evaluate import main
-from unitok.bundle import UniTok
-from unitok.data.sources import WebDataset
+from unitok.api.unitok import UniTok
+from unitok.data.readers.webdataset import WebDataset
 from unitok.document import Segment
+from unitok.evaluate.judged_sets import easy_vqa_world, pairs_world, shapes_world
 from unitok.evaluate.report import Report, World, measure, measure_tokenizer
 from unitok.evaluate.suites import run_suite
-from unitok.evaluate.worlds import easy_vqa_world, pairs_world, shapes_world
 
 SHEETS = {"samples", "captions", "reconstructions"}
 CAPTIONS = ["a red circle", "a blue triangle", "a green rectangle"]
@@ -134,7 +134,7 @@ def test_data_that_a_suite_would_not_read_is_refused(model, suite, given, says):
 
 
 def test_where_a_report_goes_is_looked_at_before_the_work(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("unitok.bundle.UniTok.from_pretrained", lambda *_, **__: pytest.fail("it worked"))
+    monkeypatch.setattr("unitok.api.unitok.UniTok.from_pretrained", lambda *_, **__: pytest.fail("it worked"))
     (tmp_path / "file").write_text("mine")
     with pytest.raises(SystemExit) as stop:
         main(["--out", str(tmp_path / "file" / "out")])

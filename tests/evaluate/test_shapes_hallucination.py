@@ -2,15 +2,15 @@
 
 import pytest
 
-from tests.models_for_tests import tiny_model
-from unitok.bundle import UniTok
-from unitok.data.seeds import TEST_SEED
-from unitok.data.shapes import ShapesSource
-from unitok.data.shapes_tasks import ShapesTasks
+from tests.tiny_model import tiny_model
+from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.evaluate.shapes_hallucination import hallucination_report, objects_of
 from unitok.evaluate.suites import run_suite
-from unitok.likelihood import Score
+from unitok.generation.likelihood import Score
+from unitok.worlds.seeded import TEST_SEED
+from unitok.worlds.shapes.scenes import ShapesSource
+from unitok.worlds.shapes.tasks import ShapesTasks
 
 COUNT = 12
 

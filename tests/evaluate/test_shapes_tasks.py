@@ -7,21 +7,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.models_for_tests import tiny_model
+from tests.tiny_model import tiny_model
 from train import evaluate
-from unitok.bundle import UniTok
-from unitok.data.seeds import TEST_SEED
-from unitok.data.shapes_pixels import render
-from unitok.data.shapes_tasks import TASKS, ShapesTasks, pose
-from unitok.data.shapes_world import Scene, SceneObject
+from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.evaluate import suites
 from unitok.evaluate.report import Report
-from unitok.evaluate.shapes import edit_is_right
 from unitok.evaluate.shapes_tasks import EDITS, MARKERS, measure_task, tasks_report
-from unitok.modalities.location import BoxModality, PointModality
-from unitok.modalities.places import Box, Point
-from unitok.sampling import Sampling
+from unitok.generation.sampling import Sampling
+from unitok.modalities.geometry import Box, Point
+from unitok.modalities.location_bins import BoxModality, PointModality
+from unitok.worlds.seeded import TEST_SEED
+from unitok.worlds.shapes.judge import edit_is_right
+from unitok.worlds.shapes.pixels import render
+from unitok.worlds.shapes.tasks import TASKS, ShapesTasks, pose
+from unitok.worlds.shapes.world import Scene, SceneObject
 
 
 class Oracle(UniTok):

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from tests.test_generate import untrained
-from tests.worlds import asked, tiny_codec
+from tests.generation.test_generate import untrained
+from tests.tiny_codecs import asked, tiny_codec
 from unitok.device import lacks_compiler
 from unitok.document import Codes, same
-from unitok.generate import generate
 from unitok.generation.compiled import CompiledSteps, rounded
-from unitok.models.packed import Packed
-from unitok.sampling import Sampling
+from unitok.generation.generate import generate
+from unitok.generation.sampling import Sampling
+from unitok.models.cpu.packed_weights import Packed
 
 CODEC = tiny_codec()
 

@@ -5,13 +5,13 @@ import random
 import pytest
 import torch
 
-from tests.test_generate import untrained
-from tests.worlds import GridModality, random_codes, tiny_codec
-from unitok.codec import Codec
+from tests.generation.test_generate import untrained
+from tests.tiny_codecs import GridModality, random_codes, tiny_codec
 from unitok.document import Codes, same
 from unitok.generation.engine import Engine
 from unitok.generation.requests import DocumentDone, Request, SegmentDone, Written
-from unitok.sampling import Sampling
+from unitok.generation.sampling import Sampling
+from unitok.tokens.codec import Codec
 
 CODEC = tiny_codec()
 MODEL = untrained(CODEC, torch.float64, max_length=300)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from train.convert import main
 from unitok.interop.formats import FORMATS, read
-from unitok.models.autoencoder import ImageTokenizer
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 
 K, DIM, Z, WIDTHS = 32, 4, 8, (32, 64, 64)
 

@@ -125,7 +125,7 @@ def test_a_vq_model_is_found_inside_a_whole_model(janus, tmp_path):
 
 @pytest.mark.parametrize("kind", ["janus", "emu3", "chameleon"])
 def test_a_folder_survives_our_own_saving(kind, request, tmp_path):
-    from unitok.models.autoencoder import ImageTokenizer
+    from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 
     request.getfixturevalue(kind).save_pretrained(tmp_path / "theirs")
     ours = read(tmp_path / "theirs", kind)

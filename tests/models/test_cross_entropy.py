@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.worlds import laid, random_codes, tiny_codec
-from unitok.data.packing import IGNORED, pack
+from tests.tiny_codecs import laid, random_codes, tiny_codec
+from unitok.data.batches.packing import IGNORED, pack
 from unitok.models import cross_entropy
 from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.models.test_cross_entropy import CODEC, random_batch, tiny_transformer
-from tests.worlds import laid
-from unitok.data.packing import pack
+from tests.tiny_codecs import laid
+from unitok.data.batches.packing import pack
 from unitok.interop.qwen3 import from_transformers
 from unitok.models.transformer import Transformer, TransformerConfig
 

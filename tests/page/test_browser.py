@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.models_for_tests import tiny_model
-from unitok.bundle import UniTok
-from unitok.modalities.location import BoxModality, PointModality
+from tests.tiny_model import tiny_model
+from unitok.api.unitok import UniTok
+from unitok.modalities.location_bins import BoxModality, PointModality
 from unitok.page import examples
 
 gradio = pytest.importorskip("gradio", reason="gradio is not installed: make page installs it")

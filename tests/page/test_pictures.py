@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.models_for_tests import tiny_model
-from unitok.data.images import load_image
-from unitok.modalities.places import Box, Point
+from tests.tiny_model import tiny_model
+from unitok.data.files.images import load_image
+from unitok.modalities.geometry import Box, Point
+from unitok.page.model_view import as_seen, shown
 from unitok.page.overlay import SIDE, enlarged, with_grid, with_heat, with_places
-from unitok.page.paced import paced
-from unitok.page.sight import as_seen, shown
+from unitok.page.throttle import paced
 
 
 def noise(width: int, height: int) -> Image.Image:
@@ -98,7 +98,7 @@ def test_news_come_at_a_pace_and_ends_always():
 @pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="gradio is not installed")
 def test_a_picture_is_written_once(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    from unitok.page.kept import kept
+    from unitok.page.served_images import kept
 
     path = kept(noise(8, 8))
     before = (tmp_path / path).stat().st_mtime_ns

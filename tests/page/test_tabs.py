@@ -3,19 +3,19 @@
 import pytest
 from PIL import Image
 
-from tests.models_for_tests import tiny_model
-from unitok.modalities.location import BoxModality, PointModality
-from unitok.models.vector import EMACodebook
+from tests.tiny_model import tiny_model
+from unitok.modalities.location_bins import BoxModality, PointModality
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 
 pytest.importorskip("gradio", reason="gradio is not installed: make page installs it")
 
 from unitok.page import examples
 from unitok.page.app import build
+from unitok.page.chat import Conversation, Talk
 from unitok.page.describe import Describe
 from unitok.page.draw import Draw
 from unitok.page.edit import PARTS, Edit
-from unitok.page.kept import kept
-from unitok.page.talk import Conversation, Talk
+from unitok.page.served_images import kept
 from unitok.page.tokens import Looks
 
 SIZES = {"one size": {"shape": (6, 6)}, "any size": {"shape": None, "max_side": 16}}
@@ -116,6 +116,6 @@ def test_residual_codes_have_a_place_each():
 
 
 def _residual():
-    from unitok.models.vector import ResidualCodebooks
+    from unitok.models.image_tokenizer.vector_quantizers import ResidualCodebooks
 
     return ResidualCodebooks(EMACodebook(16), 2)

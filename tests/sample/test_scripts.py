@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from sample import caption, chat, demo, edit, image, rank
-from tests.models_for_tests import tiny_model
+from tests.tiny_model import tiny_model
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = {"caption": caption, "image": image, "chat": chat, "demo": demo, "edit": edit, "rank": rank}
@@ -68,7 +68,7 @@ def test_captions_as_json(world, capsys):
 
 
 def test_control_characters_of_a_caption_do_not_reach_the_terminal(world, capsys, monkeypatch):
-    monkeypatch.setattr("unitok.bundle.UniTok.caption", lambda *a, **b: ["\x1b[2Jred\x07"])
+    monkeypatch.setattr("unitok.api.unitok.UniTok.caption", lambda *a, **b: ["\x1b[2Jred\x07"])
     run("caption", world, str(world / "good.png"))
     assert capsys.readouterr().out == "\ufffd[2Jred\ufffd\n"
 
@@ -247,7 +247,7 @@ def test_ctrl_c_is_no_traceback(world, capsys, monkeypatch):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("unitok.bundle.UniTok.draw", interrupt)
+    monkeypatch.setattr("unitok.api.unitok.UniTok.draw", interrupt)
     with pytest.raises(SystemExit) as stop:
         run("image", world, "--prompt", "x")
     assert stop.value.code == 130 and capsys.readouterr().err == "image.py: interrupted\n"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from unitok.bundle import UniTok
+from unitok.api.unitok import UniTok
 
 ROOT = Path(__file__).parents[2]
 

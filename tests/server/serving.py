@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from unitok.bundle import UniTok
+from unitok.api.unitok import UniTok
 from unitok.server.app import build, listen
-from unitok.server.gate import Limits
-from unitok.server.service import Service
+from unitok.server.middleware import Limits
+from unitok.server.state import Service
 
 __all__ = ["Limits", "Running", "Steps", "running", "until"]
 

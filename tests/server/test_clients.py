@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image, ImageChops
 
-from tests.models_for_tests import tiny_model
+from tests.tiny_model import tiny_model
 from unitok.document import Segment
 
 openai = pytest.importorskip("openai", reason="openai is not installed (extra clients)")

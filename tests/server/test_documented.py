@@ -9,8 +9,8 @@ import subprocess
 import pytest
 from PIL import Image
 
-from tests.models_for_tests import tiny_model
 from tests.test_docs import ROOT, blocks
+from tests.tiny_model import tiny_model
 
 pytest.importorskip("openai", reason="openai is not installed (extra clients)")
 serving = pytest.importorskip("tests.server.serving", reason="the server is not installed (extra serve)")
@@ -59,12 +59,12 @@ def test_the_example_runs(server, tmp_path, capsys):
 
 
 def test_every_field_of_the_table_is_known_and_none_is_missing():
-    from unitok.server import wire
+    from unitok.server import schemas
 
     rows = dict(re.findall(r"^\| `POST (/v1/[\w/]+)` \| (.*) \|$", PAGE.read_text(), re.MULTILINE))
-    common = set(wire.Pictures.model_fields) - {"model"}
+    common = set(schemas.Pictures.model_fields) - {"model"}
     wanted = {
-        "/v1/chat/completions": set(wire.ChatRequest.model_fields) - {"stream_options"},
+        "/v1/chat/completions": set(schemas.ChatRequest.model_fields) - {"stream_options"},
         "/v1/images/generations": common | {"negative_prompt"},
         "/v1/images/edits": {"image", "image[]", "mask", "negative_prompt"},
     }

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from tests.models_for_tests import tiny_model
 from tests.server.process import ROOT
+from tests.tiny_model import tiny_model
 
 httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clients)")
 serving = pytest.importorskip("tests.server.serving", reason="the server is not installed (extra serve)")
@@ -71,9 +71,9 @@ def _gone(server) -> bool:
 
 SERVER = """
 import sys
-from tests.models_for_tests import tiny_model
+from tests.tiny_model import tiny_model
 from unitok.server import app
-from unitok.server.gate import Limits
+from unitok.server.middleware import Limits
 app.LAST = 0.2
 app.Worker._turn = lambda worker: sys.exit("lost")
 app.serve(tiny_model(), host="127.0.0.1", port=0, threads=1, limits=Limits())

@@ -6,7 +6,7 @@ import socket
 import hypothesis
 import pytest
 
-from tests.models_for_tests import tiny_model
+from tests.tiny_model import tiny_model
 
 httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clients)")
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed (extra clients)")

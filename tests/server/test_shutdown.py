@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.models_for_tests import tiny_model
+from tests.tiny_model import tiny_model
 
 httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clients)")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed (extra serve)")

@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from tests.models_for_tests import tiny_model
+from tests.tiny_model import tiny_model
 
 httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clients)")
 serving = pytest.importorskip("tests.server.serving", reason="the server is not installed (extra serve)")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.models.patch import Patch
-from unitok.models.vector import EMACodebook
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.patch import Patch
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 
 
 @pytest.fixture(scope="module")

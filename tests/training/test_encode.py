@@ -12,17 +12,17 @@ import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
 
+from tests.data.batches.test_packed_documents import fit
 from tests.data.samples import write_pictures
-from tests.data.test_documents import fit
 from train.encode import main
-from unitok.data.codecs import build_codec
+from unitok.data.codes.build_codec import build_codec
+from unitok.data.codes.store import Store
 from unitok.data.modules import DocumentData
-from unitok.data.named_sources import open_source
-from unitok.data.store import Store
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.training.open_source import open_source
 
 ROOT = Path(__file__).parents[2]
-SHAPES = {"class_path": "unitok.data.shapes.ShapesSource", "init_args": {"canvas": 48, "count": 6}}
+SHAPES = {"class_path": "unitok.worlds.shapes.scenes.ShapesSource", "init_args": {"canvas": 48, "count": 6}}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_shapes_become_codes_with_the_text_tokenizer_they_were_read_with(tmp_pat
 
 
 def test_tasks_with_boxes_and_points_become_codes(tmp_path, image_tokenizer):
-    tasks = {"class_path": "unitok.data.shapes_tasks.ShapesTasks", "init_args": {"canvas": 48, "count": 30}}
+    tasks = {"class_path": "unitok.worlds.shapes.tasks.ShapesTasks", "init_args": {"canvas": 48, "count": 30}}
     config, out = tmp_path / "encode.yaml", tmp_path / "codes"
     config.write_text(yaml.safe_dump({"source": tasks, "locations": ["box", "point"]}))
     fixed = {"image-tokenizer": image_tokenizer, "out": out, "config": config}
@@ -120,7 +120,7 @@ WRONG = {
         {"source": "nope"},
         "nope: neither 'shapes', a path that exists, nor the class path",
     ),
-    "no class": ({"source": "unitok.data.shapes.Nope"}, "no attribute 'Nope'"),
+    "no class": ({"source": "unitok.worlds.shapes.scenes.Nope"}, "no attribute 'Nope'"),
     "no class in a mixture": (
         {
             "source": {

@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from tests.models_for_tests import tiny_model
+from tests.tiny_model import tiny_model
 from unitok.training.samples import ShapesAccuracy
 
 MODEL = tiny_model(shape=(12, 12))

@@ -11,11 +11,11 @@ from PIL import Image
 
 from train.tokenizer import main
 from unitok.data.modules import Pictures
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.models.implicit import FSQLevels
-from unitok.models.patch import Patch
-from unitok.models.vector import EMACodebook, ResidualCodebooks
-from unitok.training.checkpoint import AtomicCheckpointIO
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.lookup_free import FSQLevels
+from unitok.models.image_tokenizer.patch import Patch
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook, ResidualCodebooks
+from unitok.training.run.checkpoint import AtomicCheckpointIO
 from unitok.training.tokenizer import TokenizerTraining, perplexity
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
@@ -296,7 +296,7 @@ def test_test_measures_the_trained_tokenizer(train, tmp_path, capsys):
     main([
         "test", "--config", str(CONFIG), "--ckpt_path", str(tmp_path / "run/last.ckpt"), "--threads", "1",
         "--trainer.default_root_dir", str(tmp_path / "run"), "--trainer.enable_progress_bar", "false",
-        "--data.test", "unitok.data.sources.PictureFolder", "--data.test.path", str(tmp_path),
+        "--data.test", "unitok.data.readers.folders.PictureFolder", "--data.test.path", str(tmp_path),
     ])  # fmt: skip
     figures = json.loads((tmp_path / "run/test.json").read_text())
     assert {

@@ -13,18 +13,18 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.data.samples import write_lines, write_pictures
 from tests.models.test_cross_entropy import CODEC
 from tests.models.test_transformer import oracle
-from tests.worlds import random_codes
+from tests.tiny_codecs import random_codes
 from train.transformer import main
-from unitok.bundle import UniTok
+from unitok.api.unitok import UniTok
 from unitok.chat_template import ChatTemplate
-from unitok.data.packing import pack
-from unitok.data.seeds import TEST_SEED
-from unitok.data.shapes_tasks import ShapesTasks
+from unitok.data.batches.packing import pack
 from unitok.modalities.text import train_bpe
 from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.transformer import TransformerSizes
-from unitok.training.hiding import after_first_segment
+from unitok.training.token_dropout import after_first_segment
 from unitok.training.transformer import TransformerTraining
+from unitok.worlds.seeded import TEST_SEED
+from unitok.worlds.shapes.tasks import ShapesTasks
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
 CONFIG = Path(__file__).parents[2] / "configs/transformer/tiny.yaml"
@@ -63,8 +63,10 @@ def train(monkeypatch, image_tokenizer, tmp_path):
 
 
 def test_a_run_on_questions_boxes_and_edits_ends_in_a_folder_that_answers_them(train, tmp_path):
-    tasks = "{class_path: unitok.data.shapes_tasks.ShapesTasks, init_args: {canvas: 48, count: 60, turns: 2}}"
-    source = f"{{class_path: unitok.data.sources.Together, init_args: {{sources: [{tasks}]}}}}"
+    tasks = (
+        "{class_path: unitok.worlds.shapes.tasks.ShapesTasks, init_args: {canvas: 48, count: 60, turns: 2}}"
+    )
+    source = f"{{class_path: unitok.data.source.Together, init_args: {{sources: [{tasks}]}}}}"
     sizes = ["--model.model.max_length", "256", "--data.row_length", "160", "--data.text_size", "400"]
     options = ["--data.locations", "[box, point]", "--data.train", source, "--data.val", tasks, *sizes]
     _, rows = train("tasks", *options, steps=20)
@@ -217,7 +219,7 @@ def test_a_run_goes_on_from_an_own_folder_with_its_tokenizers(train, tmp_path, c
     train("first", steps=2)
     folder = str(tmp_path / "first/model")
     options = "{canvas: 48, count: 24, tasks: [box]}"
-    tasks = f"{{class_path: unitok.data.shapes_tasks.ShapesTasks, init_args: {options}}}"
+    tasks = f"{{class_path: unitok.worlds.shapes.tasks.ShapesTasks, init_args: {options}}}"
     new = (
         "--model.init_from", folder, "--data.train", tasks, "--data.val", tasks, "--data.locations", "[box]",
         "--model.model.width", "64", "--data.row_length", "80", "--data.image_tokenizer", "null",

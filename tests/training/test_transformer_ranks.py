@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from unitok.bundle import UniTok
+from unitok.api.unitok import UniTok
 
 ROOT = Path(__file__).parents[2]
 STEPS = 50

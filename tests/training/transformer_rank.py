@@ -11,9 +11,9 @@ from lightning.pytorch import Callback
 from torch.distributed import all_reduce
 
 from train.transformer import main
-from unitok.data.documents import PackedDocuments
-from unitok.training.sharding import whole
+from unitok.data.batches.packed_documents import PackedDocuments
 from unitok.training.transformer import TransformerTraining
+from unitok.training.weights.parallelize import whole
 
 
 class Keep(Callback):

@@ -1,4 +1,5 @@
-"""What was wrong with samples that are left out, and when that is too much. Knows no format and no codes."""
+"""Corrupt samples: skipped, counted by reason, reported, and too many of them. Knows no format and no
+codes."""
 
 import json
 import logging

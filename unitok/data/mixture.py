@@ -1,13 +1,16 @@
-"""Several sources in one, each with its share of the documents and its task. Knows no format."""
+"""Mixtures: sources and stores with weights and tasks. Knows no format."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from math import isfinite
 
-from unitok.data.readers.base import Source, Together
+from unitok.data.codes.store import Store, read_index
+from unitok.data.files.remote import local
+from unitok.data.source import Source, Together
 from unitok.data.tasks import Task, learned_only
 from unitok.document import Document
+from unitok.tokens.codec import Codec
 
 log = logging.getLogger(__name__)
 
@@ -81,3 +84,78 @@ class Mixture(Together):
     def with_each(self, change: Callable[[Source], Source]) -> "Mixture":
         """The mixture of changed sources, with the same shares."""
         return Mixture([change(source) for source in self.sources], self.weights, self.tasks, self.learn)
+
+
+class Stored(Source):
+    """A folder of codes as a source of a mixture. It has no documents: training reads its codes.
+
+    Args:
+        path: the folder, also as a URL (see `remote`).
+
+    Raises:
+        FileNotFoundError: there is no store.
+        ValueError: it is unfinished or damaged; or a URL that is not read.
+    """
+
+    def __init__(self, path: str):
+        self.path = path
+        self._count = sum(record.documents for record in read_index(local(path)).shards)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Document:
+        raise TypeError(
+            f"{self.path} holds codes: a mixture with it is for training, and is not encoded again"
+        )
+
+    def open(self, codec: Codec) -> Store:
+        """Its codes. Raises ValueError where they are another tokenizer's."""
+        return Store(self.path, codec)
+
+
+def within(documents: Source) -> Iterator[Source]:
+    """A source, and all that it is made of."""
+    yield documents
+    for source in (*getattr(documents, "sources", ()), getattr(documents, "source", None)):
+        if isinstance(source, Source):
+            yield from within(source)
+
+
+def stores_of(documents: Source | str) -> list[str]:
+    """Folders of codes among what is trained on."""
+    if isinstance(documents, str):
+        return [documents]
+    return [source.path for source in within(documents) if isinstance(source, Stored)]
+
+
+def samples_of(documents: Source | str) -> int | None:
+    """How many samples are read of what is trained on, faulty ones included; None of codes alone."""
+    if isinstance(documents, str | Stored):
+        return None
+    if is_mixed(documents):
+        return sum(count for source in documents.sources if (count := samples_of(source))) or None
+    return len(documents) + len(documents.faults)
+
+
+def is_mixed(documents: Source) -> bool:
+    """Whether codes are taken source by source: of a mixture, and of sources together with one or a store."""
+    return isinstance(documents, Together) and any(
+        isinstance(source, Mixture | Stored) for source in within(documents)
+    )
+
+
+def more_than_documents(documents: Source) -> Mixture | Stored | None:
+    """The first store, or mixture with tasks, in a source: its documents alone are not all that it says."""
+    for source in within(documents):
+        if isinstance(source, Stored) or (isinstance(source, Mixture) and any(source.tasks)):
+            return source
+    return None
+
+
+def check_unmixed(documents: Source) -> None:
+    """Raises ValueError where tasks or codes are inside a source that hands on documents alone."""
+    source, kind = more_than_documents(documents), type(documents).__name__
+    if source is not None:
+        lost = "codes of a store" if isinstance(source, Stored) else f"tasks {source.tasks} of a mixture"
+        raise ValueError(f"{kind} would lose the {lost}: put {kind} into the mixture, around its sources")

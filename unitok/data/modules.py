@@ -1,4 +1,4 @@
-"""LightningDataModules: sources -> batches for the trainer. Knows sources and order, no model."""
+"""LightningDataModules: from sources to batches for the trainer. Knows no model."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,23 +12,25 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from unitok.chat_template import ChatTemplate
-from unitok.codec import Codec
-from unitok.cursor import Positions
-from unitok.data.augment import Augment, augmented
-from unitok.data.codecs import build_codec, train_text_tokenizer
-from unitok.data.documents import EncodedSource, PackedDocuments
-from unitok.data.encoding import Coded, say_without_text
+from unitok.data.batches.image_batches import OneByOne, Pictures
+from unitok.data.batches.loader import exact_loader, trained
+from unitok.data.batches.loader_state import Progress
+from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
+from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
+from unitok.data.codes.encoding import Coded, say_without_text
+from unitok.data.codes.mixture_codes import MixedDocuments
+from unitok.data.codes.store import TEXT_TOKENIZER, Store, chat_of
 from unitok.data.faults import Faults, faults_of_run, report_run
-from unitok.data.loading import exact_loader, trained
-from unitok.data.mixed import MixedDocuments, Stored, check_unmixed, is_mixed, samples_of, stores_of
-from unitok.data.pictures import OneByOne, Pictures
-from unitok.data.remote import local
-from unitok.data.resize import Resize, Resized
-from unitok.data.resumed import Progress
-from unitok.data.sources import Source, train_and_val
-from unitok.data.store import TEXT_TOKENIZER, Store, chat_of
+from unitok.data.files.remote import local
+from unitok.data.mixture import Stored, check_unmixed, is_mixed, samples_of, stores_of
+from unitok.data.source import Source
+from unitok.data.sources import train_and_val
 from unitok.data.tasks import UNPROMPTED, Task
+from unitok.data.transforms.augment import Augment, augmented
+from unitok.data.transforms.resize import Resize, Resized
 from unitok.document import Codes
+from unitok.tokens.codec import Codec
+from unitok.tokens.cursor import Positions
 
 
 class Example(NamedTuple):

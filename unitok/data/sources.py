@@ -1,41 +1,23 @@
-"""All sources by name, and a path opened by the reader that fits. Knows none of their formats."""
+"""Opens a path with the reader that fits it, and splits it. Knows no format."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from unitok.data.mixture import Mixture
-from unitok.data.readers.base import HeldOut, Reader, Source, Together, of_split, read
-from unitok.data.readers.coco import CocoCaptions
-from unitok.data.readers.conversations import Llava, Messages
-from unitok.data.readers.folders import ClassFolders, PictureFolder, TextPairs
-from unitok.data.readers.idx import Idx
-from unitok.data.readers.interleaved import Mmc4, Obelics
-from unitok.data.readers.plain import PlainText
-from unitok.data.readers.splits import SPLITS, Part
-from unitok.data.readers.stream import Streamed
-from unitok.data.readers.tables import CaptionTable, MetadataFolder, TextTable
-from unitok.data.readers.webdataset import WebDataset
-from unitok.data.recognition import (
+from unitok.data.files.remote import local
+from unitok.data.files.splits import SPLITS, Part
+from unitok.data.readers.detect_format import (
     FORMATS,
     Found,
     find,
     find_split,
     inmost,
     of_format,
-    recognise,
     say_left_out,
     split_paths,
     table_over,
 )  # fmt: skip
-from unitok.data.remote import local
-
-__all__ = [
-    "FORMATS", "CaptionTable", "ClassFolders", "CocoCaptions", "HeldOut", "Idx", "Llava", "Messages",
-    "MetadataFolder", "Mixture", "Mmc4", "Obelics", "PictureFolder", "PlainText", "Reader", "Source",
-    "Streamed", "TextPairs", "TextTable", "Together", "WebDataset", "open_data", "read", "recognise",
-    "split_paths", "train_and_val",
-]  # fmt: skip
+from unitok.data.source import Source, Together, of_split
 
 Documents = Source | str
 """Documents, or the folder of their store."""

@@ -1,4 +1,4 @@
-"""Tasks: in which order segments are learned, and when the condition is left out. Knows codes, no ids.
+"""Tasks: the order of segments, and when the condition is dropped. Knows codes, no ids.
 
 Sources and stores hold the canonical order, text before image; a task is applied whenever a document is read.
 """
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, TypeVar, get_args
 
-from unitok.data.draws import uniform
+from unitok.data.keyed_random import uniform
 from unitok.document import Codes, Segment
 
 Part = TypeVar("Part", Segment, Codes)

@@ -1,4 +1,4 @@
-"""Models on the files that benchmarks come in. Knows a model by its public calls alone.
+"""Runs a model on the files of public benchmarks. Knows a model's public calls alone.
 
 A question is put as the document (picture, text), and the likeliest answer is taken.
 """
@@ -12,20 +12,20 @@ from typing import Any, ClassVar, TypeVar
 
 from PIL import Image
 
-from unitok.bundle import UniTok
-from unitok.data.named_pictures import NamedPictures
+from unitok.api.unitok import UniTok
+from unitok.contact_sheet import sheet, side_by_side
 from unitok.document import Document, Segment
-from unitok.evaluate import formats
-from unitok.evaluate.captioning import caption_scores
-from unitok.evaluate.chair import Words, chair
-from unitok.evaluate.grounding import Box as Edges
-from unitok.evaluate.grounding import grounded, iou
-from unitok.evaluate.pope import pope, says_yes
+from unitok.evaluate import benchmark_files
+from unitok.evaluate.image_index import NamedPictures
+from unitok.evaluate.metrics.captioning import caption_scores
+from unitok.evaluate.metrics.chair import Words, chair
+from unitok.evaluate.metrics.grounding import Box as Edges
+from unitok.evaluate.metrics.grounding import grounded, iou
+from unitok.evaluate.metrics.pope import pope, says_yes
+from unitok.evaluate.metrics.vqa import vqa_accuracy
 from unitok.evaluate.report import SHOWN, Report
-from unitok.evaluate.vqa import vqa_accuracy
+from unitok.modalities.geometry import Box, parse_boxes
 from unitok.modalities.image import ImageModality
-from unitok.modalities.places import Box, parse_boxes
-from unitok.pictures import sheet, side_by_side
 
 Kind = TypeVar("Kind", bound=Sized)
 LONGEST_ANSWER = 16  # ids
@@ -91,7 +91,7 @@ class Pope(Benchmark):
     unread = ("annotations", "words")
 
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        questions = self.some(formats.read_pope(self.file))[: self.count]
+        questions = self.some(benchmark_files.read_pope(self.file))[: self.count]
         prompts = [self.prompt(question.picture, question.text) for question in questions]
         truth = [question.answers == ("yes",) for question in questions]
         written = answers(model, prompts, batch_size=batch_size)
@@ -110,7 +110,7 @@ class Vqa(Benchmark):
     unread = ("words",)
 
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        questions = self.some(formats.read_vqa(self.file, self.annotations))[: self.count]
+        questions = self.some(benchmark_files.read_vqa(self.file, self.annotations))[: self.count]
         prompts = [self.prompt(question.picture, question.text) for question in questions]
         written = answers(model, prompts, batch_size=batch_size)
         scores = [vqa_accuracy(text, q.answers) for text, q in zip(written, questions, strict=True)]
@@ -134,7 +134,7 @@ class RefCoco(Benchmark):
     unread = ("words",)
 
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        read = formats.read_expressions if self.annotations is None else self._refs
+        read = benchmark_files.read_expressions if self.annotations is None else self._refs
         expressions = self.some([one for one in read(self.file) if one.box is not None])[: self.count]
         prompts = [self.prompt(one.picture, one.text) for one in expressions]
         found = boxes(model, prompts, batch_size=batch_size)
@@ -154,8 +154,8 @@ class RefCoco(Benchmark):
             {"refcoco": page(prompts, [str(box) for box in found], right)},
         )
 
-    def _refs(self, path: str) -> list[formats.Expression]:
-        return formats.read_refs(path, self.annotations)
+    def _refs(self, path: str) -> list[benchmark_files.Expression]:
+        return benchmark_files.read_refs(path, self.annotations)
 
 
 class Captioning(Benchmark):
@@ -164,7 +164,7 @@ class Captioning(Benchmark):
     unread = ("annotations", "words", "template")
 
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        references = dict(list(self.some(formats.read_captions(self.file)).items())[: self.count])
+        references = dict(list(self.some(benchmark_files.read_captions(self.file)).items())[: self.count])
         images = [self.pictures[name] for name in references]
         written = model.caption(images, batch_size=batch_size)
         scores = caption_scores(written, list(references.values()))
@@ -184,10 +184,10 @@ class ChairCaptions(Benchmark):
     unread = ("template",)
 
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        there = self.some(formats.read_objects(self.file))
+        there = self.some(benchmark_files.read_objects(self.file))
         known = Words.of(sorted(set().union(*there.values())))
         words = known if self.words is None else Words.read(self.words)
-        told = {} if self.annotations is None else formats.read_captions(self.annotations)
+        told = {} if self.annotations is None else benchmark_files.read_captions(self.annotations)
         names = list(there)[: self.count]
         if self.annotations and (silent := [name for name in names if name not in told]):
             raise ValueError(f"{self.annotations}: no captions of {silent[0]}, which {self.file} has")
@@ -252,7 +252,9 @@ def _asked(model: UniTok, prompts: Sequence[Document], *, target: str, batch_siz
     return [document[-1].content for document in found]
 
 
-def _laid_back(model: UniTok, box: Box, picture: Image.Image, expression: formats.Expression) -> Edges:
+def _laid_back(
+    model: UniTok, box: Box, picture: Image.Image, expression: benchmark_files.Expression
+) -> Edges:
     """A box of what the model sees, in the pixels of an expression's picture."""
     modality: ImageModality = model.codec.modalities["image"]
     left, top, right, bottom = modality.seen(picture)

@@ -1,10 +1,10 @@
-"""Which of several labels fits a picture, by likelihood alone. Knows a model by its public calls alone."""
+"""Zero-shot classification accuracy. Knows a model's public calls alone."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from unitok.bundle import UniTok
+from unitok.api.unitok import UniTok
 from unitok.evaluate.report import SHOWN, Report, World, sheet_of_captions
 
 

@@ -1,4 +1,4 @@
-"""Measures a whole model on captioned pictures, and shows it. Knows the model by its public calls alone."""
+"""Measures a model on captioned images and writes the report. Knows a model's public calls alone."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,11 +11,11 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from unitok.api.unitok import UniTok
 from unitok.atomic_files import write_text
-from unitok.bundle import UniTok
+from unitok.contact_sheet import sheet, write_png
 from unitok.document import Segment
 from unitok.modalities.image import ImageModality
-from unitok.pictures import sheet, write_png
 
 SHOWN = 24  # pictures on a sheet
 

@@ -1,4 +1,4 @@
-"""What a model makes up about scenes of the built-in world, by POPE and CHAIR. Knows its public calls alone.
+"""Hallucination in the shapes world, by POPE and CHAIR. Knows a model's public calls alone.
 
 Questions are those of the task "exist": half name what is there; of those that name what is absent, half
 share its shape or colour with something there, as POPE's adversarial ones share a picture with it.
@@ -6,16 +6,16 @@ share its shape or colour with something there, as POPE's adversarial ones share
 
 from collections.abc import Sequence
 
-from unitok.bundle import UniTok
-from unitok.data.seeds import TEST_SEED
-from unitok.data.shapes import ShapesSource
-from unitok.data.shapes_captions import parse_caption
-from unitok.data.shapes_tasks import ShapesTasks
+from unitok.api.unitok import UniTok
+from unitok.contact_sheet import sheet
 from unitok.evaluate.benchmarks import YES_NO, answers, choices, named, page
-from unitok.evaluate.chair import chair
-from unitok.evaluate.pope import pope, says_yes
+from unitok.evaluate.metrics.chair import chair
+from unitok.evaluate.metrics.pope import pope, says_yes
 from unitok.evaluate.report import SHOWN, Report
-from unitok.pictures import sheet
+from unitok.worlds.seeded import TEST_SEED
+from unitok.worlds.shapes.captions import parse_caption
+from unitok.worlds.shapes.scenes import ShapesSource
+from unitok.worlds.shapes.tasks import ShapesTasks
 
 
 def hallucination_report(

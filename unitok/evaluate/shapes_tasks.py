@@ -1,4 +1,4 @@
-"""How well a model answers and edits in the built-in world, by task. Knows its public calls alone."""
+"""Accuracy of answers and edits in the shapes world, by task. Knows a model's public calls alone."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from unitok.bundle import UniTok
-from unitok.data.seeds import TEST_SEED
-from unitok.data.shapes_questions import Asked, box_of
-from unitok.data.shapes_tasks import USUAL, ShapesTasks
-from unitok.data.shapes_world import Scene, SceneObject
+from unitok.api.unitok import UniTok
+from unitok.contact_sheet import sheet, side_by_side
 from unitok.document import Document, Segment
-from unitok.evaluate.grounding import iou, pointed
+from unitok.evaluate.metrics.grounding import iou, pointed
 from unitok.evaluate.report import SHOWN, Report
-from unitok.evaluate.shapes import edit_is_right
-from unitok.modalities.places import Box, Point
-from unitok.pictures import sheet, side_by_side
+from unitok.modalities.geometry import Box, Point
+from unitok.worlds.seeded import TEST_SEED
+from unitok.worlds.shapes.judge import edit_is_right
+from unitok.worlds.shapes.questions import Asked, box_of
+from unitok.worlds.shapes.tasks import USUAL, ShapesTasks
+from unitok.worlds.shapes.world import Scene, SceneObject
 
 MOST_SEGMENTS = 5  # of an answer whose end the model chooses
 EDITS = ("edit_colour", "edit_size", "edit_remove", "edit_add")

@@ -1,22 +1,23 @@
-"""What is measured together on each kind of data: pictures, tasks, benchmarks. Knows no training."""
+"""Suites: what is measured together on each kind of data. Knows no training."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from unitok.arguments import whole
-from unitok.bundle import UniTok
-from unitok.data.answered import QuestionShards, StatementShards
-from unitok.data.nlvr import NlvrBoxes
-from unitok.data.shapes_tasks import USUAL
-from unitok.data.sources import WebDataset, open_data
-from unitok.evaluate.answered import questions_report, statements_report
+from unitok.api.arguments import whole
+from unitok.api.unitok import UniTok
+from unitok.data.readers.question_shards import QuestionShards, StatementShards
+from unitok.data.readers.webdataset import WebDataset
+from unitok.data.sources import open_data
 from unitok.evaluate.benchmarks import BENCHMARKS, benchmark
 from unitok.evaluate.classification import labels_report
-from unitok.evaluate.nlvr import boxes_report
+from unitok.evaluate.judged_sets import easy_vqa_world, pairs_world, shapes_world
+from unitok.evaluate.nlvr_steps import boxes_report
+from unitok.evaluate.question_shards import questions_report, statements_report
 from unitok.evaluate.report import Report, World, measure, measure_tokenizer
 from unitok.evaluate.shapes_hallucination import hallucination_report
 from unitok.evaluate.shapes_tasks import tasks_report
-from unitok.evaluate.worlds import easy_vqa_world, pairs_world, shapes_world
+from unitok.worlds.nlvr.source import NlvrBoxes
+from unitok.worlds.shapes.tasks import USUAL
 
 FOLDERS = {"easy_vqa": easy_vqa_world, "pairs": pairs_world}
 DATA = (*FOLDERS, "labels", "answers", "nlvr", "nlvr_boxes")

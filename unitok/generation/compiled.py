@@ -1,4 +1,4 @@
-"""A model's steps, compiled: each of the few shapes that decoding takes, once. Knows tensors, no documents.
+"""Decoding steps compiled by torch.compile, once for each of few shapes. Knows tensors, no documents.
 
 A compilation takes half a minute, and seconds where its result is on disk from an earlier run; so rows are
 rounded up to powers of two, and how many tokens the cache holds is left open.
@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from unitok.cursor import Legal
-from unitok.models.cache import Cache
-from unitok.models.linear import SUMS, project
-from unitok.models.packed import Packed, PackedLinear, packed, with_packed
-from unitok.models.pages import to_large_pages
+from unitok.generation.sampling import gumbel
+from unitok.models.cpu.huge_pages import to_large_pages
+from unitok.models.cpu.linear import SUMS, project
+from unitok.models.cpu.packed_weights import Packed, PackedLinear, packed, with_packed
+from unitok.models.kv_cache import Cache
 from unitok.models.transformer import Transformer
-from unitok.sampling import gumbel
+from unitok.tokens.cursor import Legal
 
 ALIGNED = 16
 """Slots of the cache are seen in multiples of so many, as kernels of GPUs want masks."""

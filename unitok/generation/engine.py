@@ -1,4 +1,5 @@
-"""Continuous decoding: requests come and go at any time, all rows advance together. Knows ids, not pixels.
+"""Continuous batching: requests join and leave the batch at any step; prefill and decoding. Knows ids, not
+pixels.
 
 The cache has one line for every branch of every row, without gaps: a line that is freed is filled with the
 last one. Lines that have read nothing yet are at the end, so that each step is at most two forward passes
@@ -13,14 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unitok.codec import Codec
-from unitok.generation.choose import choose
 from unitok.generation.compiled import CompiledSteps, rounded
-from unitok.generation.lane import Lane
 from unitok.generation.requests import DocumentDone, Event, Request
-from unitok.generation.row import Row
+from unitok.generation.sampler import choose
+from unitok.generation.sampling import gumbel
+from unitok.generation.sequence import Lane, Row
 from unitok.models.transformer import Transformer
-from unitok.sampling import gumbel
+from unitok.tokens.codec import Codec
 
 SMALLEST = 64
 """Ids of a line of the first cache; it doubles when it is full."""

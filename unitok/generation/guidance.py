@@ -1,4 +1,4 @@
-"""Guidance as a weighted sum over branches that know less of the prompt. Knows logits and codes, no cache."""
+"""Classifier-free guidance: a weighted sum over branches that know less of the prompt. Knows no cache."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unitok.codec import Codec
 from unitok.document import Codes, Tokens
-from unitok.sampling import Sampling
+from unitok.generation.sampling import Sampling
+from unitok.tokens.codec import Codec
 
 
 class Branch(NamedTuple):

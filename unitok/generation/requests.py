@@ -1,12 +1,12 @@
-"""What is asked of the engine and what it tells meanwhile. Knows codes and ids, no model."""
+"""Requests to the engine, and the events it returns. Knows codes and ids, no model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from unitok.document import Codes
-from unitok.generation.options import Options
-from unitok.sampling import Sampling
+from unitok.generation.allowed_segments import Options
+from unitok.generation.sampling import Sampling
 
 Shapes = Mapping[str, tuple[int, ...]]
 Reason = Literal["ended", "budget", "cancelled"]

@@ -1,0 +1,15 @@
+"""Weights of other projects, in and out. In reading order:
+
+formats              Registry of readable tokenizer formats; each is imported on demand
+files                Reads tensors from other projects' files without running code in them
+vqgan                VQGAN weights by taming's names to ours; sizes are inferred from the tensors
+taming               VQGAN checkpoints of taming-transformers (.ckpt), and Chameleon's vqgan.ckpt
+llamagen             LlamaGen's VQ checkpoints (.pt), and those of the first Janus: codes are directions
+chameleon            The VQ model of a transformers Chameleon folder: an encoder without a decoder
+emu3                 The VQ model of a transformers Emu3 folder
+janus                The VQ model of a transformers Janus folder
+qwen3                Maps our transformer to Qwen3 and Llama of transformers, and back
+transformers_export  Exports a trained model as a folder for transformers, vLLM and others
+grammar_processor    A logits processor that keeps an exported model to the grammar, without unitok
+pipelines            Pipelines by the names and arguments of transformers and diffusers
+"""

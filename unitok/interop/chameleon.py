@@ -1,11 +1,11 @@
-"""The VQ model in a transformers Chameleon folder. It holds no decoder: it gives codes, not pictures."""
+"""The VQ model of a transformers Chameleon folder: an encoder without a decoder."""
 
 from pathlib import Path
 
 from unitok.interop.files import below, read_folder
 from unitok.interop.vqgan import CODEBOOK, architecture_of, build
-from unitok.models.autoencoder import ImageTokenizer
-from unitok.models.vector import EMACodebook
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 
 
 def read(folder: str | Path) -> ImageTokenizer:

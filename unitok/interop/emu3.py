@@ -1,4 +1,4 @@
-"""The VQ model in a transformers Emu3 folder."""
+"""The VQ model of a transformers Emu3 folder."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any
 
 from unitok.interop.files import below, read_folder
 from unitok.interop.vqgan import CODEBOOK, fill
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.models.emu3 import Emu3
-from unitok.models.vector import EMACodebook
+from unitok.models.image_tokenizer.emu3 import Emu3
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 
 FIELDS = {
     "channels": "base_channels",

@@ -1,4 +1,4 @@
-"""Tensors out of other projects' files, without running anything that is in them. Knows no format's names."""
+"""Reads tensors from other projects' files without running code in them. Knows no format's names."""
 
 import pickle
 from collections.abc import Mapping, Sequence

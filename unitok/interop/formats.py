@@ -1,11 +1,11 @@
-"""The formats of image tokenizers that can be read, by name. Each is imported when it is asked for."""
+"""Registry of readable tokenizer formats; each is imported on demand."""
 
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from unitok.models.autoencoder import ImageTokenizer
+    from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 
 FORMATS = {
     "taming": "VQGAN of taming-transformers, and Chameleon's vqgan.ckpt (a .ckpt file)",

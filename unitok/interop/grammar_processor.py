@@ -1,4 +1,4 @@
-"""Keeps a model that was exported from unitok to well-formed documents, in transformers and without unitok.
+"""A logits processor that keeps an exported model to the grammar, without unitok.
 
 from grammar_processor import Grammar
 model.generate(ids, logits_processor=[Grammar.from_pretrained(folder)])

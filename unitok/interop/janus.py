@@ -1,11 +1,11 @@
-"""The VQ model in a transformers Janus folder."""
+"""The VQ model of a transformers Janus folder."""
 
 from pathlib import Path
 
 from unitok.interop.files import below, read_folder
 from unitok.interop.vqgan import CODEBOOK, architecture_of, backwards, build
-from unitok.models.autoencoder import ImageTokenizer
-from unitok.models.vector import JanusCodebook
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
+from unitok.models.image_tokenizer.vector_quantizers import JanusCodebook
 
 
 def read(folder: str | Path) -> ImageTokenizer:

@@ -1,12 +1,12 @@
-"""LlamaGen's VQ checkpoints (.pt), and those of Janus' first release: their codes are directions."""
+"""LlamaGen's VQ checkpoints (.pt), and those of the first Janus: codes are directions."""
 
 import re
 from pathlib import Path
 
 from unitok.interop.files import read_checkpoint
 from unitok.interop.vqgan import CODEBOOK, architecture_of, backwards, build
-from unitok.models.autoencoder import ImageTokenizer
-from unitok.models.vector import EMACodebook
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 
 COUNTER = "quantize.codebook_used"  # the latest codes of training
 MIDDLE = {"0": "block_1", "1": "attn_1", "2": "block_2"}

@@ -1,4 +1,4 @@
-"""Our transformer's weights and sizes by the names of transformers' Qwen3 and Llama, and back."""
+"""Maps our transformer to Qwen3 and Llama of transformers, and back."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,11 +1,11 @@
-"""taming-transformers' VQGAN checkpoints (.ckpt), and Chameleon's vqgan.ckpt, which is one."""
+"""VQGAN checkpoints of taming-transformers (.ckpt), and Chameleon's vqgan.ckpt."""
 
 from pathlib import Path
 
 from unitok.interop.files import read_checkpoint
 from unitok.interop.vqgan import CODEBOOK, architecture_of, build
-from unitok.models.autoencoder import ImageTokenizer
-from unitok.models.vector import EMACodebook
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 
 TRAINING_ONLY = ("loss.", "model_ema.")  # discriminator, LPIPS, averaged weights
 

@@ -1,4 +1,4 @@
-"""VQGAN weights by taming's names -> our tokenizer: sizes are read off the tensors. Knows no file."""
+"""VQGAN weights by taming's names to ours; sizes are inferred from the tensors. Knows no file."""
 
 import re
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from torch import Tensor
 
 from unitok.interop.files import Tensors
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.models.quantizer import QuantizerConfig
-from unitok.models.vqgan import VQGAN
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.quantizer import QuantizerConfig
+from unitok.models.image_tokenizer.vqgan import VQGAN
 from unitok.models.weights import check_tensors
 
 CODEBOOK = "quantize.embedding.weight"

@@ -1,0 +1,9 @@
+"""From content to codes and back. In reading order:
+
+base           The Modality interface: content to local codes and back, and the grammar of its segments
+text           Text as byte-level BPE codes
+image          Images as the codes of a trained image tokenizer
+location_bins  Bounding boxes and points as location bins: a fixed number of codes each
+geometry       Boxes and points in an image, and their textual form
+image_masks    Masks for inpainting: pixels to free cells, known codes, the image with its hole
+"""

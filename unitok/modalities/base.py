@@ -1,4 +1,5 @@
-"""What a modality is: content <-> local codes, and the grammar of its segments. Knows no joint ids."""
+"""The Modality interface: content to local codes and back, and the grammar of its segments. Knows no joint
+ids."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Images as the codes of a trained tokenizer. Knows pixels and grids, no joint ids."""
+"""Images as the codes of a trained image tokenizer. Knows pixels and grids, no joint ids."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from unitok.modalities.base import Modality
-from unitok.models.autoencoder import ImageTokenizer
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.pixels import as_rgb
 
 PIXELS_AT_ONCE = 2**21

@@ -1,0 +1,15 @@
+"""The transformer. In reading order:
+
+transformer         The decoder-only transformer: a pure function of ids, positions and cache
+attention           Grouped-query attention with QK-norm per head and rotary positions
+rotary              Rotary position embedding with three axes (time, row, column)
+kv_cache            A preallocated KV cache
+attention_backends  FlexAttention and xformers for attention inside packed documents on GPUs
+latest_image_mask   A mask by which text attends only to the most recent image (Flamingo,
+                    arXiv:2204.14198, section 2.3)
+cross_entropy       The training loss: cross-entropy among the ids that are legal at each position
+sizes               Bounds of the sizes in a configuration, and the error for one outside them
+weights             Reads and checks safetensors files
+image_tokenizer/    Image tokenizers: VQ-VAE, VQGAN, ViT, with every kind of codebook
+cpu/                The same results, faster on a CPU
+"""

@@ -1,4 +1,4 @@
-"""Grouped-query attention with per-head QK-norm and rotary positions. Knows masks, not documents."""
+"""Grouped-query attention with QK-norm per head and rotary positions. Knows masks, not documents."""
 
 from abc import ABC, abstractmethod
 
@@ -7,9 +7,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unitok.models.blockwise import attend_blockwise
-from unitok.models.cache import Room
-from unitok.models.linear import Linear
+from unitok.models.cpu.blockwise_attention import attend_blockwise
+from unitok.models.cpu.linear import Linear
+from unitok.models.kv_cache import Room
 from unitok.models.rotary import rotate
 
 LONGEST = 2048

@@ -1,4 +1,4 @@
-"""The training loss: every target is predicted among the ids that are legal at its place. Knows ids alone.
+"""The training loss: cross-entropy among the ids that are legal at each position. Knows ids alone.
 
 With the head evaluated on each group's own ids this is exactly the softmax over the whole vocabulary with all
 other ids masked, without ever computing their logits. The head and the loss are one function that makes the

@@ -1,4 +1,4 @@
-"""Rotary positions with three axes (time, row, column). Knows angles, not tokens.
+"""Rotary position embedding with three axes (time, row, column). Knows angles, not tokens.
 
 With equal coordinates on all axes this is exactly the one-dimensional rotary embedding (RoFormer,
 arXiv:2104.09864, eq. 34); with different ones it is M-RoPE (Qwen2-VL, arXiv:2409.12191) with the axes

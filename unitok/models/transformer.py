@@ -14,12 +14,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unitok.models.architecture import check_depths, check_sizes
 from unitok.models.attention import Attention, PackedMask, document_mask
-from unitok.models.cache import Cache, Room
-from unitok.models.latest import image_numbers, latest_image_mask
-from unitok.models.linear import Linear, project
+from unitok.models.cpu.linear import Linear, project
+from unitok.models.kv_cache import Cache, Room
+from unitok.models.latest_image_mask import image_numbers, latest_image_mask
 from unitok.models.rotary import rotary_angles
+from unitok.models.sizes import check_depths, check_sizes
 from unitok.models.weights import check_tensors
 
 

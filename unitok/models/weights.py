@@ -1,4 +1,4 @@
-"""Tensors in safetensors files, and what is wrong with them. Knows no model."""
+"""Reads and checks safetensors files. Knows no model."""
 
 import os
 import re

@@ -1,11 +1,11 @@
-"""The whole page: its tabs, its looks, and the server that shows it. Knows a model's public calls alone."""
+"""The page: its tabs, its style, and the server that shows it. Knows a model's public calls alone."""
 
 import gradio as gr
 
-from unitok.bundle import UniTok
-from unitok.page import describe, draw, edit, talk, tokens
+from unitok.api.unitok import UniTok
+from unitok.page import chat, describe, draw, edit, tokens
 
-TABS = {"Draw": draw, "Describe": describe, "Chat": talk, "Edit": edit, "Tokens": tokens}
+TABS = {"Draw": draw, "Describe": describe, "Chat": chat, "Edit": edit, "Tokens": tokens}
 FONTS = ["system-ui", "sans-serif"]  # the reader's own: nothing is fetched
 MONO = ["ui-monospace", "monospace"]
 CSS = """

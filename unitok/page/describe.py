@@ -1,4 +1,4 @@
-"""The tab that tells what a picture shows, in words, boxes and points. Knows a model's public calls alone."""
+"""The Describe tab: captions, answers, boxes and points. Knows a model's public calls alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import gradio as gr
 from PIL import Image
 
-from unitok.bundle import UniTok, Update
+from unitok.api.unitok import UniTok, Update
 from unitok.document import Document, Segment
-from unitok.modalities.places import Box, Point, write_box, write_point
+from unitok.modalities.geometry import Box, Point, write_box, write_point
 from unitok.page import examples
-from unitok.page.choices import choices
-from unitok.page.kept import kept
+from unitok.page.example_buttons import choices
+from unitok.page.model_view import as_seen, shown
 from unitok.page.overlay import with_places
-from unitok.page.paced import paced
-from unitok.page.sight import as_seen, shown
-from unitok.page.told import MODEL, alerted, status, stopped, told
+from unitok.page.served_images import kept
+from unitok.page.status import MODEL, alerted, status, stopped, told
+from unitok.page.throttle import paced
 
 MOST = 8  # segments of one answer
 

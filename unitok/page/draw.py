@@ -1,18 +1,18 @@
-"""The tab that draws a prompt, row by row. Knows a model's public calls alone."""
+"""The Draw tab: images from a prompt, row by row. Knows a model's public calls alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import gradio as gr
 
-from unitok.bundle import UniTok
+from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.page import examples
-from unitok.page.choices import choices
-from unitok.page.kept import kept
+from unitok.page.example_buttons import choices
 from unitok.page.overlay import enlarged
-from unitok.page.paced import paced
-from unitok.page.told import MODEL, gallery, status, stopped, told
+from unitok.page.served_images import kept
+from unitok.page.status import MODEL, gallery, status, stopped, told
+from unitok.page.throttle import paced
 
 MOST = 8  # pictures of one prompt
 

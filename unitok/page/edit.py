@@ -1,4 +1,4 @@
-"""The tab that changes pictures: a part, by instruction, or at random. Knows a model's public calls alone."""
+"""The Edit tab: inpainting, instructions, variations. Knows a model's public calls alone."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ import gradio as gr
 from gradio.components import Component
 from PIL import Image, ImageChops
 
-from unitok.bundle import UniTok
+from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.page import examples
-from unitok.page.choices import choices
-from unitok.page.kept import kept
+from unitok.page.example_buttons import choices
+from unitok.page.model_view import as_seen, shown
 from unitok.page.overlay import enlarged
-from unitok.page.paced import paced
-from unitok.page.sight import as_seen, shown
-from unitok.page.told import MODEL, alerted, gallery, status, stopped, told
+from unitok.page.served_images import kept
+from unitok.page.status import MODEL, alerted, gallery, status, stopped, told
+from unitok.page.throttle import paced
 from unitok.pixels import as_rgb
 
 PAINTED = "what I paint"

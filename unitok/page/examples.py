@@ -1,13 +1,13 @@
-"""What a page shows to begin with: prompts that the model knows, and pictures of the built-in world."""
+"""Examples to start with: prompts that the model knows, scenes of the shapes world."""
 
 from collections.abc import Sequence
 
 from PIL import Image
 
-from unitok.bundle import UniTok
-from unitok.data.shapes_pixels import render
-from unitok.data.shapes_world import Scene, SceneObject
-from unitok.page.sight import shown
+from unitok.api.unitok import UniTok
+from unitok.page.model_view import shown
+from unitok.worlds.shapes.pixels import render
+from unitok.worlds.shapes.world import Scene, SceneObject
 
 PROMPTS = (
     "a large red star",

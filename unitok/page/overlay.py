@@ -1,11 +1,11 @@
-"""What is drawn onto pictures for people: boxes, points, grids, heat. Knows pixels, no model and no page."""
+"""Draws boxes, points, grids and heat maps onto images. Knows pixels, no model and no page."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from unitok.modalities.places import Box, Point
+from unitok.modalities.geometry import Box, Point
 from unitok.pixels import as_rgb
 
 SIDE = 384

@@ -1,4 +1,4 @@
-"""The tab that shows a picture's codes, what they come back as, and how likely each one is."""
+"""The Tokens tab: the codes of an image, their likelihood, and the reconstruction."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,15 +8,15 @@ from jaxtyping import Int64
 from PIL import Image
 from torch import Tensor
 
-from unitok.bundle import UniTok
+from unitok.api.unitok import UniTok
 from unitok.document import Codes, Segment
-from unitok.likelihood import log_probabilities
+from unitok.generation.likelihood import log_probabilities
 from unitok.page import examples
-from unitok.page.choices import choices
-from unitok.page.kept import kept
+from unitok.page.example_buttons import choices
+from unitok.page.model_view import as_seen, shown
 from unitok.page.overlay import enlarged, with_grid, with_heat
-from unitok.page.sight import as_seen, shown
-from unitok.page.told import MODEL, alerted, status, told
+from unitok.page.served_images import kept
+from unitok.page.status import MODEL, alerted, status, told
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,16 @@
+"""An OpenAI-compatible server. In reading order:
+
+app             The server: routes, error handlers, start and shutdown
+chat            POST /v1/chat/completions: answers conversations in text and images
+images          POST /v1/images/generations and /v1/images/edits: draws and edits images
+schemas         Request schemas, by the names of OpenAI's API
+image_io        Images from clients and back: data URIs, uploads, base64
+stop_sequences  Stop sequences: ends an answer before any of several texts
+jobs            Jobs for the worker, and the events it returns
+pending_job     A job that a route awaits: events, deadline, cancellation when the client disconnects
+worker          The worker thread that owns the engine: jobs from any thread share one batch
+state           The state that routes share: model, name, worker, limits
+middleware      Middleware before any body is read: API keys, body size, rate limit
+metrics         Metrics of a running server in Prometheus' text format
+http/           What any HTTP service needs: errors, slow clients, threads
+"""

@@ -1,4 +1,4 @@
-"""The server: its routes, its errors, its beginning and end. Knows a model as what answers."""
+"""The server: routes, error handlers, start and shutdown."""
 
 import ipaddress
 import math
@@ -17,14 +17,14 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from unitok.arguments import whole
-from unitok.bundle import UniTok
-from unitok.server import conversation, drawings
-from unitok.server.connection import Connection
-from unitok.server.errors import Refused, handle
-from unitok.server.gate import Gate, Limits
+from unitok.api.arguments import whole
+from unitok.api.unitok import UniTok
+from unitok.server import chat, images
+from unitok.server.http.connection import Connection
+from unitok.server.http.errors import Refused, handle
 from unitok.server.metrics import Metrics
-from unitok.server.service import Service
+from unitok.server.middleware import Gate, Limits
+from unitok.server.state import Service
 from unitok.server.worker import Worker
 
 router = APIRouter()
@@ -129,7 +129,7 @@ def build(
             expose_headers=["Retry-After"],
         )  # fmt: skip
     handle(app)
-    for part in (router, conversation.router, drawings.router):
+    for part in (router, chat.router, images.router):
         app.include_router(part)
     return app
 

@@ -1,4 +1,4 @@
-"""What is asked of the worker and the news it tells. Knows requests of the engine, no HTTP and no thread."""
+"""Jobs for the worker, and the events it returns. Knows engine requests, no HTTP and no thread."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -7,13 +7,13 @@ from typing import Literal
 
 import torch
 
-from unitok.bundle import UniTok
-from unitok.codec import Codec
+from unitok.api.previews import Update
+from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
 from unitok.generation.requests import DocumentDone, Request, Written
 from unitok.modalities.image import ImageModality
-from unitok.server.stops import cut
-from unitok.updates import Update
+from unitok.server.stop_sequences import cut
+from unitok.tokens.codec import Codec
 
 Ending = Literal["stop", "length"]
 Kind = Literal["chat", "draw", "edit"]

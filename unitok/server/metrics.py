@@ -1,4 +1,4 @@
-"""Figures of a running server in Prometheus' text format. Knows names and numbers alone.
+"""Metrics of a running server in Prometheus' text format. Knows names and numbers alone.
 
 Format: https://prometheus.io/docs/instrumenting/exposition_formats/
 """

@@ -1,4 +1,4 @@
-"""One thread that owns the engine: jobs come in from any thread, their documents share one batch.
+"""The worker thread that owns the engine: jobs from any thread share one batch.
 
 Knows jobs and the engine, no HTTP. A second thread makes codes of what is asked, however long that takes;
 between two steps the first takes what is ready and drops what was cancelled.
@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
 
-from unitok.bundle import UniTok
+from unitok.api.previews import Update, shown
+from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.generation.requests import DocumentDone, Event, Request, SegmentDone, Written
 from unitok.server.jobs import Ending, Failed, Job, News, Running, Shown, Taken
 from unitok.server.metrics import Metrics
-from unitok.updates import Update, shown
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,16 @@
+"""Training of both models. In reading order:
+
+tokenizer      Trains an image tokenizer: objective, optimizers, log
+transformer    Trains a transformer on packed documents: loss, optimizer, log
+encode         Encodes a data set once into a store of codes
+open_source    Opens a data source by its short form: a name, path, URL or class path
+targets        Which ids compete for a target, and which targets count
+token_dropout  Token dropout: replaces codes by noise in the input, so that the model leans on its prompt
+optimizers     Optimizers: AdamW, and Muon for matrices
+schedule       The learning-rate schedule by share of the budget, in steps or seconds
+adversary      Adversarial training of the tokenizer: the discriminator's steps and its weight
+metrics        Logged metrics of a transformer's run: losses by modality, speed, utilisation
+samples        Samples during training: drawings and captions, with their accuracy
+weights/       Weights before the first step: warm starts, LoRA, FSDP
+run/           A run and its folder: checkpoints, interruption, resuming
+"""

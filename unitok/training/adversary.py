@@ -1,4 +1,4 @@
-"""The opponent of adversarial tokenizer training: a discriminator, when it learns, and how much it counts."""
+"""Adversarial training of the tokenizer: the discriminator's steps and its weight."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from unitok.models.discriminator import (
+from unitok.models.image_tokenizer.discriminator import (
     LeCAM,
     PatchDiscriminator,
     accuracy,

@@ -1,4 +1,4 @@
-"""Encodes a data set once, into a folder of codes for training. Knows no transformer."""
+"""Encodes a data set once into a store of codes. Knows no transformer."""
 
 import logging
 import sys
@@ -11,19 +11,19 @@ from typing import Any
 import torch
 
 from unitok.chat_template import ChatTemplate
-from unitok.codec import Codec
-from unitok.data.changes import stamp_of
-from unitok.data.check import SHEET, check_source, in_words
-from unitok.data.codecs import build_codec, train_text_tokenizer
+from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
+from unitok.data.codes.source_changes import stamp_of
+from unitok.data.codes.store import TEXT_TOKENIZER
+from unitok.data.codes.store_writer import Summary, refuse_foreign, write_store
+from unitok.data.dataset_report import SHEET, check_source, in_words
 from unitok.data.faults import REPORT
-from unitok.data.mixed import more_than_documents
-from unitok.data.named_sources import kind_of, open_source
-from unitok.data.resize import Buckets, Resized
-from unitok.data.sources import Source
-from unitok.data.store import TEXT_TOKENIZER
-from unitok.data.store_writing import Summary, refuse_foreign, write_store
+from unitok.data.mixture import more_than_documents
+from unitok.data.source import Source
+from unitok.data.transforms.resize import Buckets, Resized
 from unitok.device import pick_device
 from unitok.modalities.text import TextModality
+from unitok.tokens.codec import Codec
+from unitok.training.open_source import kind_of, open_source
 
 
 def encode(

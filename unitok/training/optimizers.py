@@ -1,4 +1,4 @@
-"""Optimizers for training. Knows matrices and other weights, not what they are for."""
+"""Optimizers: AdamW, and Muon for matrices. Knows no model."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Literal

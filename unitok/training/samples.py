@@ -1,4 +1,4 @@
-"""What a transformer can do so far, seen while it learns: drawings, captions, and how many are right.
+"""Samples during training: drawings and captions, with their accuracy.
 
 Knows the model by its public calls alone.
 """
@@ -13,13 +13,13 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 
+from unitok.api.unitok import UniTok
 from unitok.atomic_files import append_lines
-from unitok.bundle import UniTok
+from unitok.contact_sheet import sheet, write_png
 from unitok.data.modules import Example
 from unitok.document import Codes
+from unitok.evaluate.judged_sets import shapes_world
 from unitok.evaluate.report import World, measure
-from unitok.evaluate.worlds import shapes_world
-from unitok.pictures import sheet, write_png
 
 
 class Samples(Callback):

@@ -1,4 +1,4 @@
-"""How far a run is, and the learning rate there. Knows steps and seconds, not models.
+"""The learning-rate schedule by share of the budget, in steps or seconds. Knows no model.
 
 A run ends after a number of steps or a wall-clock time, whichever comes first; schedules are functions of the
 share of that budget which is spent, so that a run of "ten minutes" decays to zero on any machine.

@@ -1,4 +1,4 @@
-"""Trains an image tokenizer: objective, optimizers and log. Knows no transformer."""
+"""Trains an image tokenizer: objective, optimizers, log. Knows no transformer."""
 
 import json
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unitok.atomic_files import write_text
-from unitok.evaluate.reconstruction import ReconstructionMetrics
-from unitok.models.autoencoder import ImageTokenizer, ImageTokenizerConfig
-from unitok.models.losses import PixelLikelihood, psnr
-from unitok.models.quantizer import Quantized
-from unitok.models.terms import SSIM, Term
+from unitok.evaluate.metrics.reconstruction import ReconstructionMetrics
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.loss_terms import SSIM, Term
+from unitok.models.image_tokenizer.pixel_loss import PixelLikelihood, psnr
+from unitok.models.image_tokenizer.quantizer import Quantized
 from unitok.training.adversary import Adversary, AdversaryConfig
-from unitok.training.bad_batches import BadBatches
-from unitok.training.figures import Means, over_ranks
+from unitok.training.metrics import Means, over_ranks
 from unitok.training.optimizers import MuonAdamW, Name, rates
-from unitok.training.resuming import check_fits
+from unitok.training.run.bad_batches import BadBatches
+from unitok.training.run.resume_check import check_fits
+from unitok.training.run.whole_steps import check_validations, inside_step
 from unitok.training.schedule import Kind, progress, set_rates
-from unitok.training.whole_steps import check_validations, inside_step
 
 WIDE = 32
 """Inputs and outputs from which a matrix is Muon's: narrow ones lead to colours and codes."""

@@ -1,4 +1,4 @@
-"""Trains a transformer on packed documents: loss, optimizer and log. Knows no pixels and no letters."""
+"""Trains a transformer on packed documents: loss, optimizer, log. Knows no pixels and no letters."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -10,28 +10,33 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from unitok.bundle import UniTok
-from unitok.codec import Codec
-from unitok.data.packing import Batch
-from unitok.folder import refuse_foreign
+from unitok.api.model_folder import refuse_foreign
+from unitok.api.unitok import UniTok
+from unitok.data.batches.packing import Batch
+from unitok.generation.sampling import Sampling
+from unitok.models.attention_backends import Engine, packed_mask
 from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
-from unitok.models.engines import Engine, packed_mask
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
-from unitok.sampling import Sampling
-from unitok.training.adapters import add_adapters, hold_blocks, hold_old_rows, merged
-from unitok.training.bad_batches import EMPTY, BadBatches
-from unitok.training.compilation import compile_blocks
-from unitok.training.figures import Speed, Totals, batch_figures, over_ranks
-from unitok.training.hiding import partly_hidden
-from unitok.training.initialise import NewHead, start_from_features
-from unitok.training.objective import COMPETITIONS, Head
+from unitok.tokens.codec import Codec
+from unitok.training.metrics import Speed, Totals, batch_figures, over_ranks
 from unitok.training.optimizers import Name, begin_states, build_optimizer, rates
-from unitok.training.origins import origin_of
-from unitok.training.recomputation import recompute_blocks
-from unitok.training.resuming import check_fits
+from unitok.training.run.bad_batches import EMPTY, BadBatches
+from unitok.training.run.resume_check import check_fits
+from unitok.training.run.whole_steps import check_validations
 from unitok.training.schedule import Kind, progress, set_rates
-from unitok.training.sharding import gathered, reshard, shard, whole
-from unitok.training.whole_steps import check_validations
+from unitok.training.targets import COMPETITIONS, Head
+from unitok.training.token_dropout import partly_hidden
+from unitok.training.weights.init_embeddings import NewHead, start_from_features
+from unitok.training.weights.init_from import origin_of
+from unitok.training.weights.lora import add_adapters, hold_blocks, hold_old_rows, merged
+from unitok.training.weights.parallelize import (
+    compile_blocks,
+    gathered,
+    recompute_blocks,
+    reshard,
+    shard,
+    whole,
+)
 
 
 class TransformerTraining(LightningModule):

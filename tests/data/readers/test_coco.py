@@ -6,8 +6,9 @@ import pytest
 
 from tests.data.samples import all_told, told, write_pictures
 from unitok.data.faults import Fault
-from unitok.data.readers.base import tell_once
-from unitok.data.sources import CocoCaptions, open_data, read
+from unitok.data.readers.coco import CocoCaptions
+from unitok.data.source import read, tell_once
+from unitok.data.sources import open_data
 
 NAMES = ("red.png", "blue.png", "lime.png")
 

@@ -9,7 +9,8 @@ import yaml
 
 from tests.data.samples import all_told, told, write_lines, write_pictures
 from unitok.chat_template import ChatTemplate
-from unitok.data.sources import FORMATS, open_data
+from unitok.data.readers.detect_format import FORMATS
+from unitok.data.sources import open_data
 
 PAGE = (Path(__file__).parents[3] / "docs/your-data.md").read_text()
 EXAMPLES = re.findall(r"^```(json|csv)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

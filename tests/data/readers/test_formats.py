@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from tests.data.samples import all_told, png, told, write_lines, write_pictures, write_tar
 from unitok.data.faults import Fault, SampleError
-from unitok.data.readers import records
-from unitok.data.readers.containers import Look
-from unitok.data.sources import FORMATS, CaptionTable, HeldOut, Source, open_data, read, recognise
+from unitok.data.files import records
+from unitok.data.files.open_records import Look
+from unitok.data.readers.detect_format import FORMATS, recognise
+from unitok.data.readers.tables import CaptionTable
+from unitok.data.source import HeldOut, Source, read
+from unitok.data.sources import open_data
 
 
 def whole(path, **options) -> Source:

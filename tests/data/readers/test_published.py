@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.data.samples import SHARED, told
-from unitok.data.sources import HeldOut, Idx, PlainText, TextTable, WebDataset, open_data
+from unitok.data.readers.mnist_idx import Idx
+from unitok.data.readers.plain_text import PlainText
+from unitok.data.readers.tables import TextTable
+from unitok.data.readers.webdataset import WebDataset
+from unitok.data.source import HeldOut
+from unitok.data.sources import open_data
 
 
 def published(name: str) -> Path:

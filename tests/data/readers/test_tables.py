@@ -9,8 +9,9 @@ import pytest
 
 from tests.data.samples import all_told, png, told, write_lines, write_pictures
 from unitok.data.faults import Fault
-from unitok.data.readers.base import tell_once
-from unitok.data.sources import Streamed, open_data, read
+from unitok.data.readers.hf_stream import Streamed
+from unitok.data.source import read, tell_once
+from unitok.data.sources import open_data
 
 
 @pytest.fixture(autouse=True)

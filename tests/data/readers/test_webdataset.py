@@ -8,8 +8,8 @@ import pytest
 
 from tests.data.samples import all_told, png, told, write_lines, write_pictures, write_tar
 from unitok.data.faults import Fault
-from unitok.data.readers.base import tell_once
-from unitok.data.sources import open_data, read
+from unitok.data.source import read, tell_once
+from unitok.data.sources import open_data
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""COCO's captions: one JSON of pictures and of the captions said of them. Knows no boxes."""
+"""COCO captions: one JSON file of images and captions. Knows no boxes."""
 
 import re
 from array import array
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from unitok.data.faults import Fault, SampleError
-from unitok.data.readers.base import Reader, Source, Together, tell_once
-from unitok.data.readers.compact import Values
-from unitok.data.readers.containers import Look
-from unitok.data.readers.contents import inside, picture, text
-from unitok.data.readers.listing import plain_files, visible
-from unitok.data.readers.records import read_json
-from unitok.data.readers.splits import Part
+from unitok.data.files.compact_lists import Values
+from unitok.data.files.list_files import plain_files, visible
+from unitok.data.files.open_records import Look
+from unitok.data.files.records import read_json
+from unitok.data.files.splits import Part
+from unitok.data.readers.segments import inside, picture, text
+from unitok.data.source import Reader, Source, Together, tell_once
 from unitok.document import Document
 
 GLANCE = 100

@@ -1,4 +1,4 @@
-"""Conversations about pictures, LLaVA's and `messages`: who says what, as segments by a chat template.
+"""Conversations about images, in LLaVA's format and in `messages`.
 
 Knows no tokenizer; what a template adds to the turns is not known here.
 """
@@ -10,8 +10,8 @@ from typing import Any
 
 from unitok.chat_template import ChatTemplate, Role, Turn
 from unitok.data.faults import SampleError
-from unitok.data.readers.contents import names_no_image, text
-from unitok.data.readers.records import Record
+from unitok.data.files.records import Record
+from unitok.data.readers.segments import names_no_image, text
 from unitok.data.readers.tables import RecordReader, columns_of_images
 from unitok.document import Document, Segment
 

@@ -1,4 +1,4 @@
-"""Folders of pictures: alone, with a text beside each, or sorted by class. Knows no metadata files."""
+"""Folders of images: alone, with a text beside each, or sorted by class. Knows no metadata files."""
 
 from collections.abc import Iterable, Iterator
 from itertools import combinations, islice
@@ -7,13 +7,13 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from unitok.data.faults import Fault
-from unitok.data.readers.arrow import STATE
-from unitok.data.readers.base import Reader
-from unitok.data.readers.compact import Names
-from unitok.data.readers.containers import Look
-from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
-from unitok.data.readers.listing import folders, visible, walk
-from unitok.data.readers.unread import (
+from unitok.data.files.arrow import STATE
+from unitok.data.files.compact_lists import Names
+from unitok.data.files.images import PICTURES
+from unitok.data.files.list_files import folders, visible, walk
+from unitok.data.files.open_records import Look
+from unitok.data.readers.segments import MOST_TEXT, picture, text
+from unitok.data.readers.unread_captions import (
     MARKED_UP,
     TEXTS,
     holds_boxes,
@@ -22,6 +22,7 @@ from unitok.data.readers.unread import (
     names_images,
     why_unread,
 )
+from unitok.data.source import Reader
 from unitok.document import Document, Segment
 
 CAPTIONS = (".txt", ".caption")

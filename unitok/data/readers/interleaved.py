@@ -1,10 +1,10 @@
-"""Interleaved documents, OBELICS and MMC4: texts and pictures in the order of a page. Knows no tasks."""
+"""Interleaved documents of texts and images: OBELICS and MMC4. Knows no tasks."""
 
 from typing import Any
 
 from unitok.data.faults import SampleError
-from unitok.data.readers.contents import names_no_image, text
-from unitok.data.readers.records import Record
+from unitok.data.files.records import Record
+from unitok.data.readers.segments import names_no_image, text
 from unitok.data.readers.tables import RecordReader
 from unitok.document import Document, Segment
 

@@ -1,4 +1,4 @@
-"""Tables of captioned pictures and of texts, whatever file holds them. Knows columns, no conversations."""
+"""Tables of captioned images and of texts, in any file of records. Knows columns, no conversations."""
 
 import ast
 import json
@@ -11,14 +11,14 @@ from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
 from unitok.data.faults import SampleError
-from unitok.data.readers.arrow import ParquetRows, SavedRows
-from unitok.data.readers.base import Chosen, HeldOut, Reader, Source, of_split, tell_once
-from unitok.data.readers.containers import Look, open_records, parquet_files
-from unitok.data.readers.contents import holds_image, inside, is_missing, picture, text
-from unitok.data.readers.listing import visible
-from unitok.data.readers.records import Record, Records, columns, each
-from unitok.data.readers.splits import SPLITS, Part, by_split, split_named
-from unitok.data.remote import local
+from unitok.data.files.arrow import ParquetRows, SavedRows
+from unitok.data.files.list_files import visible
+from unitok.data.files.open_records import Look, open_records, parquet_files
+from unitok.data.files.records import Record, Records, columns, each
+from unitok.data.files.remote import local
+from unitok.data.files.splits import SPLITS, Part, by_split, split_named
+from unitok.data.readers.segments import holds_image, inside, is_missing, picture, text
+from unitok.data.source import Chosen, HeldOut, Reader, Source, of_split, tell_once
 from unitok.document import Document, Segment
 
 PICTURE_COLUMNS = (

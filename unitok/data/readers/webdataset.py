@@ -1,4 +1,4 @@
-"""WebDataset: captioned pictures in tar shards. Knows how their files are named; nothing is unpickled."""
+"""WebDataset: captioned images in tar shards. Knows how their files are named; nothing is unpickled."""
 
 import json
 import posixpath
@@ -10,15 +10,16 @@ from typing import Any
 from unicodedata import normalize
 
 from unitok.data.faults import Fault, SampleError, by_reason, summary, tell
-from unitok.data.readers.base import Reader, Source, of_split, tell_once
-from unitok.data.readers.compact import Sample, Samples
-from unitok.data.readers.containers import Look
-from unitok.data.readers.contents import MOST_TEXT, PICTURES, picture, text
-from unitok.data.readers.listing import plain_files
-from unitok.data.readers.splits import SPLITS, Part, by_split
-from unitok.data.readers.tar import Break, Member, members, neighbours
-from unitok.data.readers.unpacked import Unpacked
-from unitok.data.remote import local
+from unitok.data.files.compact_lists import Sample, Samples
+from unitok.data.files.gzip_shards import Unpacked
+from unitok.data.files.images import PICTURES
+from unitok.data.files.list_files import plain_files
+from unitok.data.files.open_records import Look
+from unitok.data.files.remote import local
+from unitok.data.files.splits import SPLITS, Part, by_split
+from unitok.data.files.tar import Break, Member, members, neighbours
+from unitok.data.readers.segments import MOST_TEXT, picture, text
+from unitok.data.source import Reader, Source, of_split, tell_once
 from unitok.document import Document, Segment
 
 SHARDS = (".tar", ".tar.gz", ".tgz")

@@ -1,0 +1,241 @@
+"""Plausible arguments of other kinds than a method's own are taken as meant, or refused in one line."""
+
+import jaxtyping
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.tiny_model import tiny_model
+from unitok.api.arguments import number, whole
+from unitok.api.unitok import UniTok
+from unitok.document import Segment
+from unitok.interop.pipelines import AnyToAny, ImageToText, TextToImage, pipeline
+
+MODEL, RED = tiny_model(), Image.new("RGB", (12, 8), "red")
+ONE, TEXT = np.int64(1), Segment("text", "a")
+HOLE = Image.new("L", (12, 8), 255)
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """As users call it: no checker of types stands before the program's own words."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+def pixels(images):
+    return [image.tobytes() for image in images]
+
+
+@pytest.mark.parametrize("seed", [3, np.int64(3), np.uint8(3), torch.tensor(3), [3], (3,), np.array([3]),
+                                  torch.tensor([3]), pd.Series([3])], ids=str)  # fmt: skip
+def test_a_seed_may_be_a_whole_number_of_any_library(seed):
+    assert pixels(MODEL.draw("a", seed=seed)) == pixels(MODEL.draw("a", seed=3))
+
+
+def test_no_seed_draws_one_by_torchs_generator():
+    torch.manual_seed(0)
+    first, second = MODEL.draw("a", seed=None), MODEL.draw("a", seed=None, temperature=1.0)
+    torch.manual_seed(0)
+    assert pixels(MODEL.draw("a", seed=None)) == pixels(first) and pixels(first) != pixels(second)
+    assert MODEL.inpaint(RED, HOLE, "a", seed=None) and MODEL.vary(RED, "a", keep=0.5, seed=None)
+
+
+@pytest.mark.parametrize("several", [list, tuple, pd.Series, np.array, iter], ids=lambda kind: kind.__name__)
+def test_several_may_be_of_any_kind(several):
+    texts, both = ["a", "b"], [RED, Image.new("RGB", (12, 8), "blue")]
+    images = tuple if several in (pd.Series, np.array) else several
+    assert pixels(MODEL.draw(several(texts))) == pixels(MODEL.draw(texts))
+    assert MODEL.caption(images(both), max_new_tokens=3) == MODEL.caption(both, max_new_tokens=3)
+    assert MODEL.answer(images(both), several(texts), choices=several(texts)) == MODEL.answer(
+        both, texts, choices=texts
+    )
+    assert MODEL.classify(images(both), several(texts)) == MODEL.classify(both, texts)
+    assert MODEL.rank(images(both), "a") == MODEL.rank(both, "a")
+    assert MODEL.mutual_information(images(both), several(texts)) == MODEL.mutual_information(both, texts)
+    assert len(MODEL.edit(images(both), several(texts), n=ONE)) == 2
+    assert len(TextToImage(MODEL)(several(texts), num_images_per_prompt=ONE).images) == 2
+    assert len(AnyToAny(MODEL)(several(texts), images(both), max_new_tokens=ONE)) == 2
+
+
+def test_numbers_may_be_of_any_library():
+    half, counts = np.float32(0.5), {"n": ONE, "best_of": np.int8(1), "batch_size": torch.tensor(2)}
+    wanted = MODEL.draw("a", temperature=0.5, top_p=0.5, top_k=3, guidance_scale=2, size=(8, 12))
+    found = MODEL.draw(
+        "a", temperature=half, top_p=torch.tensor(0.5), top_k=np.int64(3), guidance_scale=np.float64(2),
+        size=np.array([8, 12]), speculate=ONE, **counts,
+    )  # fmt: skip
+    assert pixels(found) == pixels(wanted)
+    assert len(MODEL.vary(RED, "a", keep=half, seed=np.int64(-1), **counts)) == 1
+    assert MODEL.decode_image(np.zeros((2, 3), np.int64)).size == (12, 8)
+    assert MODEL.classify(RED, ["a", "b"], templates="a {}") == MODEL.classify(
+        RED, ["a", "b"], templates=["a {}"]
+    )
+    assert MODEL.rank(RED, "a")[0][0] == 0 and len(MODEL.mutual_information(RED, "a")) == 1
+
+
+def test_nothing_asked_is_nothing_answered():
+    assert MODEL.draw([]) == MODEL.caption([]) == MODEL.classify([], ["a", "b"]) == MODEL.rank([], "a") == []
+    assert MODEL.generate([]) == MODEL.score([]) == MODEL.edit([], []) == ImageToText(MODEL)([]) == []
+
+
+def test_a_device_and_a_dtype_may_be_torchs_own(tmp_path):
+    MODEL.save_pretrained(tmp_path / "m")
+    opened = UniTok.from_pretrained(tmp_path / "m", device=torch.device("cpu"), dtype=torch.float64)
+    assert opened.model.embedding.weight.dtype == torch.float64
+    assert pipeline("text-to-image", tmp_path / "m", dtype=torch.float32).model
+
+
+@pytest.mark.parametrize(
+    "options", [{"device": None}, {"dtype": None}, {"dtype": torch.int64}, {"dtype": 32}]
+)
+def test_what_is_no_device_and_no_dtype_is_told(unchecked, tmp_path, options):
+    MODEL.save_pretrained(tmp_path / "m")
+    with pytest.raises(ValueError, match=r"is not available|unknown dtype"):
+        UniTok.from_pretrained(tmp_path / "m", **options)
+
+
+NAN = float("nan")
+WRONG = {
+    "draw": [
+        ((None,), {}, "prompts must be a list of texts, got None"),
+        ((5,), {}, "prompts must be a list of texts, got 5"),
+        (([5],), {}, "prompts must be a list of texts, got 5 in it"),
+        ((b"a",), {}, "prompts must be a list of texts, got b'a'"),
+        (("a",), {"n": 0}, "n is 1 or more, not 0"),
+        (("a",), {"n": True}, "n must be a whole number, got True"),
+        (("a",), {"n": 1.0}, "n must be a whole number, got 1.0"),
+        (("a",), {"n": None}, "n must be a whole number, got None"),
+        (("a",), {"best_of": "2"}, "best_of must be a whole number, got '2'"),
+        (("a",), {"batch_size": 0}, "batch_size is 1 or more, not 0"),
+        (("a",), {"batch_size": NAN}, "batch_size must be a whole number, got nan"),
+        (("a",), {"speculate": -1}, "speculate is 0 or more, not -1"),
+        (("a",), {"seed": 1.5}, "seed must be a whole number, got 1.5"),
+        (("a",), {"seed": True}, "seed must be a whole number, got True"),
+        (("a",), {"seed": "7"}, "seed must be a whole number, got '7'"),
+        (("a",), {"seed": [None]}, "seed must be a whole number, got None"),
+        (("a",), {"seed": torch.Generator()}, "seed must be a whole number, got a Generator"),
+        (("a",), {"size": 24}, "size must be a list of height and width in pixels, got 24"),
+        (("a",), {"size": (8,)}, "size must be height and width in pixels, got [8]"),
+        (("a",), {"size": (8.0, 12)}, "size must be a whole number, got 8.0"),
+        (("a",), {"negative": 5}, "negative must be a list of texts, got 5 in it"),
+        (("a",), {"temperature": -1}, "temperature is 0 or more, not -1"),
+        (("a",), {"temperature": NAN}, "temperature is 0 or more, not nan"),
+        (("a",), {"temperature": "hot"}, "temperature must be a number, got 'hot'"),
+        (("a",), {"guidance_scale": True}, "guidance_scale must be a number, got True"),
+        (("a",), {"guidance_scale": [1.0]}, "guidance_scale must be a number, got a list"),
+        (("a",), {"top_k": 1.5}, "top_k must be a whole number, got 1.5"),
+        (("a",), {"top_p": 0}, "top_p is above 0"),
+    ],
+    "caption": [
+        ((None,), {}, "images must be a list of PIL images, got None"),
+        (("a.png",), {}, "images must be a list of PIL images, got 'a.png'"),
+        ((["a.png"],), {}, "images must be PIL images, got 'a.png' in it: PIL.Image.open reads a file"),
+        ((np.zeros((2, 8, 12, 3)),), {}, "got a ndarray in it: PIL.Image.open reads a file, PIL"),
+        ((RED,), {"max_new_tokens": 0}, "max_new_tokens is 1 or more, not 0"),
+        ((RED,), {"max_new_tokens": 5.5}, "max_new_tokens must be a whole number, got 5.5"),
+    ],
+    "answer": [
+        ((RED, "what?"), {"choices": "yes"}, "choices must be a list of contents, got 'yes'"),
+        ((RED, "what?"), {"choices": [1, 2]}, "a text segment holds a str, not int"),
+        ((RED, None), {}, "question must be a list of texts, got None"),
+        ((RED, ["a", "b"]), {}, "1 pictures need one question or 1, not 2"),
+    ],
+    "classify": [
+        ((RED, "cat"), {}, "labels must be a list of texts, got 'cat'"),
+        ((RED, None), {}, "labels must be a list of texts, got None"),
+        ((RED, []), {}, "labels are two or more different texts, not []"),
+        ((RED, ["a", 1]), {}, "labels must be a list of texts, got 1 in it"),
+        ((RED, ["a", "b"]), {"templates": ["a"]}, "a template has {} for the label"),
+        ((RED, ["a", "b"]), {"templates": 5}, "templates must be a list of texts, got 5"),
+        ((RED, ["a", "b"]), {"batch_size": None}, "batch_size must be a whole number, got None"),
+    ],
+    "rank": [((RED, ["a"]), {}, "text must be one text, got a list"), ((None, "a"), {}, "got None")],
+    "mutual_information": [((RED, None), {}, "texts must be a list of texts, got None")],
+    "inpaint": [
+        ((RED, None, "a"), {}, "masks must be a list of PIL images, got None"),
+        ((RED, HOLE, ["a", "b"]), {}, "1 pictures, 1 masks and 2 prompts: not as many"),
+        ((RED, HOLE, "a"), {"n": False}, "n must be a whole number, got False"),
+        ((RED, HOLE, "a"), {"best_of": 0}, "best_of is 1 or more, not 0"),
+        ((RED, HOLE, "a"), {"seed": [1]}, "seed must be a whole number, got a list"),
+        ((RED, HOLE, "a"), {"temprature": 1}, "unknown setting temprature"),
+        ((RED, HOLE, "a"), {"batch_size": -1}, "batch_size is 1 or more, not -1"),
+    ],
+    "vary": [
+        ((RED, "a"), {"keep": NAN}, "keep is a share from 0 to less than 1, not nan"),
+        ((RED, "a"), {"keep": "half"}, "keep must be a number, got 'half'"),
+        (([RED, RED], "a"), {"keep": 0.5}, "2 pictures and 1 prompts: not as many"),
+    ],
+    "edit": [((RED, 5), {}, "instructions must be a list of texts, got 5"), ((RED, "a"), {"n": 0}, "n is 1")],
+    "generate": [
+        (("a",), {}, "documents must be a list of documents, got 'a'"),
+        (((TEXT,),), {}, "documents must be a list of documents, tuples of Segment, got a Segment in it"),
+        ((["a"],), {}, "documents must be a list of documents, tuples of Segment, got 'a' in it"),
+        (([(TEXT,)],), {"target": "video"}, "unknown target 'video'; this model writes text, image"),
+        (([(TEXT,)],), {"choices": ["a"]}, "choices need a target"),
+        (([(TEXT,)],), {"max_segments": 0}, "max_segments is 1 or more, not 0"),
+        (([(Segment("image", "a.png"),)],), {}, "an image must be a PIL image, got str"),
+    ],
+    "score": [
+        ((TEXT,), {}, "documents must be a list of documents, got a Segment"),
+        (([(TEXT,)],), {"of": 3}, "a document of 1 segments has no segment 3"),
+        (([(TEXT,)],), {"of": "text"}, "of must be a whole number, got 'text'"),
+        (([()],), {}, "a document of 0 segments has no segment -1"),
+    ],
+    "request": [(("draw",), {}, "documents must be a list of documents, tuples of Segment, got 'draw'")],
+    "engine": [((), {"batch_size": 2.0}, "batch_size must be a whole number, got 2.0")],
+    "encode_image": [(([RED],), {}, "an image must be a PIL image, got list")],
+    "decode_image": [
+        ((torch.zeros(6, dtype=torch.long),), {}, "codes must be a grid of whole numbers, got torch.int64"),
+        ((torch.zeros(2, 3),), {}, "codes must be a grid of whole numbers, got torch.float32 (2, 3)"),
+        ((torch.full((2, 3), -1),), {}, "got codes -1..-1"),
+    ],
+}  # fmt: skip
+CALLS = [(name, *call) for name, calls in WRONG.items() for call in calls]
+
+
+@pytest.mark.parametrize(("name", "given", "options", "told"), CALLS)
+def test_what_is_wrong_is_told_in_one_line(unchecked, name, given, options, told):
+    with pytest.raises(ValueError) as error:
+        getattr(MODEL, name)(*given, **options)
+    assert told in str(error.value) and "\n" not in str(error.value)
+
+
+PIPED = [
+    (TextToImage, ("a",), {"num_images_per_prompt": 0}, "num_images_per_prompt is 1 or more, not 0"),
+    (TextToImage, (None,), {}, "prompt must be a list of texts, got None"),
+    (TextToImage, ("a",), {"generator": 42}, "generator must be a torch.Generator or a list of some, got 42"),
+    (TextToImage, ("a",), {"generator": [42]}, "generator must be a torch.Generator or a list of some, got"),
+    (TextToImage, ("a",), {"height": 8.0, "width": 12}, "size must be a whole number, got 8.0"),
+    (TextToImage, ("a",), {"negative_prompt": [5]}, "negative_prompt must be a list of texts, got 5 in it"),
+    (ImageToText, (None,), {}, "inputs must be a list of images or paths, got None"),
+    (ImageToText, ([5],), {}, "an image must be a PIL image or a path, got 5"),
+    (AnyToAny, (), {}, "give text, images, or both"),
+    (AnyToAny, (5,), {}, "text must be a list of texts or messages, got 5"),
+    (AnyToAny, ([{"content": "a"}, "b"],), {}, "a message must be a dict of role and content, got 'b'"),
+    (AnyToAny, ([{"content": 5}],), {}, "a message's content must be a list of parts, got 5"),
+    (AnyToAny, ([{"content": ["a"]}],), {}, "a message's part must be a dict with a type, got 'a'"),
+    (AnyToAny, ([{"content": [{"type": "text"}]}],), {}, "a text segment holds a str, not NoneType"),
+    (AnyToAny, ([{"content": [{"type": "image"}]}],), {}, "an image must be a PIL image or a path, got None"),
+    (AnyToAny, ("a",), {"generation_mode": "video"}, "unknown target 'video'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "given", "options", "told"), PIPED)
+def test_pipelines_tell_what_is_wrong_in_one_line(unchecked, task, given, options, told):
+    with pytest.raises(ValueError) as error:
+        task(MODEL)(*given, **options)
+    assert told in str(error.value) and "\n" not in str(error.value)
+
+
+@given(st.integers(-(2**40), 2**40))
+def test_whole_numbers_come_through(value):
+    assert whole(np.int64(value), "n") == whole(torch.tensor(value), "n") == whole(value, "n") == value
+
+
+@given(st.floats(allow_nan=False, width=32))
+def test_numbers_come_through(value):
+    assert number(np.float32(value), "x") == number(torch.tensor(value), "x") == number(value, "x") == value

@@ -1,0 +1,185 @@
+"""Known codes stay as they are, the hole is drawn anew, and the rest of the pixels is the picture's own."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sample import edit
+from tests.tiny_model import tiny_model
+from unitok.document import Codes, Segment
+from unitok.generation.generate import generate
+from unitok.generation.likelihood import scores
+from unitok.modalities.image_masks import blackened, free_cells
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook, ResidualCodebooks
+
+MODELS = {
+    "one size": {"shape": (2, 3)},
+    "any size": {"shape": None},
+    "residual": {"shape": (2, 3), "quantizer": ResidualCodebooks(EMACodebook(16), depth=2)},
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request):
+    return tiny_model(**MODELS[request.param])
+
+
+def picture(seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (8, 12, 3), np.uint8))
+
+
+def hole(*cells: tuple[int, int]) -> Image.Image:
+    """A mask with one white pixel in each of these cells of 4 x 4 pixels."""
+    mask = Image.new("L", (12, 8))
+    for row, column in cells:
+        mask.putpixel((column * 4 + 1, row * 4 + 2), 255)
+    return mask
+
+
+def test_known_codes_stay_and_free_ones_change(model, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        "unitok.api.editing.generate", lambda *a, **k: written.extend(generate(*a, **k)) or written
+    )
+    model.inpaint(
+        [picture()] * 2, [hole((0, 1)), hole((1, 0), (1, 1))], ["a", "b"], n=8, seed=1, temperature=4.0
+    )
+    depth = model.codec.modalities["image"].tokenizer.depth
+    before = model.codec.encode((Segment("image", picture()),))[0].codes.view(6, depth)
+    drawn = torch.stack([codes[-1].codes.view(6, depth) for codes in written]).view(2, 8, 6, depth)
+    for i, free in enumerate(([1], [3, 4])):
+        kept = [cell for cell in range(6) if cell not in free]
+        assert (drawn[i][:, kept] == before[kept]).all()
+        assert (drawn[i][:, free] != before[free]).any()
+        assert len(drawn[i][:, free].flatten(1).unique(dim=0)) > 1, "the copies differ"
+
+
+def test_a_model_that_fills_is_shown_the_picture_with_its_hole_first():
+    model, mask = tiny_model(shape=(2, 3), fills=True), hole((0, 1), (0, 2), (1, 0), (1, 1))
+    (drawn,) = model.inpaint(picture(), mask, "a", paste=False, seed=3, temperature=1.0)
+    shown = Segment("image", blackened(picture(), free_cells(mask, 4)))
+    document = (shown, Segment("text", "a"), Segment("image", drawn))
+    plain = tiny_model(shape=(2, 3)).inpaint(picture(), mask, "a", paste=False, seed=3, temperature=1.0)
+    assert plain[0].tobytes() != drawn.tobytes()
+    (fixed,) = model.codec.encode((Segment("image", picture()),))
+    free = torch.tensor([False, True, True, True, True, False])
+    request = replace(
+        model.request(document[:2], target="image", seed=3, temperature=1.0),
+        fixed=Codes("image", fixed.codes.masked_fill(free, -1), fixed.shape),
+    )
+    again = generate(model.model, model.codec, [request])
+    assert model.codec.decode(again[0][-1:])[0].content.tobytes() == drawn.tobytes()
+
+
+def test_pixels_outside_the_mask_are_the_pictures_own(model):
+    mask = hole((0, 1))
+    (drawn,) = model.inpaint(picture(), mask, "a")
+    outside = np.asarray(mask) == 0
+    assert (np.asarray(drawn)[outside] == np.asarray(picture())[outside]).all()
+    (codes,) = model.inpaint(picture(), mask, "a", paste=False)
+    assert (np.asarray(codes)[outside] != np.asarray(picture())[outside]).any()
+
+
+def test_the_result_does_not_depend_on_the_batch(model):
+    images, masks, prompts = [picture(1), picture(2)], [hole((0, 0)), hole((1, 1))], ["a", "b"]
+    whole = model.inpaint(images, masks, prompts, n=2, seed=5, temperature=1.0)
+    single = [
+        drawn
+        for i in range(2)
+        for drawn in model.inpaint(
+            images[i], masks[i], prompts[i], n=2, seed=5, temperature=1.0, batch_size=1
+        )
+    ]
+    assert [image.tobytes() for image in whole] == [image.tobytes() for image in single]
+
+
+@pytest.mark.parametrize("paste", [True, False])
+def test_the_best_of_several_goes_with_what_stays_and_shows_what_was_asked(model, monkeypatch, paste):
+    written, mask = [], hole((0, 0), (0, 1), (1, 1))
+    monkeypatch.setattr(
+        "unitok.api.editing.generate", lambda *a, **k: written.extend(generate(*a, **k)) or written
+    )
+    best = model.inpaint(picture(), mask, "a", n=2, best_of=4, temperature=2.0, paste=paste)
+    drawn = [model.codec.decode(codes[-1:])[0].content for codes in written]
+    if paste:
+        drawn = [Image.composite(new, picture(), mask) for new in drawn]
+    whole = scores(model.model, model.codec, written)
+    asked = model.score([(Segment("image", new), Segment("text", "a")) for new in drawn])
+    found = [a.log_probability + b.log_probability for a, b in zip(whole, asked, strict=True)]
+    wanted = [drawn[int(np.argmax(found[:4]))], drawn[4 + int(np.argmax(found[4:]))]]
+    assert [new.tobytes() for new in best] == [new.tobytes() for new in wanted]
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(0.0, 0), (0.5, None), (0.99, 5)])
+def test_a_variation_keeps_about_its_share_and_changes_a_cell_at_least(model, keep, kept, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "unitok.api.editing.generate", lambda *a, **k: seen.extend(r.fixed for r in a[2]) or generate(*a, **k)
+    )
+    model.vary(picture(), "a", keep=keep, n=1, seed=3)
+    depth = model.codec.modalities["image"].tokenizer.depth
+    number = int((seen[0].codes >= 0).sum()) // depth
+    assert number == kept if kept is not None else 0 < number < 6
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda m: m.inpaint(picture(), hole(), "a"), "black everywhere"),
+        (lambda m: m.inpaint(picture(), Image.new("L", (5, 5), 255), "a"), "the mask has \\(5, 5\\) pixels"),
+        (lambda m: m.inpaint([picture()], [hole((0, 0))], ["a", "b"]), "not as many"),
+        (lambda m: m.inpaint(picture(), hole((0, 0)), "a", n=0), "n is 1 or more"),
+        (lambda m: m.vary(picture(), "a", keep=1.0), "keep is a share"),
+        (lambda m: m.edit([picture()] * 2, ["a"]), "2 pictures and 1 instructions"),
+        (lambda m: m.edit(picture(), "a", n=0), "n is 1 or more"),
+        (lambda m: m.inpaint(picture(), hole((0, 0)), "a", colour=3), "unknown setting colour"),
+    ],
+)
+def test_what_cannot_be_edited_is_named(model, call, named):
+    with pytest.raises(ValueError, match=named):
+        call(model)
+
+
+def test_an_instruction_follows_the_picture_whatever_the_batch(model):
+    pictures, options = [picture(0), picture(1)], {"n": 2, "seed": 5, "temperature": 1.0}
+    scales = {"guidance_scale": 2.0, "image_guidance_scale": 1.0}
+    drawn = model.edit(pictures, ["a", "b"], **options, **scales)
+    known = [(Segment("image", p), Segment("text", t)) for p, t in zip(pictures, "ab", strict=True)]
+    asked = [document for document in known for _ in range(2)]
+    again = model.generate(
+        asked, target="image", copies=[0, 1, 0, 1], seed=5, temperature=1.0, batch_size=1, **scales
+    )
+    assert [p.tobytes() for p in drawn] == [document[-1].content.tobytes() for document in again]
+    assert drawn[0].tobytes() != drawn[1].tobytes()
+
+
+def test_the_script_writes_pictures(tmp_path, capsys):
+    tiny_model().save_pretrained(tmp_path / "model")
+    picture().save(tmp_path / "a.png")
+    hole((0, 0)).save(tmp_path / "hole.png")
+    given = ["--image", str(tmp_path / "a.png"), "--model", str(tmp_path / "model")]
+    prompted = [*given, "--prompt", "a"]
+    edit.main([*prompted, "--mask", str(tmp_path / "hole.png"), "--n", "2", "--out", str(tmp_path / "out")])
+    edit.main([*prompted, "--keep", "0.5", "--out", str(tmp_path / "varied")])
+    changed = ["--instruction", "remove it", "--out", str(tmp_path / "changed")]
+    edit.main([*given, *changed, "--image-guidance-scale", "1"])
+    assert len(list((tmp_path / "out").glob("*.png"))) == 3
+    assert {path.name for path in (tmp_path / "changed").glob("*.png")} == {"00-remove-it-0.png", "sheet.png"}
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (["--prompt", "a"], "one of --instruction TEXT, --mask FILE and --keep SHARE"),
+        (["--keep", "0.5", "--instruction", "a"], "one of --instruction"),
+        (["--keep", "0.5"], "need a --prompt"),
+        (["--instruction", "a", "--prompt", "a"], "--instruction has none"),
+    ],
+)
+def test_the_script_asks_for_one_way(more, named, capsys):
+    with pytest.raises(SystemExit):
+        edit.main(["--image", "a.png", *more])
+    assert named in capsys.readouterr().err

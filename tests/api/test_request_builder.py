@@ -1,0 +1,46 @@
+"""Documents become requests, each with what is its own and what all have in common."""
+
+import pytest
+
+from tests.tiny_model import tiny_model
+from unitok.api.request_builder import each, requests_of, settings_of
+from unitok.document import Segment, same
+
+MODEL = tiny_model(shape=(2, 3))
+TEXTS = [(Segment("text", letter),) for letter in "abc"]
+
+
+def test_each_document_has_its_own_prompt_seed_copy_and_negative():
+    asked = requests_of(
+        MODEL.codec,
+        MODEL.sampling,
+        TEXTS,
+        target="image",
+        seed=[4, 5, 6],
+        copies=[0, 1, 0],
+        negatives=TEXTS[::-1],
+    )
+    assert [(request.seed, request.copy) for request in asked] == [(4, 0), (5, 1), (6, 0)]
+    for request, prompt, unwanted in zip(asked, TEXTS, TEXTS[::-1], strict=True):
+        assert same(request.prompt[0], MODEL.codec.encode(prompt)[0])
+        assert same(request.negative[0], MODEL.codec.encode(unwanted)[0])
+
+
+def test_settings_are_the_models_own_but_for_those_that_are_given():
+    found = settings_of(MODEL.sampling, {"temperature": 0.25, "top_k": None})
+    assert set(found) == set(MODEL.codec.modalities)
+    for name, sampling in found.items():
+        assert sampling.temperature == 0.25 and sampling.top_k == MODEL.sampling[name].top_k
+    with pytest.raises(ValueError, match="unknown setting heat; known: temperature"):
+        settings_of(MODEL.sampling, {"heat": 1.0})
+
+
+@pytest.mark.parametrize("what", ["seed", "copies", "negatives"])
+def test_another_number_than_of_documents_is_refused(what):
+    given = {"seed": [1, 2], "copies": [0, 1], "negatives": TEXTS[:2]}[what]
+    with pytest.raises(ValueError, match=r"3 prompts need one .* or 3, not 2"):
+        requests_of(MODEL.codec, MODEL.sampling, TEXTS, target="image", **{what: given})
+
+
+def test_one_value_stands_for_all():
+    assert each("a", 2, "prompt") == ["a", "a"] and each(range(2), 2, "seed") == [0, 1]

@@ -1,0 +1,150 @@
+"""The demo's stages: each once, again where an earlier one was, and on from where one stopped."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.commands import ROOT
+from train import demo as train_demo
+from unitok.cli import demo
+from unitok.cli.demo import Demo
+
+
+class Paths(Demo):
+    """A demo whose stages only touch their products."""
+
+    fails = None
+
+    def __init__(self, folder):
+        super().__init__([folder], folder)
+        self.did = []
+        for name in ALL[:3]:
+            (folder / f"{name}.yaml").touch()
+
+    def touch(self, name, product):
+        self.did.append(name)
+        if self.fails == name:
+            raise KeyboardInterrupt
+        path = self.out / product
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"psnr": 30.0}))
+
+    def _train_tokenizer(self):
+        self.touch("tokenizer", "tokenizer/image_tokenizer")
+
+    def _encode(self):
+        self.touch("encode", "codes/index.json")
+
+    def _train_transformer(self):
+        self.touch("transformer", "transformer/model")
+
+    def _evaluate(self):
+        self.touch("evaluate", "report.json")
+
+
+ALL = ["tokenizer", "encode", "transformer", "evaluate"]
+
+
+def test_a_second_call_repeats_nothing(tmp_path):
+    first, second = Paths(tmp_path), Paths(tmp_path)
+    report = first.run()
+    assert first.did == ALL and second.run() == report and second.did == []
+    assert list(report.figures)[:2] == ["seconds", "psnr"]
+    assert set(report.figures) == {"seconds", "psnr", *(f"seconds_{name}" for name in ALL)}
+    assert json.loads((tmp_path / "report.json").read_text()) == report.figures
+
+
+def test_a_config_that_writes_elsewhere_is_noticed_before_anything_is_trained(tmp_path):
+    paths = Paths(tmp_path)
+    (tmp_path / "transformer.yaml").write_text("trainer: {default_root_dir: runs/other/transformer}")
+    with pytest.raises(ValueError, match=r"transformer.yaml writes to runs/other/transformer.* not below"):
+        paths.run()
+    assert paths.did == []
+
+
+def test_the_command_ends_by_naming_the_page(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "Demo", lambda configs, out, **settings: Paths(out))
+    train_demo.main(["--out", str(tmp_path)])
+    assert f"make page MODEL={tmp_path}/model" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_what_follows_a_missing_product_is_made_again(tmp_path):
+    Paths(tmp_path).run()
+    (tmp_path / "codes/index.json").unlink()
+    again = Paths(tmp_path)
+    again.run()
+    assert again.did == ALL[1:]
+
+
+def test_a_stopped_stage_goes_on_and_its_seconds_count(tmp_path, monkeypatch):
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(demo.time, "monotonic", lambda: next(clock))
+    stopped = Paths(tmp_path)
+    stopped.fails = "transformer"
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run()
+    (tmp_path / "transformer").mkdir()
+    (tmp_path / "transformer/last.ckpt").touch()
+    again = Paths(tmp_path)
+    assert again._fit("transformer")[-2:] == ["--ckpt_path", "last"]
+    assert again._fit("tokenizer")[-2] == "--config"
+    figures = again.run().figures
+    assert again.did == ALL[2:]
+    assert figures["seconds_transformer"] == 20 and figures["seconds"] == 50
+    assert again._fit("transformer")[-2] == "--config"
+
+
+def test_a_config_that_writes_elsewhere_is_told(tmp_path):
+    class Elsewhere(Paths):
+        def _train_tokenizer(self):
+            pass
+
+    with pytest.raises(ValueError, match=r"stage tokenizer ended without .*must write below"):
+        Elsewhere(tmp_path).run()
+
+
+def test_a_folder_without_configs_is_told_before_anything_is_made(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        train_demo.main(["--configs", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert (
+        stop.value.code == 2
+        and capsys.readouterr().err == f"demo.py: error: no tokenizer.yaml in {tmp_path}\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+SHORT = {"max_time": "00:00:00:20", "val_check_interval": 5}
+SMALL = {  # of the demo's configs: enough to run every line, too little to learn
+    "tokenizer": {"trainer": SHORT, "data": {"train": 300, "val": 64}},
+    "encode": {"settings": {"count": 600}},
+    "transformer": {"trainer": SHORT, "model": {"compile": False}},
+}
+
+
+@pytest.mark.slow
+def test_the_whole_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("configs").mkdir()
+    for name, changes in SMALL.items():
+        config = yaml.safe_load((ROOT / f"configs/demo/{name}.yaml").read_text())
+        for room, values in changes.items():
+            for key, value in values.items():
+                if isinstance(config[room].get(key), dict) and "init_args" in config[room][key]:
+                    config[room][key]["init_args"]["count"] = value
+                else:
+                    config[room][key] = value
+        Path(f"configs/{name}.yaml").write_text(yaml.safe_dump(config))
+    train_demo.main(["--configs", "configs", "--out", "runs/demo", "--scenes", "8"])
+    report = json.loads(Path("runs/demo/report.json").read_text())
+    names = {"psnr", "codebook_usage", "reconstruction_accuracy"} | {
+        f"{seen}{kind}_accuracy" for seen in ("", "heldout_") for kind in ("caption", "image")
+    }
+    assert names <= report.keys() and report["seconds"] > 40
+    made = {path.name for path in Path("runs/demo").iterdir()}
+    assert {"report.json", "samples.png", "captions.png", "reconstructions.png", "model"} <= made
+    card = Path("runs/demo/model/README.md").read_text()
+    assert f"| surviving_codes | {report['surviving_codes']:.3f} |" in card
+    train_demo.main(["--configs", "configs", "--out", "runs/demo"])  # shows it again, at once
+    assert json.loads(Path("runs/demo/report.json").read_text()) == report

@@ -1,0 +1,104 @@
+"""A config or setting that is none is told in one line: which file, which line, and what was meant."""
+
+import pytest
+
+from tests.commands import ROOT
+from train.tokenizer import main as train_tokenizer
+from train.transformer import main as train_transformer
+from unitok.cli.unknown_settings import in_plain_words
+from unitok.cli.yaml_defaults import read_config
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*args parameter is intended")
+TINY = ("fit", "--config", str(ROOT / "configs/transformer/tiny.yaml"))
+
+
+@pytest.fixture
+def refused(capsys, tmp_path):
+    """What a command line is refused with; a text among its words that is YAML becomes a file first."""
+
+    def run(*args: str, main=train_transformer) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            main(list(args))
+        assert stopped.value.code == 2
+        return capsys.readouterr().err.splitlines()[-1]
+
+    return run
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(content: str) -> str:
+        file = tmp_path / "mine.yaml"
+        file.write_text(content)
+        return str(file)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("trainer:\n\tmax_steps: 3\n", "mine.yaml: line 2: not readable as YAML"),
+        ("trainer:\n\tmax_steps: 3\n", "indent by blanks, not by tabs"),
+        ("", "mine.yaml: it holds no settings"),
+        ("# nothing\n", "mine.yaml: it holds no settings"),
+        ("- a\n", "mine.yaml: expected options with values, not list"),
+        ("data:\n  batch_size: 4\n  batch_size: 8\n", "mine.yaml: line 3: not readable as YAML (batch_size "),
+        ("data:\n  size: 4\ndata:\n  seed: 3\n", "line 3: not readable as YAML (data stands here twice)"),
+        ("trainer:\n  max_step: 3\n", "setting trainer.max_step; did you mean trainer.max_steps?"),
+        ("fit:\n  data: {row_lenght: 3}\n", "setting data.row_lenght; did you mean data.row_length?"),
+        ("source: shapes\nsettings: {canvas: 48}\n", "mine.yaml: unknown setting s"),
+    ],
+)  # fmt: skip
+def test_a_config_that_is_none_is_named(refused, written, content, said):
+    assert said in refused(*TINY, "--config", written(content))
+
+
+def test_a_key_may_stand_in_each_of_several_mappings(written):
+    merged = "base: &base {a: 1}\nmore: {<<: *base, a: 2}\n"
+    assert read_config(written(merged)) == {"base": {"a": 1}, "more": {"a": 2}}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--data.batchsize", "4"), "error: unknown setting data.batchsize; did you mean data.batch_size?"),
+        (("--batch_size", "4"), "unknown setting batch_size; did you mean data.batch_size?"),
+        (("--data.path", "-mine"), "one that begins with - is given as --data.path=-"),
+        (("--data.image_shape", "6"), "got 6"),
+    ],
+)
+def test_a_flag_that_is_none_says_what_was_meant(refused, given, said):
+    assert said in refused(*TINY, *given)
+
+
+def test_what_to_do_comes_first(refused):
+    assert "what to do comes first: fit, validate, test" in refused(*TINY[1:])
+    assert "invalid choice: 'predict'" in refused("predict", *TINY[1:])
+
+
+def test_what_a_class_says_is_not_buried_among_kinds():
+    message = (
+        "Does not validate against any of the Union subtypes\nSubtypes: [A, B]\nErrors:\n"
+        "  - weights are wrong\n  - Expected a <class 'str'>\n"
+        "Given value type: <class 'dict'>\nGiven value: {'a': 1}"
+    )
+    with pytest.raises(ValueError, match=r"^weights are wrong$"), in_plain_words():
+        raise ValueError(message)
+    with pytest.raises(ValueError, match=r"^as it is$"), in_plain_words():
+        raise ValueError("as it is")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--model.lr", "-1"), "lr and muon_lr must be above 0, got -1.0"),
+        (("--data.workers", "-1"), "workers must be 0 or more, got -1"),
+        (("--data.batch_size", "0"), "batch_size must be at least 1, got 0"),
+        (("--data.size", "[0, 48]"), "size must be (height, width) of at least 1 pixel, got (0, 48)"),
+    ],
+)
+def test_numbers_with_which_nothing_is_trained_are_refused(refused, tmp_path, given, said):
+    config = ("fit", "--config", str(ROOT / "configs/tokenizer/tiny.yaml"))
+    folder = ("--trainer.default_root_dir", str(tmp_path / "run"))
+    assert said in refused(*config, *folder, *given, main=train_tokenizer)

@@ -1,0 +1,85 @@
+"""A change of any file of a set, and of any content of a document, is noticed."""
+
+import os
+
+import pytest
+import torch
+from PIL import Image
+
+from unitok.data.codes.source_changes import Summed, stamp_of
+from unitok.data.faults import SampleError
+from unitok.data.source import Source
+from unitok.document import Codes, Said, Segment
+from unitok.modalities.geometry import Point
+
+
+class Given(Source):
+    """These documents; an error is raised."""
+
+    def __init__(self, *documents):
+        self.documents = documents
+
+    def __len__(self):
+        return len(self.documents)
+
+    def __getitem__(self, index):
+        if isinstance(self.documents[index], Exception):
+            raise self.documents[index]
+        return self.documents[index]
+
+
+def sum_of(*documents) -> str:
+    source = Summed(Given(*documents))
+    for index in range(len(source)):
+        try:
+            source[index]
+        except ValueError:
+            continue
+    return source.sum
+
+
+def test_sums_of_different_documents_differ():
+    image = Image.new("RGB", (4, 4))
+    changed = image.copy()
+    changed.putpixel((3, 3), (0, 0, 1))
+    contents = ["a", "b", "\ud800", Said("a", ("user:",)), Said("a", ()), torch.zeros(2), torch.zeros(2, 1)]
+    contents += [image, changed, image.convert("L"), Point(0.5, 0.2), Point(0.5, 0.3)]
+    documents = [(Segment("text", content),) for content in contents]
+    documents += [(Segment("text", "a", learn=False),), (Codes("text", torch.zeros(2).long(), (2,)),), ()]
+    documents += [SampleError("no caption", "x"), SampleError("no picture", "x"), ValueError("y")]
+    sums = [sum_of(document) for document in documents]
+    assert len(set(sums)) == len(sums) - 1, "a text without marks is a text"
+    assert sums == [sum_of(document) for document in documents]
+    one, two = (Segment("text", "a"),), (Segment("text", "b"),)
+    assert len({sum_of(one, two), sum_of(two, one), sum_of((*one, *two)), sum_of(one)}) == 4
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "set/inner").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("set/a.txt", "set/inner/b.png", "elsewhere/c.txt"):
+        (tmp_path / name).write_text("content")
+    (tmp_path / "set/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set/linked/round").symlink_to(tmp_path / "set")
+    return tmp_path
+
+
+def test_a_stamp_changes_with_every_file(folder):
+    described = {"source": str(folder / "set"), "format": None}
+    stamps = [stamp_of(described), stamp_of(described | {"format": "pairs"})]
+    for name in ("set/a.txt", "set/inner/b.png", "elsewhere/c.txt"):
+        times = (folder / name).stat()
+        (folder / name).write_text("CONTENT")
+        os.utime(folder / name, ns=(times.st_atime_ns, times.st_mtime_ns))  # as `cp -p` leaves it
+        stamps.append(stamp_of(described))
+    (folder / "set/new.txt").write_text("")
+    stamps.append(stamp_of(described))
+    assert None not in stamps and len(set(stamps)) == len(stamps) and stamp_of(described) == stamps[-1]
+
+
+def test_there_is_no_stamp_where_files_are_not_known(folder):
+    (folder / "list.csv").write_text("a,b")
+    assert stamp_of({"source": str(folder / "list.csv")}) is None
+    assert stamp_of({"source": "shapes"}) is None
+    assert stamp_of({"source": [str(folder / "set/a.txt"), str(folder / "set")]}) is not None

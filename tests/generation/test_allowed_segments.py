@@ -1,0 +1,89 @@
+"""A segment that must be one of some given ones is one of them, whichever is drawn."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from sample.caption import main
+from tests.tiny_model import tiny_model
+from unitok.api.request_builder import requests_of
+from unitok.document import Segment
+from unitok.generation.allowed_segments import Options
+from unitok.generation.generate import generate
+from unitok.modalities.geometry import Point
+from unitok.modalities.location_bins import PointModality
+
+MODEL = tiny_model(more=[PointModality(9)])
+ASKED = (Segment("text", "which?"),)
+texts = st.lists(st.text("ab", max_size=3), min_size=1, max_size=5, unique=True)
+
+
+@settings(max_examples=30)
+@given(texts, st.integers(0, 2**31))
+def test_the_answer_is_one_of_the_choices(choices, seed):
+    (document,) = MODEL.generate([ASKED], target="text", choices=choices, seed=seed, temperature=5.0)
+    assert document[-1].content in choices
+
+
+def test_every_choice_may_come_and_one_may_begin_another():
+    choices = ["a", "ab", "", "b"]
+    documents = MODEL.generate(
+        [ASKED] * 200, target="text", choices=choices, copies=range(200), temperature=3.0
+    )
+    assert set(Counter(document[-1].content for document in documents)) == set(choices)
+
+
+def test_choices_may_be_longer_than_other_texts():
+    (document,) = MODEL.generate([ASKED], target="text", choices=["a" * 40], max_new_tokens=3)
+    assert document[-1].content == "a" * 40
+    with pytest.raises(ValueError, match="the prompt is too long"):
+        MODEL.generate([ASKED], target="text", choices=["a" * 400])
+
+
+def test_places_and_pictures_may_be_chosen_among_too():
+    points = [Point(0.5, 0.5), Point(0.1, 0.9)]
+    (document,) = MODEL.generate([ASKED], target="point", choices=points)
+    codes = [MODEL.codec.encode((Segment("point", point),))[0].codes.tolist() for point in points]
+    assert MODEL.codec.encode((document[-1],))[0].codes.tolist() in codes
+    pictures = [Image.new("RGB", (12, 8), colour) for colour in ("red", "blue")]
+    known = [MODEL.codec.encode((Segment("image", picture),))[0].codes.tolist() for picture in pictures]
+    for guesses in (0, 4):
+        requests = requests_of(MODEL.codec, MODEL.sampling, [ASKED], target="image", choices=pictures)
+        ((_, drawn),) = generate(MODEL.model, MODEL.codec, requests, speculate=guesses)
+        assert drawn.codes.tolist() in known
+
+
+def test_what_leads_to_an_option():
+    codec = MODEL.codec
+    ways = Options(codec, codec.encode(tuple(Segment("text", text) for text in ("yes", "no"))))
+    ids = {text: codec.encode((Segment("text", text),))[0].codes.tolist() for text in ("yes", "no")}
+    assert ways.after([]) == tuple(sorted((ids["yes"][0], ids["no"][0])))
+    assert ways.after(ids["no"]) == (codec.vocabulary.end("text"),)
+    assert ways.after([ids["yes"][1]]) == () and ways.longest == 4
+
+
+def test_choices_without_a_target_or_of_another_modality_are_refused():
+    with pytest.raises(ValueError, match="choices need a target"):
+        MODEL.generate([ASKED], target=None, choices=["a"])
+    texts = Options(MODEL.codec, MODEL.codec.encode((Segment("text", "a"),)))
+    with pytest.raises(ValueError, match="options are segments of the target 'image', not of text"):
+        MODEL.request(ASKED, target="image").__class__(prompt=[], target="image", sampling={}, options=texts)
+
+
+def test_answers_by_call_and_by_command(tmp_path, capsys):
+    picture = Image.new("RGB", (12, 8), "red")
+    assert set(MODEL.answer([picture] * 2, ["a?", "b?"], choices=["yes", "no"])) <= {"yes", "no"}
+    assert isinstance(MODEL.answer(picture, "a?", max_new_tokens=2)[0], str)
+    with pytest.raises(ValueError, match="2 pictures need one question or 2, not 3"):
+        MODEL.answer([picture] * 2, ["a?"] * 3)
+    MODEL.save_pretrained(tmp_path / "m")
+    picture.save(tmp_path / "p.png")
+    given = f"--model {tmp_path}/m {tmp_path}/p.png --choices yes no".split()
+    main([*given, "--question", "a?", "--json"])
+    assert '"answer": "yes"' in (said := capsys.readouterr().out) or '"answer": "no"' in said
+    with pytest.raises(SystemExit):
+        main(given)
+    assert "give the --question too" in capsys.readouterr().err

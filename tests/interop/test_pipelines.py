@@ -1,0 +1,152 @@
+"""The names and arguments of transformers and diffusers do what the model's own calls do."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.tiny_model import tiny_model
+from unitok import pipeline
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+def picture(seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (8, 12, 3), np.uint8))
+
+
+def same(a: list[Image.Image], b: list[Image.Image]) -> bool:
+    return [p.tobytes() for p in a] == [p.tobytes() for p in b]
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_pictures_come_prompt_by_prompt_and_again_by_generator(model):
+    draw = pipeline("text-to-image", model)
+    first = draw(["a", "b"], num_images_per_prompt=2, generator=seeded(3), guidance_scale=2.0).images
+    assert len(first) == 4 and not same(first[:1], first[1:2])
+    assert same(
+        first, draw(["a", "b"], num_images_per_prompt=2, generator=seeded(3), guidance_scale=2.0).images
+    )
+    assert not same(first, draw(["a", "b"], num_images_per_prompt=2, generator=seeded(4)).images)
+
+
+def test_a_generator_moves_on_and_torchs_own_is_the_default(model):
+    draw, generator = pipeline("text-to-image", model), seeded(0)
+    assert not same(draw("a", generator=generator).images, draw("a", generator=generator).images)
+    torch.manual_seed(5)
+    first = draw("a").images
+    torch.manual_seed(5)
+    assert same(first, draw("a").images)
+
+
+def test_a_generator_a_picture(model):
+    draw = pipeline("text-to-image", model)
+    both = draw("a", num_images_per_prompt=2, generator=[seeded(1), seeded(2)]).images
+    assert same(both, [draw("a", generator=seeded(s)).images[0] for s in (1, 2)])
+    with pytest.raises(ValueError, match="2 pictures need one generator or 2, not 1"):
+        draw("a", num_images_per_prompt=2, generator=[seeded(1)])
+
+
+def test_drawings_are_those_of_draw(model):
+    drawn = pipeline("text-to-image", model)(
+        ["a", "b"], generator=seeded(0), negative_prompt=["c", "d"]
+    ).images
+    seeds = torch.randint(2**31, (2,), generator=seeded(0)).tolist()
+    assert same(drawn, model.draw(["a", "b"], seed=seeds, negative=["c", "d"]))
+
+
+def test_kinds_of_output(model):
+    draw = pipeline("text-to-image", model)
+    (pil,), array, tensor = (
+        draw("a", generator=seeded(0), output_type=t).images for t in ("pil", "np", "pt")
+    )
+    assert array.shape == (1, 8, 12, 3) and tensor.shape == (1, 3, 8, 12)
+    assert np.array_equal((array[0] * 255).round().astype(np.uint8), np.asarray(pil))
+    assert torch.equal(tensor[0].permute(1, 2, 0), torch.from_numpy(array[0]))
+    with pytest.raises(ValueError, match="unknown output_type 'latent'"):
+        draw("a", output_type="latent")
+
+
+def test_sizes(model):
+    draw = pipeline("text-to-image", tiny_model(shape=None))
+    assert draw("a", height=8, width=16).images[0].size == (16, 8)
+    with pytest.raises(ValueError, match="both height and width"):
+        draw("a", height=8)
+
+
+def test_captions(model, tmp_path):
+    tell = pipeline("image-to-text", model)
+    picture().save(tmp_path / "a.png")
+    (caption,) = tell(picture(), max_new_tokens=4)
+    assert caption == {"generated_text": model.caption(picture(), max_new_tokens=4)[0]}
+    assert tell([picture(), str(tmp_path / "a.png")], max_new_tokens=4) == [[caption], [caption]]
+
+
+def test_anything_to_a_picture_or_a_text(model):
+    go = pipeline("any-to-any", model)
+    (drawn,) = go("a star", generation_mode="image", generator=seeded(0))
+    assert drawn["input_text"] == "a star" and drawn["generated_image"].size == (12, 8)
+    told = go(["what?", "why?"], [picture(1), picture(2)], generation_mode="text", max_new_tokens=3)
+    assert [sorted(result) for result in told] == [["generated_segments", "generated_text", "input_text"]] * 2
+    (alone,) = go(images=picture(), generation_mode="text", max_new_tokens=3)
+    assert alone["input_text"] == ""
+
+
+def test_the_model_chooses(model):
+    (result,) = pipeline("any-to-any", model)("a", max_new_tokens=3, generator=seeded(1))
+    assert all(isinstance(content, str | Image.Image) for content in result["generated_segments"])
+
+
+def test_a_chat(model):
+    parts = [{"type": "image", "image": picture()}, {"type": "text", "text": "what?"}]
+    chat = [{"role": "user", "content": parts}, {"role": "assistant", "content": "a star"}]
+    (result,) = pipeline("any-to-any", model)(chat, generation_mode="text", max_new_tokens=3, temperature=0.0)
+    (plain,) = model.generate(
+        [_document(picture(), "what?", "a star")], target="text", max_new_tokens=3, temperature=0.0
+    )
+    assert result["input_text"] is chat and result["generated_text"] == plain[-1].content
+
+
+def _document(image, *texts):
+    from unitok import Segment
+
+    return (Segment("image", image), *(Segment("text", text) for text in texts))
+
+
+def test_a_folder_is_opened(model, tmp_path):
+    model.save_pretrained(tmp_path / "model")
+    assert pipeline("text-to-image", tmp_path / "model", device="cpu")("a").images[0].size == (12, 8)
+
+
+BAD = {
+    "unknown task 'text-to-video'; the tasks are any-to-any": lambda m: pipeline("text-to-video", m),
+    "give text, images, or both": lambda m: pipeline("any-to-any", m)(),
+    "2 texts and 1 images": lambda m: pipeline("any-to-any", m)(["a", "b"], picture()),
+    "addresses are not fetched": lambda m: pipeline("image-to-text", m)("https://example.org/a.png"),
+    "of type text or image, not 'video'": lambda m: pipeline("any-to-any", m)(
+        [{"content": [{"type": "video"}]}]
+    ),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_what_is_wrong_is_said(model, message):
+    with pytest.raises(ValueError, match=message):
+        BAD[message](model)
+
+
+def test_names_are_those_of_transformers(model):
+    transformers = pytest.importorskip("transformers")
+    theirs = inspect.signature(transformers.AnyToAnyPipeline._sanitize_parameters).parameters
+    ours = inspect.signature(type(pipeline("any-to-any", model)).__call__).parameters
+    assert {"max_new_tokens", "generation_mode"} <= theirs.keys() & ours.keys()
+    called = inspect.signature(transformers.AnyToAnyPipeline.__call__).parameters
+    assert list(called)[1:3] == list(ours)[1:3] == ["text", "images"]

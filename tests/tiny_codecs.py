@@ -1,0 +1,118 @@
+"""Small modalities and random documents for tests: no network, no picture."""
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from unitok.data.source import Source
+from unitok.document import Codes, Segment, Tokens
+from unitok.generation.requests import Request
+from unitok.generation.sampling import Sampling
+from unitok.modalities.base import Modality
+from unitok.modalities.text import TextModality
+from unitok.tokens.codec import Codec
+from unitok.tokens.layout import Laid
+
+
+class GridModality(Modality):
+    """Codes on a grid: of one shape, or of any shape up to `max_side` with a header of two codes."""
+
+    def __init__(self, name="image", codebook=7, shape=None, max_side=4):
+        self.name, self.codebook, self.shape, self.max_side = name, codebook, shape, max_side
+        self.size = codebook + (0 if shape else max_side)
+
+    @property
+    def cells(self):
+        return range(self.codebook)
+
+    @property
+    def header_length(self):
+        return 0 if self.shape else 2
+
+    @property
+    def largest_shape(self):
+        return self.shape or (self.max_side, self.max_side)
+
+    def header_codes(self):
+        return range(self.codebook, self.size)
+
+    def header(self, shape):
+        return () if self.shape else tuple(self.codebook + side - 1 for side in shape)
+
+    def shape_of(self, header):
+        return self.shape or tuple(code - self.codebook + 1 for code in header)
+
+    def encode(self, content):
+        return content.flatten(), tuple(content.shape)
+
+    def decode(self, codes, shape):
+        return codes.view(*shape)
+
+    def grid(self, shape):
+        rows, columns = shape
+        return torch.tensor([(0, r, c) for r in range(rows) for c in range(columns)])
+
+    def fingerprint(self):
+        return f"{self.name}:{self.codebook}:{self.shape}:{self.max_side}"
+
+
+class Named(Source):
+    """`size` documents that say whose they are, and which."""
+
+    def __init__(self, name: str, size: int):
+        self.name, self.size = name, size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int):
+        assert 0 <= index < self.size
+        return (Segment("text", f"{self.name}.{index}"),)
+
+
+def byte_text() -> TextModality:
+    """Text of 256 byte codes."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return TextModality(tokenizer)
+
+
+def tiny_codec(*, shape=None, positions="grid", more=()) -> Codec:
+    """Text and images (of any size where `shape` is None), plus `more` modalities."""
+    return Codec([byte_text(), GridModality(shape=shape), *more], positions=positions)
+
+
+def laid(documents: Sequence[Tokens]) -> Laid:
+    """Documents one after another, as `pack` takes them."""
+    parts = [(t.ids.numpy(), t.positions.numpy(), t.learn.numpy()) for t in documents]
+    return Laid(*map(np.concatenate, zip(*parts, strict=True)), [len(tokens) for tokens in documents])
+
+
+def random_codes(codec: Codec, rng: random.Random) -> list[Codes]:
+    """A random document of 0 to 4 segments."""
+    return [_random_segment(codec, rng) for _ in range(rng.randrange(5))]
+
+
+def _random_segment(codec: Codec, rng: random.Random) -> Codes:
+    modality = codec.modalities[rng.choice(list(codec.modalities))]
+    if modality.open_ended:
+        shape = (rng.randrange(6),)
+    else:
+        shape = modality.shape or tuple(rng.randint(1, modality.max_side) for _ in range(2))
+    count = shape[0] if modality.open_ended else shape[0] * shape[1]
+    codes = torch.tensor([rng.randrange(len(modality.cells)) for _ in range(count)], dtype=torch.long)
+    return Codes(modality.name, codes, shape, learn=rng.random() < 0.8)
+
+
+def asked(codec: Codec, prompts, *, sampling=Sampling(), copies=None, **shared) -> list[Request]:  # noqa: B008
+    """A request of each prompt, with the same settings for all modalities."""
+    shared["sampling"] = dict.fromkeys(codec.modalities, sampling)
+    numbers = copies or [0] * len(prompts)
+    return [
+        Request(prompt=prompt, copy=copy, **shared) for prompt, copy in zip(prompts, numbers, strict=True)
+    ]

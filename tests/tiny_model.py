@@ -1,0 +1,43 @@
+"""A tiny whole model with random weights, for tests of everything that takes a model folder."""
+
+import torch
+
+from tests.tiny_codecs import byte_text
+from unitok.api.unitok import UniTok
+from unitok.modalities.image import ImageModality
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.patch import Patch
+from unitok.models.image_tokenizer.quantizer import QuantizerConfig
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
+from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.tokens.codec import Codec
+
+SIXTEEN = EMACodebook(16)
+
+
+def tiny_model(
+    *,
+    shape=(2, 3),
+    max_side=4,
+    max_length=200,
+    quantizer: QuantizerConfig = SIXTEEN,
+    positions="grid",
+    more=(),
+    **options,
+) -> UniTok:
+    """Pictures of 8 x 12 pixels (or of any size where `shape` is None), 4 pixels a cell, 16 codes; `more`
+    modalities after them."""
+    torch.manual_seed(0)
+    tokenizer = ImageTokenizer(
+        ImageTokenizerConfig(Patch(factor=4, channels=8, encoder_depth=1, decoder_depth=1), quantizer)
+    )
+    tokenizer.train()
+    tokenizer.encode(torch.rand(8, 3, 16, 16) * 2 - 1)  # places the codes by k-means
+    codec = Codec(
+        [byte_text(), ImageModality(tokenizer, shape=shape, max_side=max_side), *more], positions=positions
+    )
+    sizes = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 48}
+    config = TransformerConfig(vocab_size=codec.vocabulary.size, max_length=max_length, **sizes)
+    model = Transformer(config)
+    torch.nn.init.normal_(model.unembedding.weight, std=0.5)
+    return UniTok(model, codec, **options)

@@ -1,0 +1,124 @@
+"""Which checkpoint a run goes on from, and that reading one runs no code and needs no device of its own."""
+
+import pickle
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from unitok.cli.lightning_cli import RunFolder
+from unitok.training.run.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO, readable
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def checkpoint(step: int) -> dict:
+    return {"state_dict": {"weights": torch.full((1000,), float(step))}, "global_step": step}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """With the checkpoints of steps 1 and 2."""
+    for step in (1, 2):
+        AtomicCheckpointIO().save_checkpoint(checkpoint(step), tmp_path / LAST)
+    return tmp_path
+
+
+def step_of(path: str) -> int:
+    return AtomicCheckpointIO().load_checkpoint(path)["global_step"]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def flip(path: Path) -> None:
+    """One byte of a tensor, which torch would read without a word."""
+    with zipfile.ZipFile(path) as records:
+        largest = max(records.infolist(), key=lambda record: record.file_size)
+    content = bytearray(path.read_bytes())
+    content[largest.header_offset + 2000] ^= 1
+    path.write_bytes(content)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def pickled(path: Path) -> None:
+    torch.save({"state_dict": Touch(path.with_name("ran"))}, path)
+
+
+def plain_pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps(Touch(path.with_name("ran"))))
+
+
+def other_content(path: Path) -> None:
+    torch.save(torch.zeros(3), path)
+
+
+def sharded(path: Path) -> None:
+    """As torch.distributed.checkpoint writes it: what it holds is a pickle."""
+    path.unlink()
+    path.mkdir()
+    (path / ".metadata").write_bytes(pickle.dumps(Touch(path.with_name("ran"))))
+    torch.save({"state_dict": Touch(path.with_name("ran"))}, path / "meta.pt")
+
+
+DAMAGES = [cut, flip, empty, pickled, plain_pickle, other_content, sharded, Path.unlink]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_where_the_last_cannot_be_read_the_previous_is(folder, damage, caplog):
+    assert step_of(readable(folder / LAST)) == 2
+    damage(folder / LAST)
+    assert step_of(readable(folder / LAST)) == 1
+    assert "going on from previous.ckpt" in caplog.text and not (folder / "ran").exists()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["best.ckpt", LAST])
+def test_where_no_other_can_be_read_that_is_an_error(folder, damage, name):
+    (folder / LAST).rename(folder / name)
+    (folder / PREVIOUS).write_bytes(b"damaged")
+    damage(folder / name)
+    with pytest.raises(ValueError, match=rf"{name}: "):
+        readable(folder / name)
+    assert not (folder / "ran").exists()
+
+
+@pytest.mark.parametrize("damage", [cut, empty, other_content])
+def test_a_damaged_checkpoint_never_takes_the_place_of_the_previous(folder, damage):
+    damage(folder / LAST)
+    AtomicCheckpointIO().save_checkpoint(checkpoint(3), folder / LAST)
+    assert [step_of(folder / name) for name in (LAST, PREVIOUS)] == [3, 1]
+
+
+def test_a_checkpoint_needs_no_device_of_the_run_that_wrote_it(folder, monkeypatch):
+    places, load = [], torch.load
+
+    def spied(*args, map_location=None, **options):
+        places.append(map_location)
+        return load(*args, map_location=map_location, **options)
+
+    monkeypatch.setattr(torch, "load", spied)
+    step_of(readable(folder / LAST))
+    assert {str(place) for place in places} == {"cpu"}
+
+
+def test_a_strategy_that_writes_folders_is_refused_at_the_start(tmp_path):
+    from lightning.pytorch.strategies import ModelParallelStrategy
+
+    strategy = ModelParallelStrategy(data_parallel_size=1, tensor_parallel_size=1)
+    with pytest.raises(ValueError, match="save_distributed_checkpoint=false"):
+        RunFolder(default_root_dir=tmp_path, accelerator="cpu", devices=1, strategy=strategy,
+                  enable_progress_bar=False)  # fmt: skip

@@ -1,0 +1,61 @@
+"""A source is found by its name, its path or its class, and anything else is named."""
+
+from io import BytesIO
+from tarfile import TarInfo
+from tarfile import open as open_tar
+
+import pytest
+from PIL import Image
+
+from unitok.training.open_source import kind_of, open_source
+from unitok.worlds.seeded import TEST_SEED, TRAIN_SEED
+from unitok.worlds.shapes.scenes import ShapesSource
+
+SHAPES = {"class_path": "unitok.worlds.shapes.scenes.ShapesSource", "init_args": {"count": 3, "canvas": 48}}
+
+
+def test_shapes_are_known_by_name_with_a_seed_a_split():
+    train, test = (open_source("shapes", split=split, settings={"count": 2}) for split in ("train", "test"))
+    assert (train.first_seed, test.first_seed) == (TRAIN_SEED, TEST_SEED)
+    assert len(train) == 2 and kind_of(train) == "ShapesSource"
+
+
+def test_sources_lie_within_sources():
+    path = "unitok.data.source.Together"
+    both = open_source({"class_path": path, "init_args": {"sources": [SHAPES, SHAPES]}})
+    assert len(both) == 6 and kind_of(both) == "ShapesSource"
+
+
+def test_a_class_is_known_by_its_path_or_its_name_alone():
+    for name in ("unitok.worlds.shapes.scenes.ShapesSource", "ShapesSource"):
+        source = open_source(name, settings=SHAPES["init_args"])
+        assert isinstance(source, ShapesSource) and len(source) == 3
+
+
+def test_a_folder_of_shards_is_a_source(tmp_path):
+    with open_tar(tmp_path / "train-000.tar", "w") as tar:
+        picture = BytesIO()
+        Image.new("RGB", (8, 8)).save(picture, "PNG")
+        for name, content in (("a.png", picture.getvalue()), ("a.txt", b"black")):
+            info = TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, BytesIO(content))
+    assert open_source(str(tmp_path), split="all")[0][0].content == "black"
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "named"),
+    [
+        ("nowhere", {}, "nowhere: neither 'shapes', a path that exists"),
+        ("no.such.module.Source", {}, r"no\.such\.module\.Source: neither"),
+        ("pathlib.Path", {}, "pathlib.Path: neither .* the class path of a Source"),
+        ("shapes", {"split": "dev"}, "the splits of shapes are train, val, test, not 'dev'"),
+        ("shapes", {"settings": {"colour": 3}}, "ShapesSource: .*colour"),
+        (SHAPES | {"args": {}}, {}, "a source has class_path and init_args, not class_path, init_args, args"),
+        ({"init_args": {}}, {}, "a source has class_path and init_args, not init_args"),
+        (".", {"split": "dev"}, "split is one of all, train, val, test, not 'dev'"),
+    ],
+)
+def test_what_is_no_source_is_named(source, options, named):
+    with pytest.raises(ValueError, match=named):
+        open_source(source, **options)

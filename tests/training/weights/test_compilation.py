@@ -1,0 +1,60 @@
+"""Compiled blocks: the same gradients, and no compilation for every length of a row."""
+
+import pytest
+import torch
+from torch._dynamo.testing import CompileCounter
+
+from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.training.weights import parallelize
+
+SIZES = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 2, "head_width": 16, "hidden": 64}
+
+
+@pytest.fixture
+def counter(monkeypatch):
+    """What is compiled is counted and runs as it is; nothing waits for a C++ compiler."""
+    torch.compiler.reset()
+    count, whole = CompileCounter(), torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda function, **options: whole(function, backend=count, **options)
+    )
+    monkeypatch.setattr(parallelize, "lacks_compiler", lambda device: None)
+    yield count
+    torch.compiler.reset()
+
+
+def step(model: Transformer, rows: int, length: int) -> torch.Tensor:
+    """The gradient of the first block's products, of rows that each hold two documents."""
+    torch.manual_seed(length)
+    ids = torch.randint(100, (rows, length))
+    positions = torch.arange(length)[None, :, None].expand(rows, -1, 3)
+    document = (positions[..., 0] > length // 2).long()
+    model.zero_grad()
+    model(ids, positions, document=document).square().sum().backward()
+    return model.blocks[0].feed_forward.down.weight.grad.clone()
+
+
+def test_one_compilation_serves_rows_of_every_length(counter):
+    torch.manual_seed(0)
+    model = Transformer(TransformerConfig(vocab_size=100, max_length=512, **SIZES))
+    shapes = [
+        (3, 100),
+        (4, 130),
+        (5, 131),
+        (2, 140),
+        (3, 260),
+        (4, 300),
+        (3, 301),
+        (2, 385),
+        (2, 390),
+        (2, 400),
+    ]
+    plain = [step(model, *shape) for shape in shapes]
+    assert compilation.compile_blocks(model.blocks, device=torch.device("cpu"))
+    compiled, counts = [], []
+    for shape in shapes:
+        compiled.append(step(model, *shape))
+        counts.append(counter.frame_count)
+    assert counts[0] > 0 and counts[-1] == counts[1], counts
+    for shape, a, b in zip(shapes, plain, compiled, strict=True):
+        torch.testing.assert_close(a, b, msg=lambda text, shape=shape: f"{shape}: {text}")

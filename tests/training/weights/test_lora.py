@@ -1,0 +1,45 @@
+"""Low-rank updates: nothing at the start, merged exactly, and only they and the new rows are trained."""
+
+import pytest
+import torch
+
+from tests.models.test_cross_entropy import CODEC, random_batch, tiny_transformer
+from unitok.models.transformer import Transformer
+from unitok.training.optimizers import build_optimizer
+from unitok.training.weights.lora import add_adapters, hold_old_rows, merged
+
+pytest.importorskip("peft")
+
+
+def hidden(model, batch):
+    return model(batch.ids, batch.positions, document=batch.document)
+
+
+def trained(model, batch, *, known: int) -> None:
+    optimizer = build_optimizer(
+        model, name="adamw", lr=0.01, muon_lr=0.0, weight_decay=0.1, betas=(0.9, 0.95)
+    )
+    for _ in range(3):
+        hidden(model, batch).square().mean().backward()
+        hold_old_rows(model, known=[range(known)])
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@pytest.mark.parametrize("tie", [False, True])
+def test_updates_begin_as_nothing_and_merge_into_what_was_trained(tie):
+    torch.manual_seed(0)
+    model, (_, batch) = tiny_transformer(tie_embeddings=tie), random_batch()
+    before, start = {n: w.clone() for n, w in model.state_dict().items()}, hidden(model, batch).detach()
+    known = CODEC.modalities["text"].size
+    add_adapters(model, rank=2, alpha=4)
+    assert torch.equal(hidden(model, batch), start)
+    trained(model, batch, known=known)
+    plain = merged(model)
+    assert type(plain) is Transformer and not any("lora" in name for name in plain.state_dict())
+    assert torch.allclose(hidden(plain, batch), hidden(model, batch), atol=1e-5)
+    after = plain.state_dict()
+    assert torch.equal(after["embedding.weight"][:known], before["embedding.weight"][:known])
+    assert not torch.equal(after["embedding.weight"][known:], before["embedding.weight"][known:])
+    assert not torch.equal(after["blocks.0.attention.qkv.weight"], before["blocks.0.attention.qkv.weight"])
+    assert torch.equal(after["norm.weight"], before["norm.weight"])

@@ -1,0 +1,12 @@
+"""What people call. In reading order:
+
+arguments        Checks the arguments of public calls: numbers, texts, images, documents
+request_builder  Builds engine requests from documents and sampling settings
+document_model   DocumentModel: a transformer with its codec; documents in, documents out
+unitok           UniTok: draw, caption, answer, edit, rank, save and load
+editing          Inpainting, variations and edits by instruction
+ranking          Zero-shot classification, retrieval and reranking by likelihood
+previews         Previews of an engine's events: text so far, images half done
+model_folder     Reads and writes a model's folder, for save_pretrained and from_pretrained
+model_card       Writes the model card, the README.md of a model's folder
+"""

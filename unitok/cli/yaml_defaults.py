@@ -1,0 +1,85 @@
+"""A YAML file as the defaults of an argparse command line. Knows no option by name."""
+
+import argparse
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def parse_with_config(
+    parser: argparse.ArgumentParser, args: Sequence[str] | None, *, required: Sequence[str] = ()
+) -> argparse.Namespace:
+    """Parse a command line whose `--config` names a YAML file of the same options; flags override the file.
+
+    Raises:
+        ValueError: the file is no YAML mapping, holds an unknown option, or a required option is nowhere.
+    """
+    path = parser.parse_args(args).config
+    if path is not None:
+        values = read_config(path)
+        actions = {a.dest: a for a in parser._actions if a.dest not in ("help", "config")}
+        for name, value in values.items():
+            if name not in actions:
+                close = get_close_matches(str(name), actions, 1)
+                hint = f"did you mean {close[0]}?" if close else f"the options are {', '.join(actions)}"
+                raise ValueError(f"{path}: unknown option {name!r}; {hint}")
+            _check(actions[name], value, path)
+        parser.set_defaults(**values)
+    options = parser.parse_args(args)
+    del options.config
+    for name in required:
+        if getattr(options, name) is None:
+            raise ValueError(f"--{name.replace('_', '-')} is missing")
+    return options
+
+
+def _check(action: argparse.Action, value: Any, path: str | Path) -> None:
+    """Raises ValueError where a whole number, or several, should stand and something else does."""
+    if action.type is not int or value is None:
+        return
+    numbers = value if isinstance(action.nargs, int) and isinstance(value, list) else [value]
+    if len(numbers) != (action.nargs or 1) or not all(type(number) is int for number in numbers):
+        wanted = f"{action.nargs} whole numbers" if action.nargs else "a whole number"
+        raise ValueError(f"{path}: {action.dest} is {wanted}, not {value!r}")
+
+
+class _EachOnce(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping: one of its values would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        met = set()
+        for key, _ in node.value:
+            if key.value in met:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value} stands here twice", problem_mark=key.start_mark
+                )
+            met.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep)
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """A YAML file's mapping.
+
+    Raises:
+        ValueError: it is none, it is empty, or a key stands in it twice.
+    """
+    try:
+        values = yaml.load(Path(path).read_bytes(), _EachOnce)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}{_in_words(error)}") from error
+    if values is None:
+        raise ValueError(f"{path}: it holds no settings")
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected options with values, not {type(values).__name__}")
+    return values
+
+
+def _in_words(error: Exception) -> str:
+    """The line at which a YAML file cannot be read, and why."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+    hint = ": indent by blanks, not by tabs" if "'\\t'" in problem else ""
+    place = f" line {mark.line + 1}:" if mark else ""
+    return f":{place} not readable as YAML ({problem}{hint})"

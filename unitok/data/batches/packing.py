@@ -1,0 +1,73 @@
+"""Sequence packing: documents to rows of a batch; the only place that shifts and pads. Knows ids, not what
+they mean.
+
+A document of n ids gives n - 1 pairs (id, next id), so that no target crosses a document and no place is
+spent on predicting from a document's last id.
+"""
+
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from unitok.data.batches.bin_packing import tightest
+from unitok.tokens.layout import Laid
+
+IGNORED = -100
+
+
+class Batch(NamedTuple):
+    """Rows of packed documents, numbered in a row by `document` (-1 pads); targets of -100 have no loss."""
+
+    ids: Int64[Tensor, "b t"]
+    positions: Int64[Tensor, "b t 3"]
+    document: Int64[Tensor, "b t"]
+    targets: Int64[Tensor, "b t"]
+
+    @property
+    def one_per_row(self) -> bool:
+        """Whether no row holds a second document, so that plain causal attention is enough."""
+        return not bool((self.document > 0).any())
+
+    @property
+    def padding(self) -> float:
+        """Share of places that hold no document."""
+        return float((self.document < 0).float().mean())
+
+
+def pack(documents: Laid, *, length: int, pad: int) -> Batch:
+    """A batch with as little padding as `tightest` finds; of no document, a row of padding.
+
+    Args:
+        documents: each takes one place less than it has ids.
+        length: places of a row, at most.
+        pad: id that fills the rest.
+
+    Raises:
+        ValueError: a document is longer than a row.
+    """
+    rows, length = tightest([ids - 1 for ids in documents.lengths], length)
+    rows = rows or [[]]
+    ids = np.full(len(rows) * length, pad, np.int64)
+    positions = np.zeros((len(rows) * length, 3), np.int64)
+    document = np.full(len(rows) * length, -1, np.int64)
+    targets = np.full(len(rows) * length, IGNORED, np.int64)
+    learned = np.where(documents.learn, documents.ids, IGNORED)
+    ends = list(accumulate(documents.lengths))
+    for row, members in enumerate(rows):
+        start = row * length
+        for number, index in enumerate(members):
+            last = ends[index] - 1
+            first, end = ends[index] - documents.lengths[index], start + documents.lengths[index] - 1
+            ids[start:end] = documents.ids[first:last]
+            positions[start:end] = documents.positions[first:last]
+            document[start:end] = number
+            targets[start:end] = learned[first + 1 : last + 1]
+            start = end
+    shape = len(rows), length
+    return Batch(
+        *(torch.from_numpy(array).unflatten(0, shape) for array in (ids, positions, document, targets))
+    )

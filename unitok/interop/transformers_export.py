@@ -1,0 +1,86 @@
+"""Exports a trained model as a folder for transformers, vLLM and others. Knows no training."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from unitok.api.unitok import UniTok
+from unitok.atomic_files import finish_folder, folder_beside, refuse_occupied, write_bytes, write_text
+from unitok.interop.qwen3 import config_of, to_transformers
+from unitok.models.weights import write_weights
+from unitok.tokens.codec import Codec
+
+PROCESSOR = "grammar_processor.py"
+
+
+def export(model: UniTok, folder: str | Path) -> None:
+    """Write weights and configuration, the text's tokenizer.json, grammar.json and a LogitsProcessor for it.
+
+    Raises:
+        ValueError: positions are a grid, or text sees the latest image alone: no other engine has these.
+        FileExistsError: the folder is there and not empty, or a file is.
+    """
+    codec, folder = model.codec, Path(folder)
+    if codec.positions != "sequential":
+        raise ValueError(
+            f"this model has {codec.positions} positions (time, row, column), which no other engine has; "
+            "train one with data.positions: sequential to export it"
+        )
+    if model.model.config.latest_image:
+        raise ValueError(
+            "this model's text sees the latest image alone (latest_image), as in no other engine"
+        )
+    refuse_full(folder)
+    words, config = codec.vocabulary, model.model.config
+    ids = {
+        "bos_token_id": words.document_begin,
+        "eos_token_id": words.document_end,
+        "pad_token_id": words.pad,
+    }
+    with folder_beside(folder, durable=True) as beside:
+        write_weights(beside / "model.safetensors", to_transformers(model.model.state_dict(), config))
+        dtype = str(model.model.norm.weight.dtype).removeprefix("torch.")
+        _write(beside / "config.json", config_of(config, **ids) | {"dtype": dtype})
+        _write(beside / "generation_config.json", ids)
+        _write(beside / "grammar.json", grammar_of(codec))
+        codec.modalities["text"].save(beside / "tokenizer.json")
+        write_bytes(beside / PROCESSOR, Path(__file__).with_name(PROCESSOR).read_bytes())
+
+
+def refuse_full(folder: str | Path) -> None:
+    """Raises FileExistsError where there is a file, or a folder that is not empty."""
+    finish_folder(folder)
+    refuse_occupied(folder, ours=False, what="empty")
+
+
+def grammar_of(codec: Codec) -> dict[str, Any]:
+    """The Cursor's grammar as plain numbers; ranges are [first, one past the last]."""
+    words = codec.vocabulary
+    return {
+        "pad": words.pad,
+        "document_begin": words.document_begin,
+        "document_end": words.document_end,
+        "modalities": {name: _modality(codec, name) for name in codec.modalities},
+    }
+
+
+def _modality(codec: Codec, name: str) -> dict[str, Any]:
+    modality, words = codec.modalities[name], codec.vocabulary
+
+    def ids(codes: range) -> list[int]:
+        found = words.to_range(name, codes)
+        return [found.start, found.stop]
+
+    return {
+        "begin": words.begin(name),
+        "end": words.end(name),
+        "open_ended": modality.open_ended,
+        "codes": ids(range(modality.size)),
+        "cell_ranges": [ids(codes) for codes in modality.cell_ranges],
+        "header": ids(modality.header_codes()) if modality.header_length else [],
+        "shape": None if modality.open_ended or modality.header_length else list(modality.largest_shape),
+    }
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    write_text(path, json.dumps(values, indent=2) + "\n")

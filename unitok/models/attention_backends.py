@@ -1,0 +1,116 @@
+"""FlexAttention and xformers for attention inside packed documents on GPUs. Knows no model.
+
+All give what `document_mask` with torch's own attention gives, but never hold a [tokens, tokens] mask: flex
+skips blocks of other documents, xformers sees each document by itself.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from unitok.models.attention import PackedMask, document_mask
+
+Engine = Literal["sdpa", "flex", "xformers"]
+log = logging.getLogger(__name__)
+
+
+class FlexMask(PackedMask):
+    """FlexAttention's block mask (arXiv:2412.05496) of documents.
+
+    Args:
+        document: number of each token's document, -1 for padding.
+        compiled: compile the kernel; without, it is a slow reference.
+    """
+
+    def __init__(self, document: Int64[Tensor, "b t"], *, compiled: bool = True):
+        rows, tokens = document.shape
+        self.blocks = _block_mask(compiled)(
+            lambda row, head, query, key: (query >= key) & (document[row, query] == document[row, key]),
+            *(rows, None, tokens, tokens),
+            device=document.device,
+        )
+        self.compiled = compiled
+
+    def attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Float[Tensor, "b h t w"]:
+        grouped = queries.shape[1] != keys.shape[1]
+        run = _flex(self.compiled)
+        return run(queries, keys, values, block_mask=self.blocks, enable_gqa=grouped)
+
+    @staticmethod
+    def lacks(device: torch.device) -> str | None:
+        """Why it cannot train there; None where it can."""
+        return None if device.type == "cuda" else f"FlexAttention has no gradient on {device.type}"
+
+
+@cache
+def _block_mask(compiled: bool) -> Callable:
+    """Uncompiled, torch makes a [tokens, tokens] mask on the way to the blocks."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    return torch.compile(create_block_mask) if compiled else create_block_mask
+
+
+@cache
+def _flex(compiled: bool) -> Callable:
+    """One compilation serves all layers and steps."""
+    from torch.nn.attention.flex_attention import flex_attention
+
+    return torch.compile(flex_attention) if compiled else flex_attention
+
+
+class XformersMask(PackedMask):
+    """xformers' block-diagonal causal mask over all rows laid end to end.
+
+    Args:
+        document: number of each token's document, -1 for padding.
+    """
+
+    def __init__(self, document: Int64[Tensor, "b t"]):
+        from xformers.ops.fmha.attn_bias import BlockDiagonalCausalMask
+
+        self.bias = BlockDiagonalCausalMask.from_seqlens(run_lengths(document), device=document.device)
+
+    def attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Float[Tensor, "b h t w"]:
+        from xformers.ops import memory_efficient_attention
+
+        rows, copies = len(queries), queries.shape[1] // keys.shape[1]
+        keys, values = (x.repeat_interleave(copies, dim=1) for x in (keys, values))
+        flat = (x.transpose(1, 2).flatten(0, 1)[None].contiguous() for x in (queries, keys, values))
+        attended = memory_efficient_attention(*flat, attn_bias=self.bias)[0]
+        return attended.unflatten(0, (rows, -1)).transpose(1, 2)
+
+    @staticmethod
+    def lacks(device: torch.device) -> str | None:
+        """Why it cannot train there; None where it can."""
+        if device.type != "cuda":
+            return f"xformers has no kernel on {device.type}"
+        return None if find_spec("xformers") else "xformers is not installed (extra `xformers`)"
+
+
+ENGINES: dict[str, type[FlexMask | XformersMask]] = {"flex": FlexMask, "xformers": XformersMask}
+
+
+def packed_mask(engine: Engine, device: torch.device) -> Callable[[Tensor], Tensor | PackedMask]:
+    """Document numbers -> mask of an engine; torch's own, with one line in the log, where it cannot run."""
+    if engine == "sdpa":
+        return document_mask
+    if engine not in ENGINES:
+        raise ValueError(f"attention is one of sdpa, {', '.join(ENGINES)}, not {engine!r}")
+    lack = ENGINES[engine].lacks(device)
+    if lack is not None:
+        log.warning("attention: %s: %s, training goes on with sdpa", engine, lack)
+        return document_mask
+    return ENGINES[engine]
+
+
+def run_lengths(document: Int64[Tensor, "b t"]) -> list[int]:
+    """Lengths of the documents, and of the padding, of all rows laid end to end."""
+    rows = torch.arange(len(document), device=document.device)[:, None]
+    named = (rows * (document.shape[1] + 1) + document).flatten()
+    return torch.unique_consecutive(named, return_counts=True)[1].tolist()

@@ -1,0 +1,7 @@
+"""What any HTTP service needs. In reading order:
+
+errors       Errors in OpenAI's format
+body_errors  Messages for invalid bodies: field, rule, value
+connection   Closes connections of clients that are too slow
+thread_pool  Runs blocking work in few threads, with a deadline
+"""

@@ -1,0 +1,177 @@
+"""Tokenises and detokenises documents: content to codes (modalities) to ids (vocabulary). Knows no model."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from unitok.document import Codes, Document, Segment, Tokens
+from unitok.modalities.base import Modality
+from unitok.tokens.cursor import Cursor, Positions
+from unitok.tokens.layout import Laid, Layout
+from unitok.tokens.vocabulary import Group, Vocabulary
+
+
+class Codec:
+    """The modalities of a model and the joint id space that they share.
+
+    Args:
+        modalities: in the order of their ids; text first.
+        positions: "grid" or "sequential", see Cursor.
+    """
+
+    def __init__(self, modalities: Sequence[Modality], *, positions: Positions = "grid"):
+        if positions not in ("grid", "sequential"):
+            raise ValueError(f"positions is 'grid' or 'sequential', not {positions!r}")
+        self.modalities: dict[str, Modality] = {modality.name: modality for modality in modalities}
+        self.vocabulary = Vocabulary({m.name: m.size for m in modalities})
+        self.positions = positions
+        self._layout = Layout(self.vocabulary, self.modalities, positions)
+
+    def cursor(
+        self, *, shapes: Mapping[str, tuple[int, ...]] | None = None, clock: int | None = None
+    ) -> Cursor:
+        """A cursor at the start of a new document, or between two segments of one at the time `clock`."""
+        return Cursor(self.vocabulary, self.modalities, positions=self.positions, shapes=shapes, clock=clock)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The sets of ids among which targets are predicted; every learned target is in exactly one."""
+        groups = [Group("structure", "structure", self.vocabulary.starters)]
+        for name, modality in self.modalities.items():
+            if modality.open_ended:
+                groups.append(Group(name, name, self.vocabulary.block(name)))
+            else:
+                ids = [self.vocabulary.to_range(name, codes) for codes in modality.cell_ranges]
+                groups += [Group(name, name, part) for part in ids]
+            if modality.header_length:
+                groups.append(
+                    Group(f"{name}_size", name, self.vocabulary.to_range(name, modality.header_codes()))
+                )
+        return tuple(groups)
+
+    def fingerprint(self) -> str:
+        """Hash of everything that decides which ids a document gets."""
+        parts = [f"{name}:{modality.fingerprint()}" for name, modality in self.modalities.items()]
+        return hashlib.sha256(
+            "\n".join([*parts, self.vocabulary.fingerprint(), self.positions]).encode()
+        ).hexdigest()
+
+    # -- content <-> codes
+
+    def encode(self, document: Document) -> list[Codes]:
+        """Codes of each segment."""
+        return self.encode_many([document])[0]
+
+    def encode_many(self, documents: Sequence[Document]) -> list[list[Codes]]:
+        """`encode` of several documents; each modality sees all its segments at once. Codes stay."""
+        flat = [segment for document in documents for segment in document]
+        coded = [segment if isinstance(segment, Codes) else None for segment in flat]
+        raw = [i for i, codes in enumerate(coded) if codes is None]
+        for name in dict.fromkeys(flat[i].modality for i in raw):
+            modality = self._modality(name)
+            places = [i for i in raw if flat[i].modality == name]
+            results = modality.encode_many([flat[i].content for i in places])
+            for i, (codes, shape) in zip(places, results, strict=True):
+                coded[i] = Codes(name, codes, shape, flat[i].learn)
+        rest = iter(coded)
+        return [[next(rest) for _ in document] for document in documents]
+
+    def decode(self, codes: Sequence[Codes]) -> Document:
+        """Content of each segment's codes."""
+        return self.decode_many([codes])[0]
+
+    def decode_many(self, documents: Sequence[Sequence[Codes]]) -> list[Document]:
+        """`decode` of several documents; each modality sees all its segments at once."""
+        flat = [codes for document in documents for codes in document]
+        contents: list = [None] * len(flat)
+        for name in dict.fromkeys(codes.modality for codes in flat):
+            places = [i for i, codes in enumerate(flat) if codes.modality == name]
+            decoded = self._modality(name).decode_many(
+                [flat[i].codes for i in places], [flat[i].shape for i in places]
+            )
+            for i, content in zip(places, decoded, strict=True):
+                contents[i] = content
+        rest = iter(Segment(c.modality, content, c.learn) for c, content in zip(flat, contents, strict=True))
+        return [tuple(next(rest) for _ in document) for document in documents]
+
+    def _modality(self, name: str) -> Modality:
+        if name not in self.modalities:
+            raise ValueError(f"unknown modality {name!r}; this model has {', '.join(self.modalities)}")
+        return self.modalities[name]
+
+    # -- codes <-> ids
+
+    def join(self, codes: Sequence[Codes], *, open: str | None = None, done: bool = True) -> Tokens:
+        """Ids, positions and learned ids of a document.
+
+        Args:
+            codes: its segments.
+            open: modality of a segment that is begun but has no code yet: the prompt to generate one.
+            done: end the document; a prompt is not done.
+
+        Ids that the grammar forces (`document_begin`, an image's end) are never learned.
+        """
+        laid = self.lay([codes], open=open, done=done)
+        return Tokens(*map(torch.from_numpy, laid[:3]))
+
+    def lay(
+        self, documents: Sequence[Sequence[Codes]], *, open: str | None = None, done: bool = True
+    ) -> Laid:
+        """`join` of several documents, laid out at once."""
+        for name in {segment.modality for codes in documents for segment in codes} | {open} - {None}:
+            self._modality(name)
+        return self._layout.lay(documents, open=open, done=done)
+
+    def length(self, codes: Sequence[Codes]) -> int:
+        """Number of ids of a whole document."""
+        return 2 + sum([self.segment_length(one.modality, one.codes.numel()) for one in codes])
+
+    def segment_length(self, name: str, count: int) -> int:
+        """Number of ids of a segment of `count` codes, its begin, header and end included."""
+        return 2 + self._modality(name).header_length + count
+
+    def longest(self, name: str, *, shape: tuple[int, ...] | None = None, limit: int) -> int:
+        """Most ids that a segment takes after its begin: of this `shape` if given; open-ended ones of
+        `limit` ids."""
+        modality = self._modality(name)
+        if modality.open_ended:
+            return limit + 1
+        shape = shape or modality.largest_shape
+        return modality.header_length + len(modality.grid(shape)) + 1
+
+    def split(self, ids: Int64[Tensor, " t"]) -> list[Codes]:
+        """Segments of a document's ids; the inverse of `join`. Raises ValueError for other ids."""
+        words, values = self.vocabulary, ids.tolist()
+        if len(values) < 2 or values[0] != words.document_begin or values[-1] != words.document_end:
+            raise ValueError(
+                f"{len(values)} ids are no document: it starts with {words.document_begin} and ends with "
+                f"{words.document_end}"
+            )
+        segments, i = [], 1
+        while i < len(values) - 1:
+            segment, i = self._split_segment(ids, values, i)
+            segments.append(segment)
+        return segments
+
+    def _split_segment(self, ids: Tensor, values: list[int], i: int) -> tuple[Codes, int]:
+        """The segment that begins at place `i`, and the place after its end."""
+        words, name = self.vocabulary, self.vocabulary.begun_by(values[i])
+        if name is None:
+            raise ValueError(f"id {values[i]} at place {i} begins no segment")
+        modality, first = self.modalities[name], i + 1 + self.modalities[name].header_length
+        if modality.open_ended:
+            last = values.index(words.end(name), first) if words.end(name) in values[first:] else -1
+            shape = (last - first,)
+        else:
+            shape = modality.shape_of(words.to_codes(name, ids[i + 1 : first]).tolist())
+            last = first + len(modality.grid(shape))
+        if not first <= last < len(values) or values[last] != words.end(name):
+            raise ValueError(f"the {name} that begins at place {i} does not end as its shape {shape} says")
+        codes = words.to_codes(name, ids[first:last])
+        if len(codes) and int(codes.max()) not in modality.cells:
+            raise ValueError(f"code {int(codes.max())} in the {name} at place {i} is a header code")
+        return Codes(name, codes, shape), last + 1

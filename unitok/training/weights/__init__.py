@@ -1,0 +1,7 @@
+"""Weights before the first step. In reading order:
+
+init_from        Warm start and fine-tuning (`init_from`): from a folder of ours, or a language model
+init_embeddings  Initialises embeddings of codes from their features
+lora             LoRA (Hu et al., arXiv:2106.09685): low-rank updates of frozen weights, by peft
+parallelize      FSDP over processes, torch.compile and activation checkpointing of a model's blocks
+"""
