@@ -19,8 +19,8 @@ from compare import Row, command_line, finish
 from unitok.cli.lightning_cli import RunFolder
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
 from unitok.data.modules import DocumentData
-from unitok.data.source import Source, Together
-from unitok.evaluate.judged_sets import shapes_world
+from unitok.data.source import Concat, Source
+from unitok.evaluate.judged_sets import shapes_set
 from unitok.evaluate.report import measure
 from unitok.generation.sampling import Sampling
 from unitok.models.transformer import TransformerSizes
@@ -60,7 +60,7 @@ LOSSES = {"caption": ("caption", "val/loss_text"), "image": ("draw", "val/loss_i
 def scenes(*, others: bool, count: int = SCENES) -> Source:
     """Captions with their pictures, and perhaps tasks."""
     pairs = ShapesSource(canvas=CANVAS, count=count)
-    return Together([pairs, ShapesTasks(canvas=CANVAS, count=2 * count, turns=4)]) if others else pairs
+    return Concat([pairs, ShapesTasks(canvas=CANVAS, count=2 * count, turns=4)]) if others else pairs
 
 
 def one_codec(image_tokenizer: str, folder: str) -> Codec:
@@ -104,7 +104,7 @@ def accuracies(module: TransformerTraining, *, count: int) -> dict[str, float]:
     """By the judge, of unseen scenes and of held-out compositions."""
     model, found = module.bundle(), {}
     for prefix, held_out in (("", False), ("heldout_", True)):
-        world = shapes_world(canvas=CANVAS, count=count, held_out=held_out)
+        world = shapes_set(canvas=CANVAS, count=count, held_out=held_out)
         found |= measure(model, world, prefix=prefix).figures
     return {name: value for name, value in found.items() if name.endswith("_accuracy")}
 

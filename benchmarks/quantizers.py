@@ -18,7 +18,7 @@ from torch import Tensor
 from unitok.cli.lightning_cli import RunFolder
 from unitok.data.modules import ImageData
 from unitok.data.readers.webdataset import WebDataset
-from unitok.data.source import Source, Together
+from unitok.data.source import Concat, Source
 from unitok.evaluate.metrics.reconstruction import ReconstructionMetrics
 from unitok.modalities.image import to_image
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizerConfig
@@ -47,9 +47,7 @@ UNITS = {"psnr": "dB", "steps a second": "1/s"}
 def sources(folders: Sequence[str]) -> tuple[Source, Source]:
     """Training and validation pictures."""
     if folders:
-        return tuple(
-            Together([WebDataset(folder, split) for folder in folders]) for split in ("train", "val")
-        )
+        return tuple(Concat([WebDataset(folder, split) for folder in folders]) for split in ("train", "val"))
     return (
         ShapesSource(canvas=64, kind="three", count=4000),
         ShapesSource(canvas=64, kind="three", count=256, first_seed=VALIDATION_SEED),

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["document", "device", "atomic_files", "json_files", "pixels", "console"],
+    ["document", "device", "atomic_files", "json_files", "pixels", "console", "renamed"],
     ["chat_template", "contact_sheet"],
     ["models"],
     ["modalities"],

@@ -19,7 +19,7 @@ from jsonargparse import ArgumentParser
 
 from tests.tiny_codecs import byte_text
 from tests.tiny_model import tiny_model
-from unitok.data.batches.batch_sampler import Window
+from unitok.data.batches.batch_sampler import DocumentBatch
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
 from unitok.data.codes.store_writer import write_store
 from unitok.data.keyed_random import permutation, uniform
@@ -197,7 +197,7 @@ def batches() -> dict[str, Any]:
             data = _data(name, Path(folder))
             data.setup("fit")
             packed = data._packed["train"]
-            windows = [Window(0, [0, 1, 2, 3, 4]), Window(1, [9, 5, 7, 11])]
+            windows = [DocumentBatch(0, [0, 1, 2, 3, 4]), DocumentBatch(1, [9, 5, 7, 11])]
             found[name] = [_batch(packed[window]) for window in windows]
     return found
 

@@ -14,7 +14,7 @@ from unitok.generation.sampling import Sampling
 from unitok.modalities.base import Modality
 from unitok.modalities.text import TextModality
 from unitok.tokens.codec import Codec
-from unitok.tokens.layout import Laid
+from unitok.tokens.layout import FlatIds
 
 
 class GridModality(Modality):
@@ -87,10 +87,10 @@ def tiny_codec(*, shape=None, positions="grid", more=()) -> Codec:
     return Codec([byte_text(), GridModality(shape=shape), *more], positions=positions)
 
 
-def laid(documents: Sequence[Tokens]) -> Laid:
+def laid(documents: Sequence[Tokens]) -> FlatIds:
     """Documents one after another, as `pack` takes them."""
     parts = [(t.ids.numpy(), t.positions.numpy(), t.learn.numpy()) for t in documents]
-    return Laid(*map(np.concatenate, zip(*parts, strict=True)), [len(tokens) for tokens in documents])
+    return FlatIds(*map(np.concatenate, zip(*parts, strict=True)), [len(tokens) for tokens in documents])
 
 
 def random_codes(codec: Codec, rng: random.Random) -> list[Codes]:

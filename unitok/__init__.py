@@ -24,6 +24,7 @@ In reading order:
     pixels         Converts images of any mode to RGB, and masks to 0 or 255
     contact_sheet  Contact sheets: images with their captions in a grid, as one PNG
     device         Chooses device and precision, and tells whether torch.compile works there
+    renamed        Class paths of earlier versions, and the error that names today's
     console        Error messages and printable text, shared by all command lines
 """
 

@@ -1,5 +1,7 @@
 """A config or setting that is none is told in one line: which file, which line, and what was meant."""
 
+from importlib import import_module
+
 import pytest
 
 from tests.commands import ROOT
@@ -7,6 +9,7 @@ from train.tokenizer import main as train_tokenizer
 from train.transformer import main as train_transformer
 from unitok.cli.unknown_settings import in_plain_words
 from unitok.cli.yaml_defaults import read_config
+from unitok.training.open_source import open_source
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*args parameter is intended")
 TINY = ("fit", "--config", str(ROOT / "configs/transformer/tiny.yaml"))
@@ -52,6 +55,36 @@ def written(tmp_path):
 )  # fmt: skip
 def test_a_config_that_is_none_is_named(refused, written, content, said):
     assert said in refused(*TINY, "--config", written(content))
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("unitok.data.shapes.ShapesSource", "unitok.worlds.shapes.scenes.ShapesSource"),
+        ("unitok.data.sources.Together", "unitok.data.source.Concat"),
+        ("unitok.data.sources.WebDataset", "unitok.data.readers.webdataset.WebDataset"),
+        ("unitok.data.fills.Fills", "unitok.data.transforms.inpainting.Fills"),
+        ("Together", "Concat"),
+    ],
+)
+def test_a_class_path_of_an_earlier_version_is_told_by_its_new_one(refused, written, before, now):
+    config = f"data: {{train: {{class_path: Concat, init_args: {{sources: [{{class_path: {before}}}]}}}}}}\n"
+    assert f"mine.yaml: {before} is now {now}" in refused(*TINY, "--config", written(config))
+    module, _, name = now.rpartition(".")
+    assert not module or hasattr(import_module(module), name)
+    if module:
+        assert f"{before} is now {now}" in refused(*TINY, f"--data.train={before}")
+        with pytest.raises(ValueError, match="is now"):
+            open_source(before)
+
+
+def test_every_new_class_path_exists():
+    from unitok import renamed
+
+    for module in renamed._MODULES.values():
+        import_module(module)
+    for name, module in renamed._OF_SOURCES.items():
+        assert hasattr(import_module(f"unitok.data.{module}"), name)
 
 
 def test_a_key_may_stand_in_each_of_several_mappings(written):

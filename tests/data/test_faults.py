@@ -24,7 +24,7 @@ from unitok.data.faults import (
     journal_report,
     write_report,
 )
-from unitok.data.source import Source, Together, read
+from unitok.data.source import Concat, Source, read
 from unitok.data.sources import open_data
 
 # ---- what can be wrong
@@ -278,7 +278,7 @@ def test_any_refusal_of_a_source_is_a_fault_and_no_other_index_is_read():
     source = Odd()
     assert [read(source, i).reason for i in range(3)] == ["no caption", "unreadable", "unreadable"]
     assert source.asked == (0, 1, 2)
-    assert Together([source, source]).faults == []
+    assert Concat([source, source]).faults == []
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from unitok.data.batches.packed_documents import EncodedSource
 from unitok.data.codes.store_writer import write_store
 from unitok.data.mixture import Mixture, Stored
 from unitok.data.modules import DocumentData
-from unitok.data.source import HeldOut, Together
+from unitok.data.source import Concat, SplitOf
 from unitok.data.transforms.augment import Augment
 from unitok.training.encode import encode
 
@@ -179,7 +179,7 @@ def test_a_mixture_together_with_other_sources_keeps_its_tasks(tmp_path):
     inner = Mixture(
         [Shifted(0, 4), Stored(str(tmp_path / "store"))], [4, 3], ["caption", "draw"], [["text"], None]
     )
-    data = document_data(Together([inner, Shifted(32, 5)]), condition_dropout=0.0, task="chat")
+    data = document_data(Concat([inner, Shifted(32, 5)]), condition_dropout=0.0, task="chat")
     data.setup("fit")
     documents = [one for batch in data.train_dataloader() for one in written(batch)]
     assert sorted(number for number, _, _ in documents) == [0, 1, 2, 3, 16, 17, 18, 32, 33, 34, 35, 36]
@@ -189,14 +189,14 @@ def test_a_mixture_together_with_other_sources_keeps_its_tasks(tmp_path):
     assert data._packed["train"].documents.mixture.names == ["Mixture", "Shifted"]
     augment = Augment(copies=2)
     with pytest.raises(ValueError, match=r"augment changes pictures, but .*store is a store of codes"):
-        document_data(Together([inner, Numbered(2)]), augment=augment)
-    pictures = document_data(Together([Mixture([Numbered(2)], [1], ["draw"]), Numbered(3)]), augment=augment)
+        document_data(Concat([inner, Numbered(2)]), augment=augment)
+    pictures = document_data(Concat([Mixture([Numbered(2)], [1], ["draw"]), Numbered(3)]), augment=augment)
     pictures.setup("fit")
     assert pictures._packed["train"].documents.task(3) == "draw" and len(pictures._packed["train"]) == 10
 
 
 def test_sources_together_without_tasks_are_one_source():
-    data = document_data(Together([Numbered(3), Together([Numbered(2), Numbered(2)])]))
+    data = document_data(Concat([Numbered(3), Concat([Numbered(2), Numbered(2)])]))
     data.setup("fit")
     assert isinstance(data._packed["train"].documents, EncodedSource)
 
@@ -207,12 +207,12 @@ def test_tasks_and_stores_that_a_source_around_them_would_lose_are_refused(tmp_p
     mixture = (
         Mixture([Numbered(30)], [1], ["draw"]) if inner == "tasks" else Mixture([Stored(str(tmp_path))], [1])
     )
-    data = document_data(Together([HeldOut(mixture, "train"), Numbered(2)]))
+    data = document_data(Concat([SplitOf(mixture, "train"), Numbered(2)]))
     with pytest.raises(
-        ValueError, match=r"HeldOut would lose the .* put HeldOut into the mixture, around its sources"
+        ValueError, match=r"SplitOf would lose the .* put SplitOf into the mixture, around its sources"
     ):
         data.setup("fit")
-    plain = document_data(HeldOut(Mixture([Numbered(30)], [1], learn=[["image"]]), "train"))
+    plain = document_data(SplitOf(Mixture([Numbered(30)], [1], learn=[["image"]]), "train"))
     plain.setup("fit")
     assert len(plain._packed["train"]) == 28
 

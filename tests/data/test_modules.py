@@ -14,14 +14,14 @@ from tests.data.samples import png, told, write_lines, write_pictures, write_tar
 from tests.tiny_codecs import tiny_codec
 from tests.tiny_model import tiny_model
 from unitok.chat_template import ChatTemplate
-from unitok.data.batches.batch_sampler import Window
+from unitok.data.batches.batch_sampler import DocumentBatch
 from unitok.data.codes.store_writer import write_store
 from unitok.data.mixture import Mixture
 from unitok.data.modules import DocumentData, ImageData, Pictures
 from unitok.data.readers.conversations import Messages
 from unitok.data.readers.folders import PictureFolder, TextPairs
 from unitok.data.readers.webdataset import WebDataset
-from unitok.data.source import HeldOut, Together
+from unitok.data.source import Concat, SplitOf
 from unitok.data.sources import open_data
 from unitok.data.transforms.resize import Fit
 
@@ -44,11 +44,11 @@ def sets(tmp_path):
 @pytest.mark.parametrize("kind", [ImageData, DocumentData])
 def test_paths_and_formats_come_from_the_command_line(sets, kind):
     data = parsed(kind, f"path={sets}/a")
-    assert isinstance(data.train, HeldOut) and isinstance(data.train.source, TextPairs)
+    assert isinstance(data.train, SplitOf) and isinstance(data.train.source, TextPairs)
     assert (len(data.train), len(data.val)) == (1, 1)
     assert isinstance(parsed(kind, f"path={sets}/a", "format=pictures").val.source, PictureFolder)
     both = parsed(kind, f"path=[{sets}/a, {sets}/b.tar]")
-    assert isinstance(both.train, Together) and isinstance(both.train.sources[1].source, WebDataset)
+    assert isinstance(both.train, Concat) and isinstance(both.train.sources[1].source, WebDataset)
     named = parsed(
         kind, "train=TextPairs", f"train.path={sets}/a", "val=WebDataset", f"val.path={sets}/b.tar"
     )
@@ -93,10 +93,10 @@ def test_holes_are_taught_by_a_config(sets):
 def test_damaged_pictures_are_left_out_of_batches(sets, preload):
     pictures = Pictures(WebDataset(f"{sets}/b.tar"), size=(8, 8), preload=preload)
     assert len(pictures) == (1 if preload else 2)
-    batch = pictures[Window(0, [0] if preload else [0, 1])]
+    batch = pictures[DocumentBatch(0, [0] if preload else [0, 1])]
     assert batch.shape == (1, 3, 8, 8) and pictures.faults.counts == {"not a picture": 1}
     if not preload:
-        for window in (Window(0, [1]), Window(0, [])):
+        for window in (DocumentBatch(0, [1]), DocumentBatch(0, [])):
             assert pictures[window].shape == (0, 3, 8, 8)
 
 
@@ -109,7 +109,7 @@ def test_pictures_are_held_only_where_they_fit(sets, monkeypatch, caplog):
     assert not read.held and held.bytes == 2 * 8 * 8 * 3
     (line,) = caplog.messages
     assert line.startswith("2 pictures of 8 x 8 pixels take") and "data.workers" in line
-    window = Window(0, [1, 0])
+    window = DocumentBatch(0, [1, 0])
     assert (held[window] == read[window]).all()
 
 
@@ -162,10 +162,12 @@ def codec_ids(content: Image.Image):
 def windows(data, workers):
     from torch.utils.data import DataLoader
 
-    from unitok.data.batches.batch_sampler import Windows
+    from unitok.data.batches.batch_sampler import DocumentBatchSampler
 
     packed = data._packed["train"]
-    return DataLoader(packed, sampler=Windows(len(packed), 8, seed=0), batch_size=None, num_workers=workers)
+    return DataLoader(
+        packed, sampler=DocumentBatchSampler(len(packed), 8, seed=0), batch_size=None, num_workers=workers
+    )
 
 
 # ---- conversations
@@ -194,12 +196,12 @@ def test_conversations_are_told_by_the_template_of_the_command_line(conversation
 
 def test_every_kind_of_source_tells_conversations_by_the_template(conversations):
     source, pairs = Messages(str(conversations)), PictureFolder(str(conversations.parent))
-    mixed = Mixture([Together([source, source]), pairs], [1.0, 2.0])
+    mixed = Mixture([Concat([source, source]), pairs], [1.0, 2.0])
     whole = mixed.told_by(MARKED)
     assert isinstance(whole, Mixture) and whole.counts == mixed.counts
     assert told(whole[0])[0] == "~user:" and told(mixed[0])[0] == "~<red>"
     assert told(whole[len(whole) - 1]) == ["<red>"]
-    assert told(HeldOut(source, "val").told_by(MARKED)[0])[0] == "~user:"
+    assert told(SplitOf(source, "val").told_by(MARKED)[0])[0] == "~user:"
 
 
 def test_a_store_keeps_the_template_that_training_goes_by(conversations, tmp_path):

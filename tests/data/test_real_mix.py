@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.tiny_model import tiny_model
-from unitok.data.batches.batch_sampler import Window
+from unitok.data.batches.batch_sampler import DocumentBatch
 from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
 from unitok.data.codes.build_codec import train_text_tokenizer
 from unitok.data.mixture import Mixture
@@ -43,7 +43,7 @@ def mixed(tmp_path_factory) -> PackedDocuments:
 
 def batches(mixed: PackedDocuments, count: int):
     rng = random.Random(0)
-    return [mixed[Window(0, rng.sample(range(len(mixed)), 64))] for _ in range(count)]
+    return [mixed[DocumentBatch(0, rng.sample(range(len(mixed)), 64))] for _ in range(count)]
 
 
 def test_little_of_it_is_padding(mixed):
@@ -64,8 +64,8 @@ def test_packed_and_unpacked_losses_are_equal(mixed):
             )
 
     indices = list(range(0, len(mixed), len(mixed) // 48))
-    packed = sums(mixed[Window(0, indices)])
-    single = [sums(mixed[Window(0, [index])]) for index in indices]
+    packed = sums(mixed[DocumentBatch(0, indices)])
+    single = [sums(mixed[DocumentBatch(0, [index])]) for index in indices]
     total, weight = (sum(getattr(one, name).item() for one in single) for name in ("total", "weight"))
     assert packed.weight.item() == weight
     assert packed.mean.item() == pytest.approx(total / weight, abs=1e-5)

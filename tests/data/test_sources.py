@@ -14,7 +14,7 @@ from PIL import Image
 from tests.tiny_codecs import Named
 from unitok.data.readers.folders import PictureFolder
 from unitok.data.readers.webdataset import WebDataset
-from unitok.data.source import Source, Together
+from unitok.data.source import Concat, Source
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 
@@ -184,7 +184,7 @@ def test_published_sets_are_read(name, split, where, count):
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))
 def test_together_is_one_source_after_the_other(sizes):
     sources = [Named(f"{number}", size) for number, size in enumerate(sizes)]
-    together = Together(sources)
+    together = Concat(sources)
     whole = [source[i][0].content for source in sources for i in range(len(source))]
     assert [together[i][0].content for i in range(len(together))] == whole
     with pytest.raises(IndexError, match=f"index {len(whole)} of {len(whole)} documents"):

@@ -13,7 +13,7 @@ from unitok.evaluate.classification import Classified, classification, labels_re
 from unitok.evaluate.metrics.pope import YesNo, pope, says_yes
 from unitok.evaluate.metrics.true_false import Statements, judged
 from unitok.evaluate.metrics.vqa import normalise, vqa_accuracy
-from unitok.evaluate.report import World
+from unitok.evaluate.report import JudgedSet
 
 OFFICIAL = json.loads(Path(__file__).with_name("vqa_official.json").read_text())
 """Random answers with what GT-Vision-Lab/VQA's vqaEval.py makes of them."""
@@ -106,7 +106,7 @@ def test_classification_by_hand():
 
 def test_labels_are_all_captions_and_are_chosen_by_likelihood():
     model, names = tiny_model(), ["red", "blue", "green"]
-    world = World(
+    world = JudgedSet(
         [Image.new("RGB", (12, 8), name) for name in names], names, lambda text, i: text == names[i]
     )
     report = labels_report(model, world, count=2)

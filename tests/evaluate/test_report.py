@@ -12,8 +12,8 @@ from train.evaluate import main
 from unitok.api.unitok import UniTok
 from unitok.data.readers.webdataset import WebDataset
 from unitok.document import Segment
-from unitok.evaluate.judged_sets import easy_vqa_world, pairs_world, shapes_world
-from unitok.evaluate.report import Report, World, measure, measure_tokenizer
+from unitok.evaluate.judged_sets import easy_vqa_set, pairs_set, shapes_set
+from unitok.evaluate.report import JudgedSet, Report, measure, measure_tokenizer
 from unitok.evaluate.suites import run_suite
 
 SHEETS = {"samples", "captions", "reconstructions"}
@@ -61,7 +61,7 @@ class Oracle(UniTok):
 
 @pytest.mark.parametrize("held_out", [False, True])
 def test_who_repeats_the_truth_is_right_and_who_does_not_is_not(held_out):
-    world = shapes_world(canvas=48, count=20, held_out=held_out)
+    world = shapes_set(canvas=48, count=20, held_out=held_out)
     report = measure(Oracle(world, wrong=[3, 4, 5]), world, prefix="x_")
     shares = {"x_caption_accuracy": 0.85, "x_image_accuracy": 0.85, "x_drawing_caption_accuracy": 1.0}
     assert report.figures == shares
@@ -69,13 +69,13 @@ def test_who_repeats_the_truth_is_right_and_who_does_not_is_not(held_out):
 
 
 def test_who_does_not_read_its_own_drawings_is_found_out():
-    world = shapes_world(canvas=48, count=20)
+    world = shapes_set(canvas=48, count=20)
     figures = measure(Oracle(world, wrong=[3, 4, 5, 6], blind=[3, 7, 8]), world).figures
     assert figures["drawing_caption_accuracy"] == 14 / 16  # of those that are drawn right
 
 
 def test_without_a_judge_a_drawing_is_described_by_its_prompt(model):
-    world = World([Image.new("RGB", (8, 8))], ["gray"], caption_right=lambda text, i: False)
+    world = JudgedSet([Image.new("RGB", (8, 8))], ["gray"], caption_right=lambda text, i: False)
     assert world.describes("gray", world.pictures[0], "gray")
     assert not world.describes("grey", world.pictures[0], "gray")
 
@@ -96,7 +96,7 @@ def test_shapes_of_an_untrained_model(tmp_path):
 def test_easy_vqa_counts_captions_to_the_letter_and_drawings_by_its_judge(model, shards):
     report = run_suite(model, "easy_vqa", path=str(shards))
     assert report.figures["pictures"] == 3 and report.figures["image_accuracy"] == 0
-    world = easy_vqa_world(WebDataset(str(shards), "val"))
+    world = easy_vqa_set(WebDataset(str(shards), "val"))
     assert world.caption_right(CAPTIONS[1], 1) and not world.caption_right(CAPTIONS[1], 2)
 
 
@@ -106,7 +106,7 @@ def test_easy_vqa_refuses_other_captions(shards, tmp_path):
             return "a cat"
 
     with pytest.raises(ValueError, match="'a cat' is not a caption of easy-VQA"):
-        easy_vqa_world(Other(str(shards), "val"))
+        easy_vqa_set(Other(str(shards), "val"))
 
 
 def test_pairs_have_no_judge_of_drawings(model, shards):
@@ -114,7 +114,7 @@ def test_pairs_have_no_judge_of_drawings(model, shards):
     assert report.figures["pictures"] == 2
     assert not {"image_accuracy", "reconstruction_accuracy"} & report.figures.keys()
     assert report.sheets.keys() == SHEETS
-    world = pairs_world(WebDataset(str(shards), "val"), count=1)
+    world = pairs_set(WebDataset(str(shards), "val"), count=1)
     assert len(world.pictures) == 1 and world.judge(world.pictures) == [None]
 
 
@@ -142,7 +142,7 @@ def test_where_a_report_goes_is_looked_at_before_the_work(tmp_path, capsys, monk
 
 
 def test_a_reconstruction_is_compared_with_what_the_tokenizer_saw(model):
-    world = World([Image.new("RGB", (50, 90), "gray")], ["gray"], caption_right=lambda text, i: False)
+    world = JudgedSet([Image.new("RGB", (50, 90), "gray")], ["gray"], caption_right=lambda text, i: False)
     figures = measure_tokenizer(model, world).figures
     assert 0 < figures["psnr"] < 78 and figures["codebook_usage"] <= 6 / 16
     (codes,) = model.codec.encode((Segment("image", world.pictures[0]),))

@@ -13,7 +13,7 @@ from tests.tiny_model import tiny_model
 httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clients)")
 serving = pytest.importorskip("tests.server.serving", reason="the server is not installed (extra serve)")
 from unitok.server import image_io  # noqa: E402
-from unitok.server.http.errors import Refused  # noqa: E402
+from unitok.server.http.errors import ApiError  # noqa: E402
 from unitok.server.http.thread_pool import Aside, Deadline  # noqa: E402
 
 DRAWINGS, CHAT = "/v1/images/generations", "/v1/chat/completions"
@@ -39,7 +39,7 @@ def test_what_is_not_begun_by_its_deadline_is_not_done():
     async def main():
         first = asyncio.ensure_future(aside.run(free.wait, by=Deadline(30)))
         await asyncio.sleep(0.01)
-        with pytest.raises(Refused, match=r"longer than 0\.05 s") as raised:
+        with pytest.raises(ApiError, match=r"longer than 0\.05 s") as raised:
             await aside.run(done.append, 1, by=Deadline(0.05))
         assert raised.value.status_code == 504
         free.set()

@@ -88,7 +88,7 @@ def test_a_mixture_in_a_config_becomes_codes_and_one_with_tasks_does_not(tmp_pat
     store = encode(tmp_path / "codes", image_tokenizer, "--config", str(config))
     assert [store[i][1].learn for i in range(len(store))] == [False] * 3 + [True] * 3
     together = {
-        "class_path": "Together",
+        "class_path": "Concat",
         "init_args": {"sources": [mixture(), mixture(tasks=["draw", None])]},
     }
     config.write_text(yaml.safe_dump({"source": together}))

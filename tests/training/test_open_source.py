@@ -21,7 +21,7 @@ def test_shapes_are_known_by_name_with_a_seed_a_split():
 
 
 def test_sources_lie_within_sources():
-    path = "unitok.data.source.Together"
+    path = "unitok.data.source.Concat"
     both = open_source({"class_path": path, "init_args": {"sources": [SHAPES, SHAPES]}})
     assert len(both) == 6 and kind_of(both) == "ShapesSource"
 

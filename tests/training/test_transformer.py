@@ -66,7 +66,7 @@ def test_a_run_on_questions_boxes_and_edits_ends_in_a_folder_that_answers_them(t
     tasks = (
         "{class_path: unitok.worlds.shapes.tasks.ShapesTasks, init_args: {canvas: 48, count: 60, turns: 2}}"
     )
-    source = f"{{class_path: unitok.data.source.Together, init_args: {{sources: [{tasks}]}}}}"
+    source = f"{{class_path: unitok.data.source.Concat, init_args: {{sources: [{tasks}]}}}}"
     sizes = ["--model.model.max_length", "256", "--data.row_length", "160", "--data.text_size", "400"]
     options = ["--data.locations", "[box, point]", "--data.train", source, "--data.val", tasks, *sizes]
     _, rows = train("tasks", *options, steps=20)

@@ -39,7 +39,7 @@ class DocumentModel:
         sampling: default settings per modality; what a call does not say is taken from here.
         example_prompts: prompts that the model knows, for its card and its demos.
         chat: how conversations become documents.
-        fills: it has learned to fill holes in pictures that it is shown (data/fills.py).
+        fills: it has learned to fill holes in pictures that it is shown (data/transforms/inpainting.py).
         compile: whatever is written is written by compiled steps: half a minute more at first, faster then.
     """
 

@@ -32,6 +32,7 @@ from unitok.cli.unknown_settings import in_plain_words
 from unitok.cli.yaml_defaults import read_config
 from unitok.console import plain_errors
 from unitok.device import lacks_bfloat16
+from unitok.renamed import refuse_renamed
 from unitok.training.run.callbacks import Export, RandomByBatch, TellIfComplete
 from unitok.training.run.checkpoint import BEST, LAST, PREVIOUS, AtomicCheckpointIO, checkpoints, readable
 from unitok.training.run.interruption import Interrupted, SaveWhenInterrupted
@@ -142,7 +143,9 @@ class UniTokCLI(LightningCLI):
             )
         files = configs(args)
         for file in files:
-            read_config(file)
+            refuse_renamed(read_config(file), place=f"{file}: ")
+        for word in args:
+            refuse_renamed({"class_path": word.rpartition("=")[2]} if "." in word else {})
         own = signature(self.datamodule_class).parameters.keys()
         with in_plain_words(files, self._settings(args)):
             super().parse_arguments(parser, replaced(args, own))

@@ -7,7 +7,7 @@ from math import isfinite
 
 from unitok.data.codes.store import Store, read_index
 from unitok.data.files.remote import local
-from unitok.data.source import Source, Together
+from unitok.data.source import Concat, Source
 from unitok.data.tasks import Task, learned_only
 from unitok.document import Document
 from unitok.tokens.codec import Codec
@@ -18,7 +18,7 @@ MOST_DOCUMENTS = 2**31
 """Of an epoch; more are a slip of the weights."""
 
 
-class Mixture(Together):
+class Mixture(Concat):
     """Sources by weight: of an epoch's documents each gives its share, and of each every document comes.
 
     The source that is largest for its weight comes once an epoch, the others again and again; so an epoch is
@@ -140,7 +140,7 @@ def samples_of(documents: Source | str) -> int | None:
 
 def is_mixed(documents: Source) -> bool:
     """Whether codes are taken source by source: of a mixture, and of sources together with one or a store."""
-    return isinstance(documents, Together) and any(
+    return isinstance(documents, Concat) and any(
         isinstance(source, Mixture | Stored) for source in within(documents)
     )
 

@@ -82,15 +82,15 @@ class Reader(Source):
     def open(cls, path: Path, part: Part | None, **settings) -> Source:
         """The whole set, or one part of it: here, of a set that has no splits of its own."""
         whole = cls(str(path), **settings)
-        return whole if part is None else HeldOut(whole, part)
+        return whole if part is None else SplitOf(whole, part)
 
 
-class Together(Source):
+class Concat(Source):
     """Several sources, one after the other; each may have its task, and modalities that are learned."""
 
     def __init__(self, sources: list[Source]):
         if not sources:
-            raise ValueError("Together needs one source or more")
+            raise ValueError("Concat needs one source or more")
         self.sources = list(sources)
         self.tasks: list[Task | None] = [None] * len(self.sources)
         self.learn: list[list[str] | None] = [None] * len(self.sources)
@@ -112,9 +112,9 @@ class Together(Source):
             kind if kinds.count(kind) == 1 else f"{kind} {number}" for number, kind in enumerate(kinds, 1)
         ]
 
-    def with_each(self, change: Callable[[Source], Source]) -> "Together":
+    def with_each(self, change: Callable[[Source], Source]) -> "Concat":
         """The same of changed sources."""
-        return Together([change(source) for source in self.sources])
+        return Concat([change(source) for source in self.sources])
 
     def place(self, index: int) -> tuple[int, int]:
         """Which source has a document, and which of that source's it is."""
@@ -123,11 +123,11 @@ class Together(Source):
         number = bisect_right(self.ends, index)
         return number, index - (self.ends[number - 1] if number else 0)
 
-    def told_by(self, template: ChatTemplate) -> "Together":
+    def told_by(self, template: ChatTemplate) -> "Concat":
         return self.with_each(lambda source: source.told_by(template))
 
 
-class HeldOut(Source):
+class SplitOf(Source):
     """One part of a source that has no splits: every 20th document validates, all others train.
 
     A single document does both: to learn one by heart is a test.
@@ -159,8 +159,8 @@ class HeldOut(Source):
             return self.source[index * self.every]
         return self.source[index + index // (self.every - 1) + 1]
 
-    def told_by(self, template: ChatTemplate) -> "HeldOut":
-        return HeldOut(self.source.told_by(template), self.part, every=self.every)
+    def told_by(self, template: ChatTemplate) -> "SplitOf":
+        return SplitOf(self.source.told_by(template), self.part, every=self.every)
 
 
 class Chosen(Source):
@@ -196,4 +196,4 @@ def of_split(
     """
     found = where(part, there, path=path)
     source = opened(found.split)
-    return source if found.share is None else HeldOut(source, found.share)
+    return source if found.share is None else SplitOf(source, found.share)

@@ -17,7 +17,7 @@ from unitok.data.readers.detect_format import (
     split_paths,
     table_over,
 )  # fmt: skip
-from unitok.data.source import Source, Together, of_split
+from unitok.data.source import Concat, Source, of_split
 
 Documents = Source | str
 """Documents, or the folder of their store."""
@@ -50,7 +50,7 @@ def open_data(
         raise ValueError("a path is empty: give a file or folder")
     if not isinstance(path, str | Path):
         shared = {"part": part, "format": format, "captions": captions, **settings}
-        return Together([open_data(one, **shared) for one in path])
+        return Concat([open_data(one, **shared) for one in path])
     if format and format not in FORMATS:
         raise ValueError(f"format is one of {', '.join(FORMATS)}, not {format!r}")
     if part is not None and part not in SPLITS:
@@ -81,7 +81,7 @@ def _of_splits(path: Path, part: Part | None, find_in: Callable[[Path], Found], 
     if not parts:
         return opened(path, part)
     if part is None:
-        return Together([opened(place) for place in parts.values()])
+        return Concat([opened(place) for place in parts.values()])
     return of_split(lambda split: opened(parts[split]), part, parts, path=path)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from unitok.api.unitok import UniTok
-from unitok.evaluate.report import SHOWN, Report, World, sheet_of_captions
+from unitok.evaluate.report import SHOWN, JudgedSet, Report, sheet_of_captions
 
 
 class Classified(NamedTuple):
@@ -39,7 +39,9 @@ def classification(found: Sequence[Mapping[str, float]], truth: Sequence[str]) -
     )
 
 
-def labels_report(model: UniTok, world: World, *, count: int | None = None, batch_size: int = 128) -> Report:
+def labels_report(
+    model: UniTok, world: JudgedSet, *, count: int | None = None, batch_size: int = 128
+) -> Report:
     """Zero-shot labels of the first `count` pictures, among all different captions of a world.
 
     Raises ValueError where all captions are the same.

@@ -20,7 +20,7 @@ from unitok.modalities.image import ImageModality
 SHOWN = 24  # pictures on a sheet
 
 
-class World(NamedTuple):
+class JudgedSet(NamedTuple):
     """Pictures with a true caption each, and who judges them.
 
     `caption_right(caption, i)` says whether a caption is true of picture `i`;
@@ -74,7 +74,7 @@ class Report:
         Console().print(table)
 
 
-def measure(model: UniTok, world: World, *, prefix: str = "", batch_size: int = 128) -> Report:
+def measure(model: UniTok, world: JudgedSet, *, prefix: str = "", batch_size: int = 128) -> Report:
     """Caption every picture and draw every caption with the model's defaults, and let the world judge.
 
     Figures are shares of 0..1; `image_accuracy` is absent where nobody can tell. Every caption is drawn with
@@ -97,7 +97,7 @@ def measure(model: UniTok, world: World, *, prefix: str = "", batch_size: int = 
     )
 
 
-def measure_tokenizer(model: UniTok, world: World, *, batch_size: int = 128) -> Report:
+def measure_tokenizer(model: UniTok, world: JudgedSet, *, batch_size: int = 128) -> Report:
     """Reconstruct every picture: PSNR in dB, share of the codebook used, how often the judge still agrees.
 
     `surviving_codes` is the share of codes that encode(decode(codes)) gives back, and
@@ -127,7 +127,7 @@ def measure_tokenizer(model: UniTok, world: World, *, batch_size: int = 128) -> 
 
 def _read_back(
     model: UniTok,
-    world: World,
+    world: JudgedSet,
     drawn: Sequence[Image.Image],
     right: Sequence[bool | None],
     batch_size: int,
@@ -140,7 +140,7 @@ def _read_back(
 
 
 def _sheet_of_drawings(
-    world: World, drawn: Sequence[Image.Image], right: Sequence[bool | None]
+    world: JudgedSet, drawn: Sequence[Image.Image], right: Sequence[bool | None]
 ) -> Image.Image:
     """Captions under the drawings; where nobody can tell, each drawing stands beside the true picture."""
     if world.drawing_right is not None:
@@ -152,7 +152,7 @@ def _sheet_of_drawings(
     )
 
 
-def sheet_of_captions(world: World, written: Sequence[str], said: Sequence[bool]) -> Image.Image:
+def sheet_of_captions(world: JudgedSet, written: Sequence[str], said: Sequence[bool]) -> Image.Image:
     """What was written under the pictures; under a wrong one also the true caption."""
     labels = [
         text if right else f"{text} [true: {true}]"

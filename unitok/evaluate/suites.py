@@ -10,16 +10,16 @@ from unitok.data.readers.webdataset import WebDataset
 from unitok.data.sources import open_data
 from unitok.evaluate.benchmarks import BENCHMARKS, benchmark
 from unitok.evaluate.classification import labels_report
-from unitok.evaluate.judged_sets import easy_vqa_world, pairs_world, shapes_world
+from unitok.evaluate.judged_sets import easy_vqa_set, pairs_set, shapes_set
 from unitok.evaluate.nlvr_steps import boxes_report
 from unitok.evaluate.question_shards import questions_report, statements_report
-from unitok.evaluate.report import Report, World, measure, measure_tokenizer
+from unitok.evaluate.report import JudgedSet, Report, measure, measure_tokenizer
 from unitok.evaluate.shapes_hallucination import hallucination_report
 from unitok.evaluate.shapes_tasks import tasks_report
 from unitok.worlds.nlvr.source import NlvrBoxes
 from unitok.worlds.shapes.tasks import USUAL
 
-FOLDERS = {"easy_vqa": easy_vqa_world, "pairs": pairs_world}
+FOLDERS = {"easy_vqa": easy_vqa_set, "pairs": pairs_set}
 DATA = (*FOLDERS, "labels", "answers", "nlvr", "nlvr_boxes")
 """Suites that read a data set."""
 SUITES = ("shapes", "tasks", "hallucination", *DATA, *BENCHMARKS)
@@ -103,11 +103,11 @@ def _folder_report(
     where = {"where": shards[2]} if shards[2] else {}
     source = open_data(shards[0], part=shards[1], **where)
     if suite == "labels":
-        return labels_report(model, pairs_world(source), count=count, batch_size=batch_size)
+        return labels_report(model, pairs_set(source), count=count, batch_size=batch_size)
     return world_report(model, FOLDERS[suite](source, count=count), batch_size=batch_size)
 
 
-def world_report(model: UniTok, world: World, *, batch_size: int = 128) -> Report:
+def world_report(model: UniTok, world: JudgedSet, *, batch_size: int = 128) -> Report:
     """Reconstructions, captions and drawings of one world."""
     count = Report({"pictures": len(world.pictures)})
     tokenizer = measure_tokenizer(model, world, batch_size=batch_size)
@@ -116,8 +116,8 @@ def world_report(model: UniTok, world: World, *, batch_size: int = 128) -> Repor
 
 def shapes_report(model: UniTok, *, canvas: int, scenes: int = SCENES, batch_size: int = 128) -> Report:
     """The same of unseen scenes of the built-in world, and captions and drawings of held-out compositions."""
-    seen = shapes_world(canvas=canvas, count=scenes)
-    held_out = shapes_world(canvas=canvas, count=scenes, held_out=True)
+    seen = shapes_set(canvas=canvas, count=scenes)
+    held_out = shapes_set(canvas=canvas, count=scenes, held_out=True)
     return world_report(model, seen, batch_size=batch_size) | measure(
         model, held_out, prefix="heldout_", batch_size=batch_size
     )

@@ -18,7 +18,7 @@ from unitok.generation.compiled import CompiledSteps, rounded
 from unitok.generation.requests import DocumentDone, Event, Request
 from unitok.generation.sampler import choose
 from unitok.generation.sampling import gumbel
-from unitok.generation.sequence import Lane, Row
+from unitok.generation.sequence import CacheRow, Sequence
 from unitok.models.transformer import Transformer
 from unitok.tokens.codec import Codec
 
@@ -50,9 +50,9 @@ class Engine:
         self.model, self.codec, self.rows, self.speculate = model, codec, rows, speculate
         self.forwards = 0
         self._submitted = 0
-        self._waiting: deque[Row] = deque()
-        self._rows: list[Row] = []
-        self._lanes: list[Lane] = []
+        self._waiting: deque[Sequence] = deque()
+        self._rows: list[Sequence] = []
+        self._lanes: list[CacheRow] = []
         self._known = 0
         self._steps = CompiledSteps(model) if compile else None
         self._head, self._noise = (self._steps.head, self._steps.noise) if compile else (model.head, gumbel)
@@ -65,7 +65,7 @@ class Engine:
         Raises:
             ValueError: an unknown target, or a prompt that leaves no room within the model's `max_length`.
         """
-        row = Row(self._submitted, request, self.codec, length=self.model.config.max_length)
+        row = Sequence(self._submitted, request, self.codec, length=self.model.config.max_length)
         self._waiting.append(row)
         self._submitted += 1
         return row.number
@@ -110,7 +110,7 @@ class Engine:
             self._rows = [row for row in self._rows if row.finished is None]
         return events
 
-    def _told(self, rows: list[Row]) -> list[Event]:
+    def _told(self, rows: list[Sequence]) -> list[Event]:
         """What happened to rows since they were last asked."""
         events = [event for row in rows for event in row.events]
         for row in rows:
@@ -146,9 +146,9 @@ class Engine:
             hidden.append(self._prefill(new, first=len(hidden[0]) if hidden else 0))
         return torch.cat(hidden) if len(hidden) > 1 else hidden[0]
 
-    def _prefill(self, lanes: list[Lane], *, first: int) -> Float[Tensor, "n d"]:
+    def _prefill(self, lanes: list[CacheRow], *, first: int) -> Float[Tensor, "n d"]:
         """Read each different prompt once, and copy what was read to the lines that share it."""
-        prompts: dict[tuple[int, ...], list[Lane]] = {}
+        prompts: dict[tuple[int, ...], list[CacheRow]] = {}
         for lane in lanes:
             prompts.setdefault(tuple(lane.ids), []).append(lane)
         leaders = [alike[0] for alike in prompts.values()]
@@ -161,7 +161,7 @@ class Engine:
                 lane.held, lane.last, lane.ids, lane.positions = leader.held, leader.last, [], []
         return hidden
 
-    def _forward(self, start: int, lanes: list[Lane], *, first: int) -> Float[Tensor, "n d"]:
+    def _forward(self, start: int, lanes: list[CacheRow], *, first: int) -> Float[Tensor, "n d"]:
         """Read the new ids and guesses of lines from `start` on; they are the `first` and next results."""
         ids = [lane.ids + lane.row.guesses.ids for lane in lanes]
         places = [lane.positions + [lane.shifted(p) for p in lane.row.guesses.positions] for lane in lanes]

@@ -16,7 +16,7 @@ Head = Callable[[Float[Tensor, "n d"], Legal], Float[Tensor, "n legal"]]
 """Logits of the legal ids."""
 
 
-class Ask(NamedTuple):
+class NextId(NamedTuple):
     """An id to be drawn among `legal`: from the hidden states at `places`, one a branch, with noise of
     (key, counter)."""
 
@@ -29,7 +29,7 @@ class Ask(NamedTuple):
 
 
 def choose(
-    head: Head, hidden: Float[Tensor, "n d"], asks: Sequence[Ask], *, noise: Noise = gumbel
+    head: Head, hidden: Float[Tensor, "n d"], asks: Sequence[NextId], *, noise: Noise = gumbel
 ) -> list[int]:
     """An id for each; the head is evaluated once for all that share a legal block."""
     chosen = [ask.legal[0] for ask in asks]
@@ -49,7 +49,7 @@ def _draw(
     noise: Noise,
     hidden: Float[Tensor, "n d"],
     legal: Legal,
-    asks: Sequence[Ask],
+    asks: Sequence[NextId],
     groups: dict[tuple, list[int]],
 ) -> list[tuple[list[int], list[int]]]:
     """Ids of one legal block, for each set of asks that are drawn alike."""

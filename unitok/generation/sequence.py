@@ -14,14 +14,14 @@ import torch
 from unitok.document import Codes, Tokens
 from unitok.generation.guidance import Branch, branches
 from unitok.generation.requests import DocumentDone, Event, Reason, Request, SegmentDone, Written
-from unitok.generation.sampler import Ask
+from unitok.generation.sampler import NextId
 from unitok.generation.sampling import Sampling, row_key
 from unitok.tokens.codec import Codec
 from unitok.tokens.cursor import Legal, Position
 
 
 @dataclass(eq=False)
-class Lane:
+class CacheRow:
     """A line of the cache: a branch of a row, with the ids that it has not read yet.
 
     `shift` is how far its clock is from the first branch's, `held` how many ids it has read, `last` where
@@ -50,9 +50,9 @@ class Lane:
         return (time + self.shift, row + self.shift, column + self.shift)
 
 
-def unread(row: "Row", tokens: Tokens, *, weight: float = 1.0, shift: int = 0) -> Lane:
+def unread(row: "Row", tokens: Tokens, *, weight: float = 1.0, shift: int = 0) -> CacheRow:
     """A line that has all these ids still to read."""
-    return Lane(row, tokens.ids.tolist(), list(map(tuple, tokens.positions.tolist())), weight, shift)
+    return CacheRow(row, tokens.ids.tolist(), list(map(tuple, tokens.positions.tolist())), weight, shift)
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Guesses:
     legal: list[Legal] = field(default_factory=list)
 
 
-class Row:
+class Sequence:
     """A document on its way.
 
     Args:
@@ -141,11 +141,11 @@ class Row:
         """Of what comes next; between segments that of the first modality, text."""
         return self.request.sampling[self.cursor.open or self.codec.vocabulary.modalities[0]]
 
-    def asks(self) -> list[Ask]:
+    def asks(self) -> list[NextId]:
         """The next id, and one after each guess."""
         weights = tuple(lane.weight for lane in self.lanes)
         return [
-            Ask(
+            NextId(
                 legal,
                 self.sampling,
                 weights,

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from unitok.models.cpu.blockwise_attention import attend_blockwise
 from unitok.models.cpu.linear import Linear
-from unitok.models.kv_cache import Room
+from unitok.models.kv_cache import CacheView
 from unitok.models.rotary import rotate
 
 LONGEST = 2048
@@ -115,7 +115,7 @@ class Attention(nn.Module):
         sin: Float[Tensor, "b t f"],
         *,
         mask: Bool[Tensor, "b 1 t s"] | PackedMask | None,
-        room: Room | None,
+        room: CacheView | None,
     ) -> Float[Tensor, "b t d"]:
         """`mask=None` is plain causal attention over the row; in `room` the row has tokens before it."""
         heads = self.qkv(x).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
@@ -129,7 +129,7 @@ class Attention(nn.Module):
         return self.out(attended.transpose(1, 2).flatten(2))
 
     def _after(
-        self, heads: Float[Tensor, "b h t w"], cos: Tensor, sin: Tensor, room: Room
+        self, heads: Float[Tensor, "b h t w"], cos: Tensor, sin: Tensor, room: CacheView
     ) -> tuple[Tensor, Tensor, Tensor]:
         """New queries, and all keys and values; queries and keys are turned as one, since a step of one id
         costs what its operations cost."""

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 
-class Room(NamedTuple):
+class CacheView(NamedTuple):
     """Where the next tokens of some rows go, and what they see: all that a forward pass needs of a cache.
 
     Args:
@@ -73,7 +73,7 @@ class Cache:
         """Tokens a row can hold."""
         return self.held[0].shape[2]
 
-    def reserve(self, tokens: int, *, multiple: int = 1) -> Room:
+    def reserve(self, tokens: int, *, multiple: int = 1) -> CacheView:
         """Claim the next `tokens` slots of every row.
 
         Args:
@@ -91,7 +91,7 @@ class Cache:
         self.extent += tokens
         seen = min(self.capacity, -(-self.extent // multiple) * multiple)
         places = torch.arange(seen, device=self.lengths.device)
-        return Room(tuple(self.held[: self.layers]), slots, (places <= slots[:, :, None]).unsqueeze(1))
+        return CacheView(tuple(self.held[: self.layers]), slots, (places <= slots[:, :, None]).unsqueeze(1))
 
     @property
     def image_numbers(self) -> Int64[Tensor, "b s"]:

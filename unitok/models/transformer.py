@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from unitok.models.attention import Attention, PackedMask, document_mask
 from unitok.models.cpu.linear import Linear, project
-from unitok.models.kv_cache import Cache, Room
+from unitok.models.kv_cache import Cache, CacheView
 from unitok.models.latest_image_mask import image_numbers, latest_image_mask
 from unitok.models.rotary import rotary_angles
 from unitok.models.sizes import check_depths, check_sizes
@@ -181,7 +181,7 @@ class Transformer(nn.Module):
         numbers = image_numbers(ids, self.config.images, before=ids.new_zeros(len(ids)))
         return mask & latest_image_mask(numbers, torch.arange(ids.shape[1], device=ids.device).expand_as(ids))
 
-    def room(self, ids: Int64[Tensor, "b t"], cache: Cache, *, multiple: int = 1) -> Room:
+    def room(self, ids: Int64[Tensor, "b t"], cache: Cache, *, multiple: int = 1) -> CacheView:
         """Claim the next slots of every row for these ids; `multiple` as of `Cache.reserve`."""
         if not self.config.latest_image:
             return cache.reserve(ids.shape[1], multiple=multiple)
@@ -197,7 +197,7 @@ class Transformer(nn.Module):
         positions: Int64[Tensor, "b t 3"],
         *,
         mask: Bool[Tensor, "b 1 t s"] | PackedMask | None,
-        room: Room | None = None,
+        room: CacheView | None = None,
     ) -> Float[Tensor, "b t d"]:
         """Hidden states under a mask, after the tokens that `room` holds: tensors alone, to be compiled."""
         cos, sin = rotary_angles(positions, head_width=self.config.head_width, base=self.config.rope_base)

@@ -21,7 +21,7 @@ from unitok.api.arguments import whole
 from unitok.api.unitok import UniTok
 from unitok.server import chat, images
 from unitok.server.http.connection import Connection
-from unitok.server.http.errors import Refused, handle
+from unitok.server.http.errors import ApiError, handle
 from unitok.server.metrics import Metrics
 from unitok.server.middleware import Gate, Limits
 from unitok.server.state import Service
@@ -62,10 +62,10 @@ def _described(service: Service) -> dict:
 @router.get("/health", response_class=JSONResponse)
 @router.head("/health", include_in_schema=False)
 def health(request: Request) -> dict:
-    """Whether requests are carried out. Raises Refused where they are not."""
+    """Whether requests are carried out. Raises ApiError where they are not."""
     worker: Worker = request.app.state.service.worker
     if not worker.alive:
-        raise Refused(503, worker.why, code="stopping")
+        raise ApiError(503, worker.why, code="stopping")
     return {"status": "ok"}
 
 

@@ -17,8 +17,8 @@ from unitok.document import Document
 from unitok.generation.requests import Request as Writing
 from unitok.modalities.geometry import Box, write_box, write_point
 from unitok.server import image_io
-from unitok.server.http.errors import Refused
-from unitok.server.jobs import Done, Shown
+from unitok.server.http.errors import ApiError
+from unitok.server.jobs import Done, Progress
 from unitok.server.pending_job import Asked
 from unitok.server.schemas import ChatRequest
 from unitok.server.state import Service, complete, seed_of, streamed
@@ -99,21 +99,21 @@ class Answer:
             yield self._chunk(copy, {"role": "assistant", "content": ""})
         try:
             async for news in asked.news():
-                if isinstance(news, Shown):
+                if isinstance(news, Progress):
                     delta = await self._delta(asked, news, said, stops)
                     if delta:
                         yield self._chunk(news.copy, delta)
                 elif isinstance(news, Done):
                     done.append(news)
                     yield self._chunk(news.copy, {}, reason=news.reason)
-        except Refused as error:
+        except ApiError as error:
             yield event(error.content)
             return
         if usage:
             yield event({**self._head("chat.completion.chunk"), "choices": [], "usage": usage_of(done)})
         yield "data: [DONE]\n\n"
 
-    async def _delta(self, asked: Asked, news: Shown, said: Counter, stops: Sequence[str]) -> dict:
+    async def _delta(self, asked: Asked, news: Progress, said: Counter, stops: Sequence[str]) -> dict:
         """What is new in an update; `said` counts the letters of each copy's text that were told."""
         update, copy = news.update, news.copy
         if update.modality != "text":

@@ -28,7 +28,7 @@ def picture_of(url: str, modality: ImageModality, *, param: str) -> Image.Image:
     """The picture of a data URI at the model's size.
 
     Raises:
-        Refused: another address (nothing is fetched), no base64, or no picture.
+        ApiError: another address (nothing is fetched), no base64, or no picture.
     """
     head = DATA_URI.match(url[:512])
     if not head:
@@ -44,7 +44,7 @@ def decoded(text: str, *, param: str) -> bytes:
     are safe in addresses, and letters that addresses write as %2B.
 
     Raises:
-        Refused: it is no base64.
+        ApiError: it is no base64.
     """
     letters = SPACE.sub("", unquote(text) if "%" in text else text).translate(URL_SAFE).rstrip("=")
     try:
@@ -56,12 +56,12 @@ def decoded(text: str, *, param: str) -> bytes:
 
 
 def read(content: bytes, modality: ImageModality, *, param: str) -> Image.Image:
-    """A picture file's picture at the model's size. Raises Refused where it is none."""
+    """A picture file's picture at the model's size. Raises ApiError where it is none."""
     return modality.fit(opened(content, param=param))
 
 
 def opened(content: bytes, *, param: str) -> Image.Image:
-    """A picture file's picture. Raises Refused where it is none."""
+    """A picture file's picture. Raises ApiError where it is none."""
     return _opened(content, load_image, param)
 
 
@@ -69,7 +69,7 @@ def mask_of(content: bytes, picture: Image.Image, size: tuple[int, int], *, para
     """A mask file's mask at `size` (width, height) as its picture is: white is drawn anew.
 
     Raises:
-        Refused: it is no picture, not of the picture's size, or leaves nothing to draw.
+        ApiError: it is no picture, not of the picture's size, or leaves nothing to draw.
     """
     try:
         mask = image_masks.fit_mask(_opened(content, load_mask, param), picture, size)
@@ -91,7 +91,7 @@ def pictures_sent(messages: Sequence[Message]) -> list[tuple[str, str]]:
     """Where in a conversation pictures are, and what is sent as such, in order.
 
     Raises:
-        Refused: there are too many of them, or nothing is said.
+        ApiError: there are too many of them, or nothing is said.
     """
     found = [
         (f"messages.{number}.content", part.image_url.url)

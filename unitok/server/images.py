@@ -18,9 +18,9 @@ from unitok.modalities import image_masks
 from unitok.modalities.image import ImageModality
 from unitok.server import image_io
 from unitok.server.chat import event
-from unitok.server.http.errors import Refused, invalid
+from unitok.server.http.errors import ApiError, invalid
 from unitok.server.http.thread_pool import Deadline
-from unitok.server.jobs import Done, Kind, Shown
+from unitok.server.jobs import Done, Kind, Progress
 from unitok.server.pending_job import Asked
 from unitok.server.schemas import DrawRequest, EditForm, Pictures
 from unitok.server.state import Service, complete, seed_of, streamed
@@ -41,7 +41,7 @@ async def generations(request: Request, body: DrawRequest) -> Response:
 
 
 def _check_size(body: Pictures, pictures: ImageModality) -> None:
-    """Raises Refused for a size that the model does not draw, in pixels as clients know it."""
+    """Raises ApiError for a size that the model does not draw, in pixels as clients know it."""
     size, cell = body.shape, pictures.tokenizer.cell
     if size is None:
         return
@@ -194,7 +194,7 @@ class Drawn:
         latest: dict[int, Image.Image] = {}
         try:
             async for news in asked.news():
-                if isinstance(news, Shown):
+                if isinstance(news, Progress):
                     latest[news.copy] = self.finish(news.update.content)
                     if not news.update.done:
                         index = told.get(news.copy, 0)
@@ -204,7 +204,7 @@ class Drawn:
                 elif isinstance(news, Done):
                     about = {"usage": _usage([news]), "seed": self.seed}
                     yield await self._event(asked, "completed", latest[news.copy], news.copy, about)
-        except Refused as error:
+        except ApiError as error:
             yield event(error.content)
 
     async def _event(self, asked: Asked, name: str, picture: Image.Image, copy: int, about: dict) -> str:

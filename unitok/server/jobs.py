@@ -20,17 +20,17 @@ Kind = Literal["chat", "draw", "edit"]
 
 
 @dataclass(frozen=True)
-class News:
+class JobEvent:
     """Something that happened to a job."""
 
 
 @dataclass(frozen=True)
-class Taken(News):
+class Accepted(JobEvent):
     """All its documents wait or are being written."""
 
 
 @dataclass(frozen=True)
-class Shown(News):
+class Progress(JobEvent):
     """A segment of a copy, on its way or complete."""
 
     copy: int
@@ -38,7 +38,7 @@ class Shown(News):
 
 
 @dataclass(frozen=True)
-class Done(News):
+class Done(JobEvent):
     """A copy is complete.
 
     `reason` is "length" where a limit ended it; `read` and `written` count the codes of its prompt and its
@@ -53,7 +53,7 @@ class Done(News):
 
 
 @dataclass(frozen=True)
-class Failed(News):
+class Failed(JobEvent):
     """Nothing more will come: a ValueError where the job cannot be, else something unforeseen."""
 
     error: BaseException
@@ -78,7 +78,7 @@ class Job:
 
     kind: Kind
     prepare: Callable[[UniTok], Request]
-    tell: Callable[[News], None]
+    tell: Callable[[JobEvent], None]
     copies: int = 1
     texts: bool = False
     previews: int = 0

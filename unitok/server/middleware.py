@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from unitok.server.http.errors import Refused
+from unitok.server.http.errors import ApiError
 from unitok.server.metrics import Metrics
 
 OPEN = ("/health",)
@@ -93,20 +93,20 @@ class Gate:
         try:
             if scope["path"] not in OPEN:
                 self._check(scope)
-        except Refused as error:
+        except ApiError as error:
             await body.discard()
             return await JSONResponse(error.content, error.status_code, error.headers)(scope, receive, send)
         await self.app(scope, body.receive, send)
 
     def _check(self, scope: Scope) -> None:
-        """Raises Refused for a wrong key, one request too many, or a body that is packed or says itself too
+        """Raises ApiError for a wrong key, one request too many, or a body that is packed or says itself too
         large."""
         headers = dict(reversed(scope["headers"]))
         if self.limits.key is not None:
             scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
             same = hmac.compare_digest(key.strip(), self.limits.key.encode())
             if not same or scheme.lower() != b"bearer":
-                raise Refused(
+                raise ApiError(
                     401,
                     "no valid key: send it as 'Authorization: Bearer KEY'",
                     code="invalid_api_key",
@@ -117,7 +117,7 @@ class Gate:
         packed = headers.get(b"content-encoding", b"identity").decode("latin-1")
         if packed.strip().lower() != "identity":
             message = f"a body is read as it is, not as Content-Encoding {packed[:40]}"
-            raise Refused(415, message, code="unsupported_media_type")
+            raise ApiError(415, message, code="unsupported_media_type")
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length[:20]) > self.limits.body:
             raise too_large(self.limits.body)
@@ -132,13 +132,15 @@ class _Body:
         self._read, self._more = 0, True
 
     async def receive(self) -> Message:
-        """The next message. Raises Refused where the body is too large or too slow."""
+        """The next message. Raises ApiError where the body is too large or too slow."""
         if not self._more:
             return await self._receive()
         try:
             message = await asyncio.wait_for(self._receive(), max(0.0, self._end - time.monotonic()))
         except asyncio.TimeoutError as error:
-            raise Refused(408, f"the body did not come within {self._seconds:g} s", code="timeout") from error
+            raise ApiError(
+                408, f"the body did not come within {self._seconds:g} s", code="timeout"
+            ) from error
         self._note(message)
         if self._read > self._most:
             await self.discard()
@@ -157,12 +159,12 @@ class _Body:
                 self._note(await asyncio.wait_for(self._receive(), end - time.monotonic()))
 
 
-def too_large(most: int) -> Refused:
+def too_large(most: int) -> ApiError:
     """The error of a body of more bytes than `most`."""
-    return Refused(413, f"the body has more than {most} bytes, which is the most", code="body_too_large")
+    return ApiError(413, f"the body has more than {most} bytes, which is the most", code="body_too_large")
 
 
-def busy(why: str) -> Refused:
+def busy(why: str) -> ApiError:
     """The error of a server that has enough to do."""
     headers = {"Retry-After": "1"}
-    return Refused(429, f"{why}: the server is full, try again later", code="queue_full", headers=headers)
+    return ApiError(429, f"{why}: the server is full, try again later", code="queue_full", headers=headers)

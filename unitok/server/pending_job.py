@@ -13,9 +13,9 @@ from starlette.types import Receive, Scope, Send
 
 from unitok.api.unitok import UniTok
 from unitok.generation.requests import Request
-from unitok.server.http.errors import Refused, invalid
+from unitok.server.http.errors import ApiError, invalid
 from unitok.server.http.thread_pool import Deadline
-from unitok.server.jobs import Done, Failed, Job, Kind, News
+from unitok.server.jobs import Done, Failed, Job, JobEvent, Kind
 from unitok.server.middleware import busy
 from unitok.server.worker import Full, Stopped, Worker
 
@@ -31,7 +31,7 @@ class Asked:
         others: fields of Job.
 
     Raises:
-        Refused: there is no room, or the worker is stopping.
+        ApiError: there is no room, or the worker is stopping.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Asked:
         previews: int = 0,
         stops: Sequence[str] = (),
     ):
-        loop, self._news = asyncio.get_running_loop(), asyncio.Queue[News]()
+        loop, self._news = asyncio.get_running_loop(), asyncio.Queue[JobEvent]()
         self._worker, self.by = worker, by
         self.job = Job(
             kind,
@@ -66,11 +66,11 @@ class Asked:
         except Stopped as error:
             raise _refusal(error) from error
 
-    async def next(self) -> News:
+    async def next(self) -> JobEvent:
         """What happens next.
 
         Raises:
-            Refused: the job cannot be, failed, or takes too long.
+            ApiError: the job cannot be, failed, or takes too long.
         """
         try:
             news = await asyncio.wait_for(self._news.get(), self.by.left)
@@ -80,7 +80,7 @@ class Asked:
             raise _refusal(news.error) from news.error
         return news
 
-    async def news(self) -> AsyncIterator[News]:
+    async def news(self) -> AsyncIterator[JobEvent]:
         """All that happens until every copy is done."""
         left = self.job.copies
         while left:
@@ -97,16 +97,16 @@ class Asked:
         self._worker.cancel(self.job)
 
 
-def _refusal(error: BaseException) -> Refused:
+def _refusal(error: BaseException) -> ApiError:
     """What a client is told about an error of the worker."""
     if isinstance(error, ValueError):
         return invalid(str(error))
     if isinstance(error, Stopped):
-        return Refused(503, str(error), code="stopping")
-    return Refused(500, "the engine failed; the server's log says why", code="internal_error")
+        return ApiError(503, str(error), code="stopping")
+    return ApiError(500, "the engine failed; the server's log says why", code="internal_error")
 
 
-class Gone(Refused):
+class Disconnected(ApiError):
     """The client went away; nobody reads this."""
 
     def __init__(self):
@@ -117,14 +117,14 @@ async def unless_gone(receive: Receive, work: Awaitable[Result]) -> Result:
     """The result of `work`, which is dropped when the client goes away.
 
     Raises:
-        Gone: it did.
+        Disconnected: it did.
     """
     doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(receive))
     try:
         await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
         if doing.done():
             return doing.result()
-        raise Gone
+        raise Disconnected
     finally:
         doing.cancel()
         gone.cancel()
@@ -145,7 +145,7 @@ class Stream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with suppress(Gone):
+            with suppress(Disconnected):
                 await unless_gone(receive, self.stream_response(send))
         finally:
             self._asked.close()

@@ -10,9 +10,9 @@ from starlette.types import Receive
 
 from unitok.api.unitok import UniTok
 from unitok.modalities.image import ImageModality
-from unitok.server.http.errors import Refused
+from unitok.server.http.errors import ApiError
 from unitok.server.http.thread_pool import Aside, Deadline
-from unitok.server.jobs import Done, Taken
+from unitok.server.jobs import Accepted, Done
 from unitok.server.metrics import Metrics
 from unitok.server.middleware import Limits
 from unitok.server.pending_job import Asked, Stream, unless_gone
@@ -42,10 +42,10 @@ class Service:
         return self.model.codec.modalities["image"]
 
     def check(self, name: str | None) -> None:
-        """Raises Refused where a client asks for another model."""
+        """Raises ApiError where a client asks for another model."""
         if name is not None and name != self.name:
             message = f"there is no model {name[:80]!r} here, only {self.name!r}"
-            raise Refused(404, message, code="model_not_found", param="model")
+            raise ApiError(404, message, code="model_not_found", param="model")
 
     def deadline(self) -> Deadline:
         """When a request is given up that is read now."""
@@ -73,7 +73,7 @@ async def streamed(asked: Asked, receive, events: AsyncIterator[str]) -> Stream:
     """The events of a job once the engine has taken it, so that what cannot be is an error, not a stream."""
     try:
         news = await unless_gone(receive, asked.next())
-        assert isinstance(news, Taken), news
+        assert isinstance(news, Accepted), news
     except BaseException:
         asked.close()
         raise

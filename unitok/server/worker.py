@@ -15,7 +15,7 @@ from unitok.api.previews import Update, shown
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.generation.requests import DocumentDone, Event, Request, SegmentDone, Written
-from unitok.server.jobs import Ending, Failed, Job, News, Running, Shown, Taken
+from unitok.server.jobs import Accepted, Ending, Failed, Job, JobEvent, Progress, Running
 from unitok.server.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -184,7 +184,7 @@ class Worker:
         except Exception as error:
             _log_unforeseen(error)
             return self._fail(job, error)
-        self._tell(job, Taken())
+        self._tell(job, Accepted())
 
     def _drop(self, job: Job) -> None:
         """Take a job's documents out of the batch."""
@@ -216,7 +216,7 @@ class Worker:
 
     # -- news
 
-    def _tell(self, job: Job, news: News) -> None:
+    def _tell(self, job: Job, news: JobEvent) -> None:
         with suppress(RuntimeError):  # of an event loop that was closed meanwhile
             job.tell(news)
 
@@ -247,7 +247,7 @@ class Worker:
             running.previews += 1
         elif (before := running.stopped(update.content)) is not None:
             return self._stop(running, event.row, before, count=event.count)
-        self._tell(running.job, Shown(running.copy, update))
+        self._tell(running.job, Progress(running.copy, update))
 
     def _segment(self, running: Running, event: SegmentDone, content: Segment) -> None:
         if content.modality == "text" and (before := running.stopped(content.content)) is not None:
@@ -255,14 +255,14 @@ class Worker:
         running.said.append(content)
         running.written[content.modality] += len(event.segment.codes)
         running.previews = 0
-        self._tell(running.job, Shown(running.copy, Update(content.modality, content.content, done=True)))
+        self._tell(running.job, Progress(running.copy, Update(content.modality, content.content, done=True)))
 
     def _stop(self, running: Running, number: int, text: str, *, count: int) -> None:
         """End a document before a stop in the text of so many codes that is its last segment."""
         self.engine.cancel(number)
         running.said.append(Segment("text", text))
         running.written["text"] += count
-        self._tell(running.job, Shown(running.copy, Update("text", text, done=True)))
+        self._tell(running.job, Progress(running.copy, Update("text", text, done=True)))
         self._complete(running, number, "stop")
 
     def _document(self, running: Running, event: DocumentDone) -> None:

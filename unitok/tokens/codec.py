@@ -11,7 +11,7 @@ from torch import Tensor
 from unitok.document import Codes, Document, Segment, Tokens
 from unitok.modalities.base import Modality
 from unitok.tokens.cursor import Cursor, Positions
-from unitok.tokens.layout import Laid, Layout
+from unitok.tokens.layout import FlatIds, Layout
 from unitok.tokens.vocabulary import Group, Vocabulary
 
 
@@ -120,7 +120,7 @@ class Codec:
 
     def lay(
         self, documents: Sequence[Sequence[Codes]], *, open: str | None = None, done: bool = True
-    ) -> Laid:
+    ) -> FlatIds:
         """`join` of several documents, laid out at once."""
         for name in {segment.modality for codes in documents for segment in codes} | {open} - {None}:
             self._modality(name)

@@ -1,7 +1,7 @@
 """Lays out the codes of many documents as ids, positions and loss masks. Knows no content and no batch.
 
 What a segment adds around its codes, and where its codes lie, depends on its modality and shape alone: it is
-a Frame, made once. So a segment costs a look-up, and the arithmetic is done for all documents at once.
+a SegmentLayout, made once. So a segment costs a look-up, and the arithmetic is done for all documents at once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ REMEMBERED = 1024
 """Frames that a layout keeps."""
 
 
-class Frame(NamedTuple):
+class SegmentLayout(NamedTuple):
     """A segment without its codes, at time 0; `extent` is how far time goes on meanwhile.
 
     In place of each code stands the negative number that `Layout` has for its modality.
@@ -34,7 +34,7 @@ class Frame(NamedTuple):
     extent: int
 
 
-class Laid(NamedTuple):
+class FlatIds(NamedTuple):
     """Documents of ids, one after another, each of so many."""
 
     ids: Int64[np.ndarray, " t"]
@@ -60,13 +60,13 @@ class Layout:
     def __init__(self, vocabulary: Vocabulary, modalities: Mapping[str, Modality], positions: Positions):
         self.vocabulary, self.modalities, self.positions = vocabulary, modalities, positions
         self._blanks = {name: -1 - number for number, name in enumerate(modalities)}
-        self._frames: dict[tuple, Frame] = {}
+        self._frames: dict[tuple, SegmentLayout] = {}
         self._first = _single(vocabulary.document_begin, learn=False)
         self._last = _single(vocabulary.document_end, learn=True)
 
     def lay(
         self, documents: Sequence[Sequence[Codes]], *, open: str | None = None, done: bool = True
-    ) -> Laid:
+    ) -> FlatIds:
         """Documents, one after another.
 
         Args:
@@ -78,7 +78,7 @@ class Layout:
             ValueError: codes that do not fill their shape, or are outside their modality's.
         """
         if not documents:
-            return Laid(np.empty(0, np.int64), np.empty((0, 3), np.int64), np.empty(0, np.bool_), [])
+            return FlatIds(np.empty(0, np.int64), np.empty((0, 3), np.int64), np.empty(0, np.bool_), [])
         framed = [self._framed(document, open, done) for document in documents]
         frames = list(chain(*framed))
         ids = np.concatenate([frame.ids for frame in frames])
@@ -86,9 +86,9 @@ class Layout:
         positions = np.concatenate([frame.positions for frame in frames])
         positions += np.repeat(_clocks(framed), [len(frame.ids) for frame in frames])[:, None]
         learn = np.concatenate([frame.learn for frame in frames])
-        return Laid(ids, positions, learn, [sum([len(f.ids) for f in document]) for document in framed])
+        return FlatIds(ids, positions, learn, [sum([len(f.ids) for f in document]) for document in framed])
 
-    def _framed(self, document: Sequence[Codes], open: str | None, done: bool) -> list[Frame]:
+    def _framed(self, document: Sequence[Codes], open: str | None, done: bool) -> list[SegmentLayout]:
         frames = [self._first, *map(self._frame, document)]
         if open is not None:
             frames.append(_single(self.vocabulary.begin(open), learn=True))
@@ -105,7 +105,7 @@ class Layout:
             blanks = np.flatnonzero(ids == self._blanks[name])
             ids[blanks] = self.vocabulary.to_ids(name, torch.cat(parts)).numpy()
 
-    def _frame(self, segment: Codes) -> Frame:
+    def _frame(self, segment: Codes) -> SegmentLayout:
         key = (segment.modality, segment.learn, *segment.shape)
         frame = self._frames.get(key)
         if frame is None:
@@ -120,7 +120,7 @@ class Layout:
             )
         return frame
 
-    def _new_frame(self, modality: Modality, shape: tuple[int, ...], learn: bool) -> Frame:
+    def _new_frame(self, modality: Modality, shape: tuple[int, ...], learn: bool) -> SegmentLayout:
         name, words = modality.name, self.vocabulary
         header = [words.to_range(name, range(code, code + 1)).start for code in modality.header(shape)]
         grid = modality.grid(shape).numpy()
@@ -131,7 +131,7 @@ class Layout:
         times = np.arange(before)[:, None].repeat(3, axis=1)
         learned = np.full(len(ids), learn)
         learned[-1] = learn and modality.open_ended
-        return Frame(
+        return SegmentLayout(
             np.array(ids, np.int64),
             np.concatenate((times, grid + before, np.full((1, 3), before + extent))),
             learned,
@@ -140,12 +140,12 @@ class Layout:
         )
 
 
-def _single(token: int, *, learn: bool) -> Frame:
+def _single(token: int, *, learn: bool) -> SegmentLayout:
     """An id that belongs to no segment, or begins one."""
-    return Frame(np.array([token]), np.zeros((1, 3), np.int64), np.array([learn]), codes=0, extent=1)
+    return SegmentLayout(np.array([token]), np.zeros((1, 3), np.int64), np.array([learn]), codes=0, extent=1)
 
 
-def _clocks(framed: Sequence[Sequence[Frame]]) -> list[int]:
+def _clocks(framed: Sequence[Sequence[SegmentLayout]]) -> list[int]:
     """When each frame begins in its document."""
     clocks = []
     for document in framed:

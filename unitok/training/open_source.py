@@ -9,6 +9,7 @@ from typing import Any
 from unitok.data.files.remote import is_url
 from unitok.data.source import Source
 from unitok.data.sources import open_data
+from unitok.renamed import refuse_renamed
 from unitok.worlds.seeded import TEST_SEED, TRAIN_SEED, VALIDATION_SEED
 from unitok.worlds.shapes.scenes import ShapesSource
 
@@ -83,6 +84,7 @@ def _opened(path: str | list[str], split: str, format: str | None, settings: dic
 
 def _class(path: str) -> type[Source]:
     """The source class of a class path; of those in `unitok.data` the name is enough."""
+    refuse_renamed({"class_path": path})
     module, _, name = path.rpartition(".")
     if not module and name in _known():
         return _known()[name]

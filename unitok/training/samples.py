@@ -18,8 +18,8 @@ from unitok.atomic_files import append_lines
 from unitok.contact_sheet import sheet, write_png
 from unitok.data.modules import Example
 from unitok.document import Codes
-from unitok.evaluate.judged_sets import shapes_world
-from unitok.evaluate.report import World, measure
+from unitok.evaluate.judged_sets import shapes_set
+from unitok.evaluate.report import JudgedSet, measure
 
 
 class Samples(Callback):
@@ -71,7 +71,7 @@ class ShapesAccuracy(Callback):
 
     def __init__(self, canvas: int = 48, scenes: int = 128):
         self.scenes = scenes
-        self.worlds: dict[str, World] = {}
+        self.worlds: dict[str, JudgedSet] = {}
         self.canvas = canvas
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -84,7 +84,7 @@ class ShapesAccuracy(Callback):
     def _judge(self, trainer: Trainer, model: UniTok) -> None:
         if not self.worlds:
             self.worlds = {
-                prefix: shapes_world(canvas=self.canvas, count=self.scenes, held_out=bool(prefix))
+                prefix: shapes_set(canvas=self.canvas, count=self.scenes, held_out=bool(prefix))
                 for prefix in ("", "heldout_")
             }
         figures: dict = {"step": trainer.global_step, "seconds": _seconds(trainer)}

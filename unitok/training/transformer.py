@@ -83,7 +83,7 @@ class TransformerTraining(LightningModule):
         max_bad_batches: stop after this many batches in a row without a finite gradient.
         sampling: settings, per modality, that the exported model uses when a call names none.
         example_prompts: prompts that the exported model knows.
-        fills: the data teach it to fill holes that it is shown (data/fills.py), so the exported model does.
+        fills: the data teach inpainting (data/transforms/inpainting.py): the model is shown the hole first.
     """
 
     def __init__(

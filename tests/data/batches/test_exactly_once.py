@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.data.batches.test_packed_documents import CODEC, Numbered, document_data, numbers
-from unitok.data.batches.batch_sampler import Windows
+from unitok.data.batches.batch_sampler import DocumentBatchSampler
 from unitok.data.codes.store_writer import write_store
 from unitok.data.modules import DocumentData
 
@@ -45,7 +45,7 @@ def trained(train, *, workers: int, rank: int, world: int, until: list[int]) -> 
 
 
 def check_once(train, *, workers: int, world: int, seed: int) -> None:
-    steps = len(Windows(COUNT, BATCH, seed=5, world=world))
+    steps = len(DocumentBatchSampler(COUNT, BATCH, seed=5, world=world))
     until = stops(EPOCHS * steps, seed)
     ranks = [trained(train, workers=workers, rank=r, world=world, until=until) for r in range(world)]
     for epoch in range(EPOCHS):

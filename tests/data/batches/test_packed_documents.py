@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from tests.tiny_codecs import GridModality, byte_text
-from unitok.data.batches.batch_sampler import Windows
+from unitok.data.batches.batch_sampler import DocumentBatchSampler
 from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
 from unitok.data.codes.store import Store
 from unitok.data.codes.store_writer import write_store
@@ -56,7 +56,7 @@ def numbers(batch) -> list[int]:
     epoch=st.integers(0, 3),
 )
 def test_each_document_is_in_one_window_of_an_epoch(count, size, world, seed, epoch):
-    ranks = [Windows(count, size, seed=seed, rank=rank, world=world) for rank in range(world)]
+    ranks = [DocumentBatchSampler(count, size, seed=seed, rank=rank, world=world) for rank in range(world)]
     steps = range(epoch * len(ranks[0]), (epoch + 1) * len(ranks[0]))
     windows = [windows.window(step) for windows in ranks for step in steps]
     assert sorted(i for window in windows for i in window.indices) == list(range(count))
@@ -66,7 +66,10 @@ def test_each_document_is_in_one_window_of_an_epoch(count, size, world, seed, ep
 
 @given(start=st.integers(0, 40))
 def test_a_pass_begins_where_the_last_one_stopped(start):
-    whole, resumed = Windows(20, 3, seed=1), Windows(20, 3, seed=1, start=lambda: start)
+    whole, resumed = (
+        DocumentBatchSampler(20, 3, seed=1),
+        DocumentBatchSampler(20, 3, seed=1, start=lambda: start),
+    )
     assert list(resumed) == [whole.window(start + i) for i in range(7)]
 
 
@@ -77,26 +80,31 @@ def test_a_pass_begins_where_the_last_one_stopped(start):
 )
 def test_other_sizes_and_ranks_begin_after_what_was_seen(sizes, seed, steps):
     (size, world), (larger, more) = sizes
-    before = [Windows(20, size, seed=seed, rank=rank, world=world) for rank in range(world)]
+    before = [DocumentBatchSampler(20, size, seed=seed, rank=rank, world=world) for rank in range(world)]
     place = before[0].place(steps)
     seen = [i for number in range(steps) for windows in before for i in windows.window(number).indices]
-    after = [Windows(20, larger, seed=seed, begun=place, rank=rank, world=more) for rank in range(more)]
+    after = [
+        DocumentBatchSampler(20, larger, seed=seed, begun=place, rank=rank, world=more)
+        for rank in range(more)
+    ]
     for number in range(steps, steps + 40):
         seen += [i for windows in after for i in windows.window(number).indices]
     for epoch in range(len(seen) // 20):
         assert sorted(seen[20 * epoch : 20 * epoch + 20]) == list(range(20))
-    same = Windows(20, size, seed=seed, begun=place, rank=0, world=world)
+    same = DocumentBatchSampler(20, size, seed=seed, begun=place, rank=0, world=world)
     assert [same.window(steps + i) for i in range(9)] == [before[0].window(steps + i) for i in range(9)]
 
 
 def test_epochs_and_seeds_have_orders_of_their_own():
-    orders = {tuple(Windows(30, 30, seed=s).window(e).indices) for s in range(3) for e in range(3)}
+    orders = {
+        tuple(DocumentBatchSampler(30, 30, seed=s).window(e).indices) for s in range(3) for e in range(3)
+    }
     assert len(orders) == 9
 
 
 def test_no_document_makes_no_batch():
     with pytest.raises(ValueError, match="0 documents in batches of 4"):
-        Windows(0, 4, seed=0)
+        DocumentBatchSampler(0, 4, seed=0)
 
 
 # ---- packed documents
@@ -110,7 +118,7 @@ def test_a_store_gives_the_batches_of_its_source(tmp_path):
     source = Numbered()
     write_store(tmp_path, source, CODEC, progress=False)
     stored = PackedDocuments(Store(tmp_path, CODEC), CODEC, row_length=40, condition_dropout=0.5)
-    for window in Windows(22, 5, seed=3):
+    for window in DocumentBatchSampler(22, 5, seed=3):
         for a, b in zip(stored[window], packed(source, condition_dropout=0.5)[window], strict=True):
             assert torch.equal(a, b)
 
@@ -118,7 +126,7 @@ def test_a_store_gives_the_batches_of_its_source(tmp_path):
 def test_too_long_and_damaged_documents_are_dropped_and_named(caplog):
     with caplog.at_level(logging.WARNING):
         batches = packed(Numbered(6, long=(2,), bad=(4,)), task="draw")
-        assert numbers(batches[Windows(6, 6, seed=0).window(0)]) == [0, 1, 3, 5]
+        assert numbers(batches[DocumentBatchSampler(6, 6, seed=0).window(0)]) == [0, 1, 3, 5]
     assert "document 2 takes 110 places, a row has 40" in caplog.text
     assert "dropped: document 4: unreadable: picture 4 is damaged" in caplog.text
 
@@ -137,11 +145,11 @@ def test_a_source_of_long_documents_only_is_refused_with_the_numbers():
     with pytest.raises(
         ValueError, match=r"none of the first 3 documents fits: .* 110 places, row_length is 40"
     ):
-        packed(Numbered(3, long=range(3)))[Windows(3, 3, seed=None).window(0)]
+        packed(Numbered(3, long=range(3)))[DocumentBatchSampler(3, 3, seed=None).window(0)]
 
 
 def test_an_empty_window_is_a_row_of_padding():
-    batch = packed(Numbered())[Windows(1, 2, seed=0, rank=1, world=2).window(0)]
+    batch = packed(Numbered())[DocumentBatchSampler(1, 2, seed=0, rank=1, world=2).window(0)]
     assert len(batch.ids) == 1 and batch.padding == 1.0
 
 
@@ -276,7 +284,7 @@ def test_batches_are_the_same_whoever_asks(seed, size):
     )
     data.setup("fit")
     again = packed(Numbered(), condition_dropout=0.1, seed=seed)
-    windows = Windows(22, size, seed=seed)
+    windows = DocumentBatchSampler(22, size, seed=seed)
     assert equal(list(data.train_dataloader()), [again[windows.window(n)] for n in range(len(windows))])
 
 

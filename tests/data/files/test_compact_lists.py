@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.data.batches.test_packed_documents import CODEC, Numbered
 from tests.data.samples import png, told, write_lines, write_tar
-from unitok.data.batches.batch_sampler import Windows
+from unitok.data.batches.batch_sampler import DocumentBatchSampler
 from unitok.data.batches.packed_documents import PackedDocuments
 from unitok.data.codes.shards import to_shard, write_shard
 from unitok.data.codes.store import Store
@@ -176,7 +176,7 @@ def test_a_store_of_a_million_documents_is_mapped(tmp_path):
     (tmp_path / "index.json").write_text(json.dumps(index))
     before = anonymous()
     packed = PackedDocuments(Store(tmp_path, CODEC), CODEC, row_length=40)
-    windows = Windows(len(packed), 64, seed=0)
+    windows = DocumentBatchSampler(len(packed), 64, seed=0)
     packed[windows.window(0)]
     opened = anonymous()
     print(f"a store: {(opened - before) / 10**6:.0f} bytes a document")

@@ -11,7 +11,7 @@ from tests.data.samples import all_told, png, write_lines, write_pictures, write
 from unitok.data.files.splits import NAMED, SPLITS, split_named, split_said
 from unitok.data.readers.detect_format import split_paths
 from unitok.data.readers.webdataset import WebDataset
-from unitok.data.source import HeldOut
+from unitok.data.source import SplitOf
 from unitok.data.sources import open_data
 
 NAMES = st.sampled_from(sorted(NAMED))
@@ -115,7 +115,7 @@ def test_a_shard_belongs_to_the_split_that_its_name_says(tmp_path, kind, train, 
 def test_without_val_a_share_of_train_validates(tmp_path, kind, others):
     write_set(tmp_path, kind, *(f"train-{number:02}" for number in range(21)), *others)
     train, val = open_data(tmp_path, part="train"), open_data(tmp_path, part="val")
-    assert isinstance(train, HeldOut) and (len(train), len(val)) == (19, 2)
+    assert isinstance(train, SplitOf) and (len(train), len(val)) == (19, 2)
     assert said(tmp_path, "val") == ["train-00", "train-20"]
     if others:
         assert said(tmp_path, "test") == ["test-0"]

@@ -18,7 +18,7 @@ from unitok.data.files import records
 from unitok.data.files.open_records import Look
 from unitok.data.readers.detect_format import FORMATS, recognise
 from unitok.data.readers.tables import CaptionTable
-from unitok.data.source import HeldOut, Source, read
+from unitok.data.source import Source, SplitOf, read
 from unitok.data.sources import open_data
 
 
@@ -521,7 +521,7 @@ def test_without_parts_a_share_is_held_out(tmp_path):
         train[42]
     only_train = tmp_path / "s"
     write_pictures(only_train / "train", *(f"#{i:06x}" for i in range(21)))
-    assert len(whole(only_train, part="train")) == 19 and isinstance(whole(only_train, part="val"), HeldOut)
+    assert len(whole(only_train, part="train")) == 19 and isinstance(whole(only_train, part="val"), SplitOf)
 
 
 def test_what_is_unknown_is_told_with_all_that_was_looked_for(tmp_path):

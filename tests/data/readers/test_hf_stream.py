@@ -7,7 +7,7 @@ import pytest
 
 from tests.data.samples import all_told, png, told, write_lines
 from tests.tiny_codecs import tiny_codec
-from unitok.data.batches.batch_sampler import Windows
+from unitok.data.batches.batch_sampler import DocumentBatchSampler
 from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
 from unitok.data.codes.store import Store
 from unitok.data.codes.store_writer import write_store
@@ -97,7 +97,7 @@ def test_encoding_goes_on_after_the_last_whole_file(texts, tmp_path, monkeypatch
 def test_training_in_another_order_is_refused(texts):
     packed = PackedDocuments(EncodedSource(Streamed(str(texts)), CODEC), CODEC, row_length=40)
     with pytest.raises(StreamError, match=r"read in order; encode it first, by train/encode\.py"):
-        [packed[window] for window in Windows(30, 4, seed=0)]
+        [packed[window] for window in DocumentBatchSampler(30, 4, seed=0)]
 
 
 def test_a_damaged_row_is_a_fault_and_a_damaged_file_ends_the_run(texts):

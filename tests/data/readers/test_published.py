@@ -13,7 +13,7 @@ from unitok.data.readers.mnist_idx import Idx
 from unitok.data.readers.plain_text import PlainText
 from unitok.data.readers.tables import TextTable
 from unitok.data.readers.webdataset import WebDataset
-from unitok.data.source import HeldOut
+from unitok.data.source import SplitOf
 from unitok.data.sources import open_data
 
 
@@ -89,7 +89,7 @@ def test_captions_in_json_lines():
     source = open_data(published("text") / "coco_val2017_captions.jsonl")
     assert isinstance(source, TextTable) and len(source) == 24_754
     assert told(source[0]) == ["A woman stands in the dining area at the table."]
-    assert isinstance(open_data(source.records.path, part="val"), HeldOut)
+    assert isinstance(open_data(source.records.path, part="val"), SplitOf)
 
 
 def test_photographs():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.few_shot import measure
 from tests.tiny_model import tiny_model
-from unitok.data.batches.batch_sampler import Window
+from unitok.data.batches.batch_sampler import DocumentBatch
 from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
 from unitok.document import Segment
 from unitok.worlds.seeded import SPLIT_SEEDS, TEST_SEED
@@ -60,7 +60,7 @@ def test_words_that_the_examples_explain_are_learned_and_nothing_else():
         assert [word.learn for word in document[1::2]] == [one.known for one in named]
     codec = tiny_model(more=()).codec
     packed = PackedDocuments(EncodedSource(source, codec), codec, row_length=80, task="chat")
-    batch = packed[Window(0, [0])]
+    batch = packed[DocumentBatch(0, [0])]
     learned = [one.word for one in source.named(0) if one.known]
     letters = sum(len(codec.encode((Segment("text", word),))[0].codes) for word in learned)
     assert (

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tiny_model import tiny_model
-from unitok.data.batches.batch_sampler import Window
+from unitok.data.batches.batch_sampler import DocumentBatch
 from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
 from unitok.modalities.geometry import Box, Point
 from unitok.modalities.location_bins import BoxModality, PointModality
@@ -236,7 +236,7 @@ def test_the_source_can_be_pickled_and_its_documents_are_trained_on():
     codec = tiny_model(more=[BoxModality(), PointModality()]).codec
     packed = PackedDocuments(EncodedSource(source, codec), codec, row_length=400, condition_dropout=0.5,
                              unprompted=["image"])  # fmt: skip
-    batch = packed[Window(0, np.arange(6))]
+    batch = packed[DocumentBatch(0, np.arange(6))]
     learned = batch.targets[batch.targets >= 0]
     assert len(learned) and not torch.isin(learned, torch.tensor([codec.vocabulary.pad])).any()
 

@@ -16,7 +16,7 @@ from torch.utils.data import DistributedSampler, SequentialSampler
 from unitok.data.keyed_random import permutation
 
 
-class Window(NamedTuple):
+class DocumentBatch(NamedTuple):
     """The documents of one batch, by index, and the epoch in which they are read."""
 
     epoch: int
@@ -31,7 +31,7 @@ class Place(NamedTuple):
     documents: int = 0
 
 
-class Windows(DistributedSampler, SequentialSampler):
+class DocumentBatchSampler(DistributedSampler, SequentialSampler):
     """One pass over all documents, window by window, from where `start` says.
 
     Each document is in exactly one window of an epoch. On several ranks the windows of a step are dealt from
@@ -72,18 +72,20 @@ class Windows(DistributedSampler, SequentialSampler):
         """Windows of an epoch, on each rank."""
         return -(-self.count // self.size)
 
-    def __iter__(self) -> Iterator[Window]:
+    def __iter__(self) -> Iterator[DocumentBatch]:
         first = self.start()
         return (self.window(number) for number in range(first, first + len(self)))
 
-    def window(self, number: int) -> Window:
+    def window(self, number: int) -> DocumentBatch:
         """The window of a number, counted through all epochs."""
         _, epoch, first = self.place(number)
         if self.order_seed is None:
             epoch, order = 0, range(self.count)
         else:
             order = _order(self.count, self.order_seed, epoch)
-        return Window(epoch, [int(i) for i in order[first : first + self.size][self.rank :: self.world]])
+        return DocumentBatch(
+            epoch, [int(i) for i in order[first : first + self.size][self.rank :: self.world]]
+        )
 
     def place(self, number: int) -> Place:
         """Where a run is before the window of a number, which is not below that of `begun`."""

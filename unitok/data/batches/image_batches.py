@@ -12,7 +12,7 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from unitok.data.batches.batch_sampler import Window
+from unitok.data.batches.batch_sampler import DocumentBatch
 from unitok.data.faults import Fault, Faults, summary
 from unitok.data.keyed_random import uniform
 from unitok.data.source import Source, read
@@ -133,7 +133,7 @@ class Pictures(Dataset):
             image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
         return torch.from_numpy(np.array(image))
 
-    def __getitem__(self, window: Window) -> Float[Tensor, "b 3 h w"]:
+    def __getitem__(self, window: DocumentBatch) -> Float[Tensor, "b 3 h w"]:
         indices = window.indices
         pictures = self._held[indices] if self.held else self._read(indices, count=len(indices))
         if self.crop is not None and indices:
@@ -175,4 +175,4 @@ class OneByOne(Dataset):
         return len(self.pictures)
 
     def __getitem__(self, index: int) -> Float[Tensor, "1 3 h w"]:
-        return self.pictures[Window(0, [index])]
+        return self.pictures[DocumentBatch(0, [index])]

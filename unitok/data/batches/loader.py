@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from unitok.data.batches.batch_sampler import Place, Windows
+from unitok.data.batches.batch_sampler import DocumentBatchSampler, Place
 from unitok.data.batches.packing import Batch
 from unitok.data.batches.workers import heed_parent_alone, held
 
@@ -79,7 +79,7 @@ def exact_loader(
     order = {"seed": seed, "start": start, "begun": begun}
     if getattr(trainer, "overfit_batches", 0):  # the same few, in every pass
         order = {"seed": None}
-    windows = Windows(len(dataset), batch_size, rank=rank, world=world, **order)
+    windows = DocumentBatchSampler(len(dataset), batch_size, rank=rank, world=world, **order)
     return ExactLoader(
         dataset,
         sampler=windows,

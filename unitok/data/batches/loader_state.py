@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from unitok.data.batches.batch_sampler import Place, Windows
+from unitok.data.batches.batch_sampler import DocumentBatchSampler, Place
 from unitok.data.batches.loader import trained
 
 log = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.begun = Place()
-        self._windows: Windows | None = None
+        self._windows: DocumentBatchSampler | None = None
 
     def follow(self, loader: DataLoader) -> DataLoader:
         """Remember the order of the training documents; returns the loader."""
@@ -32,7 +32,7 @@ class Progress:
         place = windows.place(trained(trainer))._asdict()
         return place | {"count": windows.count, "seed": windows.order_seed, "size": windows.size}
 
-    def go_on(self, state: Mapping[str, int], windows: Windows) -> None:
+    def go_on(self, state: Mapping[str, int], windows: DocumentBatchSampler) -> None:
         """Begin where a checkpoint was; one of an older version has no place, and batches are counted then.
 
         Args:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int64
 from torch.utils.data import Dataset
 
-from unitok.data.batches.batch_sampler import Window
+from unitok.data.batches.batch_sampler import DocumentBatch
 from unitok.data.batches.packing import Batch, pack
 from unitok.data.codes.encoding import Coded, encode_each
 from unitok.data.codes.store import Store
@@ -95,7 +95,7 @@ class PackedDocuments(Dataset):
     def __len__(self) -> int:
         return len(self.kept)
 
-    def __getitem__(self, window: Window) -> Batch:
+    def __getitem__(self, window: DocumentBatch) -> Batch:
         indices = self.kept[window.indices].tolist()
         found = zip(indices, self.documents.fetch(indices), strict=True)
         whole = [(index, codes) for index, codes in found if codes is not None and self._fits(index, codes)]

@@ -14,7 +14,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from unitok.data.batches.bin_packing import tightest
-from unitok.tokens.layout import Laid
+from unitok.tokens.layout import FlatIds
 
 IGNORED = -100
 
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
         return float((self.document < 0).float().mean())
 
 
-def pack(documents: Laid, *, length: int, pad: int) -> Batch:
+def pack(documents: FlatIds, *, length: int, pad: int) -> Batch:
     """A batch with as little padding as `tightest` finds; of no document, a row of padding.
 
     Args:

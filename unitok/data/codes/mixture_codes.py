@@ -12,7 +12,7 @@ from torch.utils.data import get_worker_info
 
 from unitok.atomic_files import write_text
 from unitok.data.codes.encoding import Coded
-from unitok.data.source import Together
+from unitok.data.source import Concat
 from unitok.data.tasks import Task, learned_only
 from unitok.document import Codes
 
@@ -33,7 +33,7 @@ class MixedDocuments(Coded):
     `before` are the counts of the starts before, of all ranks.
     """
 
-    def __init__(self, mixture: Together, parts: Sequence[Coded], *, readers: int = 1):
+    def __init__(self, mixture: Concat, parts: Sequence[Coded], *, readers: int = 1):
         self.mixture, self.parts = mixture, list(parts)
         self.counted = torch.zeros(readers, len(self.parts), 2, dtype=torch.long).share_memory_()
         self.before: Tensor | int = 0

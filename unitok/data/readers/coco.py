@@ -13,7 +13,7 @@ from unitok.data.files.open_records import Look
 from unitok.data.files.records import read_json
 from unitok.data.files.splits import Part
 from unitok.data.readers.segments import inside, picture, text
-from unitok.data.source import Reader, Source, Together, tell_once
+from unitok.data.source import Concat, Reader, Source, tell_once
 from unitok.document import Document
 
 GLANCE = 100
@@ -69,7 +69,7 @@ class CocoCaptions(Reader):
         files = _files(path, part)
         if not files:
             raise FileNotFoundError(f"{path}: no annotations/captions_{part}*.json")
-        return Together([cls(str(file), **settings) for file in files])
+        return Concat([cls(str(file), **settings) for file in files])
 
     def _named(self, images: list[Any]) -> dict[str, Any]:
         """The files' names by the images' ids; an id that comes twice for two files is a fault."""

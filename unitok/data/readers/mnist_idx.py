@@ -17,7 +17,7 @@ from unitok.data.files.gzip_shards import RATIO, SMALL
 from unitok.data.files.list_files import visible
 from unitok.data.files.open_records import Look
 from unitok.data.files.splits import SPLITS, Part, split_said
-from unitok.data.source import Reader, Source, Together, of_split
+from unitok.data.source import Concat, Reader, Source, of_split
 from unitok.document import Document, Segment
 
 IMAGES = re.compile(r"(.*)images[-.]idx3[-.]ubyte(?:\.gz)?")
@@ -82,7 +82,7 @@ class Idx(Reader):
     def open(cls, path: Path, part: Part | None, **settings) -> Source:
         files = idx_files(path) if path.is_dir() else []
         if part is None and len(files) > 1:
-            return Together([cls(str(file), **settings) for file in files])
+            return Concat([cls(str(file), **settings) for file in files])
         there = [split for split in SPLITS if split in map(split_of, files)]
         if part is None or not there:
             return super().open(path, part, **settings)

@@ -18,7 +18,7 @@ from unitok.data.files.records import Record, Records, columns, each
 from unitok.data.files.remote import local
 from unitok.data.files.splits import SPLITS, Part, by_split, split_named
 from unitok.data.readers.segments import holds_image, inside, is_missing, picture, text
-from unitok.data.source import Chosen, HeldOut, Reader, Source, of_split, tell_once
+from unitok.data.source import Chosen, Reader, Source, SplitOf, of_split, tell_once
 from unitok.document import Document, Segment
 
 PICTURE_COLUMNS = (
@@ -65,7 +65,7 @@ class RecordReader(Reader):
             return whole
         rows = whole.rows_by_split()
         if not rows:
-            return HeldOut(whole, part)
+            return SplitOf(whole, part)
         return of_split(lambda split: Chosen(whole, rows[split]), part, rows, path=whole.records.path)
 
     def rows_by_split(self) -> dict[Part, array]:

@@ -1,7 +1,7 @@
 """The Quantizer interface: latents to codes and back, for every kind of codebook. Knows no pixels.
 
-The kinds are configurations (frozen dataclasses), each of which builds its module: `vector.py` has the
-learned codebooks, `implicit.py` those that follow from the latents' signs or levels.
+The kinds are frozen dataclasses, each of which builds its module: `vector_quantizers.py` has the codebooks of
+vectors, `lookup_free.py` those whose codes are signs or levels of the latents.
 """
 
 from abc import ABC, abstractmethod

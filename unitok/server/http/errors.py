@@ -16,7 +16,7 @@ PARSING = "There was an error parsing the body"
 UNREADABLE = "the body cannot be read: it is no UTF-8, nested too deeply, or no whole form"
 
 
-class Refused(HTTPException):
+class ApiError(HTTPException):
     """A request that is not carried out: the status, why, and a `code` that programs can compare.
 
     `param` names the field that is wrong. A subclass of FastAPI's, because what is raised while a body is
@@ -49,9 +49,9 @@ def shaped(status: int, message: str, *, code: str, param: str | None = None) ->
     return {"error": {"message": clean(message), "type": kind, "param": param, "code": code}}
 
 
-def invalid(message: str, *, param: str | None = None) -> Refused:
+def invalid(message: str, *, param: str | None = None) -> ApiError:
     """A request with a value that cannot be."""
-    return Refused(400, message, code="invalid_value", param=param)
+    return ApiError(400, message, code="invalid_value", param=param)
 
 
 def handle(app: FastAPI) -> None:
@@ -62,7 +62,7 @@ def handle(app: FastAPI) -> None:
 
 
 def _http(request: Request, error: PlainHTTPException) -> JSONResponse:
-    if isinstance(error, Refused):
+    if isinstance(error, ApiError):
         return JSONResponse(error.content, error.status_code, error.headers)
     code = CODES.get(error.status_code, "invalid_request")
     return JSONResponse(

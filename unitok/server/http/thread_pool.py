@@ -9,7 +9,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
-from unitok.server.http.errors import Refused
+from unitok.server.http.errors import ApiError
 
 Result = TypeVar("Result")
 
@@ -25,9 +25,9 @@ class Deadline:
         """Seconds until then, 0 where it is past."""
         return max(0.0, self._end - time.monotonic())
 
-    def passed(self) -> Refused:
+    def passed(self) -> ApiError:
         """What a client is told that waits no longer."""
-        return Refused(504, f"the answer took longer than {self._seconds:g} s", code="timeout")
+        return ApiError(504, f"the answer took longer than {self._seconds:g} s", code="timeout")
 
 
 class Aside:
@@ -45,7 +45,7 @@ class Aside:
         """The result of work. What nobody waits for any more before it is begun is not done.
 
         Raises:
-            Refused: the deadline passed.
+            ApiError: the deadline passed.
         """
         future: Future[Result] = Future()
         self._waiting.put((future, partial(work, *arguments)))
