@@ -1,7 +1,7 @@
 """Lays out the codes of many documents as ids, positions and loss masks. Knows no content and no batch.
 
 What a segment adds around its codes, and where its codes lie, depends on its modality and shape alone: it is
-a SegmentLayout, made once. So a segment costs a look-up, and the arithmetic is done for all documents at once.
+a SegmentLayout, made once. So a segment costs a look-up, and all documents share the arithmetic.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
