@@ -9,7 +9,12 @@ from PIL import Image
 from tests.commands import ROOT, check
 from tests.tiny_model import tiny_model
 
-PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "ARCHITECTURE.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 OTHERS = {"cd", "curl", "git", "pip", "source", ".venv/bin/tensorboard", "tar", "python3"}
 """Programs that are not this project's."""
 
@@ -57,26 +62,29 @@ def test_the_examples_of_the_readme_run(block, tmp_path, monkeypatch):
     exec(compile(block, "README.md", "exec"), {})
 
 
-def test_files_named_in_the_architecture_are_there():
-    """Each line of its tree names a folder, files of it, or more files of the folder of the line before."""
-    (tree,) = re.findall(
-        r"## Where everything lives\n+```\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text(), re.S
+MAPS = [ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "docs/design-decisions.md")]
+
+
+@pytest.mark.parametrize("page", MAPS, ids=lambda path: path.name)
+def test_files_and_folders_named_on_the_maps_are_there(page):
+    """By their place in the repository or in the package, or by a name that is somewhere."""
+    places = re.findall(
+        r"(?<![\w/.-])((?:[\w-]+/)*[\w-]+\.(?:py|md|tsv)|(?:[\w-]+/)+)(?![\w{])", page.read_text()
     )
-    missing, root, room = [], ROOT, ROOT
-    for line in tree.splitlines():
-        indent = len(line) - len(line.lstrip())
-        first, *names = re.findall(r"[\w-]+\.py|^ *[\w/-]+/", line) or [""]
-        if first.endswith("/"):
-            room = (ROOT if indent == 0 else root) / first.strip()
-            root = room if indent == 0 else root
-            missing += [] if room.is_dir() else [room]
-        else:
-            names, room = [first, *names], root if indent == 2 else room
-        missing += [room / name for name in names if name and not (room / name).is_file()]
-    assert not missing, [str(path.relative_to(ROOT)) for path in missing]
+    assert places
+    missing = [
+        place
+        for place in places
+        if not any((folder / place).exists() for folder in (ROOT, ROOT / "unitok", page.parent))
+        and not list(ROOT.glob(f"unitok/**/{place}"))
+        and not list(ROOT.glob(f"tests/**/{place}"))
+    ]
+    assert missing == []
 
 
-def test_every_module_is_in_the_architecture():
+def test_the_architecture_names_every_folder_and_is_short():
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    modules = [path for path in (ROOT / "unitok").rglob("*.py") if path.name != "__init__.py"]
-    assert [str(path.relative_to(ROOT)) for path in modules if path.name not in text] == []
+    folders = {path.parent.name for path in (ROOT / "unitok").rglob("__init__.py")} - {"unitok", "http"}
+    assert {folder for folder in folders if f"{folder}/" not in text} == set()
+    assert len(text.splitlines()) <= 160
+    assert len((ROOT / "benchmarks/RESULTS.md").read_text().splitlines()) <= 250

@@ -8,6 +8,7 @@ from PIL import Image
 
 from unitok.api import arguments, editing, ranking
 from unitok.api.arguments import Images, Real, Texts, Whole, texts, whole
+from unitok.api.document_model import DocumentModel
 from unitok.api.model_card import model_card
 from unitok.api.model_folder import Parts, load, save
 from unitok.api.request_builder import each, seeds
