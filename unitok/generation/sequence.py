@@ -28,7 +28,7 @@ class CacheRow:
     the hidden state of the last of them is.
     """
 
-    row: "Row"
+    row: "Sequence"
     ids: list[int]
     positions: list[Position]
     weight: float = 1.0
@@ -50,7 +50,7 @@ class CacheRow:
         return (time + self.shift, row + self.shift, column + self.shift)
 
 
-def unread(row: "Row", tokens: Tokens, *, weight: float = 1.0, shift: int = 0) -> CacheRow:
+def unread(row: "Sequence", tokens: Tokens, *, weight: float = 1.0, shift: int = 0) -> CacheRow:
     """A line that has all these ids still to read."""
     return CacheRow(row, tokens.ids.tolist(), list(map(tuple, tokens.positions.tolist())), weight, shift)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import gradio as gr
 from PIL import Image
 
-from unitok.api.unitok import UniTok, Update
+from unitok.api.previews import Update
+from unitok.api.unitok import UniTok
 from unitok.chat_template import Turn
 from unitok.data.files.images import load_image
 from unitok.document import Document, Segment

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import gradio as gr
 from PIL import Image
 
-from unitok.api.unitok import UniTok, Update
+from unitok.api.previews import Update
+from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
 from unitok.modalities.geometry import Box, Point, write_box, write_point
 from unitok.page import examples

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 
-from unitok.api.unitok import Update
+from unitok.api.previews import Update
 
 PAUSE = 0.08
 """Seconds between two looks at a segment that is not done."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from unitok.document import Segment
 from unitok.modalities.geometry import Box, Point
+from unitok.worlds.seeded import one_of
 from unitok.worlds.shapes.pixels import coverage
 from unitok.worlds.shapes.world import HELD_OUT, RELATIONS, SHAPES, Scene, SceneObject, related
 
