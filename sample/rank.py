@@ -32,10 +32,10 @@ def main(args: list[str] | None = None) -> None:
 
     images = [load_image(path) for path in options.images]  # a bad one is told before torch is loaded
     from unitok import UniTok
-    from unitok.api.ranking import table
+    from unitok.api.ranking import affinities
 
     model = UniTok.from_pretrained(options.model, **how_to_run(options))
-    cells = table(model, images, options.text, batch_size=options.batch_size)
+    cells = affinities(model, images, options.text, batch_size=options.batch_size)
     place = ("plain", "mutual").index(options.score)
     found = [
         {"image": image, "text": text, "score": cell[place]}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.tiny_model import tiny_model
-from unitok.api.arguments import number, whole
+from unitok.api.arguments import as_float, as_int
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.interop.pipelines import AnyToAny, ImageToText, TextToImage, pipeline
@@ -105,29 +105,29 @@ WRONG = {
         ((5,), {}, "prompts must be a list of texts, got 5"),
         (([5],), {}, "prompts must be a list of texts, got 5 in it"),
         ((b"a",), {}, "prompts must be a list of texts, got b'a'"),
-        (("a",), {"n": 0}, "n is 1 or more, not 0"),
-        (("a",), {"n": True}, "n must be a whole number, got True"),
-        (("a",), {"n": 1.0}, "n must be a whole number, got 1.0"),
-        (("a",), {"n": None}, "n must be a whole number, got None"),
-        (("a",), {"best_of": "2"}, "best_of must be a whole number, got '2'"),
-        (("a",), {"batch_size": 0}, "batch_size is 1 or more, not 0"),
-        (("a",), {"batch_size": NAN}, "batch_size must be a whole number, got nan"),
-        (("a",), {"speculate": -1}, "speculate is 0 or more, not -1"),
-        (("a",), {"seed": 1.5}, "seed must be a whole number, got 1.5"),
-        (("a",), {"seed": True}, "seed must be a whole number, got True"),
-        (("a",), {"seed": "7"}, "seed must be a whole number, got '7'"),
-        (("a",), {"seed": [None]}, "seed must be a whole number, got None"),
-        (("a",), {"seed": torch.Generator()}, "seed must be a whole number, got a Generator"),
+        (("a",), {"n": 0}, "n must be at least 1, got 0"),
+        (("a",), {"n": True}, "n must be an integer, got True"),
+        (("a",), {"n": 1.0}, "n must be an integer, got 1.0"),
+        (("a",), {"n": None}, "n must be an integer, got None"),
+        (("a",), {"best_of": "2"}, "best_of must be an integer, got '2'"),
+        (("a",), {"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        (("a",), {"batch_size": NAN}, "batch_size must be an integer, got nan"),
+        (("a",), {"speculate": -1}, "speculate must be at least 0, got -1"),
+        (("a",), {"seed": 1.5}, "seed must be an integer, got 1.5"),
+        (("a",), {"seed": True}, "seed must be an integer, got True"),
+        (("a",), {"seed": "7"}, "seed must be an integer, got '7'"),
+        (("a",), {"seed": [None]}, "seed must be an integer, got None"),
+        (("a",), {"seed": torch.Generator()}, "seed must be an integer, got a Generator"),
         (("a",), {"size": 24}, "size must be a list of height and width in pixels, got 24"),
         (("a",), {"size": (8,)}, "size must be height and width in pixels, got [8]"),
-        (("a",), {"size": (8.0, 12)}, "size must be a whole number, got 8.0"),
+        (("a",), {"size": (8.0, 12)}, "size must be an integer, got 8.0"),
         (("a",), {"negative": 5}, "negative must be a list of texts, got 5 in it"),
         (("a",), {"temperature": -1}, "temperature is 0 or more, not -1"),
         (("a",), {"temperature": NAN}, "temperature is 0 or more, not nan"),
         (("a",), {"temperature": "hot"}, "temperature must be a number, got 'hot'"),
         (("a",), {"guidance_scale": True}, "guidance_scale must be a number, got True"),
         (("a",), {"guidance_scale": [1.0]}, "guidance_scale must be a number, got a list"),
-        (("a",), {"top_k": 1.5}, "top_k must be a whole number, got 1.5"),
+        (("a",), {"top_k": 1.5}, "top_k must be an integer, got 1.5"),
         (("a",), {"top_p": 0}, "top_p is above 0"),
     ],
     "caption": [
@@ -136,61 +136,64 @@ WRONG = {
         ((["a.png"],), {}, "images must be PIL images, got 'a.png' in it: PIL.Image.open reads a file"),
         ((np.zeros((2, 8, 12, 3)),), {}, "got a ndarray in it: PIL.Image.open reads a file, PIL"),
         ((RED,), {"max_new_tokens": 0}, "max_new_tokens is 1 or more, not 0"),
-        ((RED,), {"max_new_tokens": 5.5}, "max_new_tokens must be a whole number, got 5.5"),
+        ((RED,), {"max_new_tokens": 5.5}, "max_new_tokens must be an integer, got 5.5"),
     ],
     "answer": [
         ((RED, "what?"), {"choices": "yes"}, "choices must be a list of contents, got 'yes'"),
         ((RED, "what?"), {"choices": [1, 2]}, "a text segment holds a str, not int"),
-        ((RED, None), {}, "question must be a list of texts, got None"),
-        ((RED, ["a", "b"]), {}, "1 pictures need one question or 1, not 2"),
+        ((RED, None), {}, "questions must be a list of texts, got None"),
+        ((RED, ["a", "b"]), {}, "questions must be one value or 1, one per image, got 2"),
     ],
     "classify": [
         ((RED, "cat"), {}, "labels must be a list of texts, got 'cat'"),
         ((RED, None), {}, "labels must be a list of texts, got None"),
-        ((RED, []), {}, "labels are two or more different texts, not []"),
+        ((RED, []), {}, "labels must be at least two different texts, got []"),
         ((RED, ["a", 1]), {}, "labels must be a list of texts, got 1 in it"),
-        ((RED, ["a", "b"]), {"templates": ["a"]}, "a template has {} for the label"),
+        ((RED, ["a", "b"]), {"templates": ["a"]}, "templates must be texts with {} for the label, got ['a']"),
         ((RED, ["a", "b"]), {"templates": 5}, "templates must be a list of texts, got 5"),
-        ((RED, ["a", "b"]), {"batch_size": None}, "batch_size must be a whole number, got None"),
+        ((RED, ["a", "b"]), {"batch_size": None}, "batch_size must be an integer, got None"),
     ],
     "rank": [((RED, ["a"]), {}, "text must be one text, got a list"), ((None, "a"), {}, "got None")],
     "mutual_information": [((RED, None), {}, "texts must be a list of texts, got None")],
     "inpaint": [
         ((RED, None, "a"), {}, "masks must be a list of PIL images, got None"),
-        ((RED, HOLE, ["a", "b"]), {}, "1 pictures, 1 masks and 2 prompts: not as many"),
-        ((RED, HOLE, "a"), {"n": False}, "n must be a whole number, got False"),
-        ((RED, HOLE, "a"), {"best_of": 0}, "best_of is 1 or more, not 0"),
-        ((RED, HOLE, "a"), {"seed": [1]}, "seed must be a whole number, got a list"),
+        ((RED, HOLE, ["a", "b"]), {}, "equally many, got 1 images, 1 masks and 2 prompts"),
+        ((RED, HOLE, "a"), {"n": False}, "n must be an integer, got False"),
+        ((RED, HOLE, "a"), {"best_of": 0}, "best_of must be at least 1, got 0"),
+        ((RED, HOLE, "a"), {"seed": [1]}, "seed must be an integer, got a list"),
         ((RED, HOLE, "a"), {"temprature": 1}, "unknown setting temprature"),
-        ((RED, HOLE, "a"), {"batch_size": -1}, "batch_size is 1 or more, not -1"),
+        ((RED, HOLE, "a"), {"batch_size": -1}, "batch_size must be at least 1, got -1"),
     ],
     "vary": [
-        ((RED, "a"), {"keep": NAN}, "keep is a share from 0 to less than 1, not nan"),
+        ((RED, "a"), {"keep": NAN}, "keep must be in [0, 1), got nan"),
         ((RED, "a"), {"keep": "half"}, "keep must be a number, got 'half'"),
-        (([RED, RED], "a"), {"keep": 0.5}, "2 pictures and 1 prompts: not as many"),
+        (([RED, RED], "a"), {"keep": 0.5}, "equally many, got 2 images and 1 prompts"),
     ],
-    "edit": [((RED, 5), {}, "instructions must be a list of texts, got 5"), ((RED, "a"), {"n": 0}, "n is 1")],
+    "edit": [
+        ((RED, 5), {}, "instructions must be a list of texts, got 5"),
+        ((RED, "a"), {"n": 0}, "n must be at least 1, got 0"),
+    ],
     "generate": [
         (("a",), {}, "documents must be a list of documents, got 'a'"),
         (((TEXT,),), {}, "documents must be a list of documents, tuples of Segment, got a Segment in it"),
         ((["a"],), {}, "documents must be a list of documents, tuples of Segment, got 'a' in it"),
         (([(TEXT,)],), {"target": "video"}, "unknown target 'video'; this model writes text, image"),
         (([(TEXT,)],), {"choices": ["a"]}, "choices need a target"),
-        (([(TEXT,)],), {"max_segments": 0}, "max_segments is 1 or more, not 0"),
+        (([(TEXT,)],), {"max_segments": 0}, "max_segments must be at least 1, got 0"),
         (([(Segment("image", "a.png"),)],), {}, "an image must be a PIL image, got str"),
     ],
     "score": [
         ((TEXT,), {}, "documents must be a list of documents, got a Segment"),
         (([(TEXT,)],), {"of": 3}, "a document of 1 segments has no segment 3"),
-        (([(TEXT,)],), {"of": "text"}, "of must be a whole number, got 'text'"),
+        (([(TEXT,)],), {"of": "text"}, "of must be an integer, got 'text'"),
         (([()],), {}, "a document of 0 segments has no segment -1"),
     ],
     "request": [(("draw",), {}, "documents must be a list of documents, tuples of Segment, got 'draw'")],
-    "engine": [((), {"batch_size": 2.0}, "batch_size must be a whole number, got 2.0")],
+    "engine": [((), {"batch_size": 2.0}, "batch_size must be an integer, got 2.0")],
     "encode_image": [(([RED],), {}, "an image must be a PIL image, got list")],
     "decode_image": [
-        ((torch.zeros(6, dtype=torch.long),), {}, "codes must be a grid of whole numbers, got torch.int64"),
-        ((torch.zeros(2, 3),), {}, "codes must be a grid of whole numbers, got torch.float32 (2, 3)"),
+        ((torch.zeros(6, dtype=torch.long),), {}, "codes must be a grid of integers, got torch.int64"),
+        ((torch.zeros(2, 3),), {}, "codes must be a grid of integers, got torch.float32 (2, 3)"),
         ((torch.full((2, 3), -1),), {}, "got codes -1..-1"),
     ],
 }  # fmt: skip
@@ -205,15 +208,15 @@ def test_what_is_wrong_is_told_in_one_line(unchecked, name, given, options, told
 
 
 PIPED = [
-    (TextToImage, ("a",), {"num_images_per_prompt": 0}, "num_images_per_prompt is 1 or more, not 0"),
+    (TextToImage, ("a",), {"num_images_per_prompt": 0}, "num_images_per_prompt must be at least 1, got 0"),
     (TextToImage, (None,), {}, "prompt must be a list of texts, got None"),
-    (TextToImage, ("a",), {"generator": 42}, "generator must be a torch.Generator or a list of some, got 42"),
-    (TextToImage, ("a",), {"generator": [42]}, "generator must be a torch.Generator or a list of some, got"),
-    (TextToImage, ("a",), {"height": 8.0, "width": 12}, "size must be a whole number, got 8.0"),
+    (TextToImage, ("a",), {"generator": 42}, "generator must be a torch.Generator or a list of them, got 42"),
+    (TextToImage, ("a",), {"generator": [42]}, "generator must be a torch.Generator or a list of them, got"),
+    (TextToImage, ("a",), {"height": 8.0, "width": 12}, "size must be an integer, got 8.0"),
     (TextToImage, ("a",), {"negative_prompt": [5]}, "negative_prompt must be a list of texts, got 5 in it"),
     (ImageToText, (None,), {}, "inputs must be a list of images or paths, got None"),
     (ImageToText, ([5],), {}, "an image must be a PIL image or a path, got 5"),
-    (AnyToAny, (), {}, "give text, images, or both"),
+    (AnyToAny, (), {}, "text or images must be given, got neither"),
     (AnyToAny, (5,), {}, "text must be a list of texts or messages, got 5"),
     (AnyToAny, ([{"content": "a"}, "b"],), {}, "a message must be a dict of role and content, got 'b'"),
     (AnyToAny, ([{"content": 5}],), {}, "a message's content must be a list of parts, got 5"),
@@ -233,9 +236,14 @@ def test_pipelines_tell_what_is_wrong_in_one_line(unchecked, task, given, option
 
 @given(st.integers(-(2**40), 2**40))
 def test_whole_numbers_come_through(value):
-    assert whole(np.int64(value), "n") == whole(torch.tensor(value), "n") == whole(value, "n") == value
+    assert as_int(np.int64(value), "n") == as_int(torch.tensor(value), "n") == as_int(value, "n") == value
 
 
 @given(st.floats(allow_nan=False, width=32))
 def test_numbers_come_through(value):
-    assert number(np.float32(value), "x") == number(torch.tensor(value), "x") == number(value, "x") == value
+    assert (
+        as_float(np.float32(value), "x")
+        == as_float(torch.tensor(value), "x")
+        == as_float(value, "x")
+        == value
+    )

@@ -27,7 +27,7 @@ def model(request):
     return tiny_model(**MODELS[request.param])
 
 
-def picture(seed: int = 0) -> Image.Image:
+def make_image(seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (8, 12, 3), np.uint8))
 
 
@@ -45,10 +45,10 @@ def test_known_codes_stay_and_free_ones_change(model, monkeypatch):
         "unitok.api.editing.generate", lambda *a, **k: written.extend(generate(*a, **k)) or written
     )
     model.inpaint(
-        [picture()] * 2, [hole((0, 1)), hole((1, 0), (1, 1))], ["a", "b"], n=8, seed=1, temperature=4.0
+        [make_image()] * 2, [hole((0, 1)), hole((1, 0), (1, 1))], ["a", "b"], n=8, seed=1, temperature=4.0
     )
     depth = model.codec.modalities["image"].tokenizer.depth
-    before = model.codec.encode((Segment("image", picture()),))[0].codes.view(6, depth)
+    before = model.codec.encode((Segment("image", make_image()),))[0].codes.view(6, depth)
     drawn = torch.stack([codes[-1].codes.view(6, depth) for codes in written]).view(2, 8, 6, depth)
     for i, free in enumerate(([1], [3, 4])):
         kept = [cell for cell in range(6) if cell not in free]
@@ -59,12 +59,12 @@ def test_known_codes_stay_and_free_ones_change(model, monkeypatch):
 
 def test_a_model_that_fills_is_shown_the_picture_with_its_hole_first():
     model, mask = tiny_model(shape=(2, 3), fills=True), hole((0, 1), (0, 2), (1, 0), (1, 1))
-    (drawn,) = model.inpaint(picture(), mask, "a", paste=False, seed=3, temperature=1.0)
-    shown = Segment("image", blackened(picture(), free_cells(mask, 4)))
+    (drawn,) = model.inpaint(make_image(), mask, "a", paste=False, seed=3, temperature=1.0)
+    shown = Segment("image", blackened(make_image(), free_cells(mask, 4)))
     document = (shown, Segment("text", "a"), Segment("image", drawn))
-    plain = tiny_model(shape=(2, 3)).inpaint(picture(), mask, "a", paste=False, seed=3, temperature=1.0)
+    plain = tiny_model(shape=(2, 3)).inpaint(make_image(), mask, "a", paste=False, seed=3, temperature=1.0)
     assert plain[0].tobytes() != drawn.tobytes()
-    (fixed,) = model.codec.encode((Segment("image", picture()),))
+    (fixed,) = model.codec.encode((Segment("image", make_image()),))
     free = torch.tensor([False, True, True, True, True, False])
     request = replace(
         model.request(document[:2], target="image", seed=3, temperature=1.0),
@@ -76,15 +76,15 @@ def test_a_model_that_fills_is_shown_the_picture_with_its_hole_first():
 
 def test_pixels_outside_the_mask_are_the_pictures_own(model):
     mask = hole((0, 1))
-    (drawn,) = model.inpaint(picture(), mask, "a")
+    (drawn,) = model.inpaint(make_image(), mask, "a")
     outside = np.asarray(mask) == 0
-    assert (np.asarray(drawn)[outside] == np.asarray(picture())[outside]).all()
-    (codes,) = model.inpaint(picture(), mask, "a", paste=False)
-    assert (np.asarray(codes)[outside] != np.asarray(picture())[outside]).any()
+    assert (np.asarray(drawn)[outside] == np.asarray(make_image())[outside]).all()
+    (codes,) = model.inpaint(make_image(), mask, "a", paste=False)
+    assert (np.asarray(codes)[outside] != np.asarray(make_image())[outside]).any()
 
 
 def test_the_result_does_not_depend_on_the_batch(model):
-    images, masks, prompts = [picture(1), picture(2)], [hole((0, 0)), hole((1, 1))], ["a", "b"]
+    images, masks, prompts = [make_image(1), make_image(2)], [hole((0, 0)), hole((1, 1))], ["a", "b"]
     whole = model.inpaint(images, masks, prompts, n=2, seed=5, temperature=1.0)
     single = [
         drawn
@@ -102,10 +102,10 @@ def test_the_best_of_several_goes_with_what_stays_and_shows_what_was_asked(model
     monkeypatch.setattr(
         "unitok.api.editing.generate", lambda *a, **k: written.extend(generate(*a, **k)) or written
     )
-    best = model.inpaint(picture(), mask, "a", n=2, best_of=4, temperature=2.0, paste=paste)
+    best = model.inpaint(make_image(), mask, "a", n=2, best_of=4, temperature=2.0, paste=paste)
     drawn = [model.codec.decode(codes[-1:])[0].content for codes in written]
     if paste:
-        drawn = [Image.composite(new, picture(), mask) for new in drawn]
+        drawn = [Image.composite(new, make_image(), mask) for new in drawn]
     whole = scores(model.model, model.codec, written)
     asked = model.score([(Segment("image", new), Segment("text", "a")) for new in drawn])
     found = [a.log_probability + b.log_probability for a, b in zip(whole, asked, strict=True)]
@@ -119,7 +119,7 @@ def test_a_variation_keeps_about_its_share_and_changes_a_cell_at_least(model, ke
     monkeypatch.setattr(
         "unitok.api.editing.generate", lambda *a, **k: seen.extend(r.fixed for r in a[2]) or generate(*a, **k)
     )
-    model.vary(picture(), "a", keep=keep, n=1, seed=3)
+    model.vary(make_image(), "a", keep=keep, n=1, seed=3)
     depth = model.codec.modalities["image"].tokenizer.depth
     number = int((seen[0].codes >= 0).sum()) // depth
     assert number == kept if kept is not None else 0 < number < 6
@@ -128,14 +128,17 @@ def test_a_variation_keeps_about_its_share_and_changes_a_cell_at_least(model, ke
 @pytest.mark.parametrize(
     ("call", "named"),
     [
-        (lambda m: m.inpaint(picture(), hole(), "a"), "black everywhere"),
-        (lambda m: m.inpaint(picture(), Image.new("L", (5, 5), 255), "a"), "the mask has \\(5, 5\\) pixels"),
-        (lambda m: m.inpaint([picture()], [hole((0, 0))], ["a", "b"]), "not as many"),
-        (lambda m: m.inpaint(picture(), hole((0, 0)), "a", n=0), "n is 1 or more"),
-        (lambda m: m.vary(picture(), "a", keep=1.0), "keep is a share"),
-        (lambda m: m.edit([picture()] * 2, ["a"]), "2 pictures and 1 instructions"),
-        (lambda m: m.edit(picture(), "a", n=0), "n is 1 or more"),
-        (lambda m: m.inpaint(picture(), hole((0, 0)), "a", colour=3), "unknown setting colour"),
+        (lambda m: m.inpaint(make_image(), hole(), "a"), "black everywhere"),
+        (
+            lambda m: m.inpaint(make_image(), Image.new("L", (5, 5), 255), "a"),
+            "the mask has \\(5, 5\\) pixels",
+        ),
+        (lambda m: m.inpaint([make_image()], [hole((0, 0))], ["a", "b"]), "equally many"),
+        (lambda m: m.inpaint(make_image(), hole((0, 0)), "a", n=0), "n must be at least 1"),
+        (lambda m: m.vary(make_image(), "a", keep=1.0), r"keep must be in \[0, 1\), got 1.0"),
+        (lambda m: m.edit([make_image()] * 2, ["a"]), "got 2 images and 1 instructions"),
+        (lambda m: m.edit(make_image(), "a", n=0), "n must be at least 1"),
+        (lambda m: m.inpaint(make_image(), hole((0, 0)), "a", colour=3), "unknown setting colour"),
     ],
 )
 def test_what_cannot_be_edited_is_named(model, call, named):
@@ -144,7 +147,7 @@ def test_what_cannot_be_edited_is_named(model, call, named):
 
 
 def test_an_instruction_follows_the_picture_whatever_the_batch(model):
-    pictures, options = [picture(0), picture(1)], {"n": 2, "seed": 5, "temperature": 1.0}
+    pictures, options = [make_image(0), make_image(1)], {"n": 2, "seed": 5, "temperature": 1.0}
     scales = {"guidance_scale": 2.0, "image_guidance_scale": 1.0}
     drawn = model.edit(pictures, ["a", "b"], **options, **scales)
     known = [(Segment("image", p), Segment("text", t)) for p, t in zip(pictures, "ab", strict=True)]
@@ -158,7 +161,7 @@ def test_an_instruction_follows_the_picture_whatever_the_batch(model):
 
 def test_the_script_writes_pictures(tmp_path, capsys):
     tiny_model().save_pretrained(tmp_path / "model")
-    picture().save(tmp_path / "a.png")
+    make_image().save(tmp_path / "a.png")
     hole((0, 0)).save(tmp_path / "hole.png")
     given = ["--image", str(tmp_path / "a.png"), "--model", str(tmp_path / "model")]
     prompted = [*given, "--prompt", "a"]

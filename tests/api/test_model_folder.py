@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.tiny_model import tiny_model
 from unitok.api.model_card import with_figures
-from unitok.api.model_folder import change_card
+from unitok.api.model_folder import update_card
 from unitok.api.unitok import UniTok
 from unitok.interop.transformers_export import export
 from unitok.modalities.location_bins import LOCATIONS
@@ -308,7 +308,7 @@ CONTENTS = [b"", b"\xff\xfe", b"[" * 50_000, b"null", b"{}", b"[1]", None, "cut"
 def test_a_card_tells_the_last_figures_and_the_folder_stays_whole(tmp_path):
     tiny_model().save_pretrained(tmp_path / "m")
     for value in (0.25, 0.5):
-        change_card(
+        update_card(
             tmp_path / "m", lambda card, value=value: with_figures(card, {"a": value, "n": 3}, on="x")
         )
     card = (tmp_path / "m/README.md").read_text()

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.tiny_model import tiny_model
-from unitok.api.request_builder import each, requests_of, settings_of
+from unitok.api.request_builder import build_requests, one_each, override_sampling
 from unitok.document import Segment, same
 
 MODEL = tiny_model(shape=(2, 3))
@@ -11,7 +11,7 @@ TEXTS = [(Segment("text", letter),) for letter in "abc"]
 
 
 def test_each_document_has_its_own_prompt_seed_copy_and_negative():
-    asked = requests_of(
+    requests = build_requests(
         MODEL.codec,
         MODEL.sampling,
         TEXTS,
@@ -20,27 +20,27 @@ def test_each_document_has_its_own_prompt_seed_copy_and_negative():
         copies=[0, 1, 0],
         negatives=TEXTS[::-1],
     )
-    assert [(request.seed, request.copy) for request in asked] == [(4, 0), (5, 1), (6, 0)]
-    for request, prompt, unwanted in zip(asked, TEXTS, TEXTS[::-1], strict=True):
+    assert [(request.seed, request.copy) for request in requests] == [(4, 0), (5, 1), (6, 0)]
+    for request, prompt, unwanted in zip(requests, TEXTS, TEXTS[::-1], strict=True):
         assert same(request.prompt[0], MODEL.codec.encode(prompt)[0])
         assert same(request.negative[0], MODEL.codec.encode(unwanted)[0])
 
 
 def test_settings_are_the_models_own_but_for_those_that_are_given():
-    found = settings_of(MODEL.sampling, {"temperature": 0.25, "top_k": None})
-    assert set(found) == set(MODEL.codec.modalities)
-    for name, sampling in found.items():
+    merged = override_sampling(MODEL.sampling, {"temperature": 0.25, "top_k": None})
+    assert set(merged) == set(MODEL.codec.modalities)
+    for name, sampling in merged.items():
         assert sampling.temperature == 0.25 and sampling.top_k == MODEL.sampling[name].top_k
     with pytest.raises(ValueError, match="unknown setting heat; known: temperature"):
-        settings_of(MODEL.sampling, {"heat": 1.0})
+        override_sampling(MODEL.sampling, {"heat": 1.0})
 
 
 @pytest.mark.parametrize("what", ["seed", "copies", "negatives"])
 def test_another_number_than_of_documents_is_refused(what):
     given = {"seed": [1, 2], "copies": [0, 1], "negatives": TEXTS[:2]}[what]
-    with pytest.raises(ValueError, match=r"3 prompts need one .* or 3, not 2"):
-        requests_of(MODEL.codec, MODEL.sampling, TEXTS, target="image", **{what: given})
+    with pytest.raises(ValueError, match=rf"{what} must be one value or 3, one per prompt, got 2"):
+        build_requests(MODEL.codec, MODEL.sampling, TEXTS, target="image", **{what: given})
 
 
 def test_one_value_stands_for_all():
-    assert each("a", 2, "prompt") == ["a", "a"] and each(range(2), 2, "seed") == [0, 1]
+    assert one_each("a", 2, "prompt") == ["a", "a"] and one_each(range(2), 2, "seed") == [0, 1]

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from tests.tiny_model import tiny_model
-from unitok.api.previews import shown
+from unitok.api.previews import update_of
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.generation.sampling import Sampling
@@ -26,7 +26,7 @@ def model(folder):
     return UniTok.from_pretrained(folder, verify=True)
 
 
-def picture(color="red", size=(30, 20)):
+def make_image(color="red", size=(30, 20)):
     return Image.new("RGB", size, color)
 
 
@@ -65,17 +65,17 @@ def test_draw_returns_one_flat_list_prompt_by_prompt(model):
 def test_seeds_may_be_one_per_prompt(model):
     images = model.draw(["one", "one"], seed=[1, 2])
     assert images[0].tobytes() == model.draw("one", seed=1)[0].tobytes() != images[1].tobytes()
-    with pytest.raises(ValueError, match="2 prompts need one seed or 2, not 3"):
+    with pytest.raises(ValueError, match="seed must be one value or 2, one per prompt, got 3"):
         model.draw(["one", "two"], seed=[1, 2, 3])
 
 
 def test_captions_are_greedy_and_take_any_picture_size(model):
-    texts = model.caption([picture(), picture(size=(7, 99))], max_new_tokens=5)
-    assert len(texts) == 2 and texts[0] == model.caption(picture(), max_new_tokens=5)[0]
+    texts = model.caption([make_image(), make_image(size=(7, 99))], max_new_tokens=5)
+    assert len(texts) == 2 and texts[0] == model.caption(make_image(), max_new_tokens=5)[0]
 
 
 def test_generate_continues_documents_and_keeps_what_was_known(model):
-    known = [(Segment("text", "hi"), Segment("image", picture())), (Segment("text", "x"),)]
+    known = [(Segment("text", "hi"), Segment("image", make_image())), (Segment("text", "x"),)]
     documents = model.generate(known, target=None, max_new_tokens=4, temperature=1.0, max_segments=3)
     for before, after in zip(known, documents, strict=True):
         assert after[: len(before)] == before
@@ -94,19 +94,19 @@ def test_the_stream_ends_in_what_generate_returns(model):
 def test_requests_of_all_kinds_are_written_together(model):
     engine = model.engine(batch_size=2, speculate=2)
     one = engine.submit(model.request((Segment("text", "one"),), target="image", seed=1, guidance_scale=3.0))
-    two = engine.submit(model.request((Segment("image", picture()),), target="text", max_new_tokens=5))
-    shown_last = {}
+    two = engine.submit(model.request((Segment("image", make_image()),), target="text", max_new_tokens=5))
+    last = {}
     for event in engine.run():
-        update = shown(model.codec, event)
+        update = update_of(model.codec, event)
         if update is not None:
-            shown_last[event.row] = update
-    assert all(update.done for update in shown_last.values())
-    assert shown_last[one].content.tobytes() == model.draw("one", seed=1, guidance_scale=3.0)[0].tobytes()
-    assert shown_last[two].content == model.caption(picture(), max_new_tokens=5)[0]
+            last[event.row] = update
+    assert all(update.done for update in last.values())
+    assert last[one].content.tobytes() == model.draw("one", seed=1, guidance_scale=3.0)[0].tobytes()
+    assert last[two].content == model.caption(make_image(), max_new_tokens=5)[0]
 
 
 def test_pictures_go_to_codes_and_back(model):
-    codes = model.encode_image(picture())
+    codes = model.encode_image(make_image())
     assert codes.shape == (2, 3) and model.decode_image(codes).size == (12, 8)
     with pytest.raises(ValueError, match=r"16"):
         model.decode_image(codes + 16)
@@ -140,7 +140,7 @@ def test_a_prompt_that_is_too_long_is_refused_with_the_numbers(model):
 
 
 BROKEN = {
-    "absent": (lambda m: shutil.rmtree(m), FileNotFoundError, "no model here"),
+    "absent": (lambda m: shutil.rmtree(m), FileNotFoundError, "not a model folder"),
     "no weights": (lambda m: (m / "model.safetensors").unlink(), FileNotFoundError, "model.safetensors"),
     "torn weights": (lambda m: _cut(m / "model.safetensors"), ValueError, "model.safetensors: damaged"),
     "no config": (lambda m: (m / "config.json").write_text("{"), ValueError, "config.json: not readable"),
@@ -151,7 +151,7 @@ BROKEN = {
         ValueError,
         "config.json: .*widht",
     ),
-    "newer": (lambda m: _edit(m, format=99), ValueError, "format 99"),
+    "newer": (lambda m: _edit(m, format=99), ValueError, "format must be 1 in this version, got 99"),
     "no text": (lambda m: (m / "tokenizer.json").write_text("no"), ValueError, "tokenizer.json"),
     "no images": (lambda m: shutil.rmtree(m / "image_tokenizer"), FileNotFoundError, "image_tokenizer"),
     "vocabulary": (
@@ -211,5 +211,5 @@ def test_a_negative_prompt_leads_elsewhere_in_any_batch():
     ]
     assert [image.tobytes() for image in away] == [image.tobytes() for image in single]
     assert [image.tobytes() for image in away] != [image.tobytes() for image in free]
-    with pytest.raises(ValueError, match="3 prompts need one negative or 3, not 2"):
+    with pytest.raises(ValueError, match="negative must be one value or 3, one per prompt, got 2"):
         model.draw(prompts, negative=["a", "b"])

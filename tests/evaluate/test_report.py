@@ -166,10 +166,16 @@ BAD = {
     ),
     "nothing left": (["--suite", "pairs", "--data.path", "SHARDS", "--where", "subset=x"], "'subset': 'x'"),
     "no pair": (["--suite", "pairs", "--where", "subset"], "'subset' is not NAME=VALUE"),
-    "count": (["--suite", "pairs", "--data.path", "SHARDS", "--count", "0"], "count is 1 or more, not 0"),
-    "batch": (["--suite", "pairs", "--data.path", "SHARDS", "--batch-size", "0"], "batch_size is 1 or more"),
+    "count": (
+        ["--suite", "pairs", "--data.path", "SHARDS", "--count", "0"],
+        "count must be at least 1, got 0",
+    ),
+    "batch": (
+        ["--suite", "pairs", "--data.path", "SHARDS", "--batch-size", "0"],
+        "batch_size must be at least 1",
+    ),
     "suite": (["--suite", "shape"], "invalid choice: 'shape'"),
-    "model": (["--model", "no/model"], "no/model: no model here"),
+    "model": (["--model", "no/model"], "no/model: not a model folder"),
 }
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from sample.caption import main
 from tests.tiny_model import tiny_model
-from unitok.api.request_builder import requests_of
+from unitok.api.request_builder import build_requests
 from unitok.document import Segment
 from unitok.generation.allowed_segments import Options
 from unitok.generation.generate import generate
@@ -51,7 +51,7 @@ def test_places_and_pictures_may_be_chosen_among_too():
     pictures = [Image.new("RGB", (12, 8), colour) for colour in ("red", "blue")]
     known = [MODEL.codec.encode((Segment("image", picture),))[0].codes.tolist() for picture in pictures]
     for guesses in (0, 4):
-        requests = requests_of(MODEL.codec, MODEL.sampling, [ASKED], target="image", choices=pictures)
+        requests = build_requests(MODEL.codec, MODEL.sampling, [ASKED], target="image", choices=pictures)
         ((_, drawn),) = generate(MODEL.model, MODEL.codec, requests, speculate=guesses)
         assert drawn.codes.tolist() in known
 
@@ -77,7 +77,7 @@ def test_answers_by_call_and_by_command(tmp_path, capsys):
     picture = Image.new("RGB", (12, 8), "red")
     assert set(MODEL.answer([picture] * 2, ["a?", "b?"], choices=["yes", "no"])) <= {"yes", "no"}
     assert isinstance(MODEL.answer(picture, "a?", max_new_tokens=2)[0], str)
-    with pytest.raises(ValueError, match="2 pictures need one question or 2, not 3"):
+    with pytest.raises(ValueError, match="questions must be one value or 2, one per image, got 3"):
         MODEL.answer([picture] * 2, ["a?"] * 3)
     MODEL.save_pretrained(tmp_path / "m")
     picture.save(tmp_path / "p.png")

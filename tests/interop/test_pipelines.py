@@ -16,7 +16,7 @@ def model():
     return tiny_model()
 
 
-def picture(seed: int = 0) -> Image.Image:
+def make_image(seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (8, 12, 3), np.uint8))
 
 
@@ -51,7 +51,7 @@ def test_a_generator_a_picture(model):
     draw = pipeline("text-to-image", model)
     both = draw("a", num_images_per_prompt=2, generator=[seeded(1), seeded(2)]).images
     assert same(both, [draw("a", generator=seeded(s)).images[0] for s in (1, 2)])
-    with pytest.raises(ValueError, match="2 pictures need one generator or 2, not 1"):
+    with pytest.raises(ValueError, match="generator must be one or a list of 2, one per image, got 1"):
         draw("a", num_images_per_prompt=2, generator=[seeded(1)])
 
 
@@ -78,25 +78,25 @@ def test_kinds_of_output(model):
 def test_sizes(model):
     draw = pipeline("text-to-image", tiny_model(shape=None))
     assert draw("a", height=8, width=16).images[0].size == (16, 8)
-    with pytest.raises(ValueError, match="both height and width"):
+    with pytest.raises(ValueError, match="height and width must be given together, got 8 and None"):
         draw("a", height=8)
 
 
 def test_captions(model, tmp_path):
     tell = pipeline("image-to-text", model)
-    picture().save(tmp_path / "a.png")
-    (caption,) = tell(picture(), max_new_tokens=4)
-    assert caption == {"generated_text": model.caption(picture(), max_new_tokens=4)[0]}
-    assert tell([picture(), str(tmp_path / "a.png")], max_new_tokens=4) == [[caption], [caption]]
+    make_image().save(tmp_path / "a.png")
+    (caption,) = tell(make_image(), max_new_tokens=4)
+    assert caption == {"generated_text": model.caption(make_image(), max_new_tokens=4)[0]}
+    assert tell([make_image(), str(tmp_path / "a.png")], max_new_tokens=4) == [[caption], [caption]]
 
 
 def test_anything_to_a_picture_or_a_text(model):
     go = pipeline("any-to-any", model)
     (drawn,) = go("a star", generation_mode="image", generator=seeded(0))
     assert drawn["input_text"] == "a star" and drawn["generated_image"].size == (12, 8)
-    told = go(["what?", "why?"], [picture(1), picture(2)], generation_mode="text", max_new_tokens=3)
+    told = go(["what?", "why?"], [make_image(1), make_image(2)], generation_mode="text", max_new_tokens=3)
     assert [sorted(result) for result in told] == [["generated_segments", "generated_text", "input_text"]] * 2
-    (alone,) = go(images=picture(), generation_mode="text", max_new_tokens=3)
+    (alone,) = go(images=make_image(), generation_mode="text", max_new_tokens=3)
     assert alone["input_text"] == ""
 
 
@@ -106,11 +106,11 @@ def test_the_model_chooses(model):
 
 
 def test_a_chat(model):
-    parts = [{"type": "image", "image": picture()}, {"type": "text", "text": "what?"}]
+    parts = [{"type": "image", "image": make_image()}, {"type": "text", "text": "what?"}]
     chat = [{"role": "user", "content": parts}, {"role": "assistant", "content": "a star"}]
     (result,) = pipeline("any-to-any", model)(chat, generation_mode="text", max_new_tokens=3, temperature=0.0)
     (plain,) = model.generate(
-        [_document(picture(), "what?", "a star")], target="text", max_new_tokens=3, temperature=0.0
+        [_document(make_image(), "what?", "a star")], target="text", max_new_tokens=3, temperature=0.0
     )
     assert result["input_text"] is chat and result["generated_text"] == plain[-1].content
 
@@ -127,11 +127,11 @@ def test_a_folder_is_opened(model, tmp_path):
 
 
 BAD = {
-    "unknown task 'text-to-video'; the tasks are any-to-any": lambda m: pipeline("text-to-video", m),
-    "give text, images, or both": lambda m: pipeline("any-to-any", m)(),
-    "2 texts and 1 images": lambda m: pipeline("any-to-any", m)(["a", "b"], picture()),
-    "addresses are not fetched": lambda m: pipeline("image-to-text", m)("https://example.org/a.png"),
-    "of type text or image, not 'video'": lambda m: pipeline("any-to-any", m)(
+    "unknown task 'text-to-video'; known: any-to-any": lambda m: pipeline("text-to-video", m),
+    "text or images must be given, got neither": lambda m: pipeline("any-to-any", m)(),
+    "got 2 texts and 1 images": lambda m: pipeline("any-to-any", m)(["a", "b"], make_image()),
+    "URLs are not fetched": lambda m: pipeline("image-to-text", m)("https://example.org/a.png"),
+    "type must be text or image, got 'video'": lambda m: pipeline("any-to-any", m)(
         [{"content": [{"type": "video"}]}]
     ),
 }

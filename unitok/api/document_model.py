@@ -9,10 +9,9 @@ from jaxtyping import Int64
 from PIL import Image
 from torch import Tensor
 
-from unitok.api import arguments
-from unitok.api.arguments import Whole, whole
-from unitok.api.previews import Update, shown
-from unitok.api.request_builder import requests_of
+from unitok.api.arguments import IntLike, as_documents, as_int
+from unitok.api.previews import Update, update_of
+from unitok.api.request_builder import build_requests
 from unitok.chat_template import ChatTemplate
 from unitok.device import lacks_compiler
 from unitok.document import Codes, Document, Segment
@@ -35,12 +34,12 @@ class DocumentModel:
 
     Args:
         model: the transformer.
-        codec: its modalities: text, image, and perhaps boxes and points.
-        sampling: default settings per modality; what a call does not say is taken from here.
+        codec: its modalities: text, image, and optionally boxes and points.
+        sampling: default settings per modality, for all that a call leaves out.
         example_prompts: prompts that the model knows, for its card and its demos.
         chat: how conversations become documents.
-        fills: it has learned to fill holes in pictures that it is shown (data/transforms/inpainting.py).
-        compile: whatever is written is written by compiled steps: half a minute more at first, faster then.
+        fills: whether it was trained to fill holes in images (data/transforms/inpainting.py).
+        compile: compile the engine's steps: half a minute slower at the start, faster afterwards.
     """
 
     def __init__(
@@ -56,89 +55,104 @@ class DocumentModel:
     ):
         if model.config.vocab_size != codec.vocabulary.size:
             raise ValueError(
-                f"the transformer has {model.config.vocab_size} ids, its vocabulary {codec.vocabulary.size}: "
-                "they do not belong together"
+                "transformer and vocabulary must have the same number of ids, "
+                f"got {model.config.vocab_size} and {codec.vocabulary.size}"
             )
         self.model = model.eval()
         self.codec, self.compile = codec, compile
         if compile and (lack := lacks_compiler(self.device)) is not None:
-            raise ValueError(f"nothing can be compiled for {self.device} here ({lack}); leave compile out")
-        likeliest = dict.fromkeys(codec.modalities, Sampling(temperature=0.0))
-        self.sampling = likeliest | DEFAULT_SAMPLING | dict(sampling or {})
+            raise ValueError(f"compile must be False on {self.device}, nothing can be compiled here: {lack}")
+        greedy = dict.fromkeys(codec.modalities, Sampling(temperature=0.0))
+        self.sampling = greedy | DEFAULT_SAMPLING | dict(sampling or {})
         self.example_prompts = list(example_prompts)
         self.chat, self.fills = chat, fills
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.model.embedding.weight.device
 
     def generate(
-        self, documents: Iterable[Document], *, batch_size: Whole = 32, speculate: Whole = 0, **asked: Any
+        self,
+        documents: Iterable[Document],
+        *,
+        batch_size: IntLike = 32,
+        speculate: IntLike = 0,
+        **options: Any,
     ) -> list[Document]:
-        """The documents, each continued by one segment of modality `target`, or until the model ends it.
+        """Continue each document by one segment of modality `target`, or until the model ends it.
 
         Args:
-            documents: what is known.
+            documents: the prompts.
             batch_size, speculate: see `draw`.
-            asked: target, seed, choices, … and fields of Sampling, as of request_builder.requests_of.
+            options: target, seed, choices, … and fields of Sampling, see request_builder.build_requests.
+
+        Returns:
+            The documents, each with its new segments.
         """
-        documents = arguments.documents(documents)
-        requests = requests_of(self.codec, self.sampling, documents, **asked)
+        documents = as_documents(documents)
+        requests = build_requests(self.codec, self.sampling, documents, **options)
         continued = generate(
             self.model,
             self.codec,
             requests,
-            batch_size=whole(batch_size, "batch_size", least=1),
-            speculate=whole(speculate, "speculate", least=0),
+            batch_size=as_int(batch_size, "batch_size", minimum=1),
+            speculate=as_int(speculate, "speculate", minimum=0),
             compile=self.compile,
         )
         new = [codes[len(request.prompt) :] for codes, request in zip(continued, requests, strict=True)]
-        written = self.codec.decode_many(new)
-        return [(*document, *more) for document, more in zip(documents, written, strict=True)]
+        segments = self.codec.decode_many(new)
+        return [(*document, *more) for document, more in zip(documents, segments, strict=True)]
 
-    def stream(self, document: Document, **asked: Any) -> Iterator[Update]:
-        """The same as `generate` for one document, shown as it is written: text by piece, an image by row."""
+    def stream(self, document: Document, **options: Any) -> Iterator[Update]:
+        """Stream what `generate` returns for one document: text piece by piece, images row by row."""
         engine = self.engine(batch_size=1)
-        engine.submit(self.request(document, **asked))
+        engine.submit(self.request(document, **options))
         for event in engine.run():
-            update = shown(self.codec, event)
+            update = update_of(self.codec, event)
             if update is not None:
                 yield update
 
-    def engine(self, *, batch_size: Whole = 32, speculate: Whole = 0) -> Engine:
-        """What writes many requests together, which may come at any time; `previews.shown` has its events."""
-        rows, speculate = whole(batch_size, "batch_size", least=1), whole(speculate, "speculate", least=0)
+    def engine(self, *, batch_size: IntLike = 32, speculate: IntLike = 0) -> Engine:
+        """An engine whose batch requests may join at any time; `previews.update_of` reads its events."""
+        rows, speculate = (
+            as_int(batch_size, "batch_size", minimum=1),
+            as_int(speculate, "speculate", minimum=0),
+        )
         return Engine(self.model, self.codec, rows=rows, speculate=speculate, compile=self.compile)
 
-    def request(self, document: Document, *, copy: int = 0, negative: Document = (), **asked: Any) -> Request:
-        """One document as an engine takes it; `asked` as of request_builder.requests_of."""
-        (request,) = requests_of(
-            self.codec, self.sampling, [document], copies=[copy], negatives=[negative], **asked
+    def request(
+        self, document: Document, *, copy: int = 0, negative: Document = (), **options: Any
+    ) -> Request:
+        """Build the engine's request for one document; `options` as in request_builder.build_requests."""
+        (request,) = build_requests(
+            self.codec, self.sampling, [document], copies=[copy], negatives=[negative], **options
         )
         return request
 
-    def score(self, documents: Iterable[Document], *, of: Whole = -1, batch_size: Whole = 32) -> list[Score]:
-        """log p(segment | the rest before it) of each document, in nats, and the number of its ids.
+    def score(
+        self, documents: Iterable[Document], *, of: IntLike = -1, batch_size: IntLike = 32
+    ) -> list[Score]:
+        """Compute log p(segment | the others) of each document, in nats, and the segment's number of ids.
 
         Args:
-            documents: of one segment or more.
-            of: which segment; it is moved behind the others.
-            batch_size: documents at once.
+            documents: each of at least one segment.
+            of: index of the segment to score; it is moved behind the others.
+            batch_size: documents per batch.
         """
-        known = self.codec.encode_many(arguments.documents(documents))
-        of, batch_size = whole(of, "of"), whole(batch_size, "batch_size", least=1)
-        return scores(self.model, self.codec, known, of=of, batch_size=batch_size)
+        codes = self.codec.encode_many(as_documents(documents))
+        of, batch_size = as_int(of, "of"), as_int(batch_size, "batch_size", minimum=1)
+        return scores(self.model, self.codec, codes, of=of, batch_size=batch_size)
 
     def encode_image(self, image: Image.Image) -> Int64[Tensor, "h w"]:
-        """The grid of codes of a picture, resized to the model's size."""
+        """Encode an image, resized to the model's size, as a grid of codes."""
         (codes,) = self.codec.encode((Segment("image", image),))
         return codes.codes.view(codes.shape[0], -1)
 
     def decode_image(self, codes: Int64[Tensor, "h w"] | Int64[np.ndarray, "h w"]) -> Image.Image:
-        """The picture of a grid of codes. Raises ValueError where a code is not in the codebook."""
+        """Decode a grid of codes to an image. Raises ValueError if a code is not in the codebook."""
         codes = torch.as_tensor(codes)
         if codes.ndim != 2 or codes.is_floating_point() or not codes.numel():
-            raise ValueError(f"codes must be a grid of whole numbers, got {codes.dtype} {tuple(codes.shape)}")
+            raise ValueError(f"codes must be a grid of integers, got {codes.dtype} {tuple(codes.shape)}")
         shape = codes.shape[0], codes.shape[1] // len(self.codec.modalities["image"].cell_ranges)
         return self.codec.decode([Codes("image", codes.long().flatten(), shape)])[0].content

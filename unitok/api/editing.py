@@ -1,18 +1,17 @@
 """Inpainting, variations and edits by instruction. Knows no weights.
 
-A causal model draws a cell after all cells above it and to its left, known or new. A model that has learned
-to fill holes is shown the picture with its hole first; any other learns of known cells below only by best-of.
+A causal model draws a cell after all cells above it and to its left, known or new. A model trained to fill
+holes is prompted with the image and its hole; for any other, only best-of accounts for known cells below.
 """
 
 from collections.abc import Sequence
 
 from PIL import Image
 
-from unitok.api import arguments
-from unitok.api.arguments import Images, Real, Texts, Whole, number, texts, whole
+from unitok.api.arguments import FloatLike, Images, IntLike, Texts, as_float, as_images, as_int, as_texts
 from unitok.api.document_model import DocumentModel
-from unitok.api.ranking import said_of
-from unitok.api.request_builder import one_seed, settings_of
+from unitok.api.ranking import caption_scores
+from unitok.api.request_builder import as_seed, override_sampling
 from unitok.document import Codes, Document, Segment
 from unitok.generation.generate import generate
 from unitok.generation.likelihood import likeliest, scores
@@ -29,31 +28,35 @@ def inpaint(
     masks: Images,
     prompts: Texts,
     *,
-    n: Whole = 1,
-    best_of: Whole = 1,
-    seed: Whole | None = 0,
+    n: IntLike = 1,
+    best_of: IntLike = 1,
+    seed: IntLike | None = 0,
     paste: bool = True,
-    batch_size: Whole = 32,
-    **settings: Real | None,
+    batch_size: IntLike = 32,
+    **settings: FloatLike | None,
 ) -> list[Image.Image]:
-    """Pictures redrawn where their masks are transparent or white, `n` of each, picture by picture.
+    """Redraw images where their masks are transparent or white.
 
     Args:
-        model: who draws.
-        images, masks, prompts: one or as many of each; a prompt says what the whole picture shows then.
-        n: results of each.
-        best_of: drawings made for each result: the one that goes best with what stays and shows best what the
-            prompt says.
-        seed: the same seed, picture and prompt give the same result; None is a new one of torch's generator.
-        paste: outside the masks show the picture's own pixels, not their codes'.
-        batch_size: pictures drawn at once.
-        settings: fields of Sampling; None is the model's own default.
+        model: the model that draws.
+        images, masks, prompts: one of each, or equally many; a prompt describes the whole image afterwards.
+        n: results per image.
+        best_of: samples per result, of which the most likely one is returned, given the rest of the image and
+            the prompt.
+        seed: the same seed, image and prompt give the same result; None takes one from torch's generator.
+        paste: keep the image's own pixels outside the mask, instead of decoding their codes.
+        batch_size: images drawn at once.
+        settings: fields of Sampling; None takes the model's default.
+
+    Returns:
+        One flat list, image by image, `n` of each.
     """
-    images, masks = arguments.images(images), arguments.images(masks, "masks")
-    prompts = texts(prompts, "prompts")
+    images, masks = as_images(images), as_images(masks, "masks")
+    prompts = as_texts(prompts, "prompts")
     if not len(images) == len(masks) == len(prompts):
         raise ValueError(
-            f"{len(images)} pictures, {len(masks)} masks and {len(prompts)} prompts: not as many"
+            "images, masks and prompts must be equally many, "
+            f"got {len(images)} images, {len(masks)} masks and {len(prompts)} prompts"
         )
     modality: ImageModality = model.codec.modalities["image"]
     images = [as_rgb(image) for image in images]
@@ -65,7 +68,7 @@ def inpaint(
         fitted,
         free,
         prompts,
-        pasted=holes if paste else None,
+        paste_masks=holes if paste else None,
         n=n,
         best_of=best_of,
         seed=seed,
@@ -79,20 +82,22 @@ def vary(
     images: Images,
     prompts: Texts,
     *,
-    keep: Real,
-    n: Whole = 1,
-    best_of: Whole = 1,
-    seed: Whole | None = 0,
-    batch_size: Whole = 32,
-    **settings: Real | None,
+    keep: FloatLike,
+    n: IntLike = 1,
+    best_of: IntLike = 1,
+    seed: IntLike | None = 0,
+    batch_size: IntLike = 32,
+    **settings: FloatLike | None,
 ) -> list[Image.Image]:
-    """Variations of pictures of which a share `keep` of the cells, chosen by the seed, stays."""
-    images, prompts, seed = arguments.images(images), texts(prompts, "prompts"), one_seed(seed)
+    """Draw variations of images that keep a share `keep` of the cells, chosen by the seed."""
+    images, prompts, seed = as_images(images), as_texts(prompts, "prompts"), as_seed(seed)
     if len(images) != len(prompts):
-        raise ValueError(f"{len(images)} pictures and {len(prompts)} prompts: not as many")
-    keep = number(keep, "keep")
+        raise ValueError(
+            f"images and prompts must be equally many, got {len(images)} images and {len(prompts)} prompts"
+        )
+    keep = as_float(keep, "keep")
     if not 0 <= keep < 1:
-        raise ValueError(f"keep is a share from 0 to less than 1, not {keep}")
+        raise ValueError(f"keep must be in [0, 1), got {keep}")
     modality: ImageModality = model.codec.modalities["image"]
     fitted = [modality.fit(image) for image in images]
     cell = modality.tokenizer.cell
@@ -110,83 +115,88 @@ def vary(
     )
 
 
-def change(
+def apply_instructions(
     model: DocumentModel,
     images: Images,
     instructions: Texts,
     *,
-    n: Whole = 1,
-    seed: Whole | None = 0,
-    batch_size: Whole = 32,
-    **settings: Real | None,
+    n: IntLike = 1,
+    seed: IntLike | None = 0,
+    batch_size: IntLike = 32,
+    **settings: FloatLike | None,
 ) -> list[Image.Image]:
-    """Pictures as instructions change them, such as "remove the red circle", `n` of each, picture by picture.
+    """Edit images by instructions such as "remove the red circle"; returns `n` of each, image by image.
 
-    The model must have learned it, as configs/transformer/shapes_tasks.yaml teaches it. Arguments are as
-    of `inpaint`; `image_guidance_scale` says how far the picture counts, `guidance_scale` how far both.
+    The model must be trained for it, as configs/transformer/shapes_tasks.yaml does. Arguments are those of
+    `inpaint`; `image_guidance_scale` weights the image, `guidance_scale` image and instruction together.
     """
-    images, instructions = arguments.images(images), texts(instructions, "instructions")
+    images, instructions = as_images(images), as_texts(instructions, "instructions")
     if len(images) != len(instructions):
-        raise ValueError(f"{len(images)} pictures and {len(instructions)} instructions: not as many")
-    n = whole(n, "n", least=1)
-    asked = zip(images, instructions, strict=True)
-    known = [(Segment("image", image), Segment("text", text)) for image, text in asked]
+        raise ValueError(
+            "images and instructions must be equally many, "
+            f"got {len(images)} images and {len(instructions)} instructions"
+        )
+    n = as_int(n, "n", minimum=1)
+    pairs = zip(images, instructions, strict=True)
+    prompts = [(Segment("image", image), Segment("text", text)) for image, text in pairs]
     documents = model.generate(
-        [document for document in known for _ in range(n)],
+        [prompt for prompt in prompts for _ in range(n)],
         target="image",
-        seed=one_seed(seed),
-        copies=list(range(n)) * len(known),
+        seed=as_seed(seed),
+        copies=list(range(n)) * len(prompts),
         batch_size=batch_size,
         **settings,
     )
     return [document[-1].content for document in documents]
 
 
-def hole_prompt(model: DocumentModel, picture: Image.Image, free: Mask, prompt: str) -> Document:
-    """What a model is told before it draws a hole: the prompt, after what is left if it has learned that."""
-    shown = (Segment("image", blackened(picture, free)),) if model.fills else ()
-    return *shown, Segment("text", prompt)
+def inpainting_prompt(model: DocumentModel, image: Image.Image, free: Mask, prompt: str) -> Document:
+    """The prompt of an inpainting: the text, after the image with its hole if the model is trained so."""
+    with_hole = (Segment("image", blackened(image, free)),) if model.fills else ()
+    return *with_hole, Segment("text", prompt)
 
 
-def known_around(codec: Codec, pictures: Sequence[Image.Image], free: Sequence[Mask]) -> list[Codes]:
-    """The codes of pictures at the model's size, -1 in their free cells. Raises ValueError where none is."""
+def masked_codes(codec: Codec, images: Sequence[Image.Image], free: Sequence[Mask]) -> list[Codes]:
+    """Encode images of the model's size with -1 in their free cells. Raises ValueError if no cell is free."""
     modality: ImageModality = codec.modalities["image"]
-    known = [codes for (codes,) in codec.encode_many([(Segment("image", picture),) for picture in pictures])]
-    return [partly_known(codes, cells, modality) for codes, cells in zip(known, free, strict=True)]
+    encoded = [codes for (codes,) in codec.encode_many([(Segment("image", image),) for image in images])]
+    return [partly_known(codes, cells, modality) for codes, cells in zip(encoded, free, strict=True)]
 
 
 def _redraw(
     model: DocumentModel,
-    pictures: Sequence[Image.Image],
+    images: Sequence[Image.Image],
     free: Sequence[Mask],
     prompts: Sequence[str],
     *,
-    pasted: Sequence[Image.Image] | None = None,
-    n: Whole,
-    best_of: Whole,
-    seed: Whole | None,
-    batch_size: Whole,
+    paste_masks: Sequence[Image.Image] | None = None,
+    n: IntLike,
+    best_of: IntLike,
+    seed: IntLike | None,
+    batch_size: IntLike,
     settings: dict,
 ) -> list[Image.Image]:
-    """Pictures drawn anew in their free cells, within the masks of `pasted` alone if there are any."""
-    best_of, batch_size = whole(best_of, "best_of", least=1), whole(batch_size, "batch_size", least=1)
-    copies = whole(n, "n", least=1) * best_of
-    options = {"copies": copies, "seed": one_seed(seed), "batch_size": batch_size, "settings": settings}
-    documents = _written(model, pictures, free, prompts, **options)
+    """Redraw the free cells of images; with `paste_masks`, only pixels inside these masks change."""
+    best_of, batch_size = as_int(best_of, "best_of", minimum=1), as_int(batch_size, "batch_size", minimum=1)
+    copies = as_int(n, "n", minimum=1) * best_of
+    options = {"copies": copies, "seed": as_seed(seed), "batch_size": batch_size, "settings": settings}
+    documents = _generate_codes(model, images, free, prompts, **options)
     drawn = [d[0].content for d in model.codec.decode_many([codes[-1:] for codes in documents])]
-    if pasted is not None:
-        places = [i for i in range(len(pictures)) for _ in range(copies)]
-        drawn = [Image.composite(new, pictures[i], pasted[i]) for new, i in zip(drawn, places, strict=True)]
+    if paste_masks is not None:
+        sources = [i for i in range(len(images)) for _ in range(copies)]
+        drawn = [
+            Image.composite(new, images[i], paste_masks[i]) for new, i in zip(drawn, sources, strict=True)
+        ]
     if best_of == 1:
         return drawn
-    told = [prompt for prompt in prompts for _ in range(copies)]
-    found = _fits(model, documents, drawn, told, batch_size=batch_size)
-    return [drawn[i] for i in likeliest(found, copies=best_of)]
+    repeated = [prompt for prompt in prompts for _ in range(copies)]
+    fits = _fit_scores(model, documents, drawn, repeated, batch_size=batch_size)
+    return [drawn[i] for i in likeliest(fits, copies=best_of)]
 
 
-def _written(
+def _generate_codes(
     model: DocumentModel,
-    pictures: Sequence[Image.Image],
+    images: Sequence[Image.Image],
     free: Sequence[Mask],
     prompts: Sequence[str],
     *,
@@ -195,20 +205,20 @@ def _written(
     batch_size: int,
     settings: dict,
 ) -> list[list[Codes]]:
-    """What the model was told, then the picture's codes, new ones in free cells; `copies` of each."""
+    """Generate `copies` of each document: its prompt, then the image's codes with new ones in free cells."""
     codec = model.codec
-    fixed = known_around(codec, pictures, free)
-    told = [hole_prompt(model, *what) for what in zip(pictures, free, prompts, strict=True)]
-    shared = {"target": "image", "sampling": settings_of(model.sampling, settings), "seed": seed}
+    fixed = masked_codes(codec, images, free)
+    documents = [inpainting_prompt(model, *inputs) for inputs in zip(images, free, prompts, strict=True)]
+    shared = {"target": "image", "sampling": override_sampling(model.sampling, settings), "seed": seed}
     requests = [
         Request(prompt=prompt, fixed=codes, copy=copy, **shared)
-        for prompt, codes in zip(codec.encode_many(told), fixed, strict=True)
+        for prompt, codes in zip(codec.encode_many(documents), fixed, strict=True)
         for copy in range(copies)
     ]
     return generate(model.model, codec, requests, batch_size=batch_size, compile=model.compile)
 
 
-def _fits(
+def _fit_scores(
     model: DocumentModel,
     documents: Sequence[Sequence[Codes]],
     drawn: Sequence[Image.Image],
@@ -216,11 +226,11 @@ def _fits(
     *,
     batch_size: int,
 ) -> list[float]:
-    """log p(all of the picture | what was told) + log p(prompt | what is seen), of each drawing.
+    """Compute log p(all codes of the image | its prompt) + log p(prompt | image) of each sample.
 
-    The first knows whether it goes with what stays, the second whether it shows what was asked for: of some
-    drawings most are likely because next to nothing is in them.
+    The first term measures how a sample fits the cells that stay, the second how it fits the prompt: by the
+    first alone, nearly empty images would win.
     """
-    whole = scores(model.model, model.codec, documents, batch_size=batch_size)
-    asked = said_of(model, drawn, prompts, batch_size=batch_size)
-    return [score.log_probability + said for score, said in zip(whole, asked, strict=True)]
+    image_scores = scores(model.model, model.codec, documents, batch_size=batch_size)
+    prompt_scores = caption_scores(model, drawn, prompts, batch_size=batch_size)
+    return [image.log_probability + prompt for image, prompt in zip(image_scores, prompt_scores, strict=True)]

@@ -17,11 +17,11 @@ of tokens.
 
 | | |
 |---|---|
-| ids | {vocabulary} |
-| pictures | {picture} |
-| text | byte-level BPE of {text} codes |
+| vocabulary | {vocabulary} ids |
+| images | {image} |
+| text | byte-level BPE with a vocabulary of {text} |
 | positions | {positions} |
-| longest document | {length} ids |
+| context length | {length} ids |
 
 ```python
 from unitok import UniTok
@@ -31,8 +31,8 @@ image = model.draw({prompt!r}, seed=0)[0]
 print(model.caption(image))
 ```
 
-Files: `config.json`, `model.safetensors` (the transformer), `tokenizer.json` (text), `image_tokenizer/`
-(pixels to codes and back), `sha256.json` (a checksum per file).
+Files: `config.json`, `model.safetensors` (the transformer), `tokenizer.json` (the text tokenizer),
+`image_tokenizer/` (the image tokenizer), `sha256.json` (checksums).
 """
 
 
@@ -40,32 +40,30 @@ _MEASURED = "\n## Measured\n"
 
 
 def with_figures(card: str, figures: Mapping[str, float | int | str], *, on: str) -> str:
-    """A card with what was measured on some data, in place of what it says of an earlier measurement."""
-    rows = "".join(f"| {name} | {_in_digits(value)} |\n" for name, value in figures.items())
+    """Add the figures of an evaluation on some data to a card, in place of earlier ones."""
+    rows = "".join(f"| {name} | {_format(value)} |\n" for name, value in figures.items())
     return f"{card.split(_MEASURED)[0]}{_MEASURED}\nOn {on}.\n\n| figure | value |\n|---|---|\n{rows}"
 
 
-def _in_digits(value: float | int | str) -> str:
+def _format(value: float | int | str) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def model_card(model: Parts) -> str:
-    """The README.md of a model folder, in the Hub's format."""
-    image = model.codec.modalities["image"]
-    cell = image.tokenizer.cell
-    if image.shape:
-        rows, columns = image.shape
-        picture = (
-            f"{columns * cell} x {rows * cell} pixels, {rows} x {columns} codes of {image.codebook_size}"
-        )
+    """Write the README.md of a model folder, in the format of the Hugging Face Hub."""
+    modality = model.codec.modalities["image"]
+    cell, codebook = modality.tokenizer.cell, f"codebook of {modality.codebook_size}"
+    if modality.shape:
+        rows, columns = modality.shape
+        image = f"{columns * cell} x {rows * cell} pixels as {rows} x {columns} codes, {codebook}"
     else:
-        picture = f"any size up to {image.max_side * cell} pixels a side, codes of {image.codebook_size}"
+        image = f"any size up to {modality.max_side * cell} pixels a side, {codebook}"
     return _CARD.format(
         parameters=f"{model.model.parameter_count:,}",
         vocabulary=model.codec.vocabulary.size,
-        picture=picture,
+        image=image,
         text=model.codec.vocabulary.sizes["text"],
         positions=model.codec.positions,
         length=model.model.config.max_length,
-        prompt=(model.example_prompts or ["a picture"])[0],
+        prompt=(model.example_prompts or ["a red circle"])[0],
     )

@@ -32,7 +32,7 @@ KIND, FORMAT = "unitok", 1
 
 
 class Parts(NamedTuple):
-    """What a folder holds."""
+    """The content of a model folder."""
 
     model: Transformer
     codec: Codec
@@ -45,7 +45,10 @@ class Parts(NamedTuple):
 def save(parts: Parts, directory: str | Path, *, card: str) -> None:
     """Write config.json, model.safetensors, tokenizer.json, image_tokenizer/, README.md, sha256.json.
 
-    The folder has all of them anew or is as it was; other files in it stay. Errors as of `refuse_foreign`.
+    Either all of them are replaced or none; other files in the folder stay.
+
+    Raises:
+        FileExistsError: see `refuse_foreign`.
     """
     refuse_foreign(directory)
     with folder_beside(directory, durable=True) as beside:
@@ -64,10 +67,10 @@ def save(parts: Parts, directory: str | Path, *, card: str) -> None:
         write_text(beside / SUMS, json.dumps(sums, indent=2) + "\n")
 
 
-def change_card(directory: str | Path, change: Callable[[str], str]) -> None:
-    """Write a model's README.md anew, with its checksum; the folder has both or is as it was."""
+def update_card(directory: str | Path, update: Callable[[str], str]) -> None:
+    """Rewrite a model's README.md and its checksum; either both are replaced or none."""
     directory = Path(directory)
-    card = change((directory / CARD).read_text(encoding="utf-8"))
+    card = update((directory / CARD).read_text(encoding="utf-8"))
     sums = read_object(directory / SUMS)
     with folder_beside(directory, durable=True) as beside:
         write_text(beside / CARD, card)
@@ -76,13 +79,13 @@ def change_card(directory: str | Path, change: Callable[[str], str]) -> None:
 
 
 def refuse_foreign(directory: str | Path) -> None:
-    """Raises FileExistsError where there is a file, or a folder of something else than a model of ours."""
+    """Raise FileExistsError if the path is a file, or a folder that holds anything but a unitok model."""
     finish_folder(directory)
     refuse_occupied(directory, ours=own_config(directory) is not None, what="a model of unitok")
 
 
 def own_config(directory: str | Path) -> dict[str, Any] | None:
-    """config.json of a folder that this package wrote; None of any other."""
+    """Read config.json of a folder that this package wrote; None for any other folder."""
     try:
         config = read_object(Path(directory) / CONFIG)
     except (OSError, ValueError):
@@ -113,7 +116,7 @@ def _config(parts: Parts) -> dict:
 
 @dataclass(frozen=True)
 class _ImageSizes:
-    """How many cells images have."""
+    """The number of cells of images, fixed or at most."""
 
     shape: tuple[int, int] | None
     max_side: int
@@ -124,7 +127,7 @@ class _ImageSizes:
 
 @dataclass(frozen=True)
 class _Config:
-    """What config.json says; `made_of` checks the types."""
+    """The content of config.json; `made_of` checks the types."""
 
     transformer: TransformerConfig
     vocabulary: tuple[tuple[str, int], ...]
@@ -140,25 +143,25 @@ class _Config:
 def load(
     directory: str | Path, *, device: str | torch.device, dtype: str | torch.dtype, verify: bool
 ) -> Parts:
-    """Read a folder that `save` wrote; arguments and errors as of UniTok.from_pretrained."""
+    """Read a folder that `save` wrote; arguments and errors are those of UniTok.from_pretrained."""
     directory = Path(directory)
     finish_folder(directory)
     config = _read_config(directory)
     if verify:
-        verify_sums(directory)
-    place = pick_device(device)
+        verify_checksums(directory)
+    device = pick_device(device)
     codec = _read_codec(directory, config)
-    saved, present = list(config.vocabulary), codec.vocabulary.describe()
-    if saved != present:
+    trained, present = list(config.vocabulary), codec.vocabulary.describe()
+    if trained != present:
         raise ValueError(
-            f"{directory}: the transformer was trained with the vocabulary {saved}, but the folder's "
-            f"tokenizers make {present}"
+            f"{directory}: the transformer was trained with the vocabulary {trained}, but the folder's "
+            f"tokenizers have {present}"
         )
     if codec.vocabulary.size != (size := config.transformer.vocab_size):
         raise ValueError(f"{directory / CONFIG}: vocab_size must be {codec.vocabulary.size}, got {size}")
     model = _read_transformer(directory / WEIGHTS, config.transformer)
-    codec.modalities["image"].tokenizer.to(place)
-    model = model.to(device=place, dtype=pick_dtype(dtype, place))
+    codec.modalities["image"].tokenizer.to(device)
+    model = model.to(device=device, dtype=pick_dtype(dtype, device))
     prompts = list(config.example_prompts)
     return Parts(model, codec, config.sampling, prompts, config.chat, config.fills)
 
@@ -170,103 +173,103 @@ def _read_codec(directory: Path, config: _Config) -> Codec:
     return Codec([text, image, *config.locations], positions=config.positions)
 
 
-def verify_sums(directory: Path) -> None:
-    """Raises ValueError naming the first file that is missing or differs from its sha256."""
+def verify_checksums(directory: Path) -> None:
+    """Raise ValueError naming the first file that is missing or differs from its sha256."""
     sums = read_object(directory / SUMS)
     for name in (CONFIG, WEIGHTS, TEXT, f"{IMAGE}/{CONFIG_FILE}", f"{IMAGE}/{WEIGHTS_FILE}"):
         if name not in sums:
-            raise ValueError(f"{directory / SUMS}: it does not tell of {name}")
-    for name, wanted in sums.items():
-        if not (directory / name).is_file() or _sha256(directory / name) != wanted:
+            raise ValueError(f"{directory / SUMS}: no checksum of {name}")
+    for name, expected in sums.items():
+        if not (directory / name).is_file() or _sha256(directory / name) != expected:
             raise ValueError(
-                f"{directory / name}: missing or changed since it was written (sha256 {wanted!s:.12}…)"
+                f"{directory / name}: missing or changed since it was written (sha256 {expected!s:.12}…)"
             )
 
 
 def _read_config(directory: Path) -> _Config:
-    """What config.json says. Raises ValueError naming what is missing, unknown or of another kind."""
+    """Read config.json. Raises ValueError naming the key that is missing, unknown or of the wrong type."""
     path = directory / CONFIG
     try:
         values = read_object(path)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(f"{directory}: no model here ({CONFIG} is missing)") from error
+        raise FileNotFoundError(f"{directory}: not a model folder ({CONFIG} is missing)") from error
     kind, version = values.pop("model_type", None), values.pop("format", None)
     if kind != KIND:
-        raise ValueError(f"{path}: model_type is {kind!r:.80}, not {KIND!r}")
+        raise ValueError(f"{path}: model_type must be {KIND!r}, got {kind!r:.80}")
     if version != FORMAT:
-        raise ValueError(f"{path}: format {version!r:.80}; this version reads format {FORMAT}")
-    for name, make in _MADE.items():
+        raise ValueError(f"{path}: format must be {FORMAT} in this version, got {version!r:.80}")
+    for name, read in _READERS.items():
         if values.get(name) is not None:
-            with _naming(f"{path}: {name}"):
-                values[name] = make(values[name])
-    with _naming(str(path)):
+            with _errors_at(f"{path}: {name}"):
+                values[name] = read(values[name])
+    with _errors_at(str(path)):
         known = {field.name: values.get(field.name) for field in fields(_Config)}
         return made_of(_Config, {name: value for name, value in known.items() if value is not None})
 
 
 @contextmanager
-def _naming(place: str) -> Iterator[None]:
-    """Errors about values say where they stand."""
+def _errors_at(place: str) -> Iterator[None]:
+    """Prefix the message of a ValueError with the place of the value."""
     try:
         yield
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from error
 
 
-def _samplings(values: Any) -> dict[str, Sampling]:
-    return {name: made_of(Sampling, settings) for name, settings in _object(values).items()}
+def _read_sampling(values: Any) -> dict[str, Sampling]:
+    return {name: made_of(Sampling, settings) for name, settings in _as_object(values).items()}
 
 
-def _locations(values: Any) -> list[LocationModality]:
-    """Boxes and points, in order; a config that was written before there were any has none."""
-    unknown = sorted(_object(values).keys() - LOCATIONS.keys())
+def _read_locations(values: Any) -> list[LocationModality]:
+    """Read boxes and points, in order; a config that was written before there were any has none."""
+    unknown = sorted(_as_object(values).keys() - LOCATIONS.keys())
     if unknown:
-        raise ValueError(f"{', '.join(unknown)} is unknown; there are {', '.join(LOCATIONS)}")
+        raise ValueError(f"unknown modality {', '.join(unknown)}; known: {', '.join(LOCATIONS)}")
     return [LOCATIONS[name](made_of(_Bins, sizes).bins) for name, sizes in values.items()]
 
 
-def _object(values: Any) -> dict[str, Any]:
+def _as_object(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
-        raise ValueError(f"got {type(values).__name__}, expected an object")
+        raise ValueError(f"must be an object, got {type(values).__name__}")
     return values
 
 
 @dataclass(frozen=True)
 class _Bins:
-    """How finely a location is told."""
+    """The resolution of a location."""
 
     bins: int
 
 
-_MADE = {
+_READERS = {
     "transformer": partial(made_of, TransformerConfig),
     "image": partial(made_of, _ImageSizes),
-    "sampling": _samplings,
+    "sampling": _read_sampling,
     "chat": partial(made_of, ChatTemplate),
-    "locations": _locations,
+    "locations": _read_locations,
 }
-"""How the objects in config.json are read, by name."""
+"""Readers of the objects in config.json, by key."""
 
 
 def _read_transformer(path: Path, config: TransformerConfig) -> Transformer:
-    """A transformer with the weights of a file; refuses the first that is missing, foreign or misshapen."""
+    """Load a transformer. Raises ValueError for the first weight that is missing, unknown or misshapen."""
     try:
         weights = read_weights(path)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path}: the transformer's weights are missing") from error
+        raise FileNotFoundError(f"{path}: not found, the transformer's weights are missing") from error
     if config.tie_embeddings and "unembedding.weight" in weights:
-        raise ValueError(f"{path}: it has a head of its own, the config says tie_embeddings")
+        raise ValueError(f"{path}: unembedding.weight must be absent, as {CONFIG} has tie_embeddings")
     if config.tie_embeddings and "embedding.weight" in weights:
         weights["unembedding.weight"] = weights["embedding.weight"]
     layers = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
     if len(layers) != config.layers:
-        raise ValueError(f"{path}: it has {len(layers)} layers, the config says {config.layers}")
+        raise ValueError(f"{path}: layers must be {config.layers}, as in {CONFIG}, got {len(layers)}")
     return filled(config, weights, source=path)
 
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while part := file.read(2**20):
-            digest.update(part)
+        while chunk := file.read(2**20):
+            digest.update(chunk)
     return digest.hexdigest()

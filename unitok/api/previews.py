@@ -15,27 +15,27 @@ from unitok.tokens.codec import Codec
 
 @dataclass(frozen=True)
 class Update:
-    """A segment on its way: its content so far (of an image a preview), and whether it is complete."""
+    """A segment in progress: its content so far (of an image a preview), and whether it is complete."""
 
     modality: str
     content: str | Image.Image | Box | Point
     done: bool
 
 
-def shown(codec: Codec, event: Event) -> Update | None:
-    """What an event shows; None where nothing new can be seen."""
+def update_of(codec: Codec, event: Event) -> Update | None:
+    """The update of an event; None if there is nothing new to show."""
     if isinstance(event, SegmentDone):
         segment = event.segment
         return Update(segment.modality, codec.decode([segment])[0].content, done=True)
-    return _so_far(codec, event) if isinstance(event, Written) else None
+    return _partial_update(codec, event) if isinstance(event, Written) else None
 
 
-def _so_far(codec: Codec, event: Written) -> Update | None:
-    """A text without half letters, an image whenever a row of it is complete."""
-    modality, words = codec.modalities[event.modality], codec.vocabulary
+def _partial_update(codec: Codec, event: Written) -> Update | None:
+    """Text whenever it ends in a whole character, an image whenever a row of it is complete."""
+    modality, vocabulary = codec.modalities[event.modality], codec.vocabulary
     if isinstance(modality, LocationModality):
         return None
-    codes = words.to_codes(event.modality, torch.tensor(event.ids))
+    codes = vocabulary.to_codes(event.modality, torch.tensor(event.ids))
     if modality.open_ended:
         text = modality.decode(codes, (len(codes),))
         return None if text.endswith("�") else Update(event.modality, text, done=False)
@@ -43,18 +43,18 @@ def _so_far(codec: Codec, event: Written) -> Update | None:
     if len(header) < modality.header_length:
         return None
     rows, columns = modality.shape_of(header)
-    line = columns * len(modality.cell_ranges)
-    complete = len(cells) // line
-    if not complete or complete == (len(cells) - event.new) // line:
+    row_length = columns * len(modality.cell_ranges)
+    complete = len(cells) // row_length
+    if not complete or complete == (len(cells) - event.new) // row_length:
         return None
-    return Update(event.modality, _preview(modality, cells[: complete * line], (rows, columns)), False)
+    return Update(event.modality, _preview(modality, cells[: complete * row_length], (rows, columns)), False)
 
 
 def _preview(modality: ImageModality, cells: Tensor, shape: tuple[int, int]) -> Image.Image:
-    """A picture of which the first rows are known, grey below."""
+    """Decode an image of which only the first rows are known, with grey below."""
     total, depth = shape[0] * shape[1] * len(modality.cell_ranges), len(modality.cell_ranges)
-    unseen = cells[-depth:].repeat((total - len(cells)) // depth)
-    preview = modality.decode(torch.cat((cells, unseen)), shape)
+    padding = cells[-depth:].repeat((total - len(cells)) // depth)
+    preview = modality.decode(torch.cat((cells, padding)), shape)
     height = preview.height * len(cells) // total
     preview.paste((128, 128, 128), (0, height, preview.width, preview.height))
     return preview

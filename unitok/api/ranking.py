@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from unitok.api import arguments
-from unitok.api.arguments import Images, Texts, Whole, told, words
+from unitok.api.arguments import Images, IntLike, Texts, as_images, as_text_list, as_texts, describe
 from unitok.api.document_model import DocumentModel
 from unitok.document import Segment
 from unitok.generation.likelihood import likeliest
@@ -22,88 +21,90 @@ def classify(
     *,
     templates: Texts = TEMPLATES,
     per_id: bool = False,
-    batch_size: Whole = 32,
+    batch_size: IntLike = 32,
 ) -> list[dict[str, float]]:
-    """Each label's probability among the labels, for each picture: softmax of log p(label | picture).
+    """Classify images zero-shot: softmax of log p(label | image) over the labels.
 
     Args:
-        model: who judges.
-        images: one picture or several.
-        labels: as the model would write them, two or more.
-        templates: a text or several with {} for the label; the mean of their log-likelihoods counts.
-        per_id: of each text's mean per id, so that long labels have no handicap.
-        batch_size: texts judged at once.
+        model: the model that scores.
+        images: one image or several.
+        labels: two or more, as the model would write them.
+        templates: one text or several with {} for the label; their log-likelihoods are averaged.
+        per_id: average each text's log-likelihood over its ids, so that long labels are not penalised.
+        batch_size: texts scored at once.
+
+    Returns:
+        For each image the probability of each label.
     """
-    images, labels = arguments.images(images), words(labels, "labels")
-    templates = arguments.texts(templates, "templates")
+    images, labels = as_images(images), as_text_list(labels, "labels")
+    templates = as_texts(templates, "templates")
     if len(set(labels)) < 2 or len(set(labels)) != len(labels):
-        raise ValueError(f"labels are two or more different texts, not {labels}")
+        raise ValueError(f"labels must be at least two different texts, got {labels}")
     wrong = [template for template in templates if "{}" not in template]
     if wrong or not templates:
-        raise ValueError(f"a template has {{}} for the label, not {wrong}")
+        raise ValueError(f"templates must be texts with {{}} for the label, got {wrong}")
     texts = [template.replace("{}", label) for label in labels for template in templates]
     pairs = [(Segment("image", image), Segment("text", text)) for image in images for text in texts]
-    found = model.score(pairs, batch_size=batch_size)
-    values = np.array([score.per_id if per_id else score.log_probability for score in found])
+    scores = model.score(pairs, batch_size=batch_size)
+    values = np.array([score.per_id if per_id else score.log_probability for score in scores])
     means = values.reshape(len(images), len(labels), len(templates)).mean(axis=2)
-    shares = np.exp(means - means.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    return [dict(zip(labels, row.tolist(), strict=True)) for row in shares]
+    probabilities = np.exp(means - means.max(axis=1, keepdims=True))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return [dict(zip(labels, row.tolist(), strict=True)) for row in probabilities]
 
 
 def rank(
-    model: DocumentModel, images: Images, text: str, *, batch_size: Whole = 32
+    model: DocumentModel, images: Images, text: str, *, batch_size: IntLike = 32
 ) -> list[tuple[int, float]]:
-    """Numbers of the pictures with log p(text | picture), the likeliest first."""
-    images = arguments.images(images)
+    """Rank images by log p(text | image): their indices with the score, the highest first."""
+    images = as_images(images)
     if not isinstance(text, str):
-        raise ValueError(f"text must be one text, got {told(text)}")
-    found = said_of(model, images, [text] * len(images), batch_size=batch_size)
-    return sorted(enumerate(found), key=lambda pair: -pair[1])
+        raise ValueError(f"text must be one text, got {describe(text)}")
+    scores = caption_scores(model, images, [text] * len(images), batch_size=batch_size)
+    return sorted(enumerate(scores), key=lambda pair: -pair[1])
 
 
-def said_of(
-    model: DocumentModel, images: Sequence[Image.Image], texts: Sequence[str], *, batch_size: Whole
+def caption_scores(
+    model: DocumentModel, images: Sequence[Image.Image], texts: Sequence[str], *, batch_size: IntLike
 ) -> list[float]:
-    """log p(text | picture) of each picture and its text, in nats."""
-    both = zip(images, texts, strict=True)
-    pairs = [(Segment("image", image), Segment("text", text)) for image, text in both]
+    """Compute log p(text | image) of each image and its text, in nats."""
+    pairs = [(Segment("image", i), Segment("text", t)) for i, t in zip(images, texts, strict=True)]
     return [score.log_probability for score in model.score(pairs, batch_size=batch_size)]
 
 
 class Affinity(NamedTuple):
-    """How well a text fits a picture, in nats; the second is not fooled by texts that are likely anyway."""
+    """How well a text fits an image, in nats; mutual information discounts texts that are likely anyway."""
 
     log_probability: float
     mutual_information: float
 
 
-def table(
-    model: DocumentModel, images: Images, texts: Texts, *, batch_size: Whole = 32
+def affinities(
+    model: DocumentModel, images: Images, texts: Texts, *, batch_size: IntLike = 32
 ) -> list[list[Affinity]]:
-    """log p(text | picture), and the same less log p(text), of every picture (row) and text (column)."""
-    images, texts = arguments.images(images), arguments.texts(texts, "texts")
+    """Compute log p(text | image), and the same minus log p(text), of every image (row) and text (column)."""
+    images, texts = as_images(images), as_texts(texts, "texts")
     pairs = [(Segment("image", image), Segment("text", text)) for image in images for text in texts]
-    alone = model.score([(Segment("text", text),) for text in texts], batch_size=batch_size)
-    found = iter(model.score(pairs, batch_size=batch_size))
+    priors = model.score([(Segment("text", text),) for text in texts], batch_size=batch_size)
+    conditionals = iter(model.score(pairs, batch_size=batch_size))
     return [
         [
-            Affinity(value, value - free.log_probability)
-            for free, value in ((free, next(found).log_probability) for free in alone)
+            Affinity(value, value - prior.log_probability)
+            for prior, value in ((prior, next(conditionals).log_probability) for prior in priors)
         ]
         for _ in images
     ]
 
 
-def best_of(
+def rerank(
     model: DocumentModel,
-    drawn: Sequence[Image.Image],
+    samples: Sequence[Image.Image],
     prompts: Sequence[str],
     *,
     copies: int,
     batch_size: int,
 ) -> list[Image.Image]:
-    """Of every `copies` drawings of a prompt the one from which the prompt is likeliest."""
-    asked = [prompts[i // copies] for i in range(len(drawn))]
-    found = said_of(model, drawn, asked, batch_size=batch_size)
-    return [drawn[i] for i in likeliest(found, copies=copies)]
+    """Rerank `copies` samples of each prompt by log p(prompt | image) and keep the best."""
+    repeated = [prompts[i // copies] for i in range(len(samples))]
+    scores = caption_scores(model, samples, repeated, batch_size=batch_size)
+    return [samples[i] for i in likeliest(scores, copies=copies)]

@@ -6,8 +6,7 @@ from typing import Any
 
 import torch
 
-from unitok.api.arguments import Real, Whole, listed, number, whole
-from unitok.api.arguments import documents as checked
+from unitok.api.arguments import FloatLike, IntLike, as_documents, as_float, as_int, as_list
 from unitok.document import Document, Segment
 from unitok.generation.allowed_segments import Options
 from unitok.generation.requests import Request, Shapes
@@ -16,121 +15,125 @@ from unitok.modalities.image import ImageModality
 from unitok.tokens.codec import Codec
 
 SEEDS = 2**31
-COUNTS = ("top_k", "max_new_tokens")
-"""Fields of Sampling that are whole numbers."""
+INTEGER_FIELDS = ("top_k", "max_new_tokens")
+"""Fields of Sampling that are integers."""
 
 
-def requests_of(
+def build_requests(
     codec: Codec,
     sampling: Mapping[str, Sampling],
     documents: Iterable[Document],
     *,
     target: str | None = None,
-    seed: Whole | Iterable[Whole] | None = 0,
+    seed: IntLike | Iterable[IntLike] | None = 0,
     copies: Sequence[int] | None = None,
     negatives: Iterable[Document] | None = None,
     choices: Iterable[Any] | None = (),
-    size: Iterable[Whole] | None = None,
-    max_segments: Whole = 8,
-    **settings: Real | None,
+    size: Iterable[IntLike] | None = None,
+    max_segments: IntLike = 8,
+    **settings: FloatLike | None,
 ) -> list[Request]:
-    """A request for each document.
+    """Build a request for each document.
 
     Args:
-        codec: of the model that writes.
-        sampling: its defaults, by modality.
-        documents: what is known.
+        codec: the model's codec.
+        sampling: the model's default settings by modality.
+        documents: the prompts.
         target: "text", "image", or None: the model chooses, for at most `max_segments` segments.
-        seed: one for all documents, or one each; the same seed and document give the same in any batch. None
-            draws one for each by torch's own generator.
-        copies: numbers by which equal documents draw differently.
-        negatives: what guidance leads away from, one a document; None for nothing.
-        choices: contents of which the new segment is one, such as ["yes", "no"], or
-            [str(n) for n in range(100)] for a number; any where there are none.
+        seed: one for all documents, or one each. The same seed and document give the same result in any
+            batch. None takes one per document from torch's generator.
+        copies: numbers that make equal documents sample differently.
+        negatives: documents that guidance leads away from, one per document; None for none.
+        choices: contents to choose the new segment from, such as ["yes", "no"], or, for a number,
+            [str(n) for n in range(100)]; if empty, it is unconstrained.
         size: (height, width) in pixels, for models that draw several sizes; None lets the model choose.
-        settings: fields of Sampling; what is None or absent is the model's own default.
+        max_segments: most segments to generate without a target.
+        settings: fields of Sampling; None takes the model's default.
 
     Raises:
-        ValueError: choices without a target, an unknown setting, a size that the model cannot draw, another
-            number of seeds, copies or negatives than of documents, or an argument of another kind.
+        ValueError: choices without a target, an unknown setting, a size that the model cannot draw, more or
+            fewer seeds, copies or negatives than documents, or an argument of the wrong type.
     """
-    documents, choices = (
-        checked(documents),
-        listed(() if choices is None else choices, "choices", of="contents"),
-    )
+    documents = as_documents(documents)
+    choices = as_list(() if choices is None else choices, "choices", of="contents")
     if choices and target is None:
         raise ValueError(f"choices need a target, the modality that they are of: {choices}")
     count = len(documents)
     options = codec.encode(tuple(Segment(target, choice) for choice in choices))
     shared = {
         "target": target,
-        "sampling": settings_of(sampling, settings),
+        "sampling": override_sampling(sampling, settings),
         "options": Options(codec, options) if options else None,
         "shapes": _shapes(codec, size),
-        "max_segments": whole(max_segments, "max_segments", least=1),
+        "max_segments": as_int(max_segments, "max_segments", minimum=1),
     }
-    each_has = zip(
+    per_document = zip(
         codec.encode_many(documents),
-        seeds(seed, count),
-        each(0 if copies is None else copies, count, "copy"),
+        as_seeds(seed, count),
+        one_each(0 if copies is None else copies, count, "copies"),
         [()] * count
         if negatives is None
-        else codec.encode_many(checked(each(negatives, count, "negative"), "negatives")),
+        else codec.encode_many(as_documents(one_each(negatives, count, "negatives"), "negatives")),
         strict=True,
     )
     return [
         Request(prompt=prompt, seed=seed, copy=copy, negative=negative, **shared)
-        for prompt, seed, copy, negative in each_has
+        for prompt, seed, copy, negative in per_document
     ]
 
 
-def settings_of(sampling: Mapping[str, Sampling], settings: Mapping[str, Real | None]) -> dict[str, Sampling]:
-    """Sampling by modality: the model's own defaults but for these fields; None keeps the default.
+def override_sampling(
+    sampling: Mapping[str, Sampling], settings: Mapping[str, FloatLike | None]
+) -> dict[str, Sampling]:
+    """Override fields of the default sampling of every modality; None keeps the default.
 
-    Raises ValueError for a field that Sampling has not, and for what is no number.
+    Raises ValueError for a field that Sampling does not have, and for a value that is not a number.
     """
-    given = {name: value for name, value in settings.items() if value is not None}
+    overrides = {name: value for name, value in settings.items() if value is not None}
     known = Sampling.__dataclass_fields__
-    if unknown := sorted(set(given) - set(known)):
+    if unknown := sorted(set(overrides) - set(known)):
         raise ValueError(f"unknown setting {', '.join(unknown)}; known: {', '.join(known)}")
-    given = {name: (whole if name in COUNTS else number)(value, name) for name, value in given.items()}
-    return {name: replace(defaults, **given) for name, defaults in sampling.items()}
+    overrides = {
+        name: (as_int if name in INTEGER_FIELDS else as_float)(value, name)
+        for name, value in overrides.items()
+    }
+    return {name: replace(defaults, **overrides) for name, defaults in sampling.items()}
 
 
-def _shapes(codec: Codec, size: Iterable[Whole] | None) -> Shapes | None:
-    """The image's cells for a size in pixels. Raises ValueError for one that the model cannot draw."""
+def _shapes(codec: Codec, size: Iterable[IntLike] | None) -> Shapes | None:
+    """Convert a size in pixels to cells. Raises ValueError if the model cannot draw it."""
     if size is None:
         return None
-    sides = [whole(side, "size") for side in listed(size, "size", of="height and width in pixels")]
+    sides = [as_int(side, "size") for side in as_list(size, "size", of="height and width in pixels")]
     if len(sides) != 2:
         raise ValueError(f"size must be height and width in pixels, got {sides}")
     image: ImageModality = codec.modalities["image"]
     return {"image": image.cells_of(sides)}
 
 
-def seeds(seed: Whole | Iterable[Whole] | None, count: int, *, of: str = "prompts") -> list[int]:
-    """A seed for each of so many: those that are given, one for all, or new ones for None.
+def as_seeds(seed: IntLike | Iterable[IntLike] | None, count: int, *, per: str = "prompt") -> list[int]:
+    """Convert one seed or one per prompt to `count` seeds; None takes them from torch's generator.
 
-    Raises ValueError where another number is given, and for what is no whole number.
+    Raises ValueError for any other number of seeds, and for a seed that is not an integer.
     """
     if seed is None:
         return torch.randint(SEEDS, (count,)).tolist()
     if isinstance(seed, Iterable) and not isinstance(seed, str) and getattr(seed, "ndim", 1):
-        return [whole(one, "seed") for one in each(seed, count, "seed", of=of)]
-    return [whole(seed, "seed")] * count
+        return [as_int(one, "seed") for one in one_each(seed, count, "seed", per=per)]
+    return [as_int(seed, "seed")] * count
 
 
-def one_seed(seed: Whole | None) -> int:
-    """A seed as an int; for None a new one of torch's generator. Raises ValueError for no whole number."""
-    return seeds(None, 1)[0] if seed is None else whole(seed, "seed")
+def as_seed(seed: IntLike | None) -> int:
+    """Convert a seed to an int; None takes one from torch's generator. Raises ValueError otherwise."""
+    return as_seeds(None, 1)[0] if seed is None else as_int(seed, "seed")
 
 
-def each(values: Any, count: int, what: str, *, of: str = "prompts") -> list:
-    """As many values as there are prompts: those that are given, or one for all.
+def one_each(values: Any, count: int, name: str, *, per: str = "prompt") -> list:
+    """Convert one value for all prompts, or one per prompt, to a list of `count` values.
 
-    Raises ValueError where another number is given.
+    Raises ValueError for any other number of values.
     """
-    several = [values] * count if isinstance(values, str | int) else listed(values, what, of="texts")
+    several = [values] * count if isinstance(values, str | int) else as_list(values, name, of="texts")
     if len(several) != count:
-        raise ValueError(f"{count} {of} need one {what} or {count}, not {len(several)}")
+        raise ValueError(f"{name} must be one value or {count}, one per {per}, got {len(several)}")
     return several

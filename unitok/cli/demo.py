@@ -12,7 +12,7 @@ import yaml
 from rich.console import Console
 
 from unitok.api.model_card import with_figures
-from unitok.api.model_folder import change_card, refuse_foreign
+from unitok.api.model_folder import refuse_foreign, update_card
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import folder_beside, write_text
 from unitok.cli.lightning_cli import run
@@ -146,7 +146,7 @@ class Demo:
             shutil.copytree(self.out / "transformer/model", beside, dirs_exist_ok=True)
         report = shapes_report(UniTok.from_pretrained(model), canvas=self.canvas, scenes=self.scenes)
         on = f"{self.scenes} unseen rendered scenes of {self.canvas} pixels, and as many held-out ones"
-        change_card(model, lambda card: with_figures(card, report.figures, on=on))
+        update_card(model, lambda card: with_figures(card, report.figures, on=on))
         report.save(self.out)
 
     def _report(self) -> Report:

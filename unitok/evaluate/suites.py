@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from unitok.api.arguments import whole
+from unitok.api.arguments import as_int
 from unitok.api.unitok import UniTok
 from unitok.data.readers.question_shards import QuestionShards, StatementShards
 from unitok.data.readers.webdataset import WebDataset
@@ -58,8 +58,8 @@ def run_suite(
     """
     if suite not in SUITES:
         raise ValueError(f"suite is one of {', '.join(SUITES)}, not {suite!r}")
-    whole(1 if count is None else count, "count", least=1)
-    whole(batch_size, "batch_size", least=1)
+    as_int(1 if count is None else count, "count", minimum=1)
+    as_int(batch_size, "batch_size", minimum=1)
     _refuse(suite, files, of=BENCHMARKS)
     _refuse(suite, {"data.path": path, "split": split, "where": where}, of=DATA)
     if tasks is not None and suite != "tasks":

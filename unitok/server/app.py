@@ -17,7 +17,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from unitok.api.arguments import whole
+from unitok.api.arguments import as_int
 from unitok.api.unitok import UniTok
 from unitok.server import chat, images
 from unitok.server.http.connection import Connection
@@ -190,7 +190,7 @@ def serve(model: UniTok, *, host: str, port: int, threads: int | None = None, **
     if limits.key is None and not _local(host):
         raise ValueError(f"{host} can be reached by others: set a key in UNITOK_API_KEY first")
     spare = max(1, (os.cpu_count() or 2) - 1)
-    torch.set_num_threads(spare if threads is None else whole(threads, "threads", least=1))
+    torch.set_num_threads(spare if threads is None else as_int(threads, "threads", minimum=1))
     app = build(model, **options)
     server, at = listen(app, host=host, port=port)
     address, port = at.getsockname()[:2]

@@ -122,9 +122,9 @@ def _filling(body: EditForm, seed: int, hole: Hole, model: UniTok) -> Writing:
     if body.shape not in (None, size):
         raise ValueError(f"a picture that is edited by a mask keeps its size, {size[1]}x{size[0]}")
     free = image_masks.free_cells(hole.mask, model.codec.modalities["image"].tokenizer.cell)
-    prompt = editing.hole_prompt(model, hole.picture, free, body.prompt)
+    prompt = editing.inpainting_prompt(model, hole.picture, free, body.prompt)
     request = model.request(prompt, target="image", seed=seed, size=size, **body.sampling)
-    (fixed,) = editing.known_around(model.codec, [hole.picture], [free])
+    (fixed,) = editing.masked_codes(model.codec, [hole.picture], [free])
     return replace(request, fixed=fixed)
 
 

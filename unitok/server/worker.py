@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
 
-from unitok.api.previews import Update, shown
+from unitok.api.previews import Update, update_of
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.generation.requests import DocumentDone, Event, Request, SegmentDone, Written
@@ -240,7 +240,7 @@ class Worker:
     def _written(self, running: Running, event: Written) -> None:
         """Show a segment on its way where that is wanted; a text with a stop in it ends there."""
         codec = self.model.codec
-        update = shown(codec, event) if running.wants(codec, event) else None
+        update = update_of(codec, event) if running.wants(codec, event) else None
         if update is None:
             return
         if update.modality == "image":
