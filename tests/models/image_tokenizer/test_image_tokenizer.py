@@ -217,7 +217,7 @@ def subclasses(kind: type) -> set[type]:
 
 def test_every_kind_that_can_be_trained_can_be_opened():
     for path in Path(image_tokenizer.__file__).parent.glob("*.py"):
-        import_module(f"unitok.models.{path.stem}")  # so that all kinds are known
+        import_module(f"unitok.models.image_tokenizer.{path.stem}")  # so that all kinds are known
     kinds = subclasses(Architecture) | subclasses(QuantizerConfig)
     ours = {kind for kind in kinds if not isabstract(kind) and kind.__module__.startswith("unitok.")}
     assert ours == set(KINDS.values())

@@ -50,7 +50,7 @@ def test_one_compilation_serves_rows_of_every_length(counter):
         (2, 400),
     ]
     plain = [step(model, *shape) for shape in shapes]
-    assert compilation.compile_blocks(model.blocks, device=torch.device("cpu"))
+    assert parallelize.compile_blocks(model.blocks, device=torch.device("cpu"))
     compiled, counts = [], []
     for shape in shapes:
         compiled.append(step(model, *shape))
