@@ -30,7 +30,7 @@ ROWS = {
     for row in (
         Row(*(cell.strip() for cell in line.strip("|").split(" | ")))
         for line in TABLE.splitlines()
-        if line.startswith("| ") and not line.startswith("| what lies")
+        if line.startswith("| ") and not line.startswith("| layout ")
     )
 }
 
@@ -113,36 +113,36 @@ def shard() -> dict:
 
 
 READ = {
-    "a `.csv` or `.tsv` with commas, semicolons, tabs or bars": [
+    "a `.csv` or `.tsv` separated by commas, semicolons, tabs or bars": [
         *({**IMAGES, "data.csv": separated(letter)} for letter in ",;\t|"),
         {**IMAGES, "data.tsv": separated("\t")}, {**IMAGES, "DATA.CSV": separated(";")},
     ],
-    "columns in any case, with blanks or a line below in their names, or without names": [
+    "column names in any case, with spaces or underscores, or no header": [
         *({**IMAGES, "data.csv": CSV.replace("filepath,title", names)}
           for names in ("Image,Caption", "FILEPATH,TITLE", "filepath, title", "File Name,Text", "Img ,text")),
         {**IMAGES, "data.csv": separated(", ")}, {**IMAGES, "data.csv": separated(" | ")},
         {**IMAGES, "data.csv": CSV.partition("\n")[2]},
         {**IMAGES, "data.csv": "title,filepath\na red one,red.png\na blue one,blue.png\n"},
     ],
-    "a table in UTF-16, with a byte order mark, or with the line ends of Windows or of old Macs": [
+    "a table in UTF-16, with a byte order mark, or with Windows or old Mac line endings": [
         *({**IMAGES, "data.csv": CSV.encode(name)}
           for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-8-sig")),
         *({**IMAGES, "data.csv": CSV.replace("\n", end)} for end in ("\r", "\r\n")),
         {**IMAGES, "data.jsonl": LINES.encode("utf-16")},
     ],
-    "a table beside other files of records": [
+    "a table beside other record files": [
         {**IMAGES, "data.csv": CSV, "stats.json": "{}"},
         {**IMAGES, "data.csv": CSV, "stats.csv": "name,count\nred,1\n", "notes.txt": "by hand"},
     ],
-    "a table above a folder of its images": [
+    "a table with its images in a subfolder": [
         {"data.csv": CSV, **under("images", IMAGES)}, {"data.jsonl": LINES, **under("Images", IMAGES)},
         {"data.csv": CSV, **under("images", IMAGES), **under("masks", {"0.png": png("lime")})},
     ],
-    "any of these in a folder alone in another, as unpacking makes": [
+    "any of these in a nested folder, as unpacking creates": [
         under("set", {**IMAGES, "data.csv": CSV}), under("set/set", {**IMAGES, **PAIRS}),
         {**under("set", CLASSES), "__MACOSX/._a.png": b"?", "README.md": "# A set", "LICENSE": "-"},
     ],
-    "a `.json` list, JSON lines, a list under a name, or a table by pandas": [
+    "a `.json` list, JSON lines, a list under a key, or a table written by pandas": [
         {**IMAGES, "data.json": json.dumps(RECORDS)}, {**IMAGES, "data.json": LINES},
         {**IMAGES, "data.jsonl": LINES},
         {**IMAGES, "data.json": json.dumps({"version": 1, "data": RECORDS})},
@@ -150,11 +150,11 @@ READ = {
         {**IMAGES, "data.json": json.dumps(
             {key: {str(row): record[key] for row, record in enumerate(RECORDS)} for key in RECORDS[0]})},
     ],
-    'a `.json` of captions by the images\' names, `{"red.png": "a red one"}`': [
+    'a `.json` that maps image names to captions, `{"red.png": "a red one"}`': [
         {**IMAGES, "data.json": json.dumps(NAMES)},
         {**IMAGES, "data.json": json.dumps({name: [said, "?"] for name, said in NAMES.items()})},
     ],
-    "Karpathy's `dataset_coco.json`, a document a sentence": [
+    "Karpathy's `dataset_coco.json`, one document per sentence": [
         {"dataset_coco.json": json.dumps(KARPATHY), "train2014/red.png": png("red"),
          "val2014/blue.png": png("blue")},
     ],
@@ -165,13 +165,13 @@ READ = {
         {"results.csv": "image_name| comment_number| comment\nred.png| 0| a red one\nblue.png| 1| a blue one",
          **under("flickr30k_images", IMAGES)},
     ],
-    "`metadata.csv`, `.jsonl` or `.parquet`, also above the folders of its splits": [
+    "`metadata.csv`, `.jsonl` or `.parquet`, also above its split folders": [
         {**IMAGES, "metadata.csv": separated(";").replace("filepath", "file_name")},
         {**IMAGES, "metadata.jsonl": LINES}, {**IMAGES, "Metadata.JSONL": LINES},
         {"metadata.jsonl": LINES.replace("red.png", "train/red.png").replace("blue.png", "test/blue.png"),
          "train/red.png": png("red"), "test/blue.png": png("blue")},
     ],
-    "images with a `.txt`, `.TXT`, `.jpg.txt` or `.caption` each, in any depth": [
+    "images with a `.txt`, `.TXT`, `.jpg.txt` or `.caption` each, at any depth": [
         {**IMAGES, **PAIRS}, under("a/b", {**IMAGES, **PAIRS}),
         *({**IMAGES, f"red{suffix}": "a red one", f"blue{suffix}": "a blue one"} for suffix in
           (".TXT", ".png.txt", ".caption", ".png.caption")),
@@ -179,22 +179,22 @@ READ = {
         {**under("10_it", {"red.png": png("red"), "red.caption": "a red one"}),
          **under("5_it", {"blue.png": png("blue"), "blue.caption": "a blue one"})},
     ],
-    "img2dataset's shards, and its folders of files, with the tables that it writes beside": [
+    "img2dataset's shards or folders of files, with the tables it writes beside them": [
         shard,
         lambda: {**under("00000", {**IMAGES, **PAIRS, "red.json": '{"caption": "?"}'}),
                  "00000.parquet": shard()["00000.parquet"], "00000_stats.json": '{"count": 2}'},
     ],
-    "folders of classes, though one is empty or an image lies on top, and whatever systems leave there": [
+    "class folders, even if one is empty, an image lies beside them, or the system left files there": [
         {**CLASSES, "violet/.keep": ""}, {**CLASSES, "violet/Thumbs.db": b"?"},
         {**CLASSES, "overview.png": png("lime")},
         {**CLASSES, **under("__MACOSX/a_red_one", {"._0.png": b"?"})},
         {**CLASSES, **under(".ipynb_checkpoints", IMAGES), "Thumbs.db": b"?", "README.txt": "-"},
     ],
-    "one Parquet file, a folder of them, or its folder `data`": [
+    "one Parquet file, a folder of them, or a folder `data` of them": [
         lambda: {"a.parquet": parquet(embedded())}, lambda: {"data/train-0.parquet": parquet(embedded())},
         lambda: {f"{number}.parquet": parquet([row]) for number, row in enumerate(embedded())},
     ],
-    "what `save_to_disk` of HF `datasets` wrote": [saved],
+    "a set saved by `save_to_disk` of HF `datasets`": [saved],
 }  # fmt: skip
 
 ALONE = {
@@ -205,30 +205,30 @@ ALONE = {
 }  # fmt: skip
 
 REFUSED = {
-    "a table whose columns have other names": [
+    "a table with other column names": [
         {**IMAGES, "data.csv": "photo,sentence\nred.png,a red one\n"},
         {**IMAGES, "data.csv": "photo;sentence\nred.png;a red one\n"},
         {**CLASSES, "data.csv": "photo,sentence\na_red_one/0.png,a red one\n"},
         {**under("train", IMAGES), **under("val", IMAGES), "data.csv": "photo,sentence\nred.png,a red one\n"},
     ],
-    "a table in Latin-1 or another old encoding": [
+    "a table in Latin-1 or another legacy encoding": [
         {**IMAGES, "data.csv": "filepath,title\nred.png,boîte\nblue.png,boîte\n".encode("latin-1")},
         {**IMAGES, "data.csv": "filepath,légende\nred.png,a\n".encode("latin-1")},
     ],
-    "a file of records that is damaged, or holds none": [
+    "a corrupt or empty record file": [
         {**IMAGES, "data.json": '{"half": '}, {**IMAGES, "data.json": "[]"}, {**IMAGES, "data.csv": ""},
         {**IMAGES, "data.jsonl": "red.png: a red one\n"},
     ],
     "a spreadsheet": [{**IMAGES, "data.xlsx": packed()}, {**IMAGES, "more/data.xlsx": packed()}],
     "an archive beside the images": [{**IMAGES, "more.zip": packed()}, {**IMAGES, "more.7z": b"?"}],
-    "texts, each beside a `.heic`, `.avif`, `.svg`, `.pdf` or `.npy` of its name": [
+    "texts, each beside a `.heic`, `.avif`, `.svg`, `.pdf` or `.npy` of the same name": [
         {f"0{suffix}": b"?", "0.txt": "a red one"} for suffix in (".heic", ".avif", ".svg", ".pdf", ".npy")
     ],
     "an archive beside notes": [{"more.zip": packed(), "README.md": "# A set"}],
     "captions in a pickle, in arrays or in a database": [
         {**IMAGES, "captions.pkl": b"?"}, {**IMAGES, "a/c.npy": b"?"},
     ],
-    "captions in markup, each beside the image of its name": [
+    "captions in markup, each beside an image of the same name": [
         {**IMAGES, "red.yaml": "caption: a red one"}, {**under("a", IMAGES), "a/blue.md": "a blue one"},
         {**IMAGES, "red.xml": "<a/>"}, {**CLASSES, "a_red_one/0.html": "<p>a red one</p>"},
     ],
@@ -237,11 +237,11 @@ REFUSED = {
         {**under("train/images", IMAGES), **under("train/labels", {"red.txt": YOLO})},
         {**IMAGES, "red.txt": YOLO, "blue.txt": YOLO},
     ],
-    "captions in a folder of their own": [
+    "captions in a separate folder": [
         {**under("images", IMAGES), **under("captions", PAIRS)},
         {**CLASSES, "a_red_one/words.txt": "a red one"},
     ],
-    "a table in a folder of its own": [
+    "a table in a separate folder": [
         {**under("images", IMAGES), "annotations/data.csv": CSV},
         {**IMAGES, "captions/data.json": json.dumps(RECORDS)},
     ],
@@ -252,10 +252,10 @@ REFUSED = {
         {**under("images", IMAGES), **under("thumbnails", IMAGES)},
         {**under("images", IMAGES), **under("masks", IMAGES)},
     ],
-    "two folders of one split": [
+    "two folders for one split": [
         {**under("train", CLASSES), **under("eval", CLASSES), **under("val", CLASSES)},
     ],
-    "nothing that is known": [{"a.xyz": "?", "b.xyz": "?"}],
+    "no known format": [{"a.xyz": "?", "b.xyz": "?"}],
 }  # fmt: skip
 
 
@@ -316,7 +316,7 @@ def test_a_layout_is_refused_in_one_line_by_the_sentence_on_the_page(tmp_path, r
 @pytest.mark.parametrize(("row", "layout"), each(REFUSED))
 def test_an_image_tokenizer_takes_the_images_of_what_is_refused(tmp_path, row, layout):
     folder = lay(tmp_path, layout)
-    if not any(name.endswith(".png") for name in layout) or row.name == "two folders of one split":
+    if not any(name.endswith(".png") for name in layout) or row.name == "two folders for one split":
         return  # no image that a tokenizer could take
     source = open_data(folder, captions=False)
     assert {"<red>", "<blue>"} <= {told(document)[-1] for document in (source[i] for i in range(len(source)))}
