@@ -55,14 +55,14 @@ def main(args: list[str] | None = None) -> None:
         host=options.host,
         port=options.port,
         threads=options.threads,
-        rows=options.batch_size,
-        waiting=options.queue,
+        batch_size=options.batch_size,
+        queue_size=options.queue,
         origins=options.allow_origin,
         limits=Limits(
-            body=_bytes(options.max_body),
-            requests=2 * (options.batch_size + options.queue),
-            seconds=options.timeout,
-            key=os.environ.get("UNITOK_API_KEY") or None,
+            max_body=_bytes(options.max_body),
+            max_requests=2 * (options.batch_size + options.queue),
+            timeout=options.timeout,
+            api_key=os.environ.get("UNITOK_API_KEY") or None,
         ),
     )
 

@@ -210,13 +210,13 @@ def written(folder):
 @pytest.mark.parametrize("template", [ChatTemplate(), MARKED], ids=["plain", "marked"])
 def test_the_server_asks_as_training_told(tmp_path, template):
     wire = pytest.importorskip("unitok.server.schemas")
-    from unitok.server.image_io import document
+    from unitok.server.image_io import build_document
 
     trained = open_data(written(tmp_path)).told_by(template)[0]
     uris = (f"data:image/png;base64,{base64.b64encode(png(image)).decode()}" for image in (RED, BLUE))
     asked = [{"type": "image_url", "image_url": {"url": uri}} for uri in uris]
     sent = [{"role": "user", "content": [*asked, MESSAGES[0]["content"][2]]}, *MESSAGES[1:3]]
-    prompt = document([wire.Message(**m) for m in sent], template, [RED, BLUE])
+    prompt = build_document([wire.Message(**m) for m in sent], template, [RED, BLUE])
     codec = MODEL.codec
     before = codec.join(codec.encode(trained[:-1]), done=False)  # all but the last answer
     assert torch.equal(codec.join(codec.encode(prompt), done=False).ids, before.ids)

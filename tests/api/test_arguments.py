@@ -101,10 +101,10 @@ def test_what_is_no_device_and_no_dtype_is_told(unchecked, tmp_path, options):
 NAN = float("nan")
 WRONG = {
     "draw": [
-        ((None,), {}, "prompts must be a list of texts, got None"),
-        ((5,), {}, "prompts must be a list of texts, got 5"),
-        (([5],), {}, "prompts must be a list of texts, got 5 in it"),
-        ((b"a",), {}, "prompts must be a list of texts, got b'a'"),
+        ((None,), {}, "prompts must be a list of strings, got None"),
+        ((5,), {}, "prompts must be a list of strings, got 5"),
+        (([5],), {}, "prompts must be a list of strings, got 5 in it"),
+        ((b"a",), {}, "prompts must be a list of strings, got b'a'"),
         (("a",), {"n": 0}, "n must be at least 1, got 0"),
         (("a",), {"n": True}, "n must be an integer, got True"),
         (("a",), {"n": 1.0}, "n must be an integer, got 1.0"),
@@ -121,7 +121,7 @@ WRONG = {
         (("a",), {"size": 24}, "size must be a list of height and width in pixels, got 24"),
         (("a",), {"size": (8,)}, "size must be height and width in pixels, got [8]"),
         (("a",), {"size": (8.0, 12)}, "size must be an integer, got 8.0"),
-        (("a",), {"negative": 5}, "negative must be a list of texts, got 5 in it"),
+        (("a",), {"negative": 5}, "negative must be a list of strings, got 5 in it"),
         (("a",), {"temperature": -1}, "temperature is 0 or more, not -1"),
         (("a",), {"temperature": NAN}, "temperature is 0 or more, not nan"),
         (("a",), {"temperature": "hot"}, "temperature must be a number, got 'hot'"),
@@ -141,20 +141,20 @@ WRONG = {
     "answer": [
         ((RED, "what?"), {"choices": "yes"}, "choices must be a list of contents, got 'yes'"),
         ((RED, "what?"), {"choices": [1, 2]}, "a text segment holds a str, not int"),
-        ((RED, None), {}, "questions must be a list of texts, got None"),
+        ((RED, None), {}, "questions must be a list of strings, got None"),
         ((RED, ["a", "b"]), {}, "questions must be one value or 1, one per image, got 2"),
     ],
     "classify": [
-        ((RED, "cat"), {}, "labels must be a list of texts, got 'cat'"),
-        ((RED, None), {}, "labels must be a list of texts, got None"),
+        ((RED, "cat"), {}, "labels must be a list of strings, got 'cat'"),
+        ((RED, None), {}, "labels must be a list of strings, got None"),
         ((RED, []), {}, "labels must be at least two different texts, got []"),
-        ((RED, ["a", 1]), {}, "labels must be a list of texts, got 1 in it"),
+        ((RED, ["a", 1]), {}, "labels must be a list of strings, got 1 in it"),
         ((RED, ["a", "b"]), {"templates": ["a"]}, "templates must be texts with {} for the label, got ['a']"),
-        ((RED, ["a", "b"]), {"templates": 5}, "templates must be a list of texts, got 5"),
+        ((RED, ["a", "b"]), {"templates": 5}, "templates must be a list of strings, got 5"),
         ((RED, ["a", "b"]), {"batch_size": None}, "batch_size must be an integer, got None"),
     ],
     "rank": [((RED, ["a"]), {}, "text must be one text, got a list"), ((None, "a"), {}, "got None")],
-    "mutual_information": [((RED, None), {}, "texts must be a list of texts, got None")],
+    "mutual_information": [((RED, None), {}, "texts must be a list of strings, got None")],
     "inpaint": [
         ((RED, None, "a"), {}, "masks must be a list of PIL images, got None"),
         ((RED, HOLE, ["a", "b"]), {}, "equally many, got 1 images, 1 masks and 2 prompts"),
@@ -170,7 +170,7 @@ WRONG = {
         (([RED, RED], "a"), {"keep": 0.5}, "equally many, got 2 images and 1 prompts"),
     ],
     "edit": [
-        ((RED, 5), {}, "instructions must be a list of texts, got 5"),
+        ((RED, 5), {}, "instructions must be a list of strings, got 5"),
         ((RED, "a"), {"n": 0}, "n must be at least 1, got 0"),
     ],
     "generate": [
@@ -209,15 +209,15 @@ def test_what_is_wrong_is_told_in_one_line(unchecked, name, given, options, told
 
 PIPED = [
     (TextToImage, ("a",), {"num_images_per_prompt": 0}, "num_images_per_prompt must be at least 1, got 0"),
-    (TextToImage, (None,), {}, "prompt must be a list of texts, got None"),
+    (TextToImage, (None,), {}, "prompt must be a list of strings, got None"),
     (TextToImage, ("a",), {"generator": 42}, "generator must be a torch.Generator or a list of them, got 42"),
     (TextToImage, ("a",), {"generator": [42]}, "generator must be a torch.Generator or a list of them, got"),
     (TextToImage, ("a",), {"height": 8.0, "width": 12}, "size must be an integer, got 8.0"),
-    (TextToImage, ("a",), {"negative_prompt": [5]}, "negative_prompt must be a list of texts, got 5 in it"),
+    (TextToImage, ("a",), {"negative_prompt": [5]}, "negative_prompt must be a list of strings, got 5 in it"),
     (ImageToText, (None,), {}, "inputs must be a list of images or paths, got None"),
     (ImageToText, ([5],), {}, "an image must be a PIL image or a path, got 5"),
     (AnyToAny, (), {}, "text or images must be given, got neither"),
-    (AnyToAny, (5,), {}, "text must be a list of texts or messages, got 5"),
+    (AnyToAny, (5,), {}, "text must be a list of strings or messages, got 5"),
     (AnyToAny, ([{"content": "a"}, "b"],), {}, "a message must be a dict of role and content, got 'b'"),
     (AnyToAny, ([{"content": 5}],), {}, "a message's content must be a list of parts, got 5"),
     (AnyToAny, ([{"content": ["a"]}],), {}, "a message's part must be a dict with a type, got 'a'"),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from unitok.api.unitok import UniTok
 from unitok.server.app import build, listen
 from unitok.server.middleware import Limits
-from unitok.server.state import Service
+from unitok.server.state import ServerState
 
 __all__ = ["Limits", "Running", "Steps", "running", "until"]
 
@@ -18,18 +18,18 @@ class Running(NamedTuple):
     """A server that listens."""
 
     url: str
-    service: Service
+    state: ServerState
 
 
 @contextmanager
 def running(model: UniTok, **options) -> Iterator[Running]:
     """A server of a model on a free port; options as of `build`."""
     app = build(model, **options)
-    server, at = listen(app, port=0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [at]})
+    server, listener = listen(app, port=0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield Running(f"http://127.0.0.1:{at.getsockname()[1]}", app.state.service)
+        yield Running(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.server)
     finally:
         server.should_exit = True
         thread.join(30)
@@ -39,9 +39,9 @@ def running(model: UniTok, **options) -> Iterator[Running]:
 class Steps:
     """Lets a worker's engine take one step at a time; `taken` counts them, `waiting` says that one waits."""
 
-    def __init__(self, service: Service):
+    def __init__(self, state: ServerState):
         self.taken, self.waiting = 0, False
-        self.worker = service.worker
+        self.worker = state.worker
         self._step, self._allowed, self._free = self.worker.engine.step, threading.Semaphore(0), False
         self.worker.engine.step = self._wait
 
@@ -54,10 +54,10 @@ class Steps:
         return self._step()
 
     def allow(self, count: int) -> None:
-        """So many steps more, and wait until they are taken."""
-        wanted = self.taken + count
+        """Allow `count` more steps, and wait until they are taken."""
+        target = self.taken + count
         self._allowed.release(count)
-        until(lambda: self.taken >= wanted)
+        until(lambda: self.taken >= target)
 
     def __enter__(self) -> "Steps":
         return self
@@ -68,7 +68,7 @@ class Steps:
 
     @property
     def rows(self) -> int:
-        """Documents that the engine writes or keeps waiting."""
+        """Documents in the engine, running or waiting."""
         return len(self.worker.engine._rows) + len(self.worker.engine._waiting)
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError  # noqa: E402
 
 from tests.server import mutations  # noqa: E402
 from unitok.server.app import build  # noqa: E402
-from unitok.server.http.body_errors import sentence  # noqa: E402
+from unitok.server.http.body_errors import explain  # noqa: E402
 from unitok.server.schemas import ChatRequest, DrawRequest  # noqa: E402
 
 CHAT, DRAWINGS, EDITS = "/v1/chat/completions", "/v1/images/generations", "/v1/images/edits"
@@ -64,9 +64,9 @@ def test_null_is_absent_inside_too(client):
         ({"stream_options": "yes"}, "stream_options", 'stream_options must be an object, got "yes"'),
         ({"stream_options": {"include_usage": []}}, "stream_options.include_usage", "got a list of 0"),
         ({"stop": list("abcde")}, "stop", "stop must be a list of at most 4, got a list of 5"),
-        ({"stop": 5}, "stop", "stop must be a text or a list, got 5"),
-        ({"stop": ""}, "stop", 'stop must be a text that is not empty, got ""'),
-        ({"n": 1.5}, "n", "n must be a whole number, got 1.5"),
+        ({"stop": 5}, "stop", "stop must be a string or a list, got 5"),
+        ({"stop": ""}, "stop", 'stop must be a non-empty string, got ""'),
+        ({"n": 1.5}, "n", "n must be an integer, got 1.5"),
         ({"n": 0}, "n", "n must be at least 1, got 0"),
         ({"temperature": "hot"}, "temperature", 'temperature must be a number, got "hot"'),
         ({"temperature": -1}, "temperature", "temperature must be at least 0, got -1"),
@@ -78,20 +78,20 @@ def test_null_is_absent_inside_too(client):
         ({"messages": {}}, "messages", "messages must be a list, got an object"),
         ({"messages": ["hi"]}, "messages.0", 'messages.0 must be an object, got "hi"'),
         ({"messages": [{"role": "tool"}]}, "messages.0.role", "must be 'system', 'developer', 'user' or"),
-        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content", "a text or a list, got 5"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content", "a string or a list, got 5"),
         (part(type="text"), "messages.0.content.0.text", "messages.0.content.0.text is missing"),
-        (part(type="text", text=5), "messages.0.content.0.text", "must be a text, got 5"),
+        (part(type="text", text=5), "messages.0.content.0.text", "must be a string, got 5"),
         (part(type="audio"), "messages.0.content.0.type", "must be 'text' or 'image_url', got \"audio\""),
         (part(text="a"), "messages.0.content.0.type", "messages.0.content.0.type is missing"),
         (part(type="image_url", image_url="data:,x"), "messages.0.content.0.image_url", "must be an object"),
         (part(type="image_url", image_url={}), "messages.0.content.0.image_url.url", "url is missing"),
-        ({"tools": [{}]}, None, "does not know tools"),
-        ({"top_logprobs": 3}, None, "does not know top_logprobs"),
-        ({"response_format": {"type": "json_object"}}, None, 'response_format must be {"type": "text"} here'),
-        ({"response_format": "json"}, None, "response_format must be"),
-        ({"tool_choice": "required"}, None, 'tool_choice must be "auto" or "none" here, or left out'),
+        ({"tools": [{}]}, None, "leave it out: tools"),
+        ({"top_logprobs": 3}, None, "leave it out: top_logprobs"),
+        ({"response_format": {"type": "json_object"}}, None, 'be {"type": "text"} or absent, got an object'),
+        ({"response_format": "json"}, None, 'or absent, got "json"'),
+        ({"tool_choice": "required"}, None, 'tool_choice must be "auto" or "none" or absent, got "required"'),
         ({"function_call": {"name": "f"}}, None, "function_call must be"),
-        ({"stop": "x" * 300}, "stop", "a text of at most 256 letters, got a text of 300 letters"),
+        ({"stop": "x" * 300}, "stop", "a string of at most 256 characters, got a string of 300 characters"),
     ],
 )  # fmt: skip
 def test_a_wrong_chat_is_told_by_its_field(client, change, param, says):
@@ -108,7 +108,7 @@ def test_a_size_is_told_in_pixels(client, size):
     ):
         error = answer.json()["error"]
         assert answer.status_code == 400 and error["param"] == "size"
-        assert f"size is 12x16 here, or 'auto', not {size}" == error["message"]
+        assert f"size must be 12x16 or 'auto' here, got {size}" == error["message"]
 
 
 def test_a_size_of_a_model_of_all_sizes():
@@ -116,7 +116,7 @@ def test_a_size_of_a_model_of_all_sizes():
         assert client.post(DRAWINGS, json={"prompt": "a", "size": "8x12"}).status_code == 200
         for size in ("9x12", "64x64"):
             error = client.post(DRAWINGS, json={"prompt": "a", "size": size}).json()["error"]
-            assert "each a multiple of 4 up to 16 pixels" in error["message"] and error["param"] == "size"
+            assert "both multiples of 4 up to 16 pixels" in error["message"] and error["param"] == "size"
 
 
 @pytest.mark.parametrize("size", ["auto", None])
@@ -132,9 +132,9 @@ def test_a_body_of_another_kind(client):
         {},
     ):
         error = client.post(CHAT, content=body, headers=headers).json()["error"]
-        assert "the Content-Type must be application/json, got" in error["message"]
+        assert "Content-Type must be application/json, got" in error["message"]
     error = client.post(EDITS, json={"prompt": "a"}).json()["error"]
-    assert "the Content-Type must be multipart/form-data, got application/json" in error["message"]
+    assert "Content-Type must be multipart/form-data, got application/json" in error["message"]
 
 
 def test_a_packed_body_is_told(client):
@@ -142,7 +142,7 @@ def test_a_packed_body_is_told(client):
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
     answer = client.post(CHAT, content=packed, headers=headers)
     assert answer.status_code == 415
-    assert answer.json()["error"]["message"] == "a body is read as it is, not as Content-Encoding gzip"
+    assert answer.json()["error"]["message"] == "Content-Encoding must be identity or absent, got gzip"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_picture_that_would_be_another_than_asked_for_is_refused(client):
     assert client.post(DRAWINGS, json={"prompt": "a", "background": "auto"}).status_code == 200
     form = {"prompt": "a", "negative_prompt": "b"}
     error = client.post(EDITS, data=form, files={"image": mutations.png()}).json()["error"]
-    assert error["message"] == "an edit takes no negative_prompt: leave it out"
+    assert error["message"] == "negative_prompt must be absent in an edit, got one"
 
 
 @pytest.mark.parametrize("body", ['{"model": "unitok", "messages": [}', '{"a": 1,}', "", "{", "{\"a\": 'b'}"])
@@ -189,7 +189,7 @@ def test_thousands_of_wrong_bodies_are_told_without_jargon():
             form.model_validate(content)
         except ValidationError as raised:
             found = [{**error, "loc": ("body", *error["loc"])} for error in raised.errors()]
-            message, code, param = sentence(found, content)
+            message, code, param = explain(found, content)
             assert not JARGON.search(f"{message} {code}"), (content, message, code)
             assert param is None or param in message
             seen.add(code)
@@ -218,12 +218,17 @@ def test_base64_is_read_as_browsers_read_it(client, uri):
 
 @pytest.mark.parametrize(
     ("letters", "says"),
-    [("####", "the letter '#'"), ("AAAAA", "ends after 5 letters"), ("AA\u00e4A", "letter"), ("A=AA", "=")],
+    [
+        ("####", "the character '#'"),
+        ("AAAAA", "ends after 5 characters"),
+        ("AA\u00e4A", "character"),
+        ("A=AA", "="),
+    ],
 )
 def test_what_is_no_base64_is_told(client, letters, says):
     url = f"data:image/png;base64,{letters}"
     error = client.post(CHAT, json={**SAID, **part(type="image_url", image_url={"url": url})}).json()["error"]
-    assert "the picture is no base64" in error["message"] and says in error["message"]
+    assert "the image is not valid base64" in error["message"] and says in error["message"]
 
 
 # ---- pages in a browser
@@ -240,7 +245,7 @@ def test_pages_may_not_ask_unless_they_are_named(client):
 
 
 def test_named_pages_may_ask_with_the_key():
-    limits = serving.Limits(key="sesame")
+    limits = serving.Limits(api_key="sesame")
     with TestClient(build(tiny_model(), limits=limits, origins=[ORIGIN, "https://a.example"])) as client:
         leave = client.options(CHAT, headers=ASKED)
         assert leave.status_code == 200 and leave.headers["access-control-allow-origin"] == ORIGIN

@@ -27,12 +27,12 @@ def uri_of(picture) -> str:
     return f"data:image/png;base64,{base64.b64encode(file_of(picture)).decode()}"
 
 
-def picture_of(item) -> Image.Image:
+def image_of(item) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(item.b64_json))).convert("RGB")
 
 
-def said(*parts, role="user") -> dict:
-    """A message of texts and pictures."""
+def message_of(*parts, role="user") -> dict:
+    """A message of texts and images."""
     content = [
         {"type": "text", "text": part}
         if isinstance(part, str)
@@ -53,7 +53,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def server(model):
-    with serving.running(model, limits=Limits(body=200_000)) as server:
+    with serving.running(model, limits=Limits(max_body=200_000)) as server:
         yield server
 
 
@@ -73,7 +73,7 @@ def test_models_are_listed(client):
 
 def test_a_question_about_a_picture(client, model):
     answer = client.chat.completions.create(
-        model="unitok", messages=[said(RED, "what is it?")], max_tokens=9, seed=3, temperature=1.0
+        model="unitok", messages=[message_of(RED, "what is it?")], max_tokens=9, seed=3, temperature=1.0
     )
     (choice,) = answer.choices
     document = (Segment("image", RED), Segment("text", "what is it?"))
@@ -84,7 +84,7 @@ def test_a_question_about_a_picture(client, model):
 
 
 def test_a_stream_says_what_the_answer_says(client):
-    asked = {"model": "unitok", "messages": [said("hello")], "n": 2, "max_tokens": 20, "seed": 1}
+    asked = {"model": "unitok", "messages": [message_of("hello")], "n": 2, "max_tokens": 20, "seed": 1}
     asked |= {"temperature": 1.2, "stop": ["a", "é?"]}
     whole = client.chat.completions.create(**asked)
     texts, reasons, usage = ["", ""], [None, None], None
@@ -100,17 +100,19 @@ def test_a_stream_says_what_the_answer_says(client):
 
 def test_the_model_may_answer_in_pictures_and_read_its_own(client, model):
     asked = {"model": "unitok", "seed": 5, "modalities": ["image"]}
-    first = client.chat.completions.create(messages=[said("a star")], **asked).choices[0].message
+    first = client.chat.completions.create(messages=[message_of("a star")], **asked).choices[0].message
     (image,) = first.images
     content = base64.b64decode(image["image_url"]["url"].split(",")[1])
     (wanted,) = model.draw("a star", seed=5)
     assert Image.open(io.BytesIO(content)).tobytes() == wanted.tobytes() and first.content is None
-    again = client.chat.completions.create(messages=[said("a star"), first.model_dump(), said("b")], **asked)
+    again = client.chat.completions.create(
+        messages=[message_of("a star"), first.model_dump(), message_of("b")], **asked
+    )
     assert again.usage.prompt_tokens == len("a star") + 12 + 1
 
 
 def test_the_model_may_choose(client):
-    asked = {"model": "unitok", "messages": [said("hello")], "modalities": ["text", "image"], "seed": 2}
+    asked = {"model": "unitok", "messages": [message_of("hello")], "modalities": ["text", "image"], "seed": 2}
     whole = client.chat.completions.create(**asked, max_tokens=5).choices[0].message
     images, text = 0, ""
     for chunk in client.chat.completions.create(**asked, max_tokens=5, stream=True):
@@ -124,7 +126,7 @@ def test_two_pictures_are_those_of_draw(client, model):
         model="unitok", prompt="a red star", n=2, size="12x16", extra_body={"seed": 7}
     )
     for item, wanted in zip(answer.data, model.draw("a red star", n=2, seed=7), strict=True):
-        assert picture_of(item).tobytes() == wanted.tobytes()
+        assert image_of(item).tobytes() == wanted.tobytes()
     assert answer.size == "12x16" and answer.usage.output_tokens == 24
 
 
@@ -136,8 +138,8 @@ def test_pictures_grow_row_by_row(client, model):
     assert kinds == ["partial_image"] * 3 + ["completed"]
     assert [event.partial_image_index for event in events[:-1]] == [0, 1, 2]
     (wanted,) = model.draw("a star", seed=7)
-    assert picture_of(events[-1]).tobytes() == wanted.tobytes()
-    assert picture_of(events[0]).getpixel((0, 15)) == (128, 128, 128)
+    assert image_of(events[-1]).tobytes() == wanted.tobytes()
+    assert image_of(events[0]).getpixel((0, 15)) == (128, 128, 128)
 
 
 def test_a_mask_keeps_what_is_opaque(client, model):
@@ -151,7 +153,7 @@ def test_a_mask_keeps_what_is_opaque(client, model):
     white = Image.new("L", (12, 16))
     white.paste(255, (0, 8, 12, 16))
     for item, wanted in zip(answer.data, model.inpaint(picture, white, "a star", n=2, seed=4), strict=True):
-        edited = picture_of(item)
+        edited = image_of(item)
         assert edited.tobytes() == wanted.tobytes()
         assert not ImageChops.difference(edited, picture).crop((0, 0, 12, 8)).getbbox()
 
@@ -165,7 +167,7 @@ def test_an_edit_by_words(client, model):
     document = (Segment("image", RED), Segment("text", "a star"))
     wanted = model.generate([document], target="image", seed=4)[0][-1].content
     assert [event.type for event in events] == ["image_edit.partial_image", "image_edit.completed"]
-    assert picture_of(events[-1]).tobytes() == wanted.tobytes()
+    assert image_of(events[-1]).tobytes() == wanted.tobytes()
 
 
 def test_figures_are_told(client, server):
@@ -182,21 +184,21 @@ def test_figures_are_told(client, server):
 @pytest.mark.parametrize(
     ("change", "status", "code", "says"),
     [
-        ({"model": "gpt-5"}, 404, "model_not_found", "only 'unitok'"),
+        ({"model": "gpt-5"}, 404, "model_not_found", "model must be 'unitok', got 'gpt-5'"),
         ({"temperature": 3}, 400, "less_than_equal", "temperature"),
         ({"n": 11}, 400, "less_than_equal", "n must be at most 10, got 11"),
         ({"messages": []}, 400, "too_short", "messages"),
-        ({"messages": [said("")]}, 400, "invalid_value", "every message is empty"),
+        ({"messages": [message_of("")]}, 400, "invalid_value", "got only empty ones"),
         ({"messages": [{"role": "tool", "content": "x"}]}, 400, "literal_error", "'system'"),
-        ({"messages": [said("x" * 400)]}, 400, "invalid_value", "the prompt is too long"),
-        ({"messages": [said(*[RED] * 17)]}, 400, "invalid_value", "17 pictures"),
-        ({"tools": [{}]}, 400, "value_error", "does not know tools"),
+        ({"messages": [message_of("x" * 400)]}, 400, "invalid_value", "the prompt is too long"),
+        ({"messages": [message_of(*[RED] * 17)]}, 400, "invalid_value", "at most 16 images, got 17"),
+        ({"tools": [{}]}, 400, "value_error", "leave it out: tools"),
         ({"modalities": ["audio"]}, 400, "literal_error", "modalities.0"),
-        ({"stream": True, "messages": [said("x" * 400)]}, 400, "invalid_value", "the prompt is too long"),
+        ({"stream": True, "messages": [message_of("x" * 400)]}, 400, "invalid_value", "prompt is too long"),
     ],
 )  # fmt: skip
 def test_a_wrong_chat(client, change, status, code, says):
-    asked = {"model": "unitok", "messages": [said("hello")], **change}
+    asked = {"model": "unitok", "messages": [message_of("hello")], **change}
     with pytest.raises(openai.APIStatusError) as raised:
         client.chat.completions.create(**asked)
     assert (raised.value.status_code, raised.value.code) == (status, code)
@@ -217,7 +219,7 @@ def test_a_picture_that_is_none(client, url):
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"size": "64x64"}, "size is 12x16 here, or 'auto', not 64x64"),
+        ({"size": "64x64"}, "size must be 12x16 or 'auto' here, got 64x64"),
         ({"size": "big"}, "WIDTHxHEIGHT"),
         ({"response_format": "url"}, "b64_json"),
         ({"prompt": ""}, "prompt"),
@@ -229,7 +231,7 @@ def test_a_wrong_drawing(client, asked, says):
 
 
 def test_a_mask_of_another_size_or_of_nothing(client):
-    for mask, says in ((Image.new("L", (5, 5), 255), "must be alike"), (Image.new("L", (12, 8)), "nothing")):
+    for mask, says in ((Image.new("L", (5, 5), 255), "must be alike"), (Image.new("L", (12, 8)), "got none")):
         with pytest.raises(openai.BadRequestError, match=says):
             client.images.edit(image=file_of(RED), mask=file_of(mask), prompt="a star")
 
@@ -267,12 +269,12 @@ def test_unknown_places_are_told_in_the_same_shape(server):
 
 
 def test_who_asks_at_a_wrong_place_is_told_the_right_ones(server):
-    told = httpx.post(f"{server.url}/chat/completions", json={}).json()["error"]["message"]
-    assert told.startswith("nothing is at /chat/completions; there are /v1/models, ")
-    assert "/v1/chat/completions, /v1/images/generations" in told
+    message = httpx.post(f"{server.url}/chat/completions", json={}).json()["error"]["message"]
+    assert message.startswith("/chat/completions: not found; known: /v1/models, ")
+    assert "/v1/chat/completions, /v1/images/generations" in message
     wrong = httpx.get(f"{server.url}/v1/chat/completions")
     assert wrong.status_code == 405 and wrong.headers["allow"] == "POST"
-    assert wrong.json()["error"]["message"] == "/v1/chat/completions answers POST, not GET"
+    assert wrong.json()["error"]["message"] == "/v1/chat/completions: method must be POST, got GET"
 
 
 @pytest.mark.parametrize("path", ["/health", "/metrics", "/v1/models", "/v1/models/unitok"])
@@ -286,15 +288,15 @@ def test_a_name_may_have_a_slash(model):
         assert client.models.retrieve("mine/unitok").id == "mine/unitok"
         assert httpx.get(f"{server.url}/v1/models/mine/unitok").json()["id"] == "mine/unitok"
         assert httpx.get(f"{server.url}/v1/models/").json() == httpx.get(f"{server.url}/v1/models").json()
-        with pytest.raises(openai.NotFoundError, match="no model 'mine/other' here"):
+        with pytest.raises(openai.NotFoundError, match="model must be 'mine/unitok', got 'mine/other'"):
             client.models.retrieve("mine/other")
 
 
 def test_a_key_is_asked_for(model):
-    with serving.running(model, limits=Limits(key="sesame")) as server:
+    with serving.running(model, limits=Limits(api_key="sesame")) as server:
         for key in ("sesam", "sesame1", "Sesame", "x" * 1000):
             with pytest.raises(openai.AuthenticationError) as raised, client_of(server, key) as client:
-                client.chat.completions.create(model="unitok", messages=[said("hello")])
+                client.chat.completions.create(model="unitok", messages=[message_of("hello")])
             assert raised.value.code == "invalid_api_key"
         with client_of(server, "sesame") as client:
             assert [found.id for found in client.models.list()] == ["unitok"]

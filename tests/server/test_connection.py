@@ -17,7 +17,7 @@ WHOLE = b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def server():
-    with serving.running(tiny_model(), limits=serving.Limits(seconds=1.0)) as server:
+    with serving.running(tiny_model(), limits=serving.Limits(timeout=1.0)) as server:
         yield server
 
 
@@ -32,7 +32,7 @@ def test_half_a_head_is_not_waited_for(server, sent):
         connection.sendall(sent)
         answer = connection.makefile("rb").read()
     assert answer.count(b"HTTP/1.1 408 ") == 1 and answer.endswith(
-        b"\r\n\r\nthe headers did not come in due time"
+        b"\r\n\r\nthe headers did not arrive in time"
     )
     assert answer.count(b"HTTP/1.1 200 ") == sent.count(WHOLE)
 
@@ -58,7 +58,7 @@ def test_an_answer_that_nobody_reads_is_given_up(server, monkeypatch):
         connection.recv(10)
         time.sleep(2.5)
         assert len(connection.makefile("rb").read()) < 2**24
-    serving.until(lambda: server.service.metrics.running == 0)
+    serving.until(lambda: server.state.metrics.running == 0)
 
 
 def test_an_answer_that_is_read_slowly_is_read_whole(server, monkeypatch):

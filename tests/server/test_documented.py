@@ -62,7 +62,7 @@ def test_every_field_of_the_table_is_known_and_none_is_missing():
     from unitok.server import schemas
 
     rows = dict(re.findall(r"^\| `POST (/v1/[\w/]+)` \| (.*) \|$", PAGE.read_text(), re.MULTILINE))
-    common = set(schemas.Pictures.model_fields) - {"model"}
+    common = set(schemas.ImageRequest.model_fields) - {"model"}
     wanted = {
         "/v1/chat/completions": set(schemas.ChatRequest.model_fields) - {"stream_options"},
         "/v1/images/generations": common | {"negative_prompt"},

@@ -25,13 +25,13 @@ def draw(server):
     return httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60)
 
 
-@pytest.mark.parametrize("name", ["_drop", "_tell_all", "_step"])
+@pytest.mark.parametrize("name", ["_drop", "_emit_all", "_step"])
 def test_whatever_fails_between_steps_the_server_goes_on(monkeypatch, name):
     with serving.running(tiny_model()) as server:
-        worker, honest = server.service.worker, getattr(server.service.worker, name)
+        worker, honest = server.state.worker, getattr(server.state.worker, name)
         monkeypatch.setattr(worker, name, fail)
         if name == "_drop":
-            with pytest.raises(httpx.ReadTimeout), serving.Steps(server.service):
+            with pytest.raises(httpx.ReadTimeout), serving.Steps(server.state):
                 httpx.post(server.url + DRAWINGS, json=DRAW, timeout=0.5)
         else:
             assert draw(server).status_code == 500
@@ -42,11 +42,11 @@ def test_whatever_fails_between_steps_the_server_goes_on(monkeypatch, name):
 
 @pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
 def test_an_engine_that_cannot_be_made_anew(monkeypatch, kind, caplog):
-    monkeypatch.setattr(app, "LAST", 2.0)
+    monkeypatch.setattr(app, "FAILURE_PERIOD", 2.0)
     model = tiny_model()
     with serving.running(model) as server:
-        worker = server.service.worker
-        with serving.Steps(server.service) as steps:
+        worker = server.state.worker
+        with serving.Steps(server.state) as steps:
             answers = []
             waits = threading.Thread(target=lambda: answers.append(draw(server)))
             waits.start()
@@ -74,8 +74,8 @@ import sys
 from tests.tiny_model import tiny_model
 from unitok.server import app
 from unitok.server.middleware import Limits
-app.LAST = 0.2
-app.Worker._turn = lambda worker: sys.exit("lost")
+app.FAILURE_PERIOD = 0.2
+app.Worker._run_step = lambda worker: sys.exit("lost")
 app.serve(tiny_model(), host="127.0.0.1", port=0, threads=1, limits=Limits())
 """
 

@@ -10,7 +10,7 @@ httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clien
 pytest.importorskip("uvicorn", reason="uvicorn is not installed (extra serve)")
 from tests.server.hostile import KINDS, Attack, scanned  # noqa: E402
 from tests.server.process import child  # noqa: E402
-from unitok.server.app import GRACE  # noqa: E402
+from unitok.server.app import GRACE_PERIOD  # noqa: E402
 
 TIMEOUT = 30
 DRAW = {"prompt": "a star", "seed": 1}
@@ -41,6 +41,6 @@ def test_small_requests_beside_hostile_ones(tmp_path, kinds):
             time.sleep(1)
             small_requests(server.url)
             started = time.monotonic()
-            assert server.stop(seconds=GRACE + 30) == 0
-            assert time.monotonic() - started < GRACE + 15
+            assert server.stop(seconds=GRACE_PERIOD + 30) == 0
+            assert time.monotonic() - started < GRACE_PERIOD + 15
         assert "Traceback" not in server.errors.read_text()

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the server is not installed (extra serve)")
 
 from unitok.server.http.errors import invalid
-from unitok.server.pending_job import Disconnected, unless_gone
+from unitok.server.pending_job import Disconnected, unless_disconnected
 
 
 def test_an_error_of_work_that_nobody_waits_for_is_not_logged():
@@ -27,7 +27,7 @@ def test_an_error_of_work_that_nobody_waits_for_is_not_logged():
     async def main():
         asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
         with pytest.raises(Disconnected):
-            await unless_gone(receive, work())
+            await unless_disconnected(receive, work())
         await asyncio.sleep(0.01)
         gc.collect()
 

@@ -56,23 +56,23 @@ def test_the_second_signal_does_not_wait(tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--host", "0.0.0.0"], "UNITOK_API_KEY"),
+        (["--host", "0.0.0.0"], "UNITOK_API_KEY is set, got 0.0.0.0"),
         (["--port", "PORT"], "in use"),
         (["--model", "nowhere"], "nowhere"),
-        (["--queue", "-1"], "waiting is 0 or more"),
-        (["--port", "99999"], "port is 0 to 65535, not 99999"),
-        (["--port", "-1"], "port is 0 to 65535, not -1"),
+        (["--queue", "-1"], "queue_size must be at least 0, got -1"),
+        (["--port", "99999"], "port must be in 0..65535, got 99999"),
+        (["--port", "-1"], "port must be in 0..65535, got -1"),
         (["--threads", "0"], "threads must be at least 1, got 0"),
         (["--threads", "-1"], "threads must be at least 1, got -1"),
         (["--max-body", "nan"], "--max-body must be more than 0 MB, got nan"),
         (["--max-body", "inf"], "--max-body must be more than 0 MB, got inf"),
         (["--max-body", "-1"], "--max-body must be more than 0 MB, got -1"),
-        (["--timeout", "nan"], "more than 0 seconds, not nan"),
-        (["--timeout", "0"], "more than 0 seconds, not 0"),
-        (["--name", ""], "name must be a text without blanks around it, got ''"),
-        (["--host", ""], "host must be an address or a name of this machine, like 127.0.0.1, got ''"),
-        (["--host", "http://127.0.0.1"], "host must be an address or a name of this machine"),
-        (["--host", "[::1]"], "host must be an address or a name of this machine"),
+        (["--timeout", "nan"], "timeout must be a finite number of seconds above 0, got nan"),
+        (["--timeout", "0"], "timeout must be a finite number of seconds above 0, got 0"),
+        (["--name", ""], "name must be printable text without surrounding whitespace, got ''"),
+        (["--host", ""], "host must be an address or name of this machine, like 127.0.0.1, got ''"),
+        (["--host", "http://127.0.0.1"], "host must be an address or name of this machine"),
+        (["--host", "[::1]"], "host must be an address or name of this machine"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(tmp_path, capsys, monkeypatch, options, says):
@@ -97,5 +97,5 @@ def test_a_key_that_no_client_could_send_is_refused_and_not_shown(tmp_path, caps
     tiny_model().save_pretrained(tmp_path / "model")
     with pytest.raises(SystemExit) as stop:
         serve.main(["--model", str(tmp_path / "model"), "--port", "0"])
-    told = capsys.readouterr().err
-    assert stop.value.code == 2 and "the key must be ASCII letters" in told and "secret" not in told
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and "the API key must be printable ASCII" in error and "secret" not in error

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitok.server.stop_sequences import cut, settled
+from unitok.server.stop_sequences import before_stop, without_partial_stop
 
 TEXT = st.text("abc", max_size=20)
 STOPS = st.lists(st.text("abc", min_size=1, max_size=4), max_size=3)
@@ -11,27 +11,33 @@ STOPS = st.lists(st.text("abc", min_size=1, max_size=4), max_size=3)
 
 @given(TEXT, STOPS)
 def test_a_cut_text_has_no_stop_and_is_the_longest_that_has_none_before_one(text, stops):
-    before = cut(text, stops)
+    before = before_stop(text, stops)
     if before is None:
         assert not any(stop in text for stop in stops)
     else:
         assert any(text.startswith(stop, len(before)) for stop in stops)
-        assert cut(before, stops) is None
+        assert before_stop(before, stops) is None
 
 
 @given(TEXT, STOPS)
 def test_what_was_told_of_a_growing_text_begins_the_answer(text, stops):
     answer = text
     for end in range(len(text) + 1):
-        if (before := cut(text[:end], stops)) is not None:
+        if (before := before_stop(text[:end], stops)) is not None:
             answer = before
             break
     for end in range(len(text) + 1):
-        if cut(text[:end], stops) is not None:
+        if before_stop(text[:end], stops) is not None:
             break
-        assert answer.startswith(settled(text[:end], stops))
+        assert answer.startswith(without_partial_stop(text[:end], stops))
 
 
 def test_examples():
-    assert cut("a red star. a blue", [".", "blue"]) == "a red star" and cut("a star", ["."]) is None
-    assert settled("a star\n", ["\n\n"]) == "a star" and settled("a star", []) == "a star"
+    assert (
+        before_stop("a red star. a blue", [".", "blue"]) == "a red star"
+        and before_stop("a star", ["."]) is None
+    )
+    assert (
+        without_partial_stop("a star\n", ["\n\n"]) == "a star"
+        and without_partial_stop("a star", []) == "a star"
+    )

@@ -14,7 +14,7 @@ httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clien
 serving = pytest.importorskip("tests.server.serving", reason="the server is not installed (extra serve)")
 from unitok.server import image_io  # noqa: E402
 from unitok.server.http.errors import ApiError  # noqa: E402
-from unitok.server.http.thread_pool import Aside, Deadline  # noqa: E402
+from unitok.server.http.thread_pool import Deadline, ThreadPool  # noqa: E402
 
 DRAWINGS, CHAT = "/v1/images/generations", "/v1/chat/completions"
 DRAW = {"prompt": "a star", "seed": 1}
@@ -30,31 +30,31 @@ def chat(*parts: dict) -> dict:
     return {"model": "unitok", "messages": [{"role": "user", "content": list(parts)}], "max_tokens": 2}
 
 
-PICTURE = {"type": "image_url", "image_url": {"url": uri()}}
+IMAGE = {"type": "image_url", "image_url": {"url": uri()}}
 
 
 def test_what_is_not_begun_by_its_deadline_is_not_done():
-    aside, free, done = Aside("test", threads=1), threading.Event(), []
+    pool, free, done = ThreadPool("test", threads=1), threading.Event(), []
 
     async def main():
-        first = asyncio.ensure_future(aside.run(free.wait, by=Deadline(30)))
+        first = asyncio.ensure_future(pool.run(free.wait, deadline=Deadline(30)))
         await asyncio.sleep(0.01)
         with pytest.raises(ApiError, match=r"longer than 0\.05 s") as raised:
-            await aside.run(done.append, 1, by=Deadline(0.05))
+            await pool.run(done.append, 1, deadline=Deadline(0.05))
         assert raised.value.status_code == 504
         free.set()
         assert await first
-        await aside.run(done.append, 2, by=Deadline(30))
+        await pool.run(done.append, 2, deadline=Deadline(30))
 
     asyncio.run(main())
     assert done == [2]
 
 
 def test_an_error_is_told_to_who_waits_and_the_thread_goes_on():
-    aside = Aside("test", threads=1)
+    pool = ThreadPool("test", threads=1)
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(aside.run(lambda: 1 / 0, by=Deadline(30)))
-    assert asyncio.run(aside.run(lambda: 1, by=Deadline(30))) == 1
+        asyncio.run(pool.run(lambda: 1 / 0, deadline=Deadline(30)))
+    assert asyncio.run(pool.run(lambda: 1, deadline=Deadline(30))) == 1
 
 
 def test_pictures_that_take_for_ever_hold_up_no_drawing_and_are_given_up(monkeypatch):
@@ -62,17 +62,17 @@ def test_pictures_that_take_for_ever_hold_up_no_drawing_and_are_given_up(monkeyp
     monkeypatch.setattr(
         image_io, "load_image", lambda *given, **options: (free.wait(), load(*given, **options))[1]
     )
-    with serving.running(tiny_model(), limits=serving.Limits(seconds=3)) as server:
+    with serving.running(tiny_model(), limits=serving.Limits(timeout=3)) as server:
         try:
             answers = []
 
             def ask():
-                answers.append(httpx.post(server.url + CHAT, json=chat(PICTURE), timeout=60))
+                answers.append(httpx.post(server.url + CHAT, json=chat(IMAGE), timeout=60))
 
             threads = [threading.Thread(target=ask) for _ in range(5)]
             for thread in threads:
                 thread.start()
-            serving.until(lambda: server.service.metrics.running == 5)
+            serving.until(lambda: server.state.metrics.running == 5)
             drawn = httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60)
             assert drawn.status_code == 200, drawn.text
             for thread in threads:
@@ -80,7 +80,7 @@ def test_pictures_that_take_for_ever_hold_up_no_drawing_and_are_given_up(monkeyp
             assert {answer.status_code for answer in answers} == {504}
         finally:
             free.set()
-        assert httpx.post(server.url + CHAT, json=chat(PICTURE), timeout=60).status_code == 200
+        assert httpx.post(server.url + CHAT, json=chat(IMAGE), timeout=60).status_code == 200
 
 
 def test_texts_become_codes_beside_the_engine_and_no_more_than_there_is_room_for(monkeypatch):
@@ -126,7 +126,7 @@ def test_no_codes_are_made_for_a_client_that_went_away(monkeypatch):
         serving.until(lambda: made)
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(server.url + DRAWINGS, json={"prompt": "another"}, timeout=0.5)
-        serving.until(lambda: server.service.worker.held == 1)
+        serving.until(lambda: server.state.worker.held == 1)
         free.set()
         first.join()
         assert answers[0].status_code == 200

@@ -24,7 +24,7 @@ def model():
 
 @pytest.fixture
 def server(model):
-    with running(model, rows=4, waiting=2) as server:
+    with running(model, batch_size=4, queue_size=2) as server:
         yield server
 
 
@@ -50,12 +50,12 @@ class Client:
 
 
 def held(server):
-    return server.service.worker.held
+    return server.state.worker.held
 
 
 def test_requests_of_all_kinds_share_the_steps(server):
     client = Client(server)
-    with Steps(server.service) as steps:
+    with Steps(server.state) as steps:
         client.draw(n=2)
         client.draw(guidance_scale=3.0)
         chat = {"model": "unitok", "messages": [{"role": "user", "content": "x"}], "max_tokens": 200}
@@ -76,7 +76,7 @@ def test_requests_of_all_kinds_share_the_steps(server):
 def test_closing_the_connection_frees_the_row_within_a_step(server, stream):
     body = json.dumps({**DRAW, "n": 2, "stream": stream, "partial_images": 3})
     connection = HTTPConnection(server.url.removeprefix("http://"), timeout=60)
-    with Steps(server.service) as steps:
+    with Steps(server.state) as steps:
         connection.request("POST", DRAWINGS, body, {"content-type": "application/json"})
         steps.allow(20)
         until(lambda: steps.waiting)
@@ -86,17 +86,17 @@ def test_closing_the_connection_frees_the_row_within_a_step(server, stream):
             answer.close()
         assert steps.rows == 2 and steps.taken == 20
         connection.close()
-        until(lambda: server.service.worker._cancelled)
+        until(lambda: server.state.worker._cancelled)
         steps.allow(1)
         until(lambda: held(server) == 0)
         assert steps.rows == 0 and steps.taken == 21
-    assert server.service.metrics.count("unitok_cancelled_total") == 2
+    assert server.state.metrics.count("unitok_cancelled_total") == 2
     assert httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60).status_code == 200  # the server goes on
 
 
 def test_a_full_queue_is_told_and_takes_more_when_there_is_room(server):
     client = Client(server)
-    with Steps(server.service) as steps:
+    with Steps(server.state) as steps:
         client.draw(6)
         until(lambda: held(server) == 6)
         refused = httpx.post(server.url + DRAWINGS, json=DRAW)
@@ -111,7 +111,7 @@ def test_a_full_queue_is_told_and_takes_more_when_there_is_room(server):
 
 
 def test_more_requests_than_are_answered_at_once_are_refused_unread(model):
-    with running(model, limits=Limits(requests=2)) as server, Steps(server.service):
+    with running(model, limits=Limits(max_requests=2)) as server, Steps(server.state):
         client = Client(server)
         client.draw(2)
         until(lambda: held(server) == 2)
@@ -120,7 +120,7 @@ def test_more_requests_than_are_answered_at_once_are_refused_unread(model):
 
 
 def test_who_waits_too_long_is_told_and_leaves(model):
-    with running(model, limits=Limits(seconds=0.5)) as server, Steps(server.service) as steps:
+    with running(model, limits=Limits(timeout=0.5)) as server, Steps(server.state) as steps:
         answer = httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60)
         assert answer.status_code == 504 and answer.json()["error"]["code"] == "timeout"
         streamed = httpx.post(server.url + DRAWINGS, json={**DRAW, "stream": True}, timeout=60)
@@ -135,7 +135,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(model):
         time.sleep(1.5)
         yield b'"x"}'
 
-    with running(model, limits=Limits(seconds=0.3)) as server:
+    with running(model, limits=Limits(timeout=0.3)) as server:
         headers = {"content-type": "application/json"}
         answer = httpx.post(server.url + DRAWINGS, content=slow(), headers=headers, timeout=60)
         assert answer.status_code == 408 and answer.json()["error"]["code"] == "timeout"
@@ -145,7 +145,7 @@ def test_a_step_that_fails_ends_its_requests_not_the_server(server, caplog):
     def fail():
         raise RuntimeError("out of memory")
 
-    server.service.worker.engine.step = fail
+    server.state.worker.engine.step = fail
     answer = httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60)
     assert answer.status_code == 500 and answer.json()["error"]["type"] == "server_error"
     assert "out of memory" not in answer.text and "out of memory" in caplog.text

@@ -65,9 +65,9 @@ def as_texts(value: Texts, name: str) -> list[str]:
 
 def as_text_list(value: Iterable[str], name: str) -> list[str]:
     """Convert several texts to a list. Raises ValueError for anything else, and for a single text."""
-    texts = as_list(value, name, of="texts")
+    texts = as_list(value, name, of="strings")
     if wrong := [item for item in texts if not isinstance(item, str)]:
-        raise ValueError(f"{name} must be a list of texts, got {describe(wrong[0])} in it")
+        raise ValueError(f"{name} must be a list of strings, got {describe(wrong[0])} in it")
     return texts
 
 

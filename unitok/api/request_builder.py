@@ -133,7 +133,7 @@ def one_each(values: Any, count: int, name: str, *, per: str = "prompt") -> list
 
     Raises ValueError for any other number of values.
     """
-    several = [values] * count if isinstance(values, str | int) else as_list(values, name, of="texts")
+    several = [values] * count if isinstance(values, str | int) else as_list(values, name, of="strings")
     if len(several) != count:
         raise ValueError(f"{name} must be one value or {count}, one per {per}, got {len(several)}")
     return several

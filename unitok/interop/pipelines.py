@@ -203,7 +203,9 @@ def _prompts(text: Any, images: Any, template: ChatTemplate) -> tuple[list[Docum
     """Build documents, with the `input_text` of each result."""
     if text is None and images is None:
         raise ValueError("text or images must be given, got neither")
-    several = text if text is None or isinstance(text, str) else as_list(text, "text", of="texts or messages")
+    several = (
+        text if text is None or isinstance(text, str) else as_list(text, "text", of="strings or messages")
+    )
     if several and isinstance(several[0], dict):
         return [template.prompt([_turn(message) for message in several])], [text]
     texts = None if several is None else as_texts(several, "text")

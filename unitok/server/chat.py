@@ -14,65 +14,65 @@ from PIL import Image
 
 from unitok.api.unitok import UniTok
 from unitok.document import Document
-from unitok.generation.requests import Request as Writing
-from unitok.modalities.geometry import Box, write_box, write_point
+from unitok.generation.requests import Request as EngineRequest
+from unitok.modalities.geometry import Box, Point, write_box, write_point
 from unitok.server import image_io
 from unitok.server.http.errors import ApiError
 from unitok.server.jobs import Done, Progress
-from unitok.server.pending_job import Asked
+from unitok.server.pending_job import PendingJob
 from unitok.server.schemas import ChatRequest
-from unitok.server.state import Service, complete, seed_of, streamed
-from unitok.server.stop_sequences import settled
+from unitok.server.state import ServerState, complete, seed_or_random, stream
+from unitok.server.stop_sequences import without_partial_stop
 
 router = APIRouter()
 
 
 @router.post("/v1/chat/completions", response_class=JSONResponse)
 async def chat(request: Request, body: ChatRequest) -> Response:
-    """Go on with a conversation: `modalities` says in what, ["text"] if absent."""
-    service: Service = request.app.state.service
-    service.check(body.model)
-    by, pictures = service.deadline(), []
-    for place, url in image_io.pictures_sent(body.messages):
-        work = partial(image_io.picture_of, url, service.pictures, param=place)
-        pictures.append(await service.read(request.receive, work, by=by))
-    document = image_io.document(body.messages, service.model.chat, pictures)
-    seed = seed_of(body.seed)
-    asked = Asked(
-        service.worker,
+    """Continue a conversation in the modalities of the request."""
+    state: ServerState = request.app.state.server
+    state.check_model(body.model)
+    deadline, images = state.deadline(), []
+    for field_path, url in image_io.image_urls(body.messages):
+        work = partial(image_io.read_data_uri, url, state.image_modality, param=field_path)
+        images.append(await state.decode(request.receive, work, deadline=deadline))
+    document = image_io.build_document(body.messages, state.model.chat, images)
+    seed = seed_or_random(body.seed)
+    job = PendingJob(
+        state.worker,
         "chat",
         partial(_prepare, document, body, seed),
-        by=by,
+        deadline=deadline,
         copies=body.n,
-        texts=body.stream,
+        stream_text=body.stream,
         stops=body.stops,
     )
-    answer = Answer(service, seed)
+    completion = Completion(state, seed)
     if body.stream:
         usage = body.stream_options.include_usage
-        return await streamed(asked, request.receive, answer.chunks(asked, body.stops, usage=usage))
-    copies = await complete(asked, request.receive)
-    return JSONResponse(await service.writing.run(answer.whole, copies, by=by))
+        return await stream(job, request.receive, completion.chunks(job, body.stops, usage=usage))
+    copies = await complete(job, request.receive)
+    return JSONResponse(await state.encoders.run(completion.response, copies, deadline=deadline))
 
 
-def _prepare(document: Document, body: ChatRequest, seed: int, model: UniTok) -> Writing:
+def _prepare(document: Document, body: ChatRequest, seed: int, model: UniTok) -> EngineRequest:
     image_io.check_length(document, model)
     return model.request(
-        document, target=body.target, seed=seed, max_new_tokens=body.longest, **body.sampling
+        document, target=body.target, seed=seed, max_new_tokens=body.max_new_tokens, **body.sampling
     )
 
 
 @dataclass
-class Answer:
-    """An answer as OpenAI's clients read it; pictures are `images` of the message, as data URIs."""
+class Completion:
+    """A chat completion in OpenAI's format; images are `images` of the message, as data URIs."""
 
-    service: Service
+    state: ServerState
     seed: int
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def whole(self, copies: Sequence[Done]) -> dict:
-        """The response that is no stream."""
+    def response(self, copies: Sequence[Done]) -> dict:
+        """The body of a response that is not streamed."""
         choices = [
             {
                 "index": done.copy,
@@ -85,74 +85,75 @@ class Answer:
         return {
             **self._head("chat.completion"),
             "choices": choices,
-            "usage": usage_of(copies),
+            "usage": _usage(copies),
             "seed": self.seed,
         }
 
     def _head(self, kind: str) -> dict:
-        return {"id": self.id, "object": kind, "created": self.created, "model": self.service.name}
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.state.name}
 
-    async def chunks(self, asked: Asked, stops: Sequence[str], *, usage: bool) -> AsyncIterator[str]:
-        """The events of a stream: who speaks, pieces, why each copy ended, and [DONE]."""
-        said, done = Counter(), []
-        for copy in range(asked.job.copies):
+    async def chunks(self, job: PendingJob, stops: Sequence[str], *, usage: bool) -> AsyncIterator[str]:
+        """The events of a stream: roles, deltas, finish reasons, and [DONE]."""
+        sent, done = Counter(), []
+        for copy in range(job.job.copies):
             yield self._chunk(copy, {"role": "assistant", "content": ""})
         try:
-            async for news in asked.news():
-                if isinstance(news, Progress):
-                    delta = await self._delta(asked, news, said, stops)
+            async for event in job.events():
+                if isinstance(event, Progress):
+                    delta = await self._delta(job, event, sent, stops)
                     if delta:
-                        yield self._chunk(news.copy, delta)
-                elif isinstance(news, Done):
-                    done.append(news)
-                    yield self._chunk(news.copy, {}, reason=news.reason)
+                        yield self._chunk(event.copy, delta)
+                elif isinstance(event, Done):
+                    done.append(event)
+                    yield self._chunk(event.copy, {}, reason=event.reason)
         except ApiError as error:
-            yield event(error.content)
+            yield server_sent_event(error.content)
             return
         if usage:
-            yield event({**self._head("chat.completion.chunk"), "choices": [], "usage": usage_of(done)})
+            head = self._head("chat.completion.chunk")
+            yield server_sent_event({**head, "choices": [], "usage": _usage(done)})
         yield "data: [DONE]\n\n"
 
-    async def _delta(self, asked: Asked, news: Progress, said: Counter, stops: Sequence[str]) -> dict:
-        """What is new in an update; `said` counts the letters of each copy's text that were told."""
-        update, copy = news.update, news.copy
+    async def _delta(self, job: PendingJob, event: Progress, sent: Counter, stops: Sequence[str]) -> dict:
+        """The new content of an update; `sent` counts the characters already sent of each copy's text."""
+        update, copy = event.update, event.copy
         if update.modality != "text":
-            return await self.service.writing.run(_told, update.content, by=asked.by)
-        text = update.content if update.done else settled(update.content, stops)
-        new = text[said[copy] :]
-        said[copy] = 0 if update.done else max(said[copy], len(text))
+            return await self.state.encoders.run(_message_part, update.content, deadline=job.deadline)
+        text = update.content if update.done else without_partial_stop(update.content, stops)
+        new = text[sent[copy] :]
+        sent[copy] = 0 if update.done else max(sent[copy], len(text))
         return {"content": new} if new else {}
 
     def _chunk(self, copy: int, delta: dict, *, reason: str | None = None) -> str:
         choice = {"index": copy, "delta": delta, "finish_reason": reason, "logprobs": None}
-        return event({**self._head("chat.completion.chunk"), "choices": [choice]})
+        return server_sent_event({**self._head("chat.completion.chunk"), "choices": [choice]})
 
 
-def event(content: dict, *, name: str | None = None) -> str:
-    """A server-sent event."""
+def server_sent_event(content: dict, *, name: str | None = None) -> str:
+    """Format a server-sent event."""
     return (f"event: {name}\n" if name else "") + f"data: {json.dumps(content)}\n\n"
 
 
-def usage_of(copies: Sequence[Done]) -> dict:
-    """Codes as tokens: those of the prompt once, those of all copies."""
-    read = sum(copies[0].read.values())
-    written = sum(sum(done.written.values()) for done in copies)
-    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+def _usage(copies: Sequence[Done]) -> dict:
+    """Count codes as tokens: the prompt once, and all copies."""
+    prompt = sum(copies[0].prompt_codes.values())
+    completion = sum(sum(done.new_codes.values()) for done in copies)
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
 def _message(document: Document) -> dict:
-    """All segments as one message: texts, boxes and points joined, pictures beside them."""
-    told = [_told(segment.content) for segment in document]
-    texts = [part["content"] for part in told if "content" in part]
-    images = [image for part in told for image in part.get("images", ())]
+    """Merge all segments into one message: texts, boxes and points joined, images beside them."""
+    parts = [_message_part(segment.content) for segment in document]
+    texts = [part["content"] for part in parts if "content" in part]
+    images = [image for part in parts for image in part.get("images", ())]
     message = {"role": "assistant", "content": "".join(texts) if texts else None, "refusal": None}
     return {**message, "images": images} if images else message
 
 
-def _told(content) -> dict:
-    """A segment as a part of a message."""
+def _message_part(content: str | Image.Image | Box | Point) -> dict:
+    """Convert a segment's content to fields of a message."""
     if isinstance(content, Image.Image):
-        url = f"data:image/png;base64,{image_io.base64_of(content)}"
+        url = f"data:image/png;base64,{image_io.encode_base64(content)}"
         return {"images": [{"type": "image_url", "image_url": {"url": url}}]}
     if isinstance(content, str):
         return {"content": content}

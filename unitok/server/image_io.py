@@ -16,133 +16,136 @@ from unitok.document import Document, Segment
 from unitok.modalities import image_masks
 from unitok.modalities.image import ImageModality
 from unitok.server.http.errors import invalid
-from unitok.server.schemas import MOST_PICTURES, Format, Message
+from unitok.server.schemas import MAX_IMAGES, Format, Message
 
-MOST_PIXELS = 16 * 2**20
+MAX_PIXELS = 16 * 2**20
 DATA_URI = re.compile(r"\s*data:[^,]{0,400}?;\s*base64\s*,", re.ASCII | re.IGNORECASE)
 SPACE = re.compile(r"[\t\n\f\r ]+")
 URL_SAFE = str.maketrans("-_", "+/")
 
 
-def picture_of(url: str, modality: ImageModality, *, param: str) -> Image.Image:
-    """The picture of a data URI at the model's size.
+def read_data_uri(url: str, modality: ImageModality, *, param: str) -> Image.Image:
+    """Read the image of a data URI and resize it to the model's size.
 
     Raises:
-        ApiError: another address (nothing is fetched), no base64, or no picture.
+        ApiError: another kind of URL (nothing is fetched), invalid base64, or not an image.
     """
     head = DATA_URI.match(url[:512])
     if not head:
         raise invalid(
-            f"{url[:40]!r}: pictures are sent as data:image/png;base64,…; addresses are not fetched",
+            f"an image must be a data URI like data:image/png;base64,… (no URL is fetched), got {url[:40]!r}",
             param=param,
         )
-    return read(decoded(url[head.end() :], param=param), modality, param=param)
+    return read_fitted(decode_base64(url[head.end() :], param=param), modality, param=param)
 
 
-def decoded(text: str, *, param: str) -> bytes:
-    """What base64 says, as forgiving as browsers are: white space, padding that is left out, the letters that
-    are safe in addresses, and letters that addresses write as %2B.
+def decode_base64(text: str, *, param: str) -> bytes:
+    """Decode base64 as leniently as browsers do.
+
+    Whitespace, missing padding, the URL-safe alphabet and percent-encoding are accepted.
 
     Raises:
-        ApiError: it is no base64.
+        ApiError: it is not base64.
     """
-    letters = SPACE.sub("", unquote(text) if "%" in text else text).translate(URL_SAFE).rstrip("=")
+    digits = SPACE.sub("", unquote(text) if "%" in text else text).translate(URL_SAFE).rstrip("=")
     try:
-        return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        wrong = re.search(r"[^A-Za-z0-9+/]", letters)
-        why = f"it has the letter {wrong[0]!r}" if wrong else f"it ends after {len(letters)} letters"
-        raise invalid(f"the picture is no base64: {why}", param=param) from error
+        wrong = re.search(r"[^A-Za-z0-9+/]", digits)
+        reason = f"it has the character {wrong[0]!r}" if wrong else f"it ends after {len(digits)} characters"
+        raise invalid(f"the image is not valid base64: {reason}", param=param) from error
 
 
-def read(content: bytes, modality: ImageModality, *, param: str) -> Image.Image:
-    """A picture file's picture at the model's size. Raises ApiError where it is none."""
-    return modality.fit(opened(content, param=param))
+def read_fitted(content: bytes, modality: ImageModality, *, param: str) -> Image.Image:
+    """Read an image file and resize it to the model's size. Raises ApiError if it is not an image."""
+    return modality.fit(read_image(content, param=param))
 
 
-def opened(content: bytes, *, param: str) -> Image.Image:
-    """A picture file's picture. Raises ApiError where it is none."""
-    return _opened(content, load_image, param)
+def read_image(content: bytes, *, param: str) -> Image.Image:
+    """Read an image file. Raises ApiError if it is not an image."""
+    return _read(content, load_image, param)
 
 
-def mask_of(content: bytes, picture: Image.Image, size: tuple[int, int], *, param: str) -> Image.Image:
-    """A mask file's mask at `size` (width, height) as its picture is: white is drawn anew.
+def read_mask(content: bytes, image: Image.Image, size: tuple[int, int], *, param: str) -> Image.Image:
+    """Read the mask of an image and resize it to `size` (width, height), as the image is; white is redrawn.
 
     Raises:
-        ApiError: it is no picture, not of the picture's size, or leaves nothing to draw.
+        ApiError: it is not an image, not of the image's size, or masks nothing.
     """
     try:
-        mask = image_masks.fit_mask(_opened(content, load_mask, param), picture, size)
+        mask = image_masks.fit_mask(_read(content, load_mask, param), image, size)
     except ValueError as error:
         raise invalid(str(error), param=param) from error
     if not mask.getbbox():
-        raise invalid("nothing of the mask is transparent (or white): nothing is to be drawn", param=param)
+        raise invalid(
+            "the mask must have transparent (or white) pixels, which are redrawn, got none", param=param
+        )
     return mask
 
 
-def _opened(content: bytes, load: Callable[..., Image.Image], param: str) -> Image.Image:
+def _read(content: bytes, load: Callable[..., Image.Image], param: str) -> Image.Image:
     try:
-        return load(content, most_pixels=MOST_PIXELS)
+        return load(content, most_pixels=MAX_PIXELS)
     except ImageError as error:
         raise invalid(str(error), param=param) from error
 
 
-def pictures_sent(messages: Sequence[Message]) -> list[tuple[str, str]]:
-    """Where in a conversation pictures are, and what is sent as such, in order.
+def image_urls(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    """List the images of a conversation in order: the field of each, and its URL.
 
     Raises:
-        ApiError: there are too many of them, or nothing is said.
+        ApiError: there are too many of them, or all messages are empty.
     """
-    found = [
+    urls = [
         (f"messages.{number}.content", part.image_url.url)
         for number, message in enumerate(messages)
         for part in message.parts
         if part.type == "image_url"
     ]
-    if len(found) > MOST_PICTURES:
-        raise invalid(f"{len(found)} pictures are sent, the most is {MOST_PICTURES}", param="messages")
+    if len(urls) > MAX_IMAGES:
+        raise invalid(f"messages must have at most {MAX_IMAGES} images, got {len(urls)}", param="messages")
     if not any(message.parts for message in messages):
-        raise invalid("nothing is said: every message is empty", param="messages")
-    return found
+        raise invalid("messages must have some content, got only empty ones", param="messages")
+    return urls
 
 
-def document(
-    messages: Sequence[Message], template: ChatTemplate, pictures: Sequence[Image.Image]
+def build_document(
+    messages: Sequence[Message], template: ChatTemplate, images: Sequence[Image.Image]
 ) -> Document:
-    """A conversation's messages, with their pictures in order, up to where the model answers."""
-    rest = iter(pictures)
-    return template.prompt([_turn(message, rest) for message in messages])
+    """Build the prompt of a conversation, whose images are given in order."""
+    remaining = iter(images)
+    return template.prompt([_turn(message, remaining) for message in messages])
 
 
-def _turn(message: Message, pictures: Iterator[Image.Image]) -> Turn:
-    """What a message says, with the next pictures; OpenAI's developer is the system."""
-    said = tuple(
-        Segment("text", part.text) if part.type == "text" else Segment("image", next(pictures))
+def _turn(message: Message, images: Iterator[Image.Image]) -> Turn:
+    """Convert a message to a turn, with the next images; OpenAI's developer is the system."""
+    segments = tuple(
+        Segment("text", part.text) if part.type == "text" else Segment("image", next(images))
         for part in message.parts
     )
-    return Turn("system" if message.role == "developer" else message.role, said)
+    return Turn("system" if message.role == "developer" else message.role, segments)
 
 
 def check_length(document: Document, model: UniTok) -> None:
-    """Make no more codes of a document's texts than it takes to know that they are too many.
+    """Check the length of a document's texts, encoding no more of them than it takes.
 
     Raises:
-        ValueError: they are.
+        ValueError: they are longer than the model's context.
     """
-    most, text = model.model.config.max_length, model.codec.modalities["text"]
+    max_length, text = model.model.config.max_length, model.codec.modalities["text"]
     texts, count = [segment.content for segment in document if segment.modality == "text"], 0
-    if sum(map(len, texts)) <= most:  # an id or more for each letter would have to be many
+    if sum(map(len, texts)) <= max_length:  # longer only if characters took several ids each
         return
     for content in texts:
         count += len(text.encode(content)[0])
-        if count > most:
+        if count > max_length:
             raise ValueError(
-                f"the prompt is too long: its texts have {count} ids or more; this model holds {most}"
+                f"the prompt is too long: its texts have {count} ids or more; this model holds {max_length}"
             )
 
 
-def base64_of(picture: Image.Image, format: Format = "png") -> str:
-    """A picture as the base64 of a file."""
+def encode_base64(image: Image.Image, format: Format = "png") -> str:
+    """Encode an image as a file in base64."""
     file = BytesIO()
-    picture.save(file, format)
+    image.save(file, format)
     return base64.b64encode(file.getvalue()).decode()

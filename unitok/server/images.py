@@ -13,17 +13,17 @@ from PIL import Image
 from unitok.api import editing
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
-from unitok.generation.requests import Request as Writing
+from unitok.generation.requests import Request as EngineRequest
 from unitok.modalities import image_masks
 from unitok.modalities.image import ImageModality
 from unitok.server import image_io
-from unitok.server.chat import event
+from unitok.server.chat import server_sent_event
 from unitok.server.http.errors import ApiError, invalid
 from unitok.server.http.thread_pool import Deadline
 from unitok.server.jobs import Done, Kind, Progress
-from unitok.server.pending_job import Asked
-from unitok.server.schemas import DrawRequest, EditForm, Pictures
-from unitok.server.state import Service, complete, seed_of, streamed
+from unitok.server.pending_job import PendingJob
+from unitok.server.schemas import DrawRequest, EditForm, ImageRequest
+from unitok.server.state import ServerState, complete, seed_or_random, stream
 
 router = APIRouter()
 FormOfEdit = Annotated[EditForm, Form(media_type="multipart/form-data")]
@@ -32,32 +32,33 @@ EVENTS = {"draw": "image_generation", "edit": "image_edit"}
 
 @router.post("/v1/images/generations", response_class=JSONResponse)
 async def generations(request: Request, body: DrawRequest) -> Response:
-    """Draw a prompt."""
-    service: Service = request.app.state.service
-    service.check(body.model)
-    _check_size(body, service.pictures)
-    seed, by = seed_of(body.seed), service.deadline()
-    return await _answer(request, service, "draw", body, seed, partial(_drawing, body, seed), _same, by=by)
+    """Draw images from a prompt."""
+    state: ServerState = request.app.state.server
+    state.check_model(body.model)
+    _check_size(body, state.image_modality)
+    seed, deadline = seed_or_random(body.seed), state.deadline()
+    prepare = partial(_prepare_drawing, body, seed)
+    return await _answer(request, state, "draw", body, seed, prepare, _unchanged, deadline=deadline)
 
 
-def _check_size(body: Pictures, pictures: ImageModality) -> None:
-    """Raises ApiError for a size that the model does not draw, in pixels as clients know it."""
-    size, cell = body.shape, pictures.tokenizer.cell
+def _check_size(body: ImageRequest, modality: ImageModality) -> None:
+    """Raise ApiError for a size that the model cannot draw, in pixels and in OpenAI's notation."""
+    size, cell = body.shape, modality.tokenizer.cell
     if size is None:
         return
-    if pictures.shape is not None:
-        height, width = (side * cell for side in pictures.shape)
+    if modality.shape is not None:
+        height, width = (side * cell for side in modality.shape)
         if size != (height, width):
-            raise invalid(f"size is {width}x{height} here, or 'auto', not {body.size}", param="size")
-    elif any(side % cell or side > pictures.max_side * cell for side in size):
-        most = pictures.max_side * cell
+            raise invalid(f"size must be {width}x{height} or 'auto' here, got {body.size}", param="size")
+    elif any(side % cell or side > modality.max_side * cell for side in size):
+        max_side = modality.max_side * cell
         raise invalid(
-            f"size is WIDTHxHEIGHT here, each a multiple of {cell} up to {most} pixels, not {body.size}",
+            f"size must be WIDTHxHEIGHT, both multiples of {cell} up to {max_side} pixels, got {body.size}",
             param="size",
         )
 
 
-def _drawing(body: DrawRequest, seed: int, model: UniTok) -> Writing:
+def _prepare_drawing(body: DrawRequest, seed: int, model: UniTok) -> EngineRequest:
     return model.request(
         (Segment("text", body.prompt),),
         target="image",
@@ -70,170 +71,173 @@ def _drawing(body: DrawRequest, seed: int, model: UniTok) -> Writing:
 
 @router.post("/v1/images/edits", response_class=JSONResponse)
 async def edits(request: Request, body: FormOfEdit) -> Response:
-    """Change a picture as the prompt says, or where a mask is transparent (or white)."""
-    service: Service = request.app.state.service
-    service.check(body.model)
-    _check_size(body, service.pictures)
-    by = service.deadline()
+    """Edit an image as the prompt instructs, or redraw it where a mask is transparent (or white)."""
+    state: ServerState = request.app.state.server
+    state.check_model(body.model)
+    _check_size(body, state.image_modality)
+    deadline = state.deadline()
     files = [await file.read() for file in body.files]
     if not files:
-        raise invalid("there is no picture to edit", param="image")
-    seed = seed_of(body.seed)
+        raise invalid("image must be one file or several, got none", param="image")
+    seed = seed_or_random(body.seed)
     if body.mask is None:
-        read = [partial(image_io.read, file, service.pictures, param="image") for file in files]
-        pictures = [await service.read(request.receive, work, by=by) for work in read]
-        prepare = partial(_instruction, body, seed, pictures)
-        return await _answer(request, service, "edit", body, seed, prepare, _same, by=by)
+        reads = [partial(image_io.read_fitted, file, state.image_modality, param="image") for file in files]
+        images = [await state.decode(request.receive, read, deadline=deadline) for read in reads]
+        prepare = partial(_prepare_instruction, body, seed, images)
+        return await _answer(request, state, "edit", body, seed, prepare, _unchanged, deadline=deadline)
     if len(files) > 1:
-        raise invalid(f"a mask belongs to one picture, not to {len(files)}", param="mask")
-    read = partial(_hole, files[0], await body.mask.read(), service)
-    hole = await service.read(request.receive, read, by=by)
-    prepare = partial(_filling, body, seed, hole)
-    return await _answer(request, service, "edit", body, seed, prepare, hole.paste, by=by)
+        raise invalid(f"image must be one file if there is a mask, got {len(files)}", param="mask")
+    read = partial(_read_masked, files[0], await body.mask.read(), state)
+    masked = await state.decode(request.receive, read, deadline=deadline)
+    prepare = partial(_prepare_inpainting, body, seed, masked)
+    return await _answer(request, state, "edit", body, seed, prepare, masked.paste, deadline=deadline)
 
 
-def _instruction(body: EditForm, seed: int, pictures: Sequence[Image.Image], model: UniTok) -> Writing:
-    """The pictures, then the prompt, then what is drawn."""
-    document = (*(Segment("image", picture) for picture in pictures), Segment("text", body.prompt))
+def _prepare_instruction(
+    body: EditForm, seed: int, images: Sequence[Image.Image], model: UniTok
+) -> EngineRequest:
+    """Build the request for an image after some images and a prompt."""
+    document = (*(Segment("image", image) for image in images), Segment("text", body.prompt))
     return model.request(document, target="image", seed=seed, size=body.shape, **body.sampling)
 
 
 @dataclass(frozen=True)
-class Hole:
-    """A picture at the model's size and its mask, white where it is drawn anew."""
+class MaskedImage:
+    """An image at the model's size and its mask, white where it is redrawn."""
 
-    picture: Image.Image
+    image: Image.Image
     mask: Image.Image
 
     def paste(self, drawn: Image.Image) -> Image.Image:
-        """A drawing with the picture's own pixels outside the mask."""
-        return Image.composite(drawn, self.picture, self.mask)
+        """Restore the image's own pixels outside the mask of a drawing."""
+        return Image.composite(drawn, self.image, self.mask)
 
 
-def _hole(file: bytes, mask: bytes, service: Service) -> Hole:
-    picture = image_io.opened(file, param="image")
-    fitted = service.pictures.fit(picture)
-    return Hole(fitted, image_io.mask_of(mask, picture, fitted.size, param="mask"))
+def _read_masked(file: bytes, mask: bytes, state: ServerState) -> MaskedImage:
+    image = image_io.read_image(file, param="image")
+    fitted = state.image_modality.fit(image)
+    return MaskedImage(fitted, image_io.read_mask(mask, image, fitted.size, param="mask"))
 
 
-def _filling(body: EditForm, seed: int, hole: Hole, model: UniTok) -> Writing:
-    """The prompt, then a picture whose codes outside the mask are known."""
-    size = hole.picture.size[::-1]
+def _prepare_inpainting(body: EditForm, seed: int, masked: MaskedImage, model: UniTok) -> EngineRequest:
+    """Build the request for an image whose codes outside the mask are fixed."""
+    size = masked.image.size[::-1]
     if body.shape not in (None, size):
-        raise ValueError(f"a picture that is edited by a mask keeps its size, {size[1]}x{size[0]}")
-    free = image_masks.free_cells(hole.mask, model.codec.modalities["image"].tokenizer.cell)
-    prompt = editing.inpainting_prompt(model, hole.picture, free, body.prompt)
+        raise ValueError(f"size must be {size[1]}x{size[0]}, that of the masked image, got {body.size}")
+    free = image_masks.free_cells(masked.mask, model.codec.modalities["image"].tokenizer.cell)
+    prompt = editing.inpainting_prompt(model, masked.image, free, body.prompt)
     request = model.request(prompt, target="image", seed=seed, size=size, **body.sampling)
-    (fixed,) = editing.masked_codes(model.codec, [hole.picture], [free])
+    (fixed,) = editing.masked_codes(model.codec, [masked.image], [free])
     return replace(request, fixed=fixed)
 
 
-# -- what both answer
+# -- responses of both routes
 
 
 async def _answer(
     request: Request,
-    service: Service,
+    state: ServerState,
     kind: Kind,
-    body: Pictures,
+    body: ImageRequest,
     seed: int,
-    prepare: Callable[[UniTok], Writing],
-    finish: Callable[[Image.Image], Image.Image],
+    prepare: Callable[[UniTok], EngineRequest],
+    postprocess: Callable[[Image.Image], Image.Image],
     *,
-    by: Deadline,
+    deadline: Deadline,
 ) -> Response:
-    """The pictures of a job, all at once or with previews as they come."""
-    asked = Asked(
-        service.worker,
+    """Answer with the images of a job, all at once or streamed with previews."""
+    job = PendingJob(
+        state.worker,
         kind,
         prepare,
-        by=by,
+        deadline=deadline,
         copies=body.n,
         previews=body.partial_images if body.stream else 0,
     )
-    drawn = Drawn(service, kind, body, seed, finish)
+    answer = ImageAnswer(state, kind, body, seed, postprocess)
     if body.stream:
-        return await streamed(asked, request.receive, drawn.events(asked))
-    copies = await complete(asked, request.receive)
-    return JSONResponse(await service.writing.run(drawn.whole, copies, by=by))
+        return await stream(job, request.receive, answer.events(job))
+    copies = await complete(job, request.receive)
+    return JSONResponse(await state.encoders.run(answer.response, copies, deadline=deadline))
 
 
-def _same(picture: Image.Image) -> Image.Image:
-    return picture
+def _unchanged(image: Image.Image) -> Image.Image:
+    return image
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Pictures as OpenAI's clients read them; `finish` is the last touch."""
+class ImageAnswer:
+    """Images in OpenAI's format."""
 
-    service: Service
+    state: ServerState
     kind: Kind
-    body: Pictures
+    body: ImageRequest
     seed: int
-    finish: Callable[[Image.Image], Image.Image]
+    postprocess: Callable[[Image.Image], Image.Image]
 
-    def whole(self, copies: Sequence[Done]) -> dict:
-        """The response that is no stream."""
-        pictures = [self.finish(done.document[-1].content) for done in copies]
-        data = [{"b64_json": image_io.base64_of(picture, self.body.output_format)} for picture in pictures]
+    def response(self, copies: Sequence[Done]) -> dict:
+        """The body of a response that is not streamed."""
+        images = [self.postprocess(done.document[-1].content) for done in copies]
+        data = [{"b64_json": image_io.encode_base64(image, self.body.output_format)} for image in images]
         return {
             "created": int(time.time()),
             "data": data,
             "output_format": self.body.output_format,
-            "size": _size(pictures[0]),
+            "size": _size(images[0]),
             "usage": _usage(copies),
             "seed": self.seed,
         }
 
-    async def events(self, asked: Asked) -> AsyncIterator[str]:
-        """The events of a stream: previews, grey where nothing is drawn yet, and the pictures.
+    async def events(self, job: PendingJob) -> AsyncIterator[str]:
+        """The events of a stream: previews, grey where nothing is drawn yet, and the complete images.
 
-        `image_index` says of which of n pictures an event is.
+        `image_index` tells which of the n images an event belongs to.
         """
-        told: dict[int, int] = {}
+        previews: dict[int, int] = {}
         latest: dict[int, Image.Image] = {}
         try:
-            async for news in asked.news():
-                if isinstance(news, Progress):
-                    latest[news.copy] = self.finish(news.update.content)
-                    if not news.update.done:
-                        index = told.get(news.copy, 0)
-                        told[news.copy] = index + 1
-                        about = {"partial_image_index": index}
-                        yield await self._event(asked, "partial_image", latest[news.copy], news.copy, about)
-                elif isinstance(news, Done):
-                    about = {"usage": _usage([news]), "seed": self.seed}
-                    yield await self._event(asked, "completed", latest[news.copy], news.copy, about)
+            async for event in job.events():
+                if isinstance(event, Progress):
+                    latest[event.copy] = self.postprocess(event.update.content)
+                    if not event.update.done:
+                        index = previews.get(event.copy, 0)
+                        previews[event.copy] = index + 1
+                        fields = {"partial_image_index": index}
+                        yield await self._event(job, "partial_image", latest[event.copy], event.copy, fields)
+                elif isinstance(event, Done):
+                    fields = {"usage": _usage([event]), "seed": self.seed}
+                    yield await self._event(job, "completed", latest[event.copy], event.copy, fields)
         except ApiError as error:
-            yield event(error.content)
+            yield server_sent_event(error.content)
 
-    async def _event(self, asked: Asked, name: str, picture: Image.Image, copy: int, about: dict) -> str:
-        kind, format = f"{EVENTS[self.kind]}.{name}", self.body.output_format
+    async def _event(self, job: PendingJob, name: str, image: Image.Image, copy: int, fields: dict) -> str:
+        event_type, format = f"{EVENTS[self.kind]}.{name}", self.body.output_format
+        encode = image_io.encode_base64
         content = {
-            "type": kind,
-            "b64_json": await self.service.writing.run(image_io.base64_of, picture, format, by=asked.by),
+            "type": event_type,
+            "b64_json": await self.state.encoders.run(encode, image, format, deadline=job.deadline),
             "created_at": int(time.time()),
-            "size": _size(picture),
+            "size": _size(image),
             "output_format": format,
             "quality": "auto",
             "background": "opaque",
             "image_index": copy,
-            **about,
+            **fields,
         }
-        return event(content, name=kind)
+        return server_sent_event(content, name=event_type)
 
 
-def _size(picture: Image.Image) -> str:
-    return f"{picture.width}x{picture.height}"
+def _size(image: Image.Image) -> str:
+    return f"{image.width}x{image.height}"
 
 
 def _usage(copies: Sequence[Done]) -> dict:
-    """Codes as tokens: those of the prompt once, those of all copies."""
-    read = copies[0].read
-    written = sum(done.written["image"] for done in copies)
+    """Count codes as tokens: the prompt once, and all copies."""
+    prompt = copies[0].prompt_codes
+    output = sum(done.new_codes["image"] for done in copies)
     return {
-        "input_tokens": sum(read.values()),
-        "input_tokens_details": {"text_tokens": read["text"], "image_tokens": read["image"]},
-        "output_tokens": written,
-        "total_tokens": sum(read.values()) + written,
+        "input_tokens": sum(prompt.values()),
+        "input_tokens_details": {"text_tokens": prompt["text"], "image_tokens": prompt["image"]},
+        "output_tokens": output,
+        "total_tokens": sum(prompt.values()) + output,
     }

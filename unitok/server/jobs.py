@@ -12,26 +12,26 @@ from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
 from unitok.generation.requests import DocumentDone, Request, Written
 from unitok.modalities.image import ImageModality
-from unitok.server.stop_sequences import cut
+from unitok.server.stop_sequences import before_stop
 from unitok.tokens.codec import Codec
 
-Ending = Literal["stop", "length"]
+FinishReason = Literal["stop", "length"]
 Kind = Literal["chat", "draw", "edit"]
 
 
 @dataclass(frozen=True)
 class JobEvent:
-    """Something that happened to a job."""
+    """An event of a job."""
 
 
 @dataclass(frozen=True)
 class Accepted(JobEvent):
-    """All its documents wait or are being written."""
+    """The engine has accepted all documents of the job."""
 
 
 @dataclass(frozen=True)
 class Progress(JobEvent):
-    """A segment of a copy, on its way or complete."""
+    """A segment of a copy, in progress or complete."""
 
     copy: int
     update: Update
@@ -41,82 +41,81 @@ class Progress(JobEvent):
 class Done(JobEvent):
     """A copy is complete.
 
-    `reason` is "length" where a limit ended it; `read` and `written` count the codes of its prompt and its
-    own by modality.
+    `reason` is "length" if a limit ended it; `prompt_codes` and `new_codes` count codes by modality.
     """
 
     copy: int
-    reason: Ending
+    reason: FinishReason
     document: Document
-    read: Counter[str]
-    written: Counter[str]
+    prompt_codes: Counter[str]
+    new_codes: Counter[str]
 
 
 @dataclass(frozen=True)
 class Failed(JobEvent):
-    """Nothing more will come: a ValueError where the job cannot be, else something unforeseen."""
+    """The last event of a failed job: a ValueError if its request was invalid, else an unexpected error."""
 
     error: BaseException
 
 
 @dataclass(eq=False)
 class Job:
-    """One client's request: copies of a document to go on with.
+    """A client's request: copies of a document to generate.
 
     Args:
-        kind: for the metrics: "chat", "draw" or "edit".
-        prepare: makes the engine's request, beside the engine; raises ValueError where that cannot be.
-        tell: takes news, in the worker's threads; does not block.
-        copies: how many documents.
-        texts: whether texts are shown as they come.
-        previews: most previews of a picture before it is complete.
+        kind: "chat", "draw" or "edit", for the metrics.
+        prepare: builds the engine's request, in another thread; raises ValueError if it is invalid.
+        emit: takes events, called in the worker's threads; must not block.
+        copies: number of documents.
+        stream_text: whether text is emitted as it is generated.
+        previews: most previews of an image before it is complete.
         stops: texts before which a document ends.
 
-    What follows is the worker's: `numbers` of its documents in the engine, how many are `left`, and whether
-    it is `over` and takes no more news.
+    The worker owns the other fields: `numbers` of the job's documents in the engine, how many documents are
+    `unfinished`, and whether the job is `closed` and takes no more events.
     """
 
     kind: Kind
     prepare: Callable[[UniTok], Request]
-    tell: Callable[[JobEvent], None]
+    emit: Callable[[JobEvent], None]
     copies: int = 1
-    texts: bool = False
+    stream_text: bool = False
     previews: int = 0
     stops: Sequence[str] = ()
     numbers: set[int] = field(default_factory=set)
-    left: int = 0
-    over: bool = False
+    unfinished: int = 0
+    closed: bool = False
 
     def __post_init__(self):
-        self.left = self.copies
+        self.unfinished = self.copies
 
 
 @dataclass(eq=False)
-class Running:
-    """A copy of a job in the engine, by its number there; `said` are its complete segments."""
+class RunningCopy:
+    """A copy of a job in the engine, with its complete segments."""
 
     job: Job
     copy: int
     request: Request
-    said: list[Segment] = field(default_factory=list)
-    written: Counter[str] = field(default_factory=Counter)
+    segments: list[Segment] = field(default_factory=list)
+    new_codes: Counter[str] = field(default_factory=Counter)
     previews: int = 0
 
-    def done(self, reason: Ending) -> Done:
-        """The news that it is complete."""
-        read: Counter[str] = Counter()
+    def done(self, reason: FinishReason) -> Done:
+        """The event that it is complete."""
+        prompt_codes: Counter[str] = Counter()
         for codes in self.request.prompt:
-            read[codes.modality] += len(codes.codes)
-        return Done(self.copy, reason, tuple(self.said), read, self.written)
+            prompt_codes[codes.modality] += len(codes.codes)
+        return Done(self.copy, reason, tuple(self.segments), prompt_codes, self.new_codes)
 
-    def wants(self, codec: Codec, event: Written) -> bool:
-        """Whether what was just written is to be shown, or looked at for stops."""
+    def needs_update(self, codec: Codec, event: Written) -> bool:
+        """Whether new codes must be decoded now, to be emitted or searched for stops."""
         if event.modality == "image":
             return self._preview_is_due(codec, event)
-        return self.job.texts or bool(self.job.stops)
+        return self.job.stream_text or bool(self.job.stops)
 
     def _preview_is_due(self, codec: Codec, event: Written) -> bool:
-        """Whether a row of codes was completed that is the next k-th of k + 1 parts, or beyond it."""
+        """Whether enough rows are complete for the next of the previews, which are evenly spaced."""
         if self.previews >= self.job.previews:
             return False
         modality: ImageModality = codec.modalities["image"]
@@ -128,14 +127,14 @@ class Running:
         complete = (event.count - length) // (columns * depth)
         return complete * (self.job.previews + 1) >= rows * (self.previews + 1) and complete < rows
 
-    def stopped(self, text: str) -> str | None:
-        """A text before the first stop in it; None where there is none."""
-        return cut(text, self.job.stops)
+    def before_stop(self, text: str) -> str | None:
+        """`text` before the job's first stop in it; None if there is none."""
+        return before_stop(text, self.job.stops)
 
-    def reason(self, codec: Codec, event: DocumentDone, *, length: int) -> Ending:
-        """Whether a document ended by itself or at a limit: of texts, of segments, the model's `length`."""
-        most = self.request.sampling["text"].max_new_tokens
+    def finish_reason(self, codec: Codec, event: DocumentDone, *, max_length: int) -> FinishReason:
+        """Whether a document ended by itself or at a limit: of a text, of segments, or `max_length`."""
+        max_new_tokens = self.request.sampling["text"].max_new_tokens
         last = event.segments[-1] if event.segments else None
-        long = last is not None and last.modality == "text" and len(last.codes) >= most
-        full = codec.length([*self.request.prompt, *event.segments]) > length
+        long = last is not None and last.modality == "text" and len(last.codes) >= max_new_tokens
+        full = codec.length([*self.request.prompt, *event.segments]) > max_length
         return "length" if event.reason == "budget" or long or full else "stop"

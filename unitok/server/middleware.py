@@ -1,7 +1,7 @@
 """Middleware before any body is read: API keys, body size, rate limit.
 
-Knows HTTP as ASGI messages, no routes and no model. It is no BaseHTTPMiddleware, which would hide from a
-route that its client went away.
+Knows HTTP as ASGI messages, no routes and no model. Not a BaseHTTPMiddleware, which would hide from a route
+that its client disconnected.
 """
 
 import asyncio
@@ -17,51 +17,51 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from unitok.server.http.errors import ApiError
 from unitok.server.metrics import Metrics
 
-OPEN = ("/health",)
-"""Paths that need no key and are always answered."""
-PATIENCE = 5.0
-"""Seconds, and SURPLUS times the limit in bytes, that are read and thrown away of a body that is too large,
-so that its sender gets to read the answer."""
-SURPLUS = 4
+OPEN_PATHS = ("/health",)
+"""Paths that need no key and have no rate limit."""
+DISCARD_SECONDS = 5.0
+DISCARD_FACTOR = 4
+"""Bounds on how much of a body that is too large is still read and discarded, in seconds and in multiples of
+the limit: a client reads the answer only after it has sent its body."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server takes.
+    """Limits of a server.
 
     Args:
-        body: bytes of a request's body.
-        requests: answered at once; more are refused.
-        seconds: from a request's first byte to its answer.
-        key: what clients must know, if anything.
+        max_body: bytes of a request's body.
+        max_requests: requests answered at once; more are refused.
+        timeout: seconds from a request's first byte to its answer.
+        api_key: the key that clients must send; None for none.
 
     Raises:
-        ValueError: nothing could be answered within them.
+        ValueError: a limit allows no request at all, or no client could send the key.
     """
 
-    body: int = 20 * 2**20
-    requests: int = 512
-    seconds: float = 300.0
-    key: str | None = None
+    max_body: int = 20 * 2**20
+    max_requests: int = 512
+    timeout: float = 300.0
+    api_key: str | None = None
 
     def __post_init__(self):
-        if self.body < 1:
-            raise ValueError(f"a body must be allowed 1 byte or more, not {self.body}")
-        if not 0 < self.seconds < math.inf:
-            raise ValueError(f"a request must be allowed more than 0 seconds, not {self.seconds:g}")
-        if self.key is not None and not _sendable(self.key):
+        if self.max_body < 1:
+            raise ValueError(f"max_body must be at least 1 byte, got {self.max_body}")
+        if not 0 < self.timeout < math.inf:
+            raise ValueError(f"timeout must be a finite number of seconds above 0, got {self.timeout:g}")
+        if self.api_key is not None and not _fits_header(self.api_key):
             raise ValueError(
-                "the key must be ASCII letters that can be seen, without blanks or lines around them"
+                "the API key must be printable ASCII without surrounding whitespace"  # its value is a secret
             )
 
 
-def _sendable(key: str) -> bool:
-    """Whether the header of a request can hold a key as it is."""
+def _fits_header(key: str) -> bool:
+    """Whether a header can carry the key unchanged."""
     return bool(key) and key.isascii() and key.isprintable() and key == key.strip()
 
 
 class Gate:
-    """An ASGI app before another."""
+    """An ASGI app in front of another, which refuses requests before their body is read, and counts all."""
 
     def __init__(self, app: ASGIApp, *, limits: Limits, metrics: Metrics):
         self.app, self.limits, self.metrics = app, limits, metrics
@@ -69,9 +69,9 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        started, status = time.perf_counter(), 499  # of a client that did not wait
+        started, status = time.perf_counter(), 499  # if the client disconnects first
 
-        async def noted(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -79,7 +79,7 @@ class Gate:
 
         self.metrics.running += 1
         try:
-            await self._pass(scope, receive, noted)
+            await self._forward(scope, receive, send_and_note)
         except Exception:
             status = 500
             raise
@@ -88,10 +88,10 @@ class Gate:
             route = getattr(scope.get("route"), "path", "other")
             self.metrics.request(route, status, time.perf_counter() - started)
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = _Body(receive, self.limits)
         try:
-            if scope["path"] not in OPEN:
+            if scope["path"] not in OPEN_PATHS:
                 self._check(scope)
         except ApiError as error:
             await body.discard()
@@ -99,72 +99,71 @@ class Gate:
         await self.app(scope, body.receive, send)
 
     def _check(self, scope: Scope) -> None:
-        """Raises ApiError for a wrong key, one request too many, or a body that is packed or says itself too
-        large."""
+        """Raise ApiError for a wrong key, too many requests, or a body that is compressed or too large."""
         headers = dict(reversed(scope["headers"]))
-        if self.limits.key is not None:
+        if self.limits.api_key is not None:
             scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
-            same = hmac.compare_digest(key.strip(), self.limits.key.encode())
-            if not same or scheme.lower() != b"bearer":
+            valid = hmac.compare_digest(key.strip(), self.limits.api_key.encode())
+            if not valid or scheme.lower() != b"bearer":
                 raise ApiError(
                     401,
-                    "no valid key: send it as 'Authorization: Bearer KEY'",
+                    "invalid or missing API key; send it as 'Authorization: Bearer KEY'",
                     code="invalid_api_key",
                     headers={"WWW-Authenticate": "Bearer"},
                 )
-        if self.metrics.running > self.limits.requests:
-            raise busy(f"{self.limits.requests} requests are being answered")
-        packed = headers.get(b"content-encoding", b"identity").decode("latin-1")
-        if packed.strip().lower() != "identity":
-            message = f"a body is read as it is, not as Content-Encoding {packed[:40]}"
+        if self.metrics.running > self.limits.max_requests:
+            raise busy(f"{self.limits.max_requests} requests are being answered")
+        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
+        if encoding.strip().lower() != "identity":
+            message = f"Content-Encoding must be identity or absent, got {encoding[:40]}"
             raise ApiError(415, message, code="unsupported_media_type")
         length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length[:20]) > self.limits.body:
-            raise too_large(self.limits.body)
+        if length.isdigit() and int(length[:20]) > self.limits.max_body:
+            raise too_large(self.limits.max_body)
 
 
 class _Body:
-    """A request's body, counted while it is read."""
+    """A request's body, whose bytes and seconds are counted while it is read."""
 
     def __init__(self, receive: Receive, limits: Limits):
-        self._receive, self._most = receive, limits.body
-        self._seconds, self._end = limits.seconds, time.monotonic() + limits.seconds
+        self._receive, self._max_body = receive, limits.max_body
+        self._timeout, self._end = limits.timeout, time.monotonic() + limits.timeout
         self._read, self._more = 0, True
 
     async def receive(self) -> Message:
-        """The next message. Raises ApiError where the body is too large or too slow."""
+        """Receive the next message. Raises ApiError if the body is too large or too slow."""
         if not self._more:
             return await self._receive()
         try:
             message = await asyncio.wait_for(self._receive(), max(0.0, self._end - time.monotonic()))
         except asyncio.TimeoutError as error:
             raise ApiError(
-                408, f"the body did not come within {self._seconds:g} s", code="timeout"
+                408, f"the body did not arrive within {self._timeout:g} s", code="timeout"
             ) from error
-        self._note(message)
-        if self._read > self._most:
+        self._count(message)
+        if self._read > self._max_body:
             await self.discard()
-            raise too_large(self._most)
+            raise too_large(self._max_body)
         return message
 
-    def _note(self, message: Message) -> None:
+    def _count(self, message: Message) -> None:
         self._read += len(message.get("body", b""))
         self._more = message["type"] == "http.request" and message.get("more_body", False)
 
     async def discard(self) -> None:
-        """Read what still comes and keep nothing, within bounds."""
-        end = time.monotonic() + PATIENCE
+        """Read the rest of the body and drop it, within bounds."""
+        end = time.monotonic() + DISCARD_SECONDS
         with suppress(asyncio.TimeoutError):
-            while self._more and self._read <= SURPLUS * self._most and time.monotonic() < end:
-                self._note(await asyncio.wait_for(self._receive(), end - time.monotonic()))
+            while self._more and self._read <= DISCARD_FACTOR * self._max_body and time.monotonic() < end:
+                self._count(await asyncio.wait_for(self._receive(), end - time.monotonic()))
 
 
-def too_large(most: int) -> ApiError:
-    """The error of a body of more bytes than `most`."""
-    return ApiError(413, f"the body has more than {most} bytes, which is the most", code="body_too_large")
+def too_large(max_body: int) -> ApiError:
+    """The error for a body of more than `max_body` bytes."""
+    return ApiError(413, f"the body must be at most {max_body} bytes", code="body_too_large")
 
 
-def busy(why: str) -> ApiError:
-    """The error of a server that has enough to do."""
+def busy(reason: str) -> ApiError:
+    """The error of a server at its limits."""
     headers = {"Retry-After": "1"}
-    return ApiError(429, f"{why}: the server is full, try again later", code="queue_full", headers=headers)
+    return ApiError(429, f"the server is busy, try again later: {reason}", code="queue_full", headers=headers)

@@ -17,21 +17,21 @@ from unitok.server.http.errors import ApiError, invalid
 from unitok.server.http.thread_pool import Deadline
 from unitok.server.jobs import Done, Failed, Job, JobEvent, Kind
 from unitok.server.middleware import busy
-from unitok.server.worker import Full, Stopped, Worker
+from unitok.server.worker import QueueFull, Worker, WorkerStopped
 
 Result = TypeVar("Result")
 
 
-class Asked:
-    """One job.
+class PendingJob:
+    """A job that was submitted to the worker.
 
     Args:
-        worker: who carries it out.
-        by: when it is given up.
-        others: fields of Job.
+        worker: the worker that runs it.
+        deadline: the time at which it is given up.
+        others: see Job.
 
     Raises:
-        ApiError: there is no room, or the worker is stopping.
+        ApiError: the queue is full, or the worker is stopping.
     """
 
     def __init__(
@@ -40,112 +40,115 @@ class Asked:
         kind: Kind,
         prepare: Callable[[UniTok], Request],
         *,
-        by: Deadline,
+        deadline: Deadline,
         copies: int = 1,
-        texts: bool = False,
+        stream_text: bool = False,
         previews: int = 0,
         stops: Sequence[str] = (),
     ):
-        loop, self._news = asyncio.get_running_loop(), asyncio.Queue[JobEvent]()
-        self._worker, self.by = worker, by
+        loop, self._events = asyncio.get_running_loop(), asyncio.Queue[JobEvent]()
+        self._worker, self.deadline = worker, deadline
         self.job = Job(
             kind,
             prepare,
-            lambda news: loop.call_soon_threadsafe(self._news.put_nowait, news),
+            lambda event: loop.call_soon_threadsafe(self._events.put_nowait, event),
             copies=copies,
-            texts=texts,
+            stream_text=stream_text,
             previews=previews,
             stops=stops,
         )
-        if copies > worker.most:
-            raise invalid(f"n is at most {worker.most} here, not {copies}", param="n")
+        if copies > worker.capacity:
+            raise invalid(f"n must be at most {worker.capacity} here, got {copies}", param="n")
         try:
             worker.submit(self.job)
-        except Full as error:
+        except QueueFull as error:
             raise busy(str(error)) from error
-        except Stopped as error:
-            raise _refusal(error) from error
+        except WorkerStopped as error:
+            raise _api_error(error) from error
 
-    async def next(self) -> JobEvent:
-        """What happens next.
+    async def next_event(self) -> JobEvent:
+        """Wait for the next event.
 
         Raises:
-            ApiError: the job cannot be, failed, or takes too long.
+            ApiError: the job is invalid, failed, or takes too long.
         """
         try:
-            news = await asyncio.wait_for(self._news.get(), self.by.left)
+            event = await asyncio.wait_for(self._events.get(), self.deadline.remaining)
         except asyncio.TimeoutError as error:
-            raise self.by.passed() from error
-        if isinstance(news, Failed):
-            raise _refusal(news.error) from news.error
-        return news
+            raise self.deadline.error() from error
+        if isinstance(event, Failed):
+            raise _api_error(event.error) from event.error
+        return event
 
-    async def news(self) -> AsyncIterator[JobEvent]:
-        """All that happens until every copy is done."""
-        left = self.job.copies
-        while left:
-            news = await self.next()
-            left -= isinstance(news, Done)
-            yield news
+    async def events(self) -> AsyncIterator[JobEvent]:
+        """Yield all events until every copy is done."""
+        unfinished = self.job.copies
+        while unfinished:
+            event = await self.next_event()
+            unfinished -= isinstance(event, Done)
+            yield event
 
-    async def all(self) -> list[Done]:
-        """The copies, in order, when all are done."""
-        return sorted([news async for news in self.news() if isinstance(news, Done)], key=lambda d: d.copy)
+    async def results(self) -> list[Done]:
+        """Wait until all copies are done; return them in order."""
+        done = [event async for event in self.events() if isinstance(event, Done)]
+        return sorted(done, key=lambda event: event.copy)
 
     def close(self) -> None:
-        """Nobody waits any more: what is not done leaves the batch before its next step."""
+        """Cancel unfinished copies, which leave the batch before its next step."""
         self._worker.cancel(self.job)
 
 
-def _refusal(error: BaseException) -> ApiError:
-    """What a client is told about an error of the worker."""
+def _api_error(error: BaseException) -> ApiError:
+    """Convert an error of the worker to the error that its client gets."""
     if isinstance(error, ValueError):
         return invalid(str(error))
-    if isinstance(error, Stopped):
+    if isinstance(error, WorkerStopped):
         return ApiError(503, str(error), code="stopping")
-    return ApiError(500, "the engine failed; the server's log says why", code="internal_error")
+    return ApiError(500, "the engine failed; see the server's log", code="internal_error")
 
 
 class Disconnected(ApiError):
-    """The client went away; nobody reads this."""
+    """The client disconnected; nobody reads this."""
 
     def __init__(self):
-        super().__init__(499, "the client went away", code="client_gone")
+        super().__init__(499, "the client disconnected", code="client_gone")
 
 
-async def unless_gone(receive: Receive, work: Awaitable[Result]) -> Result:
-    """The result of `work`, which is dropped when the client goes away.
+async def unless_disconnected(receive: Receive, work: Awaitable[Result]) -> Result:
+    """Return the result of `work`, which is cancelled if the client disconnects.
 
     Raises:
         Disconnected: it did.
     """
-    doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(receive))
+    working = asyncio.ensure_future(work)
+    disconnected = asyncio.ensure_future(_wait_for_disconnect(receive))
     try:
-        await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if doing.done():
-            return doing.result()
+        await asyncio.wait({working, disconnected}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
         raise Disconnected
     finally:
-        doing.cancel()
-        gone.cancel()
-        await asyncio.gather(doing, gone, return_exceptions=True)  # an error that came too late is nobody's
+        working.cancel()
+        disconnected.cancel()
+        # an error that comes too late is retrieved here, or asyncio would log it
+        await asyncio.gather(working, disconnected, return_exceptions=True)
 
 
-async def _gone(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-class Stream(StreamingResponse):
-    """Server-sent events of a job, which is closed however they end."""
+class EventStream(StreamingResponse):
+    """Server-sent events of a job, which is closed however the stream ends."""
 
-    def __init__(self, asked: Asked, events: AsyncIterator[str]):
+    def __init__(self, job: PendingJob, events: AsyncIterator[str]):
         super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
-        self._asked = asked
+        self._job = job
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             with suppress(Disconnected):
-                await unless_gone(receive, self.stream_response(send))
+                await unless_disconnected(receive, self.stream_response(send))
         finally:
-            self._asked.close()
+            self._job.close()

@@ -1,7 +1,7 @@
 """Request schemas, by the names of OpenAI's API. Knows JSON and forms, no model.
 
-Fields that only advise (quality, user, …) are passed over; fields without which an answer would be another
-one (tools, logprobs, …) are refused. `guidance_scale`, `top_k` and `negative_prompt` are this project's own.
+Fields that are only hints (quality, user, …) are ignored; those that would change the answer (tools,
+logprobs, …) are refused. `guidance_scale`, `top_k` and `negative_prompt` are extensions of this project.
 """
 
 import json
@@ -10,19 +10,20 @@ from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from starlette.datastructures import UploadFile as UploadedFile
+from starlette.datastructures import UploadFile as StarletteUploadFile
 
 from unitok.modalities.text import clean
+from unitok.server.http.body_errors import describe
 
-MOST_COPIES = 10
-MOST_PREVIEWS = 3
-MOST_MESSAGES = 256
-MOST_PARTS = 64
-MOST_PICTURES = 16
-"""Of one request: a small file may be a large picture."""
+MAX_COPIES = 10
+MAX_PREVIEWS = 3
+MAX_MESSAGES = 256
+MAX_PARTS = 64
+MAX_IMAGES = 16
+"""In one request: a small file may be a large image."""
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Copies = Annotated[int, Field(ge=1, le=MOST_COPIES)]
-Previews = Annotated[int, Field(ge=0, le=MOST_PREVIEWS)]
+Copies = Annotated[int, Field(ge=1, le=MAX_COPIES)]
+Previews = Annotated[int, Field(ge=0, le=MAX_PREVIEWS)]
 Format = Literal["png", "jpeg", "webp"]
 Modality = Literal["text", "image"]
 SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", re.ASCII)
@@ -30,29 +31,29 @@ UNSUPPORTED = (
     "audio", "functions", "logit_bias", "logprobs", "prediction", "tools", "top_logprobs",
     "web_search_options",
 )  # fmt: skip
-PLAIN = {
+DEFAULTS = {
     "response_format": ({"type": "text"},),
     "tool_choice": ("auto", "none"),
     "function_call": ("auto", "none"),
 }
-"""Fields of a chat that change nothing with these values; with another a client waits for another answer."""
+"""Fields of a chat that change nothing with these values; any other value would change the answer."""
 
 
-class Sent(BaseModel):
-    """A JSON object from outside; no number in it is infinite, and a null is a field that is not there."""
+class RequestModel(BaseModel):
+    """A JSON object of a request; its numbers are finite, and null means that a field is absent."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
-    def _absent(cls, sent: Any) -> Any:
-        if not isinstance(sent, dict):
-            return sent
-        return {name: value for name, value in sent.items() if value is not None}
+    def _drop_nulls(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if value is not None}
 
 
-class Settings(Sent):
-    """How ids are drawn; what is absent is the model's own default."""
+class SamplingFields(RequestModel):
+    """Sampling settings; the model's default for those that are absent."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -62,60 +63,60 @@ class Settings(Sent):
 
     @property
     def sampling(self) -> dict[str, float | None]:
-        """By the names of Sampling."""
+        """The settings by their names in Sampling."""
         names = ("temperature", "top_p", "top_k", "guidance_scale")
         return {name: getattr(self, name) for name in names}
 
 
-class Address(Sent):
-    """Where a picture is: a data URI."""
+class ImageUrl(RequestModel):
+    """An image as a data URI."""
 
     url: str
 
 
-class TextPart(Sent):
-    """A part of a message that is text."""
+class TextPart(RequestModel):
+    """A text part of a message."""
 
     type: Literal["text"]
     text: str
 
 
-class PicturePart(Sent):
-    """A part of a message that is a picture."""
+class ImagePart(RequestModel):
+    """An image part of a message."""
 
     type: Literal["image_url"]
-    image_url: Address
+    image_url: ImageUrl
 
 
-Part = Annotated[TextPart | PicturePart, Field(discriminator="type")]
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
 
 
-class Message(Sent):
-    """What somebody said. `images` is where this server puts pictures of an answer, so it may come back."""
+class Message(RequestModel):
+    """A message. `images` is where this server puts the images of an answer, which a client may send back."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | Annotated[list[Part], Field(max_length=MOST_PARTS)] | None = None
-    images: Annotated[list[PicturePart], Field(max_length=MOST_PARTS)] | None = None
+    content: str | Annotated[list[Part], Field(max_length=MAX_PARTS)] | None = None
+    images: Annotated[list[ImagePart], Field(max_length=MAX_PARTS)] | None = None
 
     @property
-    def parts(self) -> list[TextPart | PicturePart]:
-        """Its parts in order; empty texts are none."""
+    def parts(self) -> list[TextPart | ImagePart]:
+        """Its parts in order, without empty texts."""
         content = self.content or []
-        told = [TextPart(type="text", text=content)] if isinstance(content, str) else content
-        return [part for part in (*told, *(self.images or ())) if part.type != "text" or part.text]
+        parts = [TextPart(type="text", text=content)] if isinstance(content, str) else content
+        return [part for part in (*parts, *(self.images or ())) if part.type != "text" or part.text]
 
 
-class StreamOptions(Sent):
-    """What a stream tells besides."""
+class StreamOptions(RequestModel):
+    """Options of a stream."""
 
     include_usage: bool = False
 
 
-class ChatRequest(Settings):
+class ChatRequest(SamplingFields):
     """POST /v1/chat/completions."""
 
     model: str
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
     modalities: Annotated[list[Modality], Field(min_length=1, max_length=2)] = ["text"]
     n: Copies = 1
     max_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
@@ -130,19 +131,19 @@ class ChatRequest(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse(cls, sent: Any) -> Any:
-        wanted = [name for name in UNSUPPORTED if isinstance(sent, dict) and sent.get(name)]
-        if wanted:
-            raise ValueError(f"this server does not know {', '.join(wanted)}: leave it out")
-        for name, plain in PLAIN.items():
-            if isinstance(sent, dict) and sent.get(name) not in (None, *plain):
-                known = " or ".join(json.dumps(value) for value in plain)
-                raise ValueError(f"{name} must be {known} here, or left out")
-        return sent
+    def _refuse_unsupported(cls, data: Any) -> Any:
+        unsupported = [name for name in UNSUPPORTED if isinstance(data, dict) and data.get(name)]
+        if unsupported:
+            raise ValueError(f"not supported by this server, leave it out: {', '.join(unsupported)}")
+        for name, defaults in DEFAULTS.items():
+            if isinstance(data, dict) and data.get(name) not in (None, *defaults):
+                known = " or ".join(json.dumps(value) for value in defaults)
+                raise ValueError(f"{name} must be {known} or absent, got {describe(data[name])}")
+        return data
 
     @property
     def target(self) -> Modality | None:
-        """The one modality to answer in; None where the model may choose."""
+        """The only modality of the answer; None if the model may choose."""
         return self.modalities[0] if len(set(self.modalities)) == 1 else None
 
     @property
@@ -151,13 +152,13 @@ class ChatRequest(Settings):
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
     @property
-    def longest(self) -> int | None:
+    def max_new_tokens(self) -> int | None:
         """Most ids of a text."""
         return self.max_completion_tokens or self.max_tokens
 
 
-class Pictures(Settings):
-    """What requests for pictures share."""
+class ImageRequest(SamplingFields):
+    """Fields that both image routes share."""
 
     model: str | None = None
     prompt: Annotated[str, Field(min_length=1)]
@@ -170,46 +171,48 @@ class Pictures(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _opaque(cls, sent: Any) -> Any:
-        if isinstance(sent, dict) and sent.get("background") == "transparent":
-            raise ValueError("background must be auto or opaque: no picture of this server is transparent")
-        return sent
+    def _check_background(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("background") == "transparent":
+            raise ValueError("background must be auto or opaque, got transparent")
+        return data
 
     @field_validator("size")
     @classmethod
-    def _sized(cls, size: str | None) -> str | None:
+    def _check_size(cls, size: str | None) -> str | None:
         if size not in (None, "auto") and not SIZE.fullmatch(size):
-            raise ValueError(f"size is 'auto' or WIDTHxHEIGHT in pixels, like 64x48, not {clean(size):.40}")
+            raise ValueError(
+                f"size must be 'auto' or WIDTHxHEIGHT in pixels, like 64x48, got {clean(size):.40}"
+            )
         return size
 
     @property
     def shape(self) -> tuple[int, int] | None:
-        """(height, width) in pixels; None where the model chooses."""
-        found = SIZE.fullmatch(self.size or "")
-        return (int(found[2]), int(found[1])) if found else None
+        """(height, width) in pixels; None lets the model choose."""
+        match = SIZE.fullmatch(self.size or "")
+        return (int(match[2]), int(match[1])) if match else None
 
 
-class DrawRequest(Pictures):
+class DrawRequest(ImageRequest):
     """POST /v1/images/generations."""
 
     negative_prompt: str | None = None
 
 
-class EditForm(Pictures):
+class EditForm(ImageRequest):
     """POST /v1/images/edits: a form of fields and files, one `image` or several `image[]`."""
 
     image: UploadFile | None = None
-    more: Annotated[list[UploadFile], Field(alias="image[]", max_length=MOST_PICTURES)] = []
+    more: Annotated[list[UploadFile], Field(alias="image[]", max_length=MAX_IMAGES)] = []
     mask: UploadFile | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _no_negative(cls, sent: Any) -> Any:
-        if isinstance(sent, dict) and sent.get("negative_prompt"):
-            raise ValueError("an edit takes no negative_prompt: leave it out")
-        return sent
+    def _refuse_negative_prompt(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("negative_prompt"):
+            raise ValueError("negative_prompt must be absent in an edit, got one")
+        return data
 
     @property
-    def files(self) -> list[UploadedFile]:
-        """The pictures, in order."""
+    def files(self) -> list[StarletteUploadFile]:
+        """The uploaded images, in order."""
         return [*([self.image] if self.image else []), *self.more]

@@ -11,21 +11,21 @@ from starlette.types import Receive
 from unitok.api.unitok import UniTok
 from unitok.modalities.image import ImageModality
 from unitok.server.http.errors import ApiError
-from unitok.server.http.thread_pool import Aside, Deadline
+from unitok.server.http.thread_pool import Deadline, ThreadPool
 from unitok.server.jobs import Accepted, Done
 from unitok.server.metrics import Metrics
 from unitok.server.middleware import Limits
-from unitok.server.pending_job import Asked, Stream, unless_gone
+from unitok.server.pending_job import EventStream, PendingJob, unless_disconnected
 from unitok.server.worker import Worker
 
 Result = TypeVar("Result")
-READERS = 2
-"""Pictures that are read at once, and pictures that are written: each takes memory while it is."""
+THREADS = 2
+"""Images decoded at once, and images encoded at once: each takes memory meanwhile."""
 
 
 @dataclass(frozen=True)
-class Service:
-    """A model that is served by a name."""
+class ServerState:
+    """A model, served under a name."""
 
     model: UniTok
     name: str
@@ -33,48 +33,48 @@ class Service:
     limits: Limits
     metrics: Metrics
     created: int = field(default_factory=lambda: int(time.time()))
-    reading: Aside = field(default_factory=lambda: Aside("reader", threads=READERS))
-    writing: Aside = field(default_factory=lambda: Aside("writer", threads=READERS))
+    decoders: ThreadPool = field(default_factory=lambda: ThreadPool("image decoder", threads=THREADS))
+    encoders: ThreadPool = field(default_factory=lambda: ThreadPool("image encoder", threads=THREADS))
 
     @property
-    def pictures(self) -> ImageModality:
-        """How the model sees pictures."""
+    def image_modality(self) -> ImageModality:
+        """The model's image modality."""
         return self.model.codec.modalities["image"]
 
-    def check(self, name: str | None) -> None:
-        """Raises ApiError where a client asks for another model."""
+    def check_model(self, name: str | None) -> None:
+        """Raise ApiError if a client asks for another model."""
         if name is not None and name != self.name:
-            message = f"there is no model {name[:80]!r} here, only {self.name!r}"
+            message = f"model must be {self.name!r}, got {name[:80]!r}"
             raise ApiError(404, message, code="model_not_found", param="model")
 
     def deadline(self) -> Deadline:
-        """When a request is given up that is read now."""
-        return Deadline(self.limits.seconds)
+        """The deadline of a request that is being read now."""
+        return Deadline(self.limits.timeout)
 
-    async def read(self, receive: Receive, work: Callable[[], Result], *, by: Deadline) -> Result:
-        """The result of work on a client's pictures, which is dropped when the client goes away."""
-        return await unless_gone(receive, self.reading.run(work, by=by))
-
-
-def seed_of(given: int | None) -> int:
-    """The seed that was given, or one of chance."""
-    return secrets.randbelow(2**31) if given is None else given
+    async def decode(self, receive: Receive, work: Callable[[], Result], *, deadline: Deadline) -> Result:
+        """Run work on a client's images, cancelled if the client disconnects; return its result."""
+        return await unless_disconnected(receive, self.decoders.run(work, deadline=deadline))
 
 
-async def complete(asked: Asked, receive) -> list[Done]:
-    """All copies of a job, which is closed however it ends."""
+def seed_or_random(seed: int | None) -> int:
+    """The seed itself, or a random one for None."""
+    return secrets.randbelow(2**31) if seed is None else seed
+
+
+async def complete(job: PendingJob, receive: Receive) -> list[Done]:
+    """Wait for all copies of a job, which is closed however it ends."""
     try:
-        return await unless_gone(receive, asked.all())
+        return await unless_disconnected(receive, job.results())
     finally:
-        asked.close()
+        job.close()
 
 
-async def streamed(asked: Asked, receive, events: AsyncIterator[str]) -> Stream:
-    """The events of a job once the engine has taken it, so that what cannot be is an error, not a stream."""
+async def stream(job: PendingJob, receive: Receive, events: AsyncIterator[str]) -> EventStream:
+    """Stream a job's events once the engine has accepted it: an invalid job is an error, not a stream."""
     try:
-        news = await unless_gone(receive, asked.next())
-        assert isinstance(news, Accepted), news
+        event = await unless_disconnected(receive, job.next_event())
+        assert isinstance(event, Accepted), event
     except BaseException:
-        asked.close()
+        job.close()
         raise
-    return Stream(asked, events)
+    return EventStream(job, events)

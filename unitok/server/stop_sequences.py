@@ -3,25 +3,25 @@
 from collections.abc import Sequence
 
 
-def cut(text: str, stops: Sequence[str]) -> str | None:
-    """`text` before the first stop in it; None where there is none.
+def before_stop(text: str, stops: Sequence[str]) -> str | None:
+    """`text` before the first stop in it; None if there is none.
 
     Example:
-        >>> cut("a red star. a blue", [".", "blue"])
+        >>> before_stop("a red star. a blue", [".", "blue"])
         'a red star'
     """
     places = [place for stop in stops if (place := text.find(stop)) >= 0]
     return text[: min(places)] if places else None
 
 
-def settled(text: str, stops: Sequence[str]) -> str:
+def without_partial_stop(text: str, stops: Sequence[str]) -> str:
     """`text` without an end that may be the beginning of a stop.
 
     Example:
-        >>> settled("a star\\n", ["\\n\\n"])
+        >>> without_partial_stop("a star\\n", ["\\n\\n"])
         'a star'
     """
-    most = max(
+    longest = max(
         (size for stop in stops for size in range(1, len(stop)) if text.endswith(stop[:size])), default=0
     )
-    return text[: len(text) - most]
+    return text[: len(text) - longest]

@@ -4,39 +4,39 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-Found = Mapping[str, Any]
-"""An error as pydantic tells it: type, loc, input, ctx."""
+ErrorDetails = Mapping[str, Any]
+"""An error of pydantic: type, loc, input, ctx."""
 NO_FILE = "Expected UploadFile"
-"""How FastAPI's error begins where a form has a text in place of a file."""
+"""Beginning of FastAPI's error for a form with a text in place of a file."""
 SHORT = 40
-"""Letters of a value that is repeated; longer ones may be large, or secret."""
+"""Most characters of a value that a message repeats; longer ones may be large, or secret."""
 
 
-def _of(found: Found, name: str) -> Any:
-    return found["ctx"][name]
+def _context(error: ErrorDetails, name: str) -> Any:
+    return error["ctx"][name]
 
 
-def _limit(before: str, name: str) -> Callable[[Found], str]:
-    def wanted(found: Found) -> str:
-        limit = _of(found, name)
+def _limit(before: str, name: str) -> Callable[[ErrorDetails], str]:
+    def rule(error: ErrorDetails) -> str:
+        limit = _context(error, name)
         return f"{before} {limit:g}" if isinstance(limit, float) else f"{before} {limit}"
 
-    return wanted
+    return rule
 
 
-def _text_of_at_least(found: Found) -> str:
-    least = _of(found, "min_length")
-    return "a text that is not empty" if least == 1 else f"a text of at least {least} letters"
+def _min_length(error: ErrorDetails) -> str:
+    minimum = _context(error, "min_length")
+    return "a non-empty string" if minimum == 1 else f"a string of at least {minimum} characters"
 
 
-WANTED: dict[str, str | Callable[[Found], str]] = {
+RULES: dict[str, str | Callable[[ErrorDetails], str]] = {
     "value_error": "a file",
-    "string_type": "a text",
-    "string_unicode": "a text of Unicode letters",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_parsing_size": "a whole number of fewer digits",
-    "int_from_float": "a whole number",
+    "string_type": "a string",
+    "string_unicode": "a string of Unicode characters",
+    "int_type": "an integer",
+    "int_parsing": "an integer",
+    "int_parsing_size": "an integer of fewer digits",
+    "int_from_float": "an integer",
     "float_type": "a number",
     "float_parsing": "a number",
     "finite_number": "a finite number",
@@ -46,16 +46,16 @@ WANTED: dict[str, str | Callable[[Found], str]] = {
     "dict_type": "an object",
     "model_type": "an object",
     "model_attributes_type": "an object",
-    "literal_error": lambda found: _of(found, "expected"),
-    "union_tag_invalid": lambda found: _of(found, "expected_tags").replace("', '", "' or '"),
+    "literal_error": lambda error: _context(error, "expected"),
+    "union_tag_invalid": lambda error: _context(error, "expected_tags").replace("', '", "' or '"),
     "greater_than_equal": _limit("at least", "ge"),
     "greater_than": _limit("more than", "gt"),
     "less_than_equal": _limit("at most", "le"),
     "less_than": _limit("less than", "lt"),
-    "string_too_short": _text_of_at_least,
-    "string_too_long": lambda found: f"a text of at most {_of(found, 'max_length')} letters",
-    "too_short": lambda found: f"a list of at least {_of(found, 'min_length')}",
-    "too_long": lambda found: f"a list of at most {_of(found, 'max_length')}",
+    "string_too_short": _min_length,
+    "string_too_long": lambda error: f"a string of at most {_context(error, 'max_length')} characters",
+    "too_short": lambda error: f"a list of at least {_context(error, 'min_length')}",
+    "too_long": lambda error: f"a list of at most {_context(error, 'max_length')}",
 }
 """What a field must be, by the type of its error."""
 CODES = {
@@ -68,10 +68,10 @@ CODES = {
     "int_parsing_size": "int_type",
     "model_attributes_type": "dict_type",
 }
-"""Codes by which programs know an error, where pydantic's own speaks of how a field is described."""
+"""Codes for programs, where pydantic's own depend on how a field is declared."""
 
 
-class Sentence(NamedTuple):
+class Explanation(NamedTuple):
     """An error as a client reads it."""
 
     message: str
@@ -79,56 +79,56 @@ class Sentence(NamedTuple):
     param: str | None
 
 
-def sentence(errors: Sequence[Found], body: Any) -> Sentence:
-    """The error that got furthest into a body; of several ways to read a field, all that it may be."""
-    placed = [(_place(found, body), found) for found in errors]
-    furthest = max((place for place, _ in placed), key=len)
-    here, param = [found for place, found in placed if place == furthest], ".".join(furthest)
-    # a list that is too long is nearly right: that it is no text is beside the point
-    telling = [found for found in here if not found["type"].endswith("_type")] or here
-    code = CODES.get(telling[0]["type"], telling[0]["type"])
-    return Sentence(_message(param or "the body", telling), code, param or None)
+def explain(errors: Sequence[ErrorDetails], body: Any) -> Explanation:
+    """Explain the error deepest in a body; if a field may have several types, the message names all."""
+    located = [(_path(error, body), error) for error in errors]
+    deepest = max((path for path, _ in located), key=len)
+    here, param = [error for path, error in located if path == deepest], ".".join(deepest)
+    # a list that is too long is nearly right: that it is not a string is beside the point
+    relevant = [error for error in here if not error["type"].endswith("_type")] or here
+    code = CODES.get(relevant[0]["type"], relevant[0]["type"])
+    return Explanation(_message(param or "the body", relevant), code, param or None)
 
 
-def _message(name: str, here: Sequence[Found]) -> str:
-    first = here[0]
+def _message(name: str, errors: Sequence[ErrorDetails]) -> str:
+    first = errors[0]
     if first["type"] in ("missing", "union_tag_not_found"):
         return f"{name} is missing"
-    if first["type"] == "value_error" and not str(_of(first, "error")).startswith(NO_FILE):
-        return str(_of(first, "error"))  # a sentence of our own
-    wanted = dict.fromkeys(_wanted(found) for found in here)
-    return f"{name} must be {' or '.join(wanted)}, got {came(_value(first))}"
+    if first["type"] == "value_error" and not str(_context(first, "error")).startswith(NO_FILE):
+        return str(_context(first, "error"))  # a message of our own
+    rules = dict.fromkeys(_rule(error) for error in errors)
+    return f"{name} must be {' or '.join(rules)}, got {describe(_value(first))}"
 
 
-def _wanted(found: Found) -> str:
-    wanted = WANTED.get(found["type"], "another value")
-    return wanted if isinstance(wanted, str) else wanted(found)
+def _rule(error: ErrorDetails) -> str:
+    rule = RULES.get(error["type"], "another value")
+    return rule if isinstance(rule, str) else rule(error)
 
 
-def _value(found: Found) -> Any:
-    return _of(found, "tag") if found["type"] == "union_tag_invalid" else found["input"]
+def _value(error: ErrorDetails) -> Any:
+    return _context(error, "tag") if error["type"] == "union_tag_invalid" else error["input"]
 
 
-def _place(found: Found, body: Any) -> tuple[str, ...]:
-    """Where in a body an error is, like messages, 0, content: what pydantic adds of its own is in no body."""
+def _path(error: ErrorDetails, body: Any) -> tuple[str, ...]:
+    """The path of an error in the body, like messages, 0, content, without the steps that pydantic adds."""
     names, here = [], body
-    absent = found["loc"][1:][-1:] if found["type"] == "missing" else ()
-    for name in found["loc"][1 : len(found["loc"]) - len(absent)]:
+    absent = error["loc"][1:][-1:] if error["type"] == "missing" else ()
+    for name in error["loc"][1 : len(error["loc"]) - len(absent)]:
         inside = isinstance(here, Mapping) and name in here
         inside |= isinstance(here, list) and isinstance(name, int) and name < len(here)
         if inside:
             names.append(str(name))
             here = here[name]
-    if found["type"].startswith("union_tag"):
-        absent = (_of(found, "discriminator").strip("'"),)
+    if error["type"].startswith("union_tag"):
+        absent = (_context(error, "discriminator").strip("'"),)
     return (*names, *map(str, absent))
 
 
-def came(value: Any) -> str:
-    """What came instead, as far as it is short.
+def describe(value: Any) -> str:
+    """A value as a message names it: its JSON if it is short, else its type and size.
 
     Example:
-        >>> came(["a"]), came("maybe"), came({"a": 1}), came(None)
+        >>> describe(["a"]), describe("maybe"), describe({"a": 1}), describe(None)
         ('a list of 1', '"maybe"', 'an object', 'null')
     """
     if isinstance(value, list):
@@ -137,7 +137,9 @@ def came(value: Any) -> str:
         return "an object"
     if not isinstance(value, str | int | float | None):
         return "a file"
-    told = json.dumps(value, ensure_ascii=False)
-    if len(told) <= SHORT:
-        return told
-    return f"a text of {len(value)} letters" if isinstance(value, str) else f"a number of {len(told)} digits"
+    text = json.dumps(value, ensure_ascii=False)
+    if len(text) <= SHORT:
+        return text
+    if isinstance(value, str):
+        return f"a string of {len(value)} characters"
+    return f"a number of {len(text)} digits"

@@ -4,58 +4,57 @@ import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD = 10.0
-"""Most seconds that the headers of a request may take."""
-LOOKS = 8
-"""How often a connection is looked after in the shorter of its two times."""
-LATE = (
+MAX_HEADER_SECONDS = 10.0
+CHECKS = 8
+"""How often a connection is checked within its header timeout."""
+HEADER_TIMEOUT = (
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 36\r\n\r\nthe headers did not come in due time"
+    b"content-length: 34\r\n\r\nthe headers did not arrive in time"
 )
 
 
 class Connection(H11Protocol):
-    """HTTP/1.1, with an end to what uvicorn would wait for without one.
+    """HTTP/1.1 with the timeouts that uvicorn lacks.
 
     Args:
-        patience: seconds that a client may leave unread what was sent to it; its headers may take as long,
-            but no longer than HEAD.
-        others: of uvicorn's.
+        timeout: seconds that a client may leave its answer unread; its headers must arrive in the same time,
+            at most MAX_HEADER_SECONDS.
+        others: see H11Protocol.
     """
 
-    def __init__(self, *args, patience: float, **options):
+    def __init__(self, *args, timeout: float, **options):
         super().__init__(*args, **options)
-        self._patience, self._head = patience, min(patience, HEAD)
-        self._asked = self._read = self.loop.time()
-        self._look: asyncio.TimerHandle | None = None
+        self._timeout, self._header_timeout = timeout, min(timeout, MAX_HEADER_SECONDS)
+        self._last_answering = self._last_drained = self.loop.time()
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """From here on it is looked after."""
+        """Start to watch the connection."""
         super().connection_made(transport)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
-        self._look.cancel()
+        """Stop watching."""
+        self._timer.cancel()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        """Hang up where a request's headers, or the reading of its answer, take too long."""
+        """Hang up if the client is too slow to send its headers or to read its answer."""
         now = self.loop.time()
-        self._asked = now if self._answering else self._asked
-        self._read = self._read if self.transport.get_write_buffer_size() else now
-        if now - self._asked > self._head and not self.transport.is_closing():
+        self._last_answering = now if self._answering else self._last_answering
+        self._last_drained = self._last_drained if self.transport.get_write_buffer_size() else now
+        if now - self._last_answering > self._header_timeout and not self.transport.is_closing():
             self._refuse()
-        if now - self._read > self._patience:
+        if now - self._last_drained > self._timeout:
             self.transport.abort()
-        self._look = self.loop.call_later(self._head / LOOKS, self._watch)
+        self._timer = self.loop.call_later(self._header_timeout / CHECKS, self._watch)
 
     @property
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self) -> None:
-        """End a connection without a request, and say so where there are parts of one."""
+        """Close a connection without a request, with status 408 if parts of one have arrived."""
         if self.conn.trailing_data[0]:
-            self.transport.write(LATE)
+            self.transport.write(HEADER_TIMEOUT)
         self.transport.close()

@@ -5,22 +5,21 @@ from collections.abc import Mapping
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException as PlainHTTPException
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from unitok.modalities.text import clean
-from unitok.server.http.body_errors import Sentence, sentence
+from unitok.server.http.body_errors import Explanation, explain
 
 CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
 PARSING = "There was an error parsing the body"
-"""What FastAPI says of a body that it cannot read, whatever the cause."""
-UNREADABLE = "the body cannot be read: it is no UTF-8, nested too deeply, or no whole form"
+"""FastAPI's message for a body that it cannot read, whatever the cause."""
+UNREADABLE = "the body cannot be read: invalid UTF-8, nested too deeply, or an incomplete form"
 
 
 class ApiError(HTTPException):
-    """A request that is not carried out: the status, why, and a `code` that programs can compare.
+    """A request that fails: status, message, and a `code` that programs can compare.
 
-    `param` names the field that is wrong. A subclass of FastAPI's, because what is raised while a body is
-    read passes through it.
+    `param` names the invalid field. It subclasses FastAPI's exception, which passes through body parsing.
     """
 
     def __init__(
@@ -38,70 +37,74 @@ class ApiError(HTTPException):
     @property
     def content(self) -> dict:
         """The body of the response."""
-        return shaped(self.status_code, self.detail, code=self.code, param=self.param)
+        return error_body(self.status_code, self.detail, code=self.code, param=self.param)
 
 
-def shaped(status: int, message: str, *, code: str, param: str | None = None) -> dict:
-    """An error as OpenAI's clients read it; letters that JSON's UTF-8 cannot hold are replaced."""
-    kinds = {401: "authentication_error", 429: "rate_limit_error"}
-    kind = "server_error" if status >= 500 else kinds.get(status, "invalid_request_error")
+def error_body(status: int, message: str, *, code: str, param: str | None = None) -> dict:
+    """Format an error as OpenAI's clients expect it; characters that UTF-8 cannot encode are replaced."""
+    types = {401: "authentication_error", 429: "rate_limit_error"}
+    error_type = "server_error" if status >= 500 else types.get(status, "invalid_request_error")
     param = clean(param) if param else None
-    return {"error": {"message": clean(message), "type": kind, "param": param, "code": code}}
+    return {"error": {"message": clean(message), "type": error_type, "param": param, "code": code}}
 
 
 def invalid(message: str, *, param: str | None = None) -> ApiError:
-    """A request with a value that cannot be."""
+    """The error for an invalid value in a request."""
     return ApiError(400, message, code="invalid_value", param=param)
 
 
-def handle(app: FastAPI) -> None:
-    """Let an app tell all its errors in this shape."""
-    app.add_exception_handler(PlainHTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(Exception, _unforeseen)
+def add_error_handlers(app: FastAPI) -> None:
+    """Make an app report all errors in OpenAI's format."""
+    app.add_exception_handler(StarletteHTTPException, _handle_http)
+    app.add_exception_handler(RequestValidationError, _handle_validation)
+    app.add_exception_handler(Exception, _handle_unexpected)
 
 
-def _http(request: Request, error: PlainHTTPException) -> JSONResponse:
+def _handle_http(request: Request, error: StarletteHTTPException) -> JSONResponse:
     if isinstance(error, ApiError):
         return JSONResponse(error.content, error.status_code, error.headers)
     code = CODES.get(error.status_code, "invalid_request")
     return JSONResponse(
-        shaped(error.status_code, _detail(request, error), code=code), error.status_code, error.headers
+        error_body(error.status_code, _detail(request, error), code=code), error.status_code, error.headers
     )
 
 
-def _detail(request: Request, error: PlainHTTPException) -> str:
-    """What to say of an error of the frameworks."""
+def _detail(request: Request, error: StarletteHTTPException) -> str:
+    """The message for an error that the framework raised."""
     path, method = request.url.path, request.method
     if error.status_code == 404:
         known = request.app.openapi()["paths"]
-        return f"nothing is at {path:.80}; there are {', '.join(known)}"
+        return f"{path:.80}: not found; known: {', '.join(known)}"
     if error.status_code == 405:
-        return f"{path:.80} answers {error.headers['Allow']}, not {method:.20}"
+        return f"{path:.80}: method must be {error.headers['Allow']}, got {method:.20}"
     return UNREADABLE if error.status_code == 400 and error.detail == PARSING else str(error.detail)
 
 
-def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
-    """What is wrong with a body: its kind, that it is no JSON, or the field that got furthest."""
+def _handle_validation(request: Request, error: RequestValidationError) -> JSONResponse:
+    """Explain an invalid body: a wrong Content-Type, malformed JSON, or an invalid field."""
     first = error.errors()[0]
-    if (told := _wrong_kind(request)) is not None:
-        found = Sentence(told, "unsupported_media_type", None)
+    if (message := _wrong_content_type(request)) is not None:
+        explanation = Explanation(message, "unsupported_media_type", None)
     elif first["type"] == "json_invalid":
-        why, place = first["ctx"]["error"], first["loc"][-1]
-        found = Sentence(f"the body is no JSON: {why} at letter {place}", "json_invalid", None)
+        reason, place = first["ctx"]["error"], first["loc"][-1]
+        explanation = Explanation(
+            f"the body is not valid JSON: {reason} at character {place}", "json_invalid", None
+        )
     else:
-        found = sentence(error.errors(), error.body)
-    return JSONResponse(shaped(400, found.message, code=found.code, param=found.param), 400)
+        explanation = explain(error.errors(), error.body)
+    return JSONResponse(
+        error_body(400, explanation.message, code=explanation.code, param=explanation.param), 400
+    )
 
 
-def _wrong_kind(request: Request) -> str | None:
-    """What to say of a body that was sent as another kind than its route takes; None where it was not."""
-    wanted = request.scope["route"].body_field.field_info.media_type
-    sent = request.headers.get("content-type", "none")
-    if sent.split(";")[0].strip().lower() == wanted:
+def _wrong_content_type(request: Request) -> str | None:
+    """The message for a body of another content type than the route's; None if it is the right one."""
+    expected = request.scope["route"].body_field.field_info.media_type
+    content_type = request.headers.get("content-type", "none")
+    if content_type.split(";")[0].strip().lower() == expected:
         return None
-    return f"the Content-Type must be {wanted}, got {sent:.80}"
+    return f"Content-Type must be {expected}, got {content_type:.80}"
 
 
-def _unforeseen(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse(shaped(500, "the server failed; its log says why", code="internal_error"), 500)
+def _handle_unexpected(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse(error_body(500, "internal error; see the server's log", code="internal_error"), 500)

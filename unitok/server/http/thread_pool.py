@@ -15,55 +15,55 @@ Result = TypeVar("Result")
 
 
 class Deadline:
-    """When a request's answer is due, so many seconds from now."""
+    """The time by which a request must be answered, `seconds` from now."""
 
     def __init__(self, seconds: float):
         self._seconds, self._end = seconds, time.monotonic() + seconds
 
     @property
-    def left(self) -> float:
-        """Seconds until then, 0 where it is past."""
+    def remaining(self) -> float:
+        """Seconds left, 0 once it has passed."""
         return max(0.0, self._end - time.monotonic())
 
-    def passed(self) -> ApiError:
-        """What a client is told that waits no longer."""
+    def error(self) -> ApiError:
+        """The error for a client whose deadline has passed."""
         return ApiError(504, f"the answer took longer than {self._seconds:g} s", code="timeout")
 
 
-class Aside:
-    """Threads that work one after another through what they are given.
+class ThreadPool:
+    """A few daemon threads that work through a queue.
 
-    They are daemons of their own, because those of asyncio and anyio are waited for when a process ends.
+    They are not asyncio's or anyio's, because a process waits for those before it exits.
     """
 
     def __init__(self, name: str, *, threads: int):
-        self._waiting: SimpleQueue[tuple[Future, Callable[[], object]]] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Future, Callable[[], object]]] = SimpleQueue()
         for _ in range(threads):
             threading.Thread(target=self._work, name=name, daemon=True).start()
 
-    async def run(self, work: Callable[..., Result], *arguments, by: Deadline) -> Result:
-        """The result of work. What nobody waits for any more before it is begun is not done.
+    async def run(self, work: Callable[..., Result], *arguments, deadline: Deadline) -> Result:
+        """Run work in a thread and return its result. Work cancelled before it starts is never run.
 
         Raises:
             ApiError: the deadline passed.
         """
         future: Future[Result] = Future()
-        self._waiting.put((future, partial(work, *arguments)))
+        self._queue.put((future, partial(work, *arguments)))
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), by.left)
+            return await asyncio.wait_for(asyncio.wrap_future(future), deadline.remaining)
         except asyncio.TimeoutError as error:
-            raise by.passed() from error
+            raise deadline.error() from error
 
     def _work(self) -> None:
         while True:
-            future, work = self._waiting.get()
+            future, work = self._queue.get()
             if future.set_running_or_notify_cancel():
-                _carry_out(future, work)
-            del future, work  # a thread that waits keeps no picture alive
+                _run_into(future, work)
+            del future, work  # an idle thread keeps no image alive
 
 
-def _carry_out(future: Future, work: Callable[[], object]) -> None:
+def _run_into(future: Future, work: Callable[[], object]) -> None:
     try:
         future.set_result(work())
-    except BaseException as error:  # whatever it is, who waits is told, and the thread goes on
+    except BaseException as error:  # whatever it is, the caller gets it and the thread survives
         future.set_exception(error)
