@@ -1,12 +1,12 @@
-# Everything a user needs, from nothing but Python (3.10 or newer) and make.
+# All a user needs; requires only Python (3.10 or newer) and make.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 MODEL ?= runs/demo/model
 
-.PHONY: help install demo demo-hour page test test-page test-all lint bench clean
+.PHONY: help install demo demo-hour page test test-page test-all lint clean
 
-help:            ## this list
+help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
 
 install: $(INSTALLED)  ## create .venv with the exact versions of constraints.txt
@@ -16,31 +16,31 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: $(INSTALLED)       ## train both parts on rendered scenes (about 15 minutes on 2 cores), show the result
+demo: $(INSTALLED)       ## train both models on rendered scenes (about 15 minutes on 2 cores) and print the results
 	$(BIN)/python train/demo.py --configs configs/demo --out runs/demo
 
-demo-hour: $(INSTALLED)  ## the same with an hour
+demo-hour: $(INSTALLED)  ## the same with an hour of training
 	$(BIN)/python train/demo.py --configs configs/demo configs/demo-hour --out runs/demo-hour
 
-page: .venv/.page        ## play with MODEL (runs/demo/model) in the browser; installs Gradio once
+page: .venv/.page        ## serve the web page of MODEL (runs/demo/model); installs Gradio once
 	$(BIN)/python sample/demo.py --model $(MODEL)
 
-# The browser tests' driver comes with it.
+# The extra `browser` is the driver of the browser tests.
 .venv/.page: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,browser]'
 	touch $@
 
-test-page: .venv/.page   ## the page used in a real browser (Debian's chromium)
+test-page: .venv/.page   ## test the web page in a real browser (Debian's chromium)
 	$(BIN)/python -m pytest tests/page -m 'not gpu'
 
-lint: $(INSTALLED)       ## ruff
+lint: $(INSTALLED)       ## ruff check and ruff format --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-test: lint               ## lint and the quick tests (a few minutes)
+test: lint               ## lint, then the fast tests (a few minutes)
 	$(BIN)/python -m pytest
 
-test-all: lint           ## the slow tests too
+test-all: lint           ## lint, then all tests but those on a GPU
 	$(BIN)/python -m pytest -m 'not gpu'
 
 clean:                   ## remove .venv, keep runs/

@@ -1,4 +1,4 @@
-"""Checks a command line without carrying it out: by the script's own parser."""
+"""Checks a command line without running it, by the parser of its script."""
 
 import contextlib
 import io
@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[1]
 
 
 def check(line: str) -> None:
-    """Raises AssertionError where a command names a script, a config or an option that is not there.
+    """Raises AssertionError if a command names a script, a config or an option that does not exist.
 
-    Scripts with an `arguments()` parse the rest with it; the others are Lightning's, which read every config
-    and flag and, by --print_config, stop before anything is made.
+    Scripts with an `arguments()` parse the rest with it. The others use Lightning's command line, which reads
+    every config and flag and, with --print_config, stops before it builds anything.
     """
     program, script, *args = shlex.split(line)
     assert program.endswith("python"), line
@@ -22,16 +22,16 @@ def check(line: str) -> None:
     for flag, value in pairwise(args):
         assert flag != "--config" or (ROOT / value).is_file(), f"{line}: no {value}"
     module = import_module(".".join(Path(script).with_suffix("").parts))
-    stop, said = None, io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    code, output = None, io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         try:
             if hasattr(module, "arguments"):
                 _parse(module.arguments(), args)
             else:
                 module.main([*args, "--print_config"])
         except SystemExit as error:
-            stop = error.code
-    assert not stop, f"{line}: {said.getvalue()}"
+            code = error.code
+    assert not code, f"{line}: {output.getvalue()}"
 
 
 def _parse(parser, args: list[str]) -> None:

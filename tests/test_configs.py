@@ -1,4 +1,4 @@
-"""Every config names the command that runs it, and that command's own parser takes every value in it."""
+"""Every config names the command that runs it, and the parser of that command accepts every value."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*args parameter is intended")
 each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
-def test_what_is_wrong_is_noticed(monkeypatch):
+def test_errors_are_detected(monkeypatch):
     monkeypatch.chdir(ROOT)
-    right = "python train/tokenizer.py fit --config configs/tokenizer/tiny.yaml --model.lr 0.1"
-    check(right)
+    command = "python train/tokenizer.py fit --config configs/tokenizer/tiny.yaml --model.lr 0.1"
+    check(command)
     for old, new in (
         ("tiny", "absent"),
         ("model.lr", "model.lrr"),
@@ -23,7 +23,7 @@ def test_what_is_wrong_is_noticed(monkeypatch):
         ("tokenizer.py", "no.py"),
     ):
         with pytest.raises(AssertionError):
-            check(right.replace(old, new))
+            check(command.replace(old, new))
     with pytest.raises(AssertionError):
         check("python sample/caption.py --modle x")
 
@@ -32,7 +32,7 @@ def header(path: Path) -> str:
     """The command in a config's first line."""
     first = path.read_text().splitlines()[0]
     assert first.startswith("# python "), (
-        f"{path}: its first line is no '# python …', the command that runs it"
+        f"{path}: first line must be '# python …', the command that runs it, got {first!r}"
     )
     return first.removeprefix("# ")
 
@@ -43,7 +43,7 @@ def test_the_header_runs_this_file_or_its_folder(path):
 
 
 @each_config
-def test_every_value_is_taken(path, monkeypatch):
+def test_every_value_is_accepted(path, monkeypatch):
     monkeypatch.chdir(ROOT)
     check(header(path))
     if path.stem == "encode":

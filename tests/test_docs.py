@@ -1,4 +1,4 @@
-"""What the pages for people say is so: every command parses, every link leads somewhere, the example runs."""
+"""The docs are true: every command parses, every link resolves, the example runs."""
 
 import re
 from pathlib import Path
@@ -15,8 +15,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-OTHERS = {"cd", "curl", "git", "pip", "source", ".venv/bin/tensorboard", "tar", "python3"}
-"""Programs that are not this project's."""
+OTHER_PROGRAMS = {"cd", "curl", "git", "pip", "source", ".venv/bin/tensorboard", "tar", "python3"}
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -24,14 +23,14 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 def commands() -> list[tuple[str, str]]:
-    """(page, line) of every command, continued lines joined and comments left out."""
-    found = []
+    """(page, line) of every command, with continued lines joined and comments removed."""
+    pairs = []
     for path in PAGES:
         for block in blocks(path, "bash"):
             lines = block.replace("\\\n", " ").splitlines()
             lines = [re.sub(r"\s+#.*$|^#.*$", "", line).strip() for line in lines]
-            found += [(str(path.relative_to(ROOT)), line) for line in lines if line]
-    return found
+            pairs += [(str(path.relative_to(ROOT)), line) for line in lines if line]
+    return pairs
 
 
 @pytest.mark.filterwarnings("ignore:.*args parameter is intended")
@@ -45,7 +44,7 @@ def test_commands_exist(page, line, monkeypatch):
     elif program.endswith("python") and line.split()[1] != "-m":
         check(line)
     else:
-        assert program in OTHERS or program == ".venv/bin/python"
+        assert program in OTHER_PROGRAMS or program == ".venv/bin/python"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
@@ -67,7 +66,7 @@ MAPS = [ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "docs/des
 
 @pytest.mark.parametrize("page", MAPS, ids=lambda path: path.name)
 def test_files_and_folders_named_on_the_maps_are_there(page):
-    """By their place in the repository or in the package, or by a name that is somewhere."""
+    """By their path in the repository or the package, or by their name anywhere."""
     places = re.findall(
         r"(?<![\w/.-])((?:[\w-]+/)*[\w-]+\.(?:py|md|tsv)|(?:[\w-]+/)+)(?![\w{])", page.read_text()
     )
