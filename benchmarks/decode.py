@@ -94,7 +94,7 @@ def ours(model: UniTok, count: int, *, scale: float, compile: bool = False) -> C
     settings = dict.fromkeys(model.codec.modalities, Sampling(guidance_scale=scale))
 
     def draw() -> None:
-        engine = Engine(model.model, model.codec, rows=count, compile=compile)
+        engine = Engine(model.model, model.codec, batch_size=count, compile=compile)
         for prompt in prompts(count):
             engine.submit(Request(prompt=prompt, target="image", sampling=settings))
         for _ in engine.run():
@@ -223,7 +223,7 @@ def mixed(model: UniTok, *, rounds: int, name: str, clock: Clock, count: int = 2
 
     def run(rows: int) -> Callable[[], object]:
         def serve() -> None:
-            engine = Engine(model.model, model.codec, rows=rows)
+            engine = Engine(model.model, model.codec, batch_size=rows)
             for i, prompt in enumerate(prompts(count)):
                 engine.submit(Request(prompt=prompt, seed=i, **kinds[i % len(kinds)]))
             for _ in engine.run():

@@ -57,7 +57,7 @@ def decoder(model: UniTok, *, context: int, batch: int) -> Callable[[], float]:
     text = torch.arange(context) % 250
 
     def seconds() -> float:
-        engine = Engine(model.model, model.codec, rows=batch)
+        engine = Engine(model.model, model.codec, batch_size=batch)
         for copy in range(batch):
             prompt = [Codes("text", text, (context,))]
             engine.submit(Request(prompt=prompt, target="image", sampling=settings, copy=copy))

@@ -122,20 +122,20 @@ WRONG = {
         (("a",), {"size": (8,)}, "size must be height and width in pixels, got [8]"),
         (("a",), {"size": (8.0, 12)}, "size must be an integer, got 8.0"),
         (("a",), {"negative": 5}, "negative must be a list of strings, got 5 in it"),
-        (("a",), {"temperature": -1}, "temperature is 0 or more, not -1"),
-        (("a",), {"temperature": NAN}, "temperature is 0 or more, not nan"),
+        (("a",), {"temperature": -1}, "temperature must be at least 0, got -1"),
+        (("a",), {"temperature": NAN}, "temperature must be at least 0, got nan"),
         (("a",), {"temperature": "hot"}, "temperature must be a number, got 'hot'"),
         (("a",), {"guidance_scale": True}, "guidance_scale must be a number, got True"),
         (("a",), {"guidance_scale": [1.0]}, "guidance_scale must be a number, got a list"),
         (("a",), {"top_k": 1.5}, "top_k must be an integer, got 1.5"),
-        (("a",), {"top_p": 0}, "top_p is above 0"),
+        (("a",), {"top_p": 0}, "top_p must be in (0, 1], got 0"),
     ],
     "caption": [
         ((None,), {}, "images must be a list of PIL images, got None"),
         (("a.png",), {}, "images must be a list of PIL images, got 'a.png'"),
         ((["a.png"],), {}, "images must be PIL images, got 'a.png' in it: PIL.Image.open reads a file"),
         ((np.zeros((2, 8, 12, 3)),), {}, "got a ndarray in it: PIL.Image.open reads a file, PIL"),
-        ((RED,), {"max_new_tokens": 0}, "max_new_tokens is 1 or more, not 0"),
+        ((RED,), {"max_new_tokens": 0}, "max_new_tokens must be at least 1, got 0"),
         ((RED,), {"max_new_tokens": 5.5}, "max_new_tokens must be an integer, got 5.5"),
     ],
     "answer": [
@@ -177,7 +177,7 @@ WRONG = {
         (("a",), {}, "documents must be a list of documents, got 'a'"),
         (((TEXT,),), {}, "documents must be a list of documents, tuples of Segment, got a Segment in it"),
         ((["a"],), {}, "documents must be a list of documents, tuples of Segment, got 'a' in it"),
-        (([(TEXT,)],), {"target": "video"}, "unknown target 'video'; this model writes text, image"),
+        (([(TEXT,)],), {"target": "video"}, "target must be one of text, image, got 'video'"),
         (([(TEXT,)],), {"choices": ["a"]}, "choices need a target"),
         (([(TEXT,)],), {"max_segments": 0}, "max_segments must be at least 1, got 0"),
         (([(Segment("image", "a.png"),)],), {}, "an image must be a PIL image, got str"),
@@ -223,7 +223,7 @@ PIPED = [
     (AnyToAny, ([{"content": ["a"]}],), {}, "a message's part must be a dict with a type, got 'a'"),
     (AnyToAny, ([{"content": [{"type": "text"}]}],), {}, "a text segment holds a str, not NoneType"),
     (AnyToAny, ([{"content": [{"type": "image"}]}],), {}, "an image must be a PIL image or a path, got None"),
-    (AnyToAny, ("a",), {"generation_mode": "video"}, "unknown target 'video'"),
+    (AnyToAny, ("a",), {"generation_mode": "video"}, "got 'video'"),
 ]  # fmt: skip
 
 

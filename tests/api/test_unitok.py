@@ -99,7 +99,7 @@ def test_requests_of_all_kinds_are_written_together(model):
     for event in engine.run():
         update = update_of(model.codec, event)
         if update is not None:
-            last[event.row] = update
+            last[event.number] = update
     assert all(update.done for update in last.values())
     assert last[one].content.tobytes() == model.draw("one", seed=1, guidance_scale=3.0)[0].tobytes()
     assert last[two].content == model.caption(make_image(), max_new_tokens=5)[0]
@@ -135,14 +135,14 @@ def test_an_unknown_setting_is_named(model):
 
 
 def test_a_prompt_that_is_too_long_is_refused_with_the_numbers(model):
-    with pytest.raises(ValueError, match=r"too long: it has 1\d\d\d ids.*holds 200"):
+    with pytest.raises(ValueError, match=r"too long: it has 1\d\d\d ids.*max_length is 200"):
         model.draw("word " * 200)
 
 
 BROKEN = {
     "absent": (lambda m: shutil.rmtree(m), FileNotFoundError, "not a model folder"),
     "no weights": (lambda m: (m / "model.safetensors").unlink(), FileNotFoundError, "model.safetensors"),
-    "torn weights": (lambda m: _cut(m / "model.safetensors"), ValueError, "model.safetensors: damaged"),
+    "torn weights": (lambda m: _cut(m / "model.safetensors"), ValueError, "model.safetensors: corrupt"),
     "no config": (lambda m: (m / "config.json").write_text("{"), ValueError, "config.json: not readable"),
     "foreign": (lambda m: (m / "config.json").write_text('{"model_type": "gpt2"}'), ValueError, "gpt2"),
     "a key less": (lambda m: _edit(m, sampling=None), ValueError, "config.json: .*sampling"),

@@ -93,7 +93,7 @@ def written(batch) -> list[tuple[int, list[str], set[str]]]:
     for row, documents, targets in zip(batch.ids, batch.document, batch.targets, strict=True):
         for number in range(int(documents.max()) + 1):
             ids, learned = row[documents == number], targets[documents == number]
-            names = [name for one in ids.tolist() if (name := words.begun_by(one))]
+            names = [name for one in ids.tolist() if (name := words.modality_of_begin(one))]
             blocks = {name: words.block(name) for name in CODEC.modalities}
             kinds = {name for name, block in blocks.items() for one in learned.tolist() if one in block}
             image = next(one for one in ids.tolist() if one in blocks["image"])

@@ -11,7 +11,7 @@ from sample.caption import main
 from tests.tiny_model import tiny_model
 from unitok.api.request_builder import build_requests
 from unitok.document import Segment
-from unitok.generation.allowed_segments import Options
+from unitok.generation.allowed_segments import AllowedSegments
 from unitok.generation.generate import generate
 from unitok.modalities.geometry import Point
 from unitok.modalities.location_bins import PointModality
@@ -58,19 +58,19 @@ def test_places_and_pictures_may_be_chosen_among_too():
 
 def test_what_leads_to_an_option():
     codec = MODEL.codec
-    ways = Options(codec, codec.encode(tuple(Segment("text", text) for text in ("yes", "no"))))
+    ways = AllowedSegments(codec, codec.encode(tuple(Segment("text", text) for text in ("yes", "no"))))
     ids = {text: codec.encode((Segment("text", text),))[0].codes.tolist() for text in ("yes", "no")}
-    assert ways.after([]) == tuple(sorted((ids["yes"][0], ids["no"][0])))
-    assert ways.after(ids["no"]) == (codec.vocabulary.end("text"),)
-    assert ways.after([ids["yes"][1]]) == () and ways.longest == 4
+    assert ways.next_ids([]) == tuple(sorted((ids["yes"][0], ids["no"][0])))
+    assert ways.next_ids(ids["no"]) == (codec.vocabulary.end("text"),)
+    assert ways.next_ids([ids["yes"][1]]) == () and ways.max_length == 4
 
 
 def test_choices_without_a_target_or_of_another_modality_are_refused():
     with pytest.raises(ValueError, match="choices need a target"):
         MODEL.generate([ASKED], target=None, choices=["a"])
-    texts = Options(MODEL.codec, MODEL.codec.encode((Segment("text", "a"),)))
-    with pytest.raises(ValueError, match="options are segments of the target 'image', not of text"):
-        MODEL.request(ASKED, target="image").__class__(prompt=[], target="image", sampling={}, options=texts)
+    texts = AllowedSegments(MODEL.codec, MODEL.codec.encode((Segment("text", "a"),)))
+    with pytest.raises(ValueError, match="the target's modality 'image', got text"):
+        MODEL.request(ASKED, target="image").__class__(prompt=[], target="image", sampling={}, allowed=texts)
 
 
 def test_answers_by_call_and_by_command(tmp_path, capsys):

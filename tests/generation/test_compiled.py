@@ -7,10 +7,10 @@ from tests.generation.test_generate import untrained
 from tests.tiny_codecs import asked, tiny_codec
 from unitok.device import lacks_compiler
 from unitok.document import Codes, same
-from unitok.generation.compiled import CompiledSteps, rounded
+from unitok.generation.compiled import CompiledSteps, next_power_of_two
 from unitok.generation.generate import generate
 from unitok.generation.sampling import Sampling
-from unitok.models.cpu.packed_weights import Packed
+from unitok.models.cpu.packed_weights import PrepackedWeight
 
 CODEC = tiny_codec()
 
@@ -49,7 +49,7 @@ def test_compiled_steps_give_the_same_codes_in_batches_of_1_2_and_8(dtype, devic
 def test_a_head_that_is_laid_out_follows_its_weights():
     model, block = untrained(CODEC, torch.bfloat16), range(4, 30)
     steps, hidden = CompiledSteps(model), torch.randn(8, model.config.width, dtype=torch.bfloat16)
-    if not Packed.helps(model.unembedding.weight):
+    if not PrepackedWeight.helps(model.unembedding.weight):
         pytest.skip("no products of packed bfloat16 here")
     before = steps.head(hidden, block)
     torch.testing.assert_close(before, model.head(hidden, block), rtol=1e-2, atol=1e-2)
@@ -67,11 +67,11 @@ def test_compiled_steps_in_bfloat16_give_the_hidden_states_of_the_model_as_it_is
     steps, caches = CompiledSteps(model), [model.new_cache(rows, 32) for _ in range(2)]
     for held in range(4):
         ids, positions = torch.randint(4, 30, (rows, 1)), torch.full((rows, 1, 3), held)
-        parts = [cache.part(0, [held] * rows) for cache in caches]
+        parts = [cache.slice_rows(0, [held] * rows) for cache in caches]
         found, wanted = steps(ids, positions, parts[0]), model(ids, positions, cache=parts[1])
         assert (found - wanted).norm() <= 0.03 * wanted.norm()
         model.blocks[0].feed_forward.down.weight.mul_(-20)  # what comes next is another model's
 
 
 def test_counts_are_rounded_up_to_powers_of_two():
-    assert [rounded(n) for n in (1, 2, 3, 4, 5, 32, 33)] == [1, 2, 4, 4, 8, 32, 64]
+    assert [next_power_of_two(n) for n in (1, 2, 3, 4, 5, 32, 33)] == [1, 2, 4, 4, 8, 32, 64]

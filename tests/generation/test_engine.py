@@ -9,7 +9,7 @@ from tests.generation.test_generate import untrained
 from tests.tiny_codecs import GridModality, random_codes, tiny_codec
 from unitok.document import Codes, same
 from unitok.generation.engine import Engine
-from unitok.generation.requests import DocumentDone, Request, SegmentDone, Written
+from unitok.generation.requests import DocumentDone, Request, SegmentDone, SegmentProgress
 from unitok.generation.sampling import Sampling
 from unitok.tokens.codec import Codec
 
@@ -49,11 +49,11 @@ def some_request(rng: random.Random) -> Request:
 
 
 def finished(events) -> dict[int, DocumentDone]:
-    return {event.row: event for event in events if isinstance(event, DocumentDone)}
+    return {event.number: event for event in events if isinstance(event, DocumentDone)}
 
 
 def alone(request: Request) -> DocumentDone:
-    engine = Engine(MODEL, CODEC, rows=1)
+    engine = Engine(MODEL, CODEC, batch_size=1)
     engine.submit(request)
     return finished(engine.run())[0]
 
@@ -68,7 +68,7 @@ def check_mixed_batches(count: int, first_seed: int) -> None:
     for seed in range(first_seed, first_seed + count):
         rng = random.Random(seed)
         requests = [some_request(rng) for _ in range(rng.randint(2, 7))]
-        engine = Engine(MODEL, CODEC, rows=rng.randint(1, 5), speculate=rng.choice([0, 0, 2, 5]))
+        engine = Engine(MODEL, CODEC, batch_size=rng.randint(1, 5), speculate=rng.choice([0, 0, 2, 5]))
         late = requests[rng.randrange(1, len(requests)) :]
         for request in requests[: -len(late)]:
             engine.submit(request)
@@ -99,7 +99,7 @@ def test_a_dropped_row_tells_what_it_wrote_and_leaves_the_others_be():
     requests = [
         Request(prompt=[], sampling=HOT, target="image", copy=i, shapes={"image": (4, 4)}) for i in range(4)
     ]
-    engine = Engine(MODEL, CODEC, rows=3)
+    engine = Engine(MODEL, CODEC, batch_size=3)
     numbers = [engine.submit(request) for request in requests]
     events = [event for _ in range(4) for event in engine.step()]
     assert engine.cancel(numbers[0]).reason == "cancelled" and engine.cancel(numbers[3]).segments == ()
@@ -116,13 +116,13 @@ def test_events_tell_every_id_once_and_in_order():
         engine.submit(Request(prompt=[], sampling=HOT, copy=copy, max_segments=3))
     events = list(engine.run())
     for number in range(5):
-        mine = [event for event in events if event.row == number]
+        mine = [event for event in events if event.number == number]
         assert isinstance(mine[-1], DocumentDone)
         segments = [event.segment for event in mine if isinstance(event, SegmentDone)]
         assert all(map(same, segments, mine[-1].segments)) and len(segments) == len(mine[-1].segments)
         told = 0
         for event in mine:
-            if isinstance(event, Written):
+            if isinstance(event, SegmentProgress):
                 assert event.count == told + event.new == len(event.ids) and event.new > 0
                 told = event.count
             else:
@@ -276,8 +276,9 @@ def test_guesses_fit_cells_of_several_codes_and_codes_that_are_known(positions):
 
 
 @pytest.mark.parametrize(
-    ("options", "named"), [({"rows": 0}, "batch_size is 1 or more, not 0"), ({"speculate": -1}, "not -1")]
+    ("options", "message"),
+    [({"batch_size": 0}, "batch_size must be at least 1, got 0"), ({"speculate": -1}, "got -1")],
 )
-def test_what_makes_no_engine_is_named(options, named):
-    with pytest.raises(ValueError, match=named):
+def test_invalid_engine_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
         Engine(MODEL, CODEC, **options)

@@ -97,9 +97,9 @@ def test_guidance_is_the_formula_on_the_logits_of_both_branches():
 def test_a_prompt_without_room_is_refused_with_the_numbers():
     model = untrained(CODEC, max_length=20)
     prompt = [Codes("text", torch.zeros(30, dtype=torch.long), (30,))]
-    with pytest.raises(ValueError, match=r"too long: it has 34 ids.*holds 20"):
+    with pytest.raises(ValueError, match=r"too long: it has 34 ids.*max_length is 20"):
         generate(model, CODEC, asked(CODEC, [prompt], target="image"))
-    with pytest.raises(ValueError, match=r"too long: it has 33 ids.*holds 20"):
+    with pytest.raises(ValueError, match=r"too long: it has 33 ids.*max_length is 20"):
         generate(model, CODEC, asked(CODEC, [prompt]))
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitok.generation.guidance import guided
+from unitok.generation.guidance import combine_branches
 
 
 def some_logits(seed: int, branches: int) -> torch.Tensor:
@@ -21,7 +21,7 @@ def test_rescale_is_the_formula(seed, scale, share):
     deviations = [x.var(dim=1, unbiased=True, keepdim=True).sqrt() for x in (everything, mixed)]
     rescaled = mixed * deviations[0] / deviations[1]
     wanted = share * rescaled + (1 - share) * mixed
-    found = guided(torch.stack((everything, free)), (scale, 1 - scale), rescale=share)
+    found = combine_branches(torch.stack((everything, free)), (scale, 1 - scale), rescale=share)
     assert torch.allclose(found, wanted, rtol=1e-9, atol=1e-9)
 
 
@@ -29,11 +29,11 @@ def test_rescale_is_the_formula(seed, scale, share):
 def test_the_whole_way_back_has_the_deviation_of_the_first_branch_and_none_changes_nothing(branches):
     logits, weights = some_logits(1, branches), (3.0, -0.5, -1.5)[:branches]
     mixed = sum(weight * part for weight, part in zip(weights, logits, strict=True))
-    assert torch.allclose(guided(logits, weights, rescale=0.0), mixed)
-    back = guided(logits, weights, rescale=1.0)
+    assert torch.allclose(combine_branches(logits, weights, rescale=0.0), mixed)
+    back = combine_branches(logits, weights, rescale=1.0)
     assert torch.allclose(back.std(dim=1), logits[0].std(dim=1)) and not torch.allclose(back, mixed)
 
 
 def test_one_branch_is_left_alone():
     logits = some_logits(2, 1)
-    assert torch.equal(guided(logits, (1.0,), rescale=0.7), logits[0])
+    assert torch.equal(combine_branches(logits, (1.0,), rescale=0.7), logits[0])

@@ -95,7 +95,7 @@ def test_probabilities_of_all_pictures_add_up_to_one():
 def test_what_cannot_be_judged_is_named(model):
     with pytest.raises(ValueError, match="a document of 1 segments has no segment 1"):
         model.score([(Segment("text", "a"),)], of=1)
-    with pytest.raises(ValueError, match="ids; the model reads 200"):
+    with pytest.raises(ValueError, match="at most 200 ids"):
         model.score([(Segment("text", "a" * 300),)])
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitok.generation.sampling import Sampling, filtered, gumbel, pick, row_key
+from unitok.generation.sampling import Sampling, filter_logits, gumbel, noise_key, sample_ids
 
 integers = st.integers(-(2**63), 2**63 - 1)
 
@@ -23,8 +23,8 @@ def test_noise_of_an_id_depends_on_neither_row_nor_neighbours(key, counter, ids)
 
 def test_draws_follow_the_softmax():
     logits = torch.tensor([2.0, 1.0, 0.0, -1.0])
-    keys = torch.tensor([row_key(0, torch.tensor([1, 2]), copy) for copy in range(20_000)])
-    picked = pick(
+    keys = torch.tensor([noise_key(0, torch.tensor([1, 2]), copy) for copy in range(20_000)])
+    picked = sample_ids(
         logits.expand(len(keys), 4),
         torch.arange(4),
         Sampling(),
@@ -37,20 +37,22 @@ def test_draws_follow_the_softmax():
 
 def test_keys_differ_by_seed_copy_and_prompt():
     prompts = [torch.tensor([1, 2]), torch.tensor([1, 3])]
-    keys = {row_key(seed, prompt, copy) for seed in (0, 1) for prompt in prompts for copy in (0, 1)}
-    assert len(keys) == 8 and row_key(0, prompts[0], 0) in keys
+    keys = {noise_key(seed, prompt, copy) for seed in (0, 1) for prompt in prompts for copy in (0, 1)}
+    assert len(keys) == 8 and noise_key(0, prompts[0], 0) in keys
 
 
 def test_top_k_keeps_k_ids_and_top_p_the_fewest_of_that_share():
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()[:, [2, 0, 3, 1]]
-    assert torch.isfinite(filtered(logits, Sampling(top_k=2))).tolist() == [[False, True, False, True]]
-    assert torch.isfinite(filtered(logits, Sampling(top_p=0.79))).tolist() == [[False, True, False, True]]
-    assert torch.isfinite(filtered(logits, Sampling(top_p=0.81))).tolist() == [[True, True, False, True]]
-    assert torch.isfinite(filtered(logits, Sampling(top_p=1e-9))).sum() == 1
+    assert torch.isfinite(filter_logits(logits, Sampling(top_k=2))).tolist() == [[False, True, False, True]]
+    assert torch.isfinite(filter_logits(logits, Sampling(top_p=0.79))).tolist() == [
+        [False, True, False, True]
+    ]
+    assert torch.isfinite(filter_logits(logits, Sampling(top_p=0.81))).tolist() == [[True, True, False, True]]
+    assert torch.isfinite(filter_logits(logits, Sampling(top_p=1e-9))).sum() == 1
 
 
 def test_temperature_zero_is_the_most_likely_id():
-    picked = pick(
+    picked = sample_ids(
         torch.tensor([[1.0, 3.0, 2.0]]),
         torch.tensor([10, 11, 12]),
         Sampling(temperature=0),
@@ -63,7 +65,7 @@ def test_temperature_zero_is_the_most_likely_id():
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
 def test_temperature_divides_the_logits(temperature):
     logits = torch.randn(3, 5)
-    found = filtered(logits, Sampling(temperature=temperature)).log_softmax(dim=-1)
+    found = filter_logits(logits, Sampling(temperature=temperature)).log_softmax(dim=-1)
     assert torch.allclose(found, (logits / temperature).log_softmax(dim=-1), atol=1e-6)
 
 
@@ -76,7 +78,7 @@ def test_temperature_divides_the_logits(temperature):
 def test_top_k_keeps_k_of_ids_that_are_equally_likely(row, count):
     logits = torch.tensor([row, row[::-1]])
     for kept, values in zip(
-        filtered(logits, Sampling(top_k=count)).isfinite().tolist(), logits.tolist(), strict=True
+        filter_logits(logits, Sampling(top_k=count)).isfinite().tolist(), logits.tolist(), strict=True
     ):
         ordered = sorted(range(len(row)), key=lambda i: (-values[i], i))
         wanted = {i for i in ordered[:count] if values[i] > -torch.inf}
@@ -85,7 +87,7 @@ def test_top_k_keeps_k_of_ids_that_are_equally_likely(row, count):
 
 def test_top_p_keeps_the_first_of_ids_that_are_equally_likely():
     logits = torch.zeros(1, 1000)
-    kept = filtered(logits, Sampling(top_p=0.1)).isfinite()[0]
+    kept = filter_logits(logits, Sampling(top_p=0.1)).isfinite()[0]
     assert kept[:99].all() and not kept[101:].any()
 
 
@@ -96,7 +98,7 @@ def test_the_smallest_temperatures_are_as_none(temperature, more, dtype):
     logits = torch.tensor(
         [[-1e4, 30.0, 31.0, -torch.inf], [1e-3, 0.0, 0.0, 2e-3], [5.0, 1e30, 1e30, 0.0]], dtype=dtype
     )
-    found = filtered(logits.float(), Sampling(temperature=temperature, **more))
+    found = filter_logits(logits.float(), Sampling(temperature=temperature, **more))
     assert not found.isnan().any() and (found.amax(dim=-1) == 0).all()
     drawn = draw(logits.float(), Sampling(temperature=temperature, **more))
     assert drawn[:2] == [2, 3] and drawn[2] in (1, 2)
@@ -104,7 +106,7 @@ def test_the_smallest_temperatures_are_as_none(temperature, more, dtype):
 
 def draw(logits, sampling) -> list[int]:
     rows = torch.arange(len(logits))
-    return pick(logits, torch.arange(logits.shape[1]), sampling, keys=rows, counters=rows).tolist()
+    return sample_ids(logits, torch.arange(logits.shape[1]), sampling, keys=rows, counters=rows).tolist()
 
 
 def test_a_device_without_float64_draws_the_same_distribution(monkeypatch):

@@ -190,21 +190,21 @@ def test_a_missing_tensor_is_named(written):
     kind, path, tensors = written
     name = "decoder.conv_out.bias"
     LAYOUTS[kind][1](path, {n: t for n, t in tensors.items() if n != name})
-    with pytest.raises(ValueError, match=r"decoder\.1\.conv_out\.bias has nothing, expected \(3,\)"):
+    with pytest.raises(ValueError, match=r"decoder\.1\.conv_out\.bias must be \(3,\), got absent"):
         read(path, kind)
 
 
 def test_another_shape_is_named_with_both(written):
     kind, path, tensors = written
     LAYOUTS[kind][1](path, tensors | {"quant_conv.weight": torch.zeros(DIM, Z + 1, 1, 1)})
-    with pytest.raises(ValueError, match=r"encoder\.1\.weight has \(4, 9, 1, 1\), expected \(4, 8, 1, 1\)"):
+    with pytest.raises(ValueError, match=r"encoder\.1\.weight must be \(4, 8, 1, 1\), got \(4, 9, 1, 1\)"):
         read(path, kind)
 
 
 def test_a_tensor_too_many_is_named(written):
     kind, path, tensors = written
     LAYOUTS[kind][1](path, tensors | {"encoder.stray": torch.zeros(2)})
-    with pytest.raises(ValueError, match=r"encoder\.0\.stray has \(2,\), expected nothing"):
+    with pytest.raises(ValueError, match=r"encoder\.0\.stray must be absent, got \(2,\)"):
         read(path, kind)
 
 

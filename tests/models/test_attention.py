@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from unitok.models.attention import _summed
+from unitok.models.attention import _attend_one_query
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
@@ -18,6 +18,6 @@ def test_attention_as_sums_is_attention(heads, kv_heads, dtype):
     wanted = functional.scaled_dot_product_attention(
         queries.double(), keys.double(), values.double(), attn_mask=mask, enable_gqa=True
     )
-    found = _summed(queries, keys, values, mask)
+    found = _attend_one_query(queries, keys, values, mask)
     assert found.dtype == dtype and found.shape == queries.shape
     assert (found - wanted).abs().max() <= {torch.bfloat16: 2e-2, torch.float32: 1e-5}.get(dtype, 1e-12)

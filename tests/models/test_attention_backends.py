@@ -7,7 +7,7 @@ import torch
 
 from tests.models.test_cross_entropy import random_batch, tiny_transformer
 from unitok.models.attention import document_mask
-from unitok.models.attention_backends import ENGINES, FlexMask, _block_mask, packed_mask, run_lengths
+from unitok.models.attention_backends import BACKENDS, FlexMask, _block_mask, packed_mask, run_lengths
 
 
 def real_hidden(model, batch):
@@ -24,7 +24,7 @@ def test_flex_attention_is_the_dense_masks():
     assert (real_hidden(model, batch) - dense).abs().max() <= 1e-5
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", BACKENDS)
 def test_an_engine_that_cannot_run_gives_way_with_one_line(engine, caplog):
     with caplog.at_level(logging.WARNING):
         assert packed_mask(engine, torch.device("cpu")) is document_mask
@@ -38,10 +38,10 @@ def test_runs_are_documents_and_padding_row_by_row():
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", BACKENDS)
 def test_engines_and_their_gradients_agree_on_a_gpu(engine):
     device = torch.device("cuda")
-    if (lack := ENGINES[engine].lacks(device)) is not None:
+    if (lack := BACKENDS[engine].lacks(device)) is not None:
         pytest.skip(lack)
     model = tiny_transformer(head_width=32, width=64).to(device)
     _, batch = random_batch(count=20)

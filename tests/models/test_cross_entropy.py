@@ -94,7 +94,7 @@ def test_a_batch_without_learned_tokens_has_no_loss():
 @pytest.mark.parametrize("among", [False, True], ids=["legal", "full"])
 @pytest.mark.parametrize(("text", "image"), [(2_000, 1_000), (140_000, 10_000)], ids=["3k", "150k"])
 def test_large_vocabularies_in_chunks_give_the_masked_full_softmax(monkeypatch, text, image, among):
-    monkeypatch.setattr(cross_entropy, "LOGITS", 5 * text)
+    monkeypatch.setattr(cross_entropy, "MAX_LOGITS", 5 * text)
     torch.manual_seed(0)
     groups = [("text", "text", range(text)), ("image", "image", range(text + 3, text + 3 + image)),
               ("structure", "structure", (text, text + 1, text + image + 3))]  # fmt: skip

@@ -92,10 +92,10 @@ def test_rows_together_are_rows_alone_and_each_id_is_the_likeliest_of_the_whole_
     model, rng = model_of(latest=True), random.Random(1)
     greedy = dict.fromkeys(CODEC.modalities, Sampling(temperature=0, max_new_tokens=6))
     prompts = [random_codes(CODEC, rng) + random_codes(CODEC, rng) for _ in range(6)]
-    engine = Engine(model, CODEC, rows=4, speculate=speculate)
+    engine = Engine(model, CODEC, batch_size=4, speculate=speculate)
     for prompt in prompts:
         engine.submit(Request(prompt=prompt, target="image", sampling=greedy, shapes={"image": (2, 3)}))
-    done = {event.row: event for event in engine.run() if isinstance(event, DocumentDone)}
+    done = {event.number: event for event in engine.run() if isinstance(event, DocumentDone)}
     for number, prompt in enumerate(prompts):
         drawn = done[number].segments[0]
         tokens = CODEC.join([*prompt, drawn])
@@ -107,5 +107,5 @@ def test_rows_together_are_rows_alone_and_each_id_is_the_likeliest_of_the_whole_
 
 
 def test_the_option_without_the_ids_of_images_is_refused():
-    with pytest.raises(ValueError, match="latest_image is set and images=None"):
+    with pytest.raises(ValueError, match="where latest_image is set, got None"):
         TransformerConfig(vocab_size=9, latest_image=True)

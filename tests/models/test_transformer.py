@@ -71,7 +71,7 @@ def test_cached_logits_equal_uncached_ones_for_rows_of_different_lengths():
     full = model.head(model(ids, positions))
     cache = model.new_cache(4, tokens)
     prefilled = model.head(model(ids[:, :9], positions[:, :9], cache=cache))
-    cache.truncate(lengths)
+    cache = cache.slice_rows(0, lengths.tolist())
     rows = torch.arange(4)
     assert all((prefilled[r, :n] - full[r, :n]).abs().max() <= 1e-4 for r, n in enumerate(lengths.tolist()))
     for step in range(tokens - int(lengths.max())):
@@ -87,16 +87,16 @@ def test_rows_that_are_moved_shared_and_given_room_go_on_as_before():
     ids = torch.randint(CODEC.vocabulary.size, (3, 8))
     positions = torch.arange(8)[None, :, None].expand(3, -1, 3)
     full, cache = model(ids, positions), model.new_cache(3, 6)
-    model(ids[:, :6], positions[:, :6], cache=cache.part(0, [0, 0, 0]))
-    with pytest.raises(ValueError, match="holds 6 tokens a row; 6 \\+ 1 do not fit"):
-        model(ids[:, 6:7], positions[:, 6:7], cache=cache.part(0, [6, 6, 6]))
-    cache = cache.grown(4, 8)
-    cache.move(2, 0, tokens=6)
-    cache.spread(1, [0, 0, 0], tokens=6)
+    model(ids[:, :6], positions[:, :6], cache=cache.slice_rows(0, [0, 0, 0]))
+    with pytest.raises(ValueError, match="at most 6 tokens, got 6 \\+ 1"):
+        model(ids[:, 6:7], positions[:, 6:7], cache=cache.slice_rows(0, [6, 6, 6]))
+    cache = cache.enlarge(4, 8)
+    cache.copy_row(2, 0, tokens=6)
+    cache.copy_rows(1, [0, 0, 0], tokens=6)
     rows = [2, 1, 1, 1]
-    rest = model(ids[rows, 6:], positions[:1, 6:].expand(4, -1, -1), cache=cache.part(0, [6] * 4))
+    rest = model(ids[rows, 6:], positions[:1, 6:].expand(4, -1, -1), cache=cache.slice_rows(0, [6] * 4))
     assert (rest - full[rows, 6:]).abs().max() <= 1e-4
-    later = cache.part(2, [6, 5])
+    later = cache.slice_rows(2, [6, 5])
     part = model(ids[[1, 1], 6:7], torch.tensor([[[6] * 3], [[5] * 3]]), cache=later)
     assert (part[0, 0] - full[1, 6]).abs().max() <= 1e-4
 
@@ -118,8 +118,8 @@ def test_a_packed_document_has_the_hidden_states_of_a_single_one():
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"kv_heads": 3}, "kv_heads=3 does not divide heads=4"),
-    ({"head_width": 5}, "head_width=5 is odd"),
+    ({"kv_heads": 3}, "kv_heads must divide heads=4, got 3"),
+    ({"head_width": 5}, "head_width must be even for rotary positions, got 5"),
 ])  # fmt: skip
 def test_sizes_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):

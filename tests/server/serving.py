@@ -69,7 +69,7 @@ class Steps:
     @property
     def rows(self) -> int:
         """Documents in the engine, running or waiting."""
-        return len(self.worker.engine._rows) + len(self.worker.engine._waiting)
+        return len(self.worker.engine._running) + len(self.worker.engine._waiting)
 
 
 def until(true: Callable[[], object], *, seconds: float = 30.0) -> None:

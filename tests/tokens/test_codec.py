@@ -63,7 +63,7 @@ def test_only_ids_with_an_alternative_are_learned_and_each_is_in_one_group(seed,
 def test_documents_are_laid_out_together_as_they_are_one_by_one(seed, count, which, open, done):
     codec, rng = CODECS[which], random.Random(seed)
     documents = [random_codes(codec, rng) for _ in range(count)]
-    laid = codec.lay(documents, open=open, done=done)
+    laid = codec.lay_out(documents, open=open, done=done)
     single = [codec.join(codes, open=open, done=done) for codes in documents]
     assert laid.lengths == [len(tokens) for tokens in single]
     for together, alone in zip(laid.tokens(), single, strict=True):
@@ -71,29 +71,32 @@ def test_documents_are_laid_out_together_as_they_are_one_by_one(seed, count, whi
             assert torch.equal(getattr(together, name), getattr(alone, name))
 
 
-def test_one_layout_serves_more_shapes_than_it_remembers(monkeypatch):
-    monkeypatch.setattr("unitok.tokens.layout.REMEMBERED", 2)
+def test_one_layout_serves_more_shapes_than_it_caches(monkeypatch):
+    monkeypatch.setattr("unitok.tokens.layout.CACHE_SIZE", 2)
     codec, rng = tiny_codec(), random.Random(2)
     for _ in range(50):
         codes = random_codes(codec, rng)
         assert torch.equal(codec.join(codes).positions, tiny_codec().join(codes).positions)
-        assert len(codec._layout._frames) <= 2
+        assert len(codec._layout._cache) <= 2
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (Codes("image", torch.arange(5), (2, 3)), "image of shape .2, 3. has 6 codes, not 5"),
-        (Codes("image", torch.tensor([0, 1, 2, 3, 4, 99]), (2, 3)), "code 99 of modality 'image' is outside"),
-        (Codes("text", torch.tensor([-1]), (1,)), "code -1 of modality 'text' is outside"),
-        (Codes("sound", torch.tensor([1]), (1,)), "unknown modality 'sound'; this model has text, image"),
+        (Codes("image", torch.arange(5), (2, 3)), "image of shape .2, 3. must have 6 codes, got 5"),
+        (
+            Codes("image", torch.tensor([0, 1, 2, 3, 4, 99]), (2, 3)),
+            "'image' must be in 0..6, got 99",
+        ),
+        (Codes("text", torch.tensor([-1]), (1,)), "codes of 'text' must be in 0..255, got -1"),
+        (Codes("sound", torch.tensor([1]), (1,)), "modality must be one of text, image, got 'sound'"),
     ],
 )
 def test_codes_that_are_none_are_refused_among_others_too(wrong, said):
     codec = tiny_codec(shape=(2, 3))
     whole = [Codes("image", torch.arange(6), (2, 3))]
     with pytest.raises(ValueError, match=said):
-        codec.lay([whole, [wrong], whole])
+        codec.lay_out([whole, [wrong], whole])
 
 
 def test_an_appended_modality_changes_no_id():
@@ -138,7 +141,7 @@ def test_ids_that_are_no_document_are_refused(broken):
 
 def test_the_cursor_refuses_an_illegal_id_and_names_the_legal_ones():
     cursor = tiny_codec(shape=(2, 3)).cursor()
-    with pytest.raises(ValueError, match="id 5 is not legal between segments"):
+    with pytest.raises(ValueError, match=r"id between segments must be one of .* got 5"):
         cursor.push(5)
 
 
@@ -150,7 +153,7 @@ def test_a_forced_shape_leaves_one_legal_header():
     for _ in range(2):
         assert len(cursor.legal) == 1
         cursor.push(cursor.legal[0])
-    assert cursor.remaining == 6
+    assert len(cursor.lookahead(99)) == 6
 
 
 def test_codes_in_a_document_stay_as_they_are():
@@ -186,7 +189,7 @@ CONTROL_NAMES = [
 def test_no_text_becomes_a_control_id(before, name, after):
     codec = CODECS[0]
     ids = codec.join(codec.encode((Segment("text", before + name + after),))).ids.tolist()
-    words = codec.vocabulary
-    assert ids[:2] == [words.document_begin, words.begin("text")]
-    assert ids[-2:] == [words.end("text"), words.document_end]
-    assert all(i in words.codes("text") for i in ids[2:-2])
+    vocabulary = codec.vocabulary
+    assert ids[:2] == [vocabulary.document_begin, vocabulary.begin("text")]
+    assert ids[-2:] == [vocabulary.end("text"), vocabulary.document_end]
+    assert all(i in vocabulary.codes("text") for i in ids[2:-2])

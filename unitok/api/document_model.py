@@ -115,11 +115,13 @@ class DocumentModel:
 
     def engine(self, *, batch_size: IntLike = 32, speculate: IntLike = 0) -> Engine:
         """An engine whose batch requests may join at any time; `previews.update_of` reads its events."""
-        rows, speculate = (
-            as_int(batch_size, "batch_size", minimum=1),
-            as_int(speculate, "speculate", minimum=0),
+        return Engine(
+            self.model,
+            self.codec,
+            batch_size=as_int(batch_size, "batch_size", minimum=1),
+            speculate=as_int(speculate, "speculate", minimum=0),
+            compile=self.compile,
         )
-        return Engine(self.model, self.codec, rows=rows, speculate=speculate, compile=self.compile)
 
     def request(
         self, document: Document, *, copy: int = 0, negative: Document = (), **options: Any

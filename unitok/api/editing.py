@@ -14,7 +14,7 @@ from unitok.api.ranking import caption_scores
 from unitok.api.request_builder import as_seed, override_sampling
 from unitok.document import Codes, Document, Segment
 from unitok.generation.generate import generate
-from unitok.generation.likelihood import likeliest, scores
+from unitok.generation.likelihood import best_of_copies, scores
 from unitok.generation.requests import Request
 from unitok.modalities.image import ImageModality
 from unitok.modalities.image_masks import Mask, blackened, fit_mask, free_cells, partly_known, some_cells
@@ -191,7 +191,7 @@ def _redraw(
         return drawn
     repeated = [prompt for prompt in prompts for _ in range(copies)]
     fits = _fit_scores(model, documents, drawn, repeated, batch_size=batch_size)
-    return [drawn[i] for i in likeliest(fits, copies=best_of)]
+    return [drawn[i] for i in best_of_copies(fits, copies=best_of)]
 
 
 def _generate_codes(

@@ -21,7 +21,7 @@ from unitok.modalities.location_bins import LOCATIONS, LocationModality
 from unitok.modalities.text import TextModality
 from unitok.models.image_tokenizer.image_tokenizer import CONFIG_FILE, WEIGHTS_FILE, ImageTokenizer
 from unitok.models.sizes import check_sizes
-from unitok.models.transformer import Transformer, TransformerConfig, filled
+from unitok.models.transformer import Transformer, TransformerConfig, transformer_of
 from unitok.models.weights import read_weights, write_weights
 from unitok.tokens.codec import Codec
 from unitok.tokens.cursor import Positions
@@ -264,7 +264,7 @@ def _read_transformer(path: Path, config: TransformerConfig) -> Transformer:
     layers = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
     if len(layers) != config.layers:
         raise ValueError(f"{path}: layers must be {config.layers}, as in {CONFIG}, got {len(layers)}")
-    return filled(config, weights, source=path)
+    return transformer_of(config, weights, source=path)
 
 
 def _sha256(path: Path) -> str:

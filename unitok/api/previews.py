@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unitok.generation.requests import Event, SegmentDone, Written
+from unitok.generation.requests import Event, SegmentDone, SegmentProgress
 from unitok.modalities.geometry import Box, Point
 from unitok.modalities.image import ImageModality
 from unitok.modalities.location_bins import LocationModality
@@ -27,10 +27,10 @@ def update_of(codec: Codec, event: Event) -> Update | None:
     if isinstance(event, SegmentDone):
         segment = event.segment
         return Update(segment.modality, codec.decode([segment])[0].content, done=True)
-    return _partial_update(codec, event) if isinstance(event, Written) else None
+    return _partial_update(codec, event) if isinstance(event, SegmentProgress) else None
 
 
-def _partial_update(codec: Codec, event: Written) -> Update | None:
+def _partial_update(codec: Codec, event: SegmentProgress) -> Update | None:
     """Text whenever it ends in a whole character, an image whenever a row of it is complete."""
     modality, vocabulary = codec.modalities[event.modality], codec.vocabulary
     if isinstance(modality, LocationModality):

@@ -9,7 +9,7 @@ from PIL import Image
 from unitok.api.arguments import Images, IntLike, Texts, as_images, as_text_list, as_texts, describe
 from unitok.api.document_model import DocumentModel
 from unitok.document import Segment
-from unitok.generation.likelihood import likeliest
+from unitok.generation.likelihood import best_of_copies
 
 TEMPLATES = ("{}",)
 
@@ -107,4 +107,4 @@ def rerank(
     """Rerank `copies` samples of each prompt by log p(prompt | image) and keep the best."""
     repeated = [prompts[i // copies] for i in range(len(samples))]
     scores = caption_scores(model, samples, repeated, batch_size=batch_size)
-    return [samples[i] for i in likeliest(scores, copies=copies)]
+    return [samples[i] for i in best_of_copies(scores, copies=copies)]

@@ -8,7 +8,7 @@ import torch
 
 from unitok.api.arguments import FloatLike, IntLike, as_documents, as_float, as_int, as_list
 from unitok.document import Document, Segment
-from unitok.generation.allowed_segments import Options
+from unitok.generation.allowed_segments import AllowedSegments
 from unitok.generation.requests import Request, Shapes
 from unitok.generation.sampling import Sampling
 from unitok.modalities.image import ImageModality
@@ -59,11 +59,11 @@ def build_requests(
     if choices and target is None:
         raise ValueError(f"choices need a target, the modality that they are of: {choices}")
     count = len(documents)
-    options = codec.encode(tuple(Segment(target, choice) for choice in choices))
+    allowed = codec.encode(tuple(Segment(target, choice) for choice in choices))
     shared = {
         "target": target,
         "sampling": override_sampling(sampling, settings),
-        "options": Options(codec, options) if options else None,
+        "allowed": AllowedSegments(codec, allowed) if allowed else None,
         "shapes": _shapes(codec, size),
         "max_segments": as_int(max_segments, "max_segments", minimum=1),
     }

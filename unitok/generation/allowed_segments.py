@@ -6,29 +6,29 @@ from unitok.document import Codes
 from unitok.tokens.codec import Codec
 
 
-class Options:
-    """Ways that a segment may be written.
+class AllowedSegments:
+    """A set of segments, as the sequences of ids that spell them.
 
     Args:
-        codec: lays them out.
+        codec: converts the segments to ids.
         segments: complete segments of one modality.
     """
 
     def __init__(self, codec: Codec, segments: Sequence[Codes]):
         self.modalities = {segment.modality for segment in segments}
-        written = (codec.join([segment]).ids.tolist() for segment in segments)
-        self._ways = [tuple(ids[2:-1]) for ids in written]  # without begins and the document's end
+        documents = (codec.join([segment]).ids.tolist() for segment in segments)
+        self._spellings = [tuple(ids[2:-1]) for ids in documents]  # without begins and the document's end
 
     @property
-    def longest(self) -> int:
-        """Ids of the longest one, its end included."""
-        return max(map(len, self._ways))
+    def max_length(self) -> int:
+        """Number of ids of the longest segment, including its end."""
+        return max(map(len, self._spellings))
 
-    def after(self, ids: Sequence[int]) -> tuple[int, ...]:
-        """Ids that lead on to one of them from its first `ids`, in order.
+    def next_ids(self, prefix: Sequence[int]) -> tuple[int, ...]:
+        """Returns the ids that may follow `prefix`, sorted.
 
         Example:
-            of "yes" and "no", letter by letter, ("n", "y") after nothing and ("e",) after "y".
+            With "yes" and "no", letter by letter: ("n", "y") after nothing and ("e",) after "y".
         """
-        count = len(ids)
-        return tuple(sorted({way[count] for way in self._ways if way[:count] == tuple(ids)}))
+        count = len(prefix)
+        return tuple(sorted({ids[count] for ids in self._spellings if ids[:count] == tuple(prefix)}))

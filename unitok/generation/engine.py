@@ -1,10 +1,10 @@
 """Continuous batching: requests join and leave the batch at any step; prefill and decoding. Knows ids, not
 pixels.
 
-The cache has one line for every branch of every row, without gaps: a line that is freed is filled with the
-last one. Lines that have read nothing yet are at the end, so that each step is at most two forward passes
-over neighbouring lines: one id (or a few) of every old line, and the prompts of the new ones, each different
-prompt once.
+The cache has one row for every guidance branch of every sequence, without gaps: a freed row is overwritten by
+the last one. New rows, which are still empty, are at the end, so that each step is at most two forward passes
+over contiguous rows: decoding one id (or a few) per old row, and prefill of the new rows' prompts, once per
+distinct prompt.
 """
 
 from collections import deque
@@ -14,183 +14,197 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unitok.generation.compiled import CompiledSteps, rounded
+from unitok.generation.compiled import CompiledSteps, next_power_of_two
 from unitok.generation.requests import DocumentDone, Event, Request
-from unitok.generation.sampler import choose
+from unitok.generation.sampler import sample_next
 from unitok.generation.sampling import gumbel
 from unitok.generation.sequence import CacheRow, Sequence
 from unitok.models.transformer import Transformer
 from unitok.tokens.codec import Codec
 
-SMALLEST = 64
-"""Ids of a line of the first cache; it doubles when it is full."""
+INITIAL_CAPACITY = 64
+"""Ids per row of the first cache; the capacity doubles when it is full."""
 
 
 class Engine:
-    """Writes the documents of many requests together.
+    """Decodes many requests in one batch.
 
     Args:
-        model, codec: who writes.
-        rows: most documents at once; the others wait.
-        speculate: codes of an image that are guessed ahead and verified by one forward pass; 0 for none. What
-            is written does not depend on it.
-        compile: steps run by compiled code: half a minute at first, faster then.
+        model, codec: the model that generates.
+        batch_size: maximum number of sequences at once; further requests wait.
+        speculate: image codes that are guessed ahead and verified by one forward pass; 0 for none. It affects
+            speed, not the result.
+        compile: use compiled decoding steps, which are faster but take half a minute to compile.
 
     Raises:
-        ValueError: no rows, or a negative number of guesses.
+        ValueError: `batch_size` is below 1, or `speculate` is negative.
     """
 
     def __init__(
-        self, model: Transformer, codec: Codec, *, rows: int = 32, speculate: int = 0, compile: bool = False
+        self,
+        model: Transformer,
+        codec: Codec,
+        *,
+        batch_size: int = 32,
+        speculate: int = 0,
+        compile: bool = False,
     ):
-        if rows < 1:
-            raise ValueError(f"batch_size is 1 or more, not {rows}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         if speculate < 0:
-            raise ValueError(f"speculate is 0 or more, not {speculate}")
-        self.model, self.codec, self.rows, self.speculate = model, codec, rows, speculate
+            raise ValueError(f"speculate must be at least 0, got {speculate}")
+        self.model, self.codec, self.batch_size, self.speculate = model, codec, batch_size, speculate
         self.forwards = 0
         self._submitted = 0
         self._waiting: deque[Sequence] = deque()
-        self._rows: list[Sequence] = []
-        self._lanes: list[CacheRow] = []
-        self._known = 0
+        self._running: list[Sequence] = []
+        self._cache_rows: list[CacheRow] = []
+        self._old_rows = 0
         self._steps = CompiledSteps(model) if compile else None
         self._head, self._noise = (self._steps.head, self._steps.noise) if compile else (model.head, gumbel)
         with torch.inference_mode():
-            self._cache = model.new_cache(1, SMALLEST)
+            self._cache = model.new_cache(1, INITIAL_CAPACITY)
 
     def submit(self, request: Request) -> int:
-        """Take a request; returns the number by which its events are told. May be called between any steps.
+        """Add a request; returns the number that its events carry. May be called between any two steps.
 
         Raises:
-            ValueError: an unknown target, or a prompt that leaves no room within the model's `max_length`.
+            ValueError: the target is unknown, or the prompt leaves no space within the model's `max_length`.
         """
-        row = Sequence(self._submitted, request, self.codec, length=self.model.config.max_length)
-        self._waiting.append(row)
+        sequence = Sequence(self._submitted, request, self.codec, max_length=self.model.config.max_length)
+        self._waiting.append(sequence)
         self._submitted += 1
-        return row.number
+        return sequence.number
 
     def cancel(self, number: int) -> DocumentDone | None:
-        """Drop a request; returns its last event, None where it is done already."""
-        for rows in (self._waiting, self._rows):
-            for row in [row for row in rows if row.number == number]:
-                rows.remove(row)
-                row.leave("cancelled")
-                return row.events[-1]
+        """Drop a request; returns its last event, or None where it is done already."""
+        for sequences in (self._waiting, self._running):
+            for sequence in [sequence for sequence in sequences if sequence.number == number]:
+                sequences.remove(sequence)
+                sequence.finish("cancelled")
+                return sequence.events[-1]
         return None
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left to do."""
-        return not (self._rows or self._waiting)
+        """Whether no request is running or waiting."""
+        return not (self._running or self._waiting)
 
     def run(self) -> Iterator[Event]:
-        """Steps until nothing is left to do."""
+        """Step until all requests are done."""
         while not self.idle:
             yield from self.step()
 
     @torch.inference_mode()
     def step(self) -> list[Event]:
-        """Let waiting rows in and write the next id, or some, of every row; returns what happened."""
-        entered = []
-        while self._waiting and len(self._rows) + len(entered) < self.rows:
-            entered.append(self._waiting.popleft())
-            entered[-1].start()
-        events = self._told(entered)
-        self._rows += [row for row in entered if row.finished is None]
-        self._arrange()
-        if self._rows:
-            hidden = self._read()
-            asks = [row.asks() for row in self._rows]
-            wanted = [ask for some in asks for ask in some]
-            drawn = iter(choose(self._head, hidden, wanted, noise=self._noise))
-            for row, some in zip(self._rows, asks, strict=True):
-                row.take([next(drawn) for _ in some], speculate=self.speculate)
-            events += self._told(self._rows)
-            self._rows = [row for row in self._rows if row.finished is None]
+        """Admit waiting requests, then decode one id or more of every sequence; returns the events."""
+        admitted = []
+        while self._waiting and len(self._running) + len(admitted) < self.batch_size:
+            admitted.append(self._waiting.popleft())
+            admitted[-1].start()
+        events = _drain_events(admitted)
+        self._running += [sequence for sequence in admitted if sequence.finished is None]
+        self._assign_cache_rows()
+        if self._running:
+            hidden = self._forward_all()
+            next_ids = [sequence.next_ids() for sequence in self._running]
+            flat = [next_id for of_sequence in next_ids for next_id in of_sequence]
+            sampled = iter(sample_next(self._head, hidden, flat, noise=self._noise))
+            for sequence, of_sequence in zip(self._running, next_ids, strict=True):
+                sequence.accept([next(sampled) for _ in of_sequence], speculate=self.speculate)
+            events += _drain_events(self._running)
+            self._running = [sequence for sequence in self._running if sequence.finished is None]
         return events
 
-    def _told(self, rows: list[Sequence]) -> list[Event]:
-        """What happened to rows since they were last asked."""
-        events = [event for row in rows for event in row.events]
-        for row in rows:
-            row.events = []
-        return events
-
-    def _arrange(self) -> None:
-        """Fill the lines of what is gone with the last ones, then give new branches the next ones."""
-        for line in reversed([i for i, lane in enumerate(self._lanes) if lane.gone]):
-            last = self._lanes.pop()
-            if line < len(self._lanes):
-                self._cache.move(len(self._lanes), line, tokens=last.held)
-                self._lanes[line] = last
-        self._known = len(self._lanes)
-        for row in self._rows:
-            self._lanes += row.fresh
-            row.fresh = []
+    def _assign_cache_rows(self) -> None:
+        """Overwrite freed rows by the last ones, then append the rows of new branches."""
+        for index in reversed([i for i, row in enumerate(self._cache_rows) if row.freed]):
+            last = self._cache_rows.pop()
+            if index < len(self._cache_rows):
+                self._cache.copy_row(len(self._cache_rows), index, tokens=last.length)
+                self._cache_rows[index] = last
+        self._old_rows = len(self._cache_rows)
+        for sequence in self._running:
+            self._cache_rows += sequence.new_cache_rows
+            sequence.new_cache_rows = []
 
     # -- forward passes
 
-    def _read(self) -> Float[Tensor, "n d"]:
-        """Hidden states after all ids that the lines have not read."""
-        old, new = self._lanes[: self._known], self._lanes[self._known :]
-        longest = max(len(lane.ids) + len(lane.row.guesses.ids) + lane.held for lane in self._lanes)
-        padded = max((lane.held for lane in old), default=0) + max(
-            (len(lane.ids) + len(lane.row.guesses.ids) for lane in old), default=0
+    def _forward_all(self) -> Float[Tensor, "n d"]:
+        """Returns hidden states after all ids that are not in the cache yet."""
+        old, new = self._cache_rows[: self._old_rows], self._cache_rows[self._old_rows :]
+        longest = max(row.next_length for row in self._cache_rows)
+        padded = max((row.length for row in old), default=0) + max(
+            (row.next_length - row.length for row in old), default=0
         )
-        self._make_room(max(longest, padded))
+        self._ensure_capacity(max(longest, padded))
         hidden = []
         if old:
-            hidden.append(self._forward(0, old, first=0))
+            hidden.append(self._forward(0, old, offset=0))
         if new:
-            hidden.append(self._prefill(new, first=len(hidden[0]) if hidden else 0))
+            hidden.append(self._prefill(new, offset=len(hidden[0]) if hidden else 0))
         return torch.cat(hidden) if len(hidden) > 1 else hidden[0]
 
-    def _prefill(self, lanes: list[CacheRow], *, first: int) -> Float[Tensor, "n d"]:
-        """Read each different prompt once, and copy what was read to the lines that share it."""
-        prompts: dict[tuple[int, ...], list[CacheRow]] = {}
-        for lane in lanes:
-            prompts.setdefault(tuple(lane.ids), []).append(lane)
-        leaders = [alike[0] for alike in prompts.values()]
-        sources = [list(prompts).index(tuple(lane.ids)) for lane in lanes]
-        hidden = self._forward(self._known, leaders, first=first)
-        if len(leaders) < len(lanes):
-            self._cache.spread(self._known, sources, tokens=max(lane.held for lane in leaders))
-        for leader, alike in zip(leaders, prompts.values(), strict=True):
-            for lane in alike[1:]:
-                lane.held, lane.last, lane.ids, lane.positions = leader.held, leader.last, [], []
+    def _prefill(self, rows: list[CacheRow], *, offset: int) -> Float[Tensor, "n d"]:
+        """Run each distinct prompt once, then copy its keys and values to the rows that share it."""
+        by_prompt: dict[tuple[int, ...], list[CacheRow]] = {}
+        for row in rows:
+            by_prompt.setdefault(tuple(row.ids), []).append(row)
+        leaders = [same_prompt[0] for same_prompt in by_prompt.values()]
+        sources = [list(by_prompt).index(tuple(row.ids)) for row in rows]
+        hidden = self._forward(self._old_rows, leaders, offset=offset)
+        if len(leaders) < len(rows):
+            self._cache.copy_rows(self._old_rows, sources, tokens=max(row.length for row in leaders))
+        for leader, same_prompt in zip(leaders, by_prompt.values(), strict=True):
+            for row in same_prompt[1:]:
+                row.length, row.last_hidden = leader.length, leader.last_hidden
+                row.ids, row.positions = [], []
         return hidden
 
-    def _forward(self, start: int, lanes: list[CacheRow], *, first: int) -> Float[Tensor, "n d"]:
-        """Read the new ids and guesses of lines from `start` on; they are the `first` and next results."""
-        ids = [lane.ids + lane.row.guesses.ids for lane in lanes]
-        places = [lane.positions + [lane.shifted(p) for p in lane.row.guesses.positions] for lane in lanes]
+    def _forward(self, start: int, rows: list[CacheRow], *, offset: int) -> Float[Tensor, "n d"]:
+        """Run the pending ids and guesses of the cache rows from `start` on.
+
+        `offset` is the index of the first hidden state among all of this step.
+        """
+        ids = [row.ids + row.sequence.guesses.ids for row in rows]
+        positions = [
+            row.positions + list(map(row.shift_position, row.sequence.guesses.positions)) for row in rows
+        ]
         width, device = max(map(len, ids)), self.model.embedding.weight.device
         run = (
-            self._steps if self._steps and lanes[0].held and width in (1, 1 + self.speculate) else self.model
+            self._steps if self._steps and rows[0].length and width in (1, 1 + self.speculate) else self.model
         )
-        idle = rounded(len(lanes)) - len(lanes) if run is self._steps else 0
-        padded = [row + [0] * (width - len(row)) for row in [*ids, *[[]] * idle]]
-        positions = [row + [(0, 0, 0)] * (width - len(row)) for row in [*places, *[[]] * idle]]
+        unused = next_power_of_two(len(rows)) - len(rows) if run is self._steps else 0
+        padded_ids = [row + [0] * (width - len(row)) for row in [*ids, *[[]] * unused]]
+        padded_positions = [row + [(0, 0, 0)] * (width - len(row)) for row in [*positions, *[[]] * unused]]
         hidden = run(
-            torch.tensor(padded, device=device),
-            torch.tensor(positions, device=device),
-            cache=self._cache.part(start, [lane.held for lane in lanes] + [0] * idle),
+            torch.tensor(padded_ids, device=device),
+            torch.tensor(padded_positions, device=device),
+            cache=self._cache.slice_rows(start, [row.length for row in rows] + [0] * unused),
         )
         self.forwards += 1
-        for i, lane in enumerate(lanes):
-            lane.last = first + i * width + len(lane.ids) - 1
-            lane.held += len(lane.ids)
-            lane.ids, lane.positions = [], []
+        for i, row in enumerate(rows):
+            row.last_hidden = offset + i * width + len(row.ids) - 1
+            row.length += len(row.ids)
+            row.ids, row.positions = [], []
         return hidden.flatten(0, 1)
 
-    def _make_room(self, length: int) -> None:
-        """Enlarge the cache where its lines are too few or too short, at least twofold."""
-        count, rows, held = len(self._lanes), self._cache.rows, self._cache.capacity
+    def _ensure_capacity(self, length: int) -> None:
+        """Enlarge the cache, at least twofold, where it has too few rows or slots."""
+        rows, capacity, needed = self._cache.rows, self._cache.capacity, len(self._cache_rows)
         if self._steps is not None:
-            count, length = rounded(count), rounded(max(length, *(row.reach for row in self._rows)))
-        if count > rows or length > held:
-            self._cache = self._cache.grown(
-                rows if count <= rows else max(2 * rows, count),
-                held if length <= held else max(2 * held, length),
+            needed = next_power_of_two(needed)
+            length = next_power_of_two(max(length, *(sequence.expected_length for sequence in self._running)))
+        if needed > rows or length > capacity:
+            self._cache = self._cache.enlarge(
+                rows if needed <= rows else max(2 * rows, needed),
+                capacity if length <= capacity else max(2 * capacity, length),
             )
+
+
+def _drain_events(sequences: list[Sequence]) -> list[Event]:
+    """Takes the pending events of the sequences."""
+    events = [event for sequence in sequences for event in sequence.events]
+    for sequence in sequences:
+        sequence.events = []
+    return events

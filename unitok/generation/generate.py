@@ -18,22 +18,24 @@ def generate(
     speculate: int = 0,
     compile: bool = False,
 ) -> list[list[Codes]]:
-    """The prompts of the requests with the segments that the model wrote after them.
+    """Returns the prompt of each request, followed by the generated segments.
 
     Args:
-        batch_size: rows decoded at once; when one is done, the next enters.
-        speculate: codes of an image that are guessed ahead; changes the speed, not the result.
-        compile: steps run by compiled code, which takes half a minute to make; changes the speed and the
+        model, codec: the model that generates.
+        requests: documents to continue.
+        batch_size: documents decoded at once; when one is done, the next one joins.
+        speculate: image codes that are guessed ahead; affects speed, not the result.
+        compile: use compiled decoding steps, which take half a minute to compile; affects speed, and the
             rounding of sums.
 
     Raises:
-        ValueError: an unknown target, or a prompt that leaves no room within the model's `max_length`.
+        ValueError: a target is unknown, or a prompt leaves no space within the model's `max_length`.
     """
-    engine = Engine(model, codec, rows=batch_size, speculate=speculate, compile=compile)
+    engine = Engine(model, codec, batch_size=batch_size, speculate=speculate, compile=compile)
     for request in requests:
         engine.submit(request)
     documents = [list(request.prompt) for request in requests]
     for event in engine.run():
         if event.segment is not None:
-            documents[event.row].append(event.segment)
+            documents[event.number].append(event.segment)
     return documents

@@ -13,48 +13,50 @@ from unitok.tokens.codec import Codec
 
 
 class Branch(NamedTuple):
-    """A document up to the begin of the segment that is written, and what its logits weigh."""
+    """A document up to the begin of the new segment, and the weight of its logits."""
 
     tokens: Tokens
     weight: float
 
 
-def branches(
+def guidance_branches(
     codec: Codec, known: Sequence[Codes], *, target: str, negative: Sequence[Codes], sampling: Sampling
 ) -> list[Branch]:
-    """The branches of a segment, the one that knows everything first; their weights add up to one.
+    """Returns the branches for a new segment, the fully conditioned one first; their weights sum to one.
 
-    The logits are `free + g · (pictures - free) + s · (all - pictures)` with s the guidance scale and g that
-    of pictures (InstructPix2Pix, arXiv:2211.09800, eq. 3); branches that weigh nothing are left out, equal
-    ones are one.
+    The logits are `free + g · (images - free) + s · (all - images)`, where s is the guidance scale and g the
+    image guidance scale (InstructPix2Pix, arXiv:2211.09800, eq. 3). Branches of weight zero are dropped, and
+    equal ones are merged.
     """
-    everything = codec.join(known, open=target)
+    conditioned = codec.join(known, open=target)
     if codec.modalities[target].open_ended:
-        return [Branch(everything, 1.0)]
-    scale = sampling.guidance_scale
-    pictures = sampling.image_guidance_scale
-    pictures = scale if pictures is None else pictures
-    alike = [codes for codes in known if codes.modality == target]
-    found = [(everything, scale)]
-    for part, weight in ((alike, pictures - scale), (negative, 1 - pictures)):
-        tokens = codec.join(part, open=target) if weight else everything
-        same = [i for i, (other, _) in enumerate(found) if torch.equal(other.ids, tokens.ids)]
+        return [Branch(conditioned, 1.0)]
+    scale, image_scale = sampling.guidance_scale, sampling.image_guidance_scale
+    image_scale = scale if image_scale is None else image_scale
+    images = [codes for codes in known if codes.modality == target]
+    branches = [Branch(conditioned, scale)]
+    for segments, weight in ((images, image_scale - scale), (negative, 1 - image_scale)):
+        tokens = codec.join(segments, open=target) if weight else conditioned
+        same = [i for i, branch in enumerate(branches) if torch.equal(branch.tokens.ids, tokens.ids)]
         if same:
-            found[same[0]] = (found[same[0]][0], found[same[0]][1] + weight)
+            branches[same[0]] = Branch(branches[same[0]].tokens, branches[same[0]].weight + weight)
         else:
-            found.append((tokens, weight))
-    return [Branch(*pair) for i, pair in enumerate(found) if pair[1] or i == 0]
+            branches.append(Branch(tokens, weight))
+    return [branch for i, branch in enumerate(branches) if branch.weight or i == 0]
 
 
-def guided(
+def combine_branches(
     logits: Float[Tensor, "branches b n"], weights: Sequence[float], *, rescale: float
 ) -> Float[Tensor, "b n"]:
-    """Logits of all branches as one; `rescale` takes them that share of the way back to the deviation of the
-    first branch's (arXiv:2305.08891, eq. 15 and 16)."""
+    """Returns the weighted sum of the branches' logits.
+
+    `rescale` in 0..1 moves its standard deviation towards that of the first branch (arXiv:2305.08891, eq. 15
+    and 16).
+    """
     if len(weights) == 1:
         return logits[0]
-    mixed = (logits * logits.new_tensor(weights)[:, None, None]).sum(0)
+    combined = (logits * logits.new_tensor(weights)[:, None, None]).sum(0)
     if not rescale:
-        return mixed
-    ratio = logits[0].std(dim=-1, keepdim=True) / mixed.std(dim=-1, keepdim=True).clamp(min=1e-12)
-    return mixed * (1 - rescale + rescale * ratio)
+        return combined
+    ratio = logits[0].std(dim=-1, keepdim=True) / combined.std(dim=-1, keepdim=True).clamp(min=1e-12)
+    return combined * (1 - rescale + rescale * ratio)

@@ -16,14 +16,14 @@ from unitok.tokens.codec import Codec
 
 
 class Score(NamedTuple):
-    """log p of a segment in nats, and the number of its ids."""
+    """log p of a segment in nats, and its number of ids."""
 
     log_probability: float
     count: int
 
     @property
     def per_id(self) -> float:
-        """The same, whatever the segment's length."""
+        """log p divided by the number of ids."""
         return self.log_probability / max(1, self.count)
 
 
@@ -35,105 +35,107 @@ def scores(
     of: int = -1,
     batch_size: int = 32,
 ) -> list[Score]:
-    """log p(segment | the others before it) of each document, over the ids that are legal at each place.
+    """Returns log p(segment | the other segments) for each document, over the legal ids of each position.
 
-    The segment's begin counts as known, as when a modality is asked for; header and end are part of it.
+    The segment's begin counts as known, as when its modality is the target; its header and end are scored.
 
     Args:
-        model, codec: who judges.
-        documents: of one segment or more.
-        of: which segment; it is moved behind the others.
+        model, codec: the model that scores.
+        documents: one segment or more each.
+        of: index of the scored segment, which is moved behind the others.
         batch_size: documents at once.
 
     Raises:
         ValueError: a document has no such segment, or is longer than the model's `max_length`.
     """
-    found: list[Score] = []
-    for part in _batches(documents, batch_size):
-        tokens = codec.lay([_judged_last(codes, of) for codes in part]).tokens()
+    results: list[Score] = []
+    for batch in _batches(documents, batch_size):
+        tokens = codec.lay_out([_score_last(codes, of) for codes in batch]).tokens()
         _check_length(tokens, model)
-        found += _scores(model, codec, tokens)
-    return found
+        results += _scores(model, codec, tokens)
+    return results
 
 
 def _check_length(tokens: Sequence[Tokens], model: Transformer) -> None:
     longest = max(map(len, tokens))
     if longest > model.config.max_length:
-        raise ValueError(f"a document takes {longest} ids; the model reads {model.config.max_length}")
+        raise ValueError(
+            f"a document must have at most {model.config.max_length} ids (max_length), got {longest}"
+        )
 
 
-def likeliest(found: Sequence[float], *, copies: int) -> list[int]:
-    """Of every `copies` log-likelihoods in turn, the place of the highest."""
-    starts = range(0, len(found), copies)
-    return [max(range(i, i + copies), key=found.__getitem__) for i in starts]
+def best_of_copies(values: Sequence[float], *, copies: int) -> list[int]:
+    """Returns the index of the maximum in every run of `copies` values."""
+    starts = range(0, len(values), copies)
+    return [max(range(i, i + copies), key=values.__getitem__) for i in starts]
 
 
 def _batches(documents: Sequence, size: int) -> Iterator[Sequence]:
     if size < 1:
-        raise ValueError(f"batch_size is 1 or more, not {size}")
+        raise ValueError(f"batch_size must be at least 1, got {size}")
     return (documents[start : start + size] for start in range(0, len(documents), size))
 
 
-def _judged_last(codes: Sequence[Codes], of: int) -> list[Codes]:
-    """The document with the judged segment at its end, which alone is marked as learned."""
+def _score_last(codes: Sequence[Codes], of: int) -> list[Codes]:
+    """Moves the scored segment to the end and marks it alone as learned."""
     if not -len(codes) <= of < len(codes):
         raise ValueError(f"a document of {len(codes)} segments has no segment {of}")
-    rest = [replace(segment, learn=False) for segment in codes]
-    judged = replace(rest.pop(of), learn=True)
-    return [*rest, judged]
+    context = [replace(segment, learn=False) for segment in codes]
+    scored = replace(context.pop(of), learn=True)
+    return [*context, scored]
 
 
 def log_probabilities(
     model: Transformer, codec: Codec, codes: Sequence[Codes]
 ) -> tuple[Float64[Tensor, " header"], Float64[Tensor, " codes"]]:
-    """log p, in nats, of each header id and of each code of a document's last segment, after the others.
+    """Returns log p in nats of each header id and of each code of the last segment, given the others.
 
     The end of an open-ended segment counts among its codes. Raises ValueError where the document is longer
     than the model's `max_length`.
     """
-    tokens = codec.join(_judged_last(codes, -1))
+    tokens = codec.join(_score_last(codes, -1))
     _check_length([tokens], model)
-    values = _judged(model, codec, [tokens]).values
+    values = _log_probabilities(model, codec, [tokens]).values
     header = codec.modalities[codes[-1].modality].header_length
     return values[:header], values[header:]
 
 
-class _Judged(NamedTuple):
-    """log p of each judged id, and the row that it is in; by row, then by place; on the CPU."""
+class _LogProbabilities(NamedTuple):
+    """log p of each scored id and the row it is in, ordered by row, then by position; on the CPU."""
 
     values: Float64[Tensor, " n"]
     rows: Int64[Tensor, " n"]
 
 
 @torch.inference_mode()
-def _judged(model: Transformer, codec: Codec, tokens: Sequence[Tokens]) -> _Judged:
-    ids, positions, targets = _rows(tokens, pad=codec.vocabulary.pad)
+def _log_probabilities(model: Transformer, codec: Codec, tokens: Sequence[Tokens]) -> _LogProbabilities:
+    ids, positions, targets = _pad(tokens, pad=codec.vocabulary.pad)
     device = model.embedding.weight.device
     hidden, targets = model(ids.to(device), positions.to(device)), targets.to(device)
-    found, where = [], []
+    values, places = [], []
     for group in codec.groups:
-        places, index = members(targets.flatten(), group.ids)
-        if group.modality == "structure" or not len(places):
+        in_group, index = members(targets.flatten(), group.ids)
+        if group.modality == "structure" or not len(in_group):
             continue
-        logits = model.head(hidden.flatten(0, 1)[places], group.ids).to(widest_float(device))
-        found.append(logits.log_softmax(dim=-1).gather(-1, index[:, None])[:, 0].cpu().double())
-        where.append(places.cpu())
-    if not found:
-        nothing = torch.zeros(0, dtype=torch.long)
-        return _Judged(nothing.double(), nothing)
-    places, order = torch.cat(where).sort()
-    return _Judged(torch.cat(found)[order], places // targets.shape[1])
+        logits = model.head(hidden.flatten(0, 1)[in_group], group.ids).to(widest_float(device))
+        values.append(logits.log_softmax(dim=-1).gather(-1, index[:, None])[:, 0].cpu().double())
+        places.append(in_group.cpu())
+    if not values:
+        empty = torch.zeros(0, dtype=torch.long)
+        return _LogProbabilities(empty.double(), empty)
+    sorted_places, order = torch.cat(places).sort()
+    return _LogProbabilities(torch.cat(values)[order], sorted_places // targets.shape[1])
 
 
 def _scores(model: Transformer, codec: Codec, tokens: Sequence[Tokens]) -> list[Score]:
-    values, rows = _judged(model, codec, tokens)
+    values, rows = _log_probabilities(model, codec, tokens)
     total = torch.zeros(len(tokens), dtype=torch.double).index_add_(0, rows, values)
     count = rows.bincount(minlength=len(tokens))
     return [Score(*pair) for pair in zip(total.tolist(), count.tolist(), strict=True)]
 
 
-def _rows(tokens: Sequence[Tokens], *, pad: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Ids, positions and targets (-1: not judged), a document a row, padded at its end."""
+def _pad(tokens: Sequence[Tokens], *, pad: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns ids, positions and targets (-1: not scored), one document per row, padded on the right."""
     length = max(map(len, tokens)) - 1
     ids = torch.full((len(tokens), length), pad)
     positions = torch.zeros(len(tokens), length, 3, dtype=torch.long)

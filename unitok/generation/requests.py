@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from unitok.document import Codes
-from unitok.generation.allowed_segments import Options
+from unitok.generation.allowed_segments import AllowedSegments
 from unitok.generation.sampling import Sampling
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -14,18 +14,19 @@ Reason = Literal["ended", "budget", "cancelled"]
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A document to go on with.
+    """A document to continue.
 
     Args:
         prompt: its segments so far.
-        target: modality of the one segment to write; None lets the model choose until it ends the document.
-        sampling: of each modality.
-        shapes: forced (rows, columns) of modalities that have a choice.
-        seed, copy: of the noise; equal prompts draw differently by their copy number.
-        fixed: what is known of the new segment: its codes, -1 where the model writes them.
-        options: what the new segment must be one of; None for any.
-        negative: what guidance leads away from, in place of the empty prompt.
-        max_segments: most segments to write where there is no target.
+        target: modality of the one segment to generate; None lets the model choose segments until it ends
+            the document.
+        sampling: settings for each modality.
+        shapes: forced (rows, columns) of modalities whose shape is otherwise sampled.
+        seed, copy: keys of the noise; equal prompts are sampled differently by their copy number.
+        fixed: known codes of the new segment, -1 where the model fills one in.
+        allowed: segments among which the new one must be; None for any.
+        negative: prompt that guidance moves away from, in place of the empty prompt.
+        max_segments: maximum number of new segments where there is no target.
     """
 
     prompt: Sequence[Codes]
@@ -35,41 +36,41 @@ class Request:
     seed: int = 0
     copy: int = 0
     fixed: Codes | None = None
-    options: Options | None = None
+    allowed: AllowedSegments | None = None
     negative: Sequence[Codes] = ()
     max_segments: int = 8
 
     def __post_init__(self):
-        others = self.options.modalities - {self.target} if self.options else ()
+        others = self.allowed.modalities - {self.target} if self.allowed else ()
         if others:
             raise ValueError(
-                f"options are segments of the target {self.target!r}, not of {', '.join(others)}"
+                f"allowed segments must have the target's modality {self.target!r}, got {', '.join(others)}"
             )
-        if self.options and self.fixed is not None:
-            raise ValueError("a segment that is one of some options has no codes that are fixed besides")
+        if self.allowed and self.fixed is not None:
+            raise ValueError("allowed and fixed must not be given together")
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to the document of this number."""
+    """Something that happened to the document with this number."""
 
-    row: int
+    number: int
     segment: ClassVar[Codes | None] = None
 
 
 @dataclass(frozen=True)
-class Written(Event):
-    """`new` more ids of a segment that is not complete, of `count` in all; its end is not among them."""
+class SegmentProgress(Event):
+    """`new` more ids of an incomplete segment, which now has `count` ids, its end excluded."""
 
     modality: str
     count: int
     new: int
-    written: list[int] = field(repr=False)
+    buffer: list[int] = field(repr=False)  # shared with the sequence, which appends to it
 
     @property
     def ids(self) -> list[int]:
-        """All ids of the segment so far, its header included."""
-        return self.written[: self.count]
+        """All ids of the segment so far, including its header."""
+        return self.buffer[: self.count]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ class SegmentDone(Event):
 
 @dataclass(frozen=True)
 class DocumentDone(Event):
-    """Nothing more will come: the model or the target ended it, its budget is spent, or it was cancelled."""
+    """The last event of a document: the model or the target ended it, a budget is spent, or it was
+    cancelled."""
 
     reason: Reason
     segments: tuple[Codes, ...]

@@ -1,9 +1,9 @@
 """A document being decoded: legal ids, cache rows, and speculative decoding by Jacobi iteration.
 
-Knows no model: it says which ids are to be drawn and takes what was drawn. Inside an image it may guess the
+Knows no model: it states which ids to sample next and accepts the samples. Inside an image it may guess the
 next codes, so that one forward pass verifies several: with the noise of each place fixed, a guess that equals
-the draw of its own place is what plain sampling would have written (Jacobi decoding, arXiv:2305.10427; for
-images arXiv:2410.01699, there with another test of acceptance).
+the sample of its own place is what plain sampling would have produced (Jacobi decoding, arXiv:2305.10427; for
+images arXiv:2410.01699, there with another acceptance test).
 """
 
 from dataclasses import dataclass, field
@@ -12,52 +12,57 @@ from itertools import pairwise
 import torch
 
 from unitok.document import Codes, Tokens
-from unitok.generation.guidance import Branch, branches
-from unitok.generation.requests import DocumentDone, Event, Reason, Request, SegmentDone, Written
+from unitok.generation.guidance import Branch, guidance_branches
+from unitok.generation.requests import DocumentDone, Event, Reason, Request, SegmentDone, SegmentProgress
 from unitok.generation.sampler import NextId
-from unitok.generation.sampling import Sampling, row_key
+from unitok.generation.sampling import Sampling, noise_key
 from unitok.tokens.codec import Codec
 from unitok.tokens.cursor import Legal, Position
 
 
 @dataclass(eq=False)
 class CacheRow:
-    """A line of the cache: a branch of a row, with the ids that it has not read yet.
+    """A row of the cache: one guidance branch of a sequence, with the ids that are not in the cache yet.
 
-    `shift` is how far its clock is from the first branch's, `held` how many ids it has read, `last` where
-    the hidden state of the last of them is.
+    `shift` is the offset of its clock from the first branch's, `length` the number of ids in the cache,
+    `last_hidden` the index of the hidden state of the last one.
     """
 
-    row: "Sequence"
+    sequence: "Sequence"
     ids: list[int]
     positions: list[Position]
     weight: float = 1.0
     shift: int = 0
-    held: int = 0
-    last: int = 0
-    gone: bool = False
+    length: int = 0
+    last_hidden: int = 0
+    freed: bool = False
 
-    def add(self, token: int, position: Position) -> None:
-        """One more id to read."""
+    @classmethod
+    def of_tokens(cls, sequence: "Sequence", tokens: Tokens, **options) -> "CacheRow":
+        """An empty row with all of `tokens` pending."""
+        return cls(sequence, tokens.ids.tolist(), list(map(tuple, tokens.positions.tolist())), **options)
+
+    @property
+    def next_length(self) -> int:
+        """Ids in the cache after the next forward pass, including the sequence's guesses."""
+        return self.length + len(self.ids) + len(self.sequence.guesses.ids)
+
+    def append(self, token: int, position: Position) -> None:
+        """Add a pending id at a position of the first branch."""
         self.ids.append(token)
-        self.positions.append(self.shifted(position))
+        self.positions.append(self.shift_position(position))
 
-    def shifted(self, position: Position) -> Position:
-        """A position of the first branch as one of this."""
+    def shift_position(self, position: Position) -> Position:
+        """Converts a position of the first branch to this branch."""
         if not self.shift:
             return position
         time, row, column = position
         return (time + self.shift, row + self.shift, column + self.shift)
 
 
-def unread(row: "Sequence", tokens: Tokens, *, weight: float = 1.0, shift: int = 0) -> CacheRow:
-    """A line that has all these ids still to read."""
-    return CacheRow(row, tokens.ids.tolist(), list(map(tuple, tokens.positions.tolist())), weight, shift)
-
-
 @dataclass
 class Guesses:
-    """Ids that may come next, where they stand, and the legal ids after each."""
+    """Guessed next ids, their positions, and the legal ids after each."""
 
     ids: list[int] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
@@ -65,68 +70,71 @@ class Guesses:
 
 
 class Sequence:
-    """A document on its way.
+    """A document being decoded.
 
     Args:
         number: of its request.
-        request: what is asked.
+        request: prompt and settings.
         codec: the modalities.
-        length: most ids of a document.
+        max_length: maximum number of ids of a document.
 
     Raises:
-        ValueError: an unknown target, or a prompt that leaves no room.
+        ValueError: the target is unknown, or the prompt leaves no space.
     """
 
-    def __init__(self, number: int, request: Request, codec: Codec, *, length: int):
-        self.number, self.request, self.codec, self.length = number, request, codec, length
-        words, target = codec.vocabulary, request.target
+    def __init__(self, number: int, request: Request, codec: Codec, *, max_length: int):
+        self.number, self.request, self.codec, self.max_length = number, request, codec, max_length
+        vocabulary, target = codec.vocabulary, request.target
         if target is not None and target not in codec.modalities:
-            raise ValueError(f"unknown target {target!r}; this model writes {', '.join(codec.modalities)}")
+            raise ValueError(f"target must be one of {', '.join(codec.modalities)}, got {target!r}")
         self._check_length(codec.length(request.prompt) - 1 + (target is not None))
-        opened = codec.join(request.prompt, open=target or words.modalities[0])
+        opened = codec.join(request.prompt, open=target or vocabulary.modalities[0])
         prompt = Tokens(opened.ids[:-1], opened.positions[:-1], opened.learn[:-1])
-        self.key = row_key(request.seed, opened.ids if target else prompt.ids, request.copy)
+        self.key = noise_key(request.seed, opened.ids if target else prompt.ids, request.copy)
         self.cursor = codec.cursor(clock=int(opened.positions[-1, 0]), shapes=request.shapes)
-        self.count = len(prompt)
-        self.lanes = [unread(self, prompt)]
-        self.fresh = list(self.lanes)
+        self.length = len(prompt)
+        self.cache_rows = [CacheRow.of_tokens(self, prompt)]
+        self.new_cache_rows = list(self.cache_rows)
         self.segments: list[Codes] = []
         self.events: list[Event] = []
         self.finished: Reason | None = None
         self.ids: list[int] = []
         self.guesses = Guesses()
-        self._told = 0
-        self._check_room()
+        self._emitted = 0
+        self._check_space()
 
     def _check_length(self, count: int) -> None:
-        """Before anything is made of so many ids."""
-        if count > self.length:
-            raise ValueError(f"the prompt is too long: it has {count} ids; this model holds {self.length}")
+        """Rejects an overlong prompt before anything is computed from it."""
+        if count > self.max_length:
+            raise ValueError(
+                f"the prompt is too long: it has {count} ids; the model's max_length is {self.max_length}"
+            )
 
-    def _check_room(self) -> None:
+    def _check_space(self) -> None:
         target = self.request.target
-        self.reach = self.count
+        self.expected_length = self.length
         if target is None:
             return
         longest = max(len(branch.tokens) for branch in self._branches(target))
-        needed = longest + self._most(target)
-        shorter = self.codec.modalities[target].open_ended and self.request.options is None  # where room ends
-        self.reach = min(needed, self.length)
-        if needed > self.length and not (shorter and longest < self.length):
+        needed = longest + self._max_segment_ids(target)
+        # open-ended segments may end at the model's max_length
+        shortens = self.codec.modalities[target].open_ended and self.request.allowed is None
+        self.expected_length = min(needed, self.max_length)
+        if needed > self.max_length and not (shortens and longest < self.max_length):
             raise ValueError(
                 f"the prompt is too long: it has {longest} ids, and with the {target} after it {needed}; "
-                f"this model holds {self.length}"
+                f"the model's max_length is {self.max_length}"
             )
 
-    def _most(self, name: str) -> int:
-        """Most ids that a segment of this modality takes after its begin."""
-        if self.request.options is not None:
-            return self.request.options.longest
+    def _max_segment_ids(self, name: str) -> int:
+        """Maximum number of ids of a segment of this modality after its begin."""
+        if self.request.allowed is not None:
+            return self.request.allowed.max_length
         shape = (self.request.shapes or {}).get(name)
-        return self.codec.longest(name, shape=shape, limit=self.request.sampling[name].max_new_tokens)
+        return self.codec.max_segment_ids(name, shape=shape, limit=self.request.sampling[name].max_new_tokens)
 
     def _branches(self, name: str) -> list[Branch]:
-        return branches(
+        return guidance_branches(
             self.codec,
             [*self.request.prompt, *self.segments],
             target=name,
@@ -134,176 +142,184 @@ class Sequence:
             sampling=self.request.sampling[name],
         )
 
-    # -- what is to be drawn
+    # -- ids to sample
 
     @property
     def sampling(self) -> Sampling:
-        """Of what comes next; between segments that of the first modality, text."""
+        """Settings for the next id; between segments those of the first modality, text."""
         return self.request.sampling[self.cursor.open or self.codec.vocabulary.modalities[0]]
 
-    def asks(self) -> list[NextId]:
-        """The next id, and one after each guess."""
-        weights = tuple(lane.weight for lane in self.lanes)
+    def next_ids(self) -> list[NextId]:
+        """The next id to sample, and one more after each guess."""
+        weights = tuple(row.weight for row in self.cache_rows)
         return [
             NextId(
                 legal,
                 self.sampling,
                 weights,
-                tuple(lane.last + i for lane in self.lanes),
+                tuple(row.last_hidden + i for row in self.cache_rows),
                 self.key,
-                self.count + i,
+                self.length + i,
             )
             for i, legal in enumerate([self.legal, *self.guesses.legal])
         ]
 
     @property
     def legal(self) -> Legal:
-        """Ids that may come next: the target's begin, one that leads to an option, the known code of this
-        place, an end at the limit."""
+        """Legal next ids: the target's begin, those that continue an allowed segment, a fixed code, the end
+        at the length limit, or else what the grammar allows."""
         open, target = self.cursor.open, self.request.target
         if open is None:
             return self.cursor.legal if target is None else (self.codec.vocabulary.begin(target),)
-        if self.request.options is not None:
-            return self.request.options.after(self.ids)
-        known = self._known(len(self.ids))
-        if known is not None:
-            return (known,)
+        if self.request.allowed is not None:
+            return self.request.allowed.next_ids(self.ids)
+        fixed = self._fixed_id(len(self.ids))
+        if fixed is not None:
+            return (fixed,)
         if self.codec.modalities[open].open_ended and len(self.ids) >= self._limit:
             return (self.codec.vocabulary.end(open),)
         return self.cursor.legal
 
-    def _known(self, place: int) -> int | None:
-        """The fixed id of a place of the open segment, if there is one."""
+    def _fixed_id(self, place: int) -> int | None:
+        """The fixed id at a place of the open segment, if any."""
         return self._fixed[place] if place < len(self._fixed) and self._fixed[place] >= 0 else None
 
-    # -- what was drawn
+    # -- sampled ids
 
     def start(self) -> None:
-        """Write what needs no choice, before the first forward pass."""
-        self._force()
-        self._tell()
+        """Append the ids that leave no choice, before the first forward pass."""
+        self._append_forced()
+        self._emit()
 
-    def take(self, drawn: list[int], *, speculate: int) -> None:
-        """Write the draws up to the first one whose guess was wrong; the others are the next guesses."""
-        right = 0
-        while right < len(self.guesses.ids) and drawn[right] == self.guesses.ids[right]:
-            right += 1
-        for token in drawn[:right]:
-            self._push(token, read=True)
-        if self._fits(drawn[right]):
-            self._push(drawn[right])
-            self._force()
+    def accept(self, sampled: list[int], *, speculate: int) -> None:
+        """Append samples up to the first wrong guess; those after it are the next guesses."""
+        verified = 0
+        while verified < len(self.guesses.ids) and sampled[verified] == self.guesses.ids[verified]:
+            verified += 1
+        for token in sampled[:verified]:
+            self._append(token, cached=True)
+        if self._fits(sampled[verified]):
+            self._append(sampled[verified])
+            self._append_forced()
         else:
             self.finished = "budget"
-        self._guess(dict(enumerate(drawn[right + 1 :], len(self.ids))), speculate)
-        self._tell()
+        self._guess(dict(enumerate(sampled[verified + 1 :], len(self.ids))), speculate)
+        self._emit()
 
     def _fits(self, token: int) -> bool:
-        """Whether there is room for the segment that an id would begin."""
-        name = self.codec.vocabulary.begun_by(token) if self.cursor.open is None else None
+        """Whether the segment that an id would begin fits within the model's `max_length`."""
+        name = self.codec.vocabulary.modality_of_begin(token) if self.cursor.open is None else None
         if name is None:
-            return self.count < self.length
-        room = self.length - self.count - 1
-        return room > 1 if self.codec.modalities[name].open_ended else room >= self._most(name)
+            return self.length < self.max_length
+        space = self.max_length - self.length - 1
+        return space > 1 if self.codec.modalities[name].open_ended else space >= self._max_segment_ids(name)
 
-    def _force(self) -> None:
-        """Write ids as long as only one is legal."""
+    def _append_forced(self) -> None:
+        """Append ids as long as only one is legal."""
         while self.finished is None and len(legal := self.legal) == 1:
-            self._push(legal[0])
+            self._append(legal[0])
 
-    def _push(self, token: int, *, read: bool = False) -> None:
-        """Write an id, which the lanes have `read` already where it was a guess."""
+    def _append(self, token: int, *, cached: bool = False) -> None:
+        """Append an id, which is `cached` already if it was a guess."""
         before, position = self.cursor.open, self.cursor.position
         self.cursor.push(token)
         if before is None and self.cursor.open is not None:
-            self._begin(self.cursor.open, position)
-        for lane in self.lanes:
-            if read:
-                lane.held += 1
+            self._begin_segment(self.cursor.open, position)
+        for row in self.cache_rows:
+            if cached:
+                row.length += 1
             else:
-                lane.add(token, position)
-        self.count += 1
+                row.append(token, position)
+        self.length += 1
         if self.cursor.done:
             self.finished = "ended"
         elif before is not None and self.cursor.open is None:
-            self._end(before)
+            self._end_segment(before)
         elif before is not None:
             self.ids.append(token)
 
-    def _begin(self, name: str, position: Position) -> None:
-        """Set up a segment; branches that know less of the document join."""
-        request, self.ids, self._told = self.request, [], 0
+    def _begin_segment(self, name: str, position: Position) -> None:
+        """Set up a new segment, and add a cache row for each of its other guidance branches."""
+        request, self.ids, self._emitted = self.request, [], 0
         self._fixed = _fixed_ids(self.codec, request.fixed) if request.fixed else []
-        self._limit = min(self.request.sampling[name].max_new_tokens, self.length - self.count - 2)
-        full, *others = self._branches(name)
-        self.lanes[0].weight = full.weight
+        self._limit = min(self.request.sampling[name].max_new_tokens, self.max_length - self.length - 2)
+        conditioned, *others = self._branches(name)
+        self.cache_rows[0].weight = conditioned.weight
         for tokens, weight in others:
             shift = int(tokens.positions[-1, 0]) - position[0]
             known = Tokens(tokens.ids[:-1], tokens.positions[:-1], tokens.learn[:-1])
-            self.lanes.append(unread(self, known, weight=weight, shift=shift))
-            self.fresh.append(self.lanes[-1])
+            self.cache_rows.append(CacheRow.of_tokens(self, known, weight=weight, shift=shift))
+            self.new_cache_rows.append(self.cache_rows[-1])
 
-    def _end(self, name: str) -> None:
-        """Tell a complete segment; the other branches leave."""
-        self._tell(name)
-        words = self.codec.vocabulary
-        ids = [words.document_begin, words.begin(name), *self.ids, words.end(name), words.document_end]
+    def _end_segment(self, name: str) -> None:
+        """Emit a complete segment, and free the cache rows of the other branches."""
+        self._emit(name)
+        vocabulary = self.codec.vocabulary
+        ids = [
+            vocabulary.document_begin,
+            vocabulary.begin(name),
+            *self.ids,
+            vocabulary.end(name),
+            vocabulary.document_end,
+        ]
         self.segments += self.codec.split(torch.tensor(ids))
         self.events.append(SegmentDone(self.number, self.segments[-1]))
-        for lane in self.lanes[1:]:
-            lane.gone = True
-        self.lanes, self.fresh = self.lanes[:1], [lane for lane in self.fresh if not lane.gone]
-        self.lanes[0].weight = 1.0
+        for row in self.cache_rows[1:]:
+            row.freed = True
+        self.cache_rows = self.cache_rows[:1]
+        self.new_cache_rows = [row for row in self.new_cache_rows if not row.freed]
+        self.cache_rows[0].weight = 1.0
         if self.request.target is not None:
             self.finished = "ended"
-        elif len(self.segments) >= self.request.max_segments or self.count >= self.length:
+        elif len(self.segments) >= self.request.max_segments or self.length >= self.max_length:
             self.finished = "budget"
 
-    def _tell(self, name: str | None = None) -> None:
-        """An event for new ids of a segment, one for the end of the document."""
+    def _emit(self, name: str | None = None) -> None:
+        """Emit an event for the new ids of a segment, and one at the end of the document."""
         name = name or self.cursor.open
-        if name is not None and len(self.ids) > self._told:
-            new = len(self.ids) - self._told
-            self.events.append(Written(self.number, name, len(self.ids), new, self.ids))
-            self._told = len(self.ids)
+        if name is not None and len(self.ids) > self._emitted:
+            new = len(self.ids) - self._emitted
+            self.events.append(SegmentProgress(self.number, name, len(self.ids), new, self.ids))
+            self._emitted = len(self.ids)
         if self.finished is not None:
-            self.leave(self.finished)
+            self.finish(self.finished)
 
-    def leave(self, reason: Reason) -> None:
-        """The end of the document; its lines are free."""
+    def finish(self, reason: Reason) -> None:
+        """End the document and free its cache rows."""
         self.finished = reason
-        for lane in self.lanes:
-            lane.gone = True
+        for row in self.cache_rows:
+            row.freed = True
         self.events.append(DocumentDone(self.number, reason, tuple(self.segments)))
 
-    def _guess(self, drawn: dict[int, int], most: int) -> None:
-        """Guess the next codes of an image: what was `drawn` there after a wrong guess, else the code of the
-        cell before."""
+    def _guess(self, sampled: dict[int, int], count: int) -> None:
+        """Guess up to `count` next codes of an image: what was `sampled` at a place after a wrong guess, else
+        the code of the previous cell."""
         self.guesses = Guesses()
         if (
-            not most
+            not count
             or self.finished
-            or self.fresh
+            or self.new_cache_rows
             or self.cursor.open is None
-            or self.request.options is not None
+            or self.request.allowed is not None
         ):
             return
-        ahead, depth = self.cursor.ahead(most + 1), len(self.codec.modalities[self.cursor.open].cell_ranges)
-        likely = list(self.ids)
-        for (legal, position), (after, _) in pairwise(ahead):
-            place = len(likely)
-            token = drawn.get(place, likely[-depth] if place >= depth else legal[0])
-            known = self._known(place)
-            likely.append(known if known is not None else token if token in legal else legal[0])
-            following = self._known(place + 1)
-            self.guesses.ids.append(likely[-1])
+        ahead = self.cursor.lookahead(count + 1)
+        depth = len(self.codec.modalities[self.cursor.open].cell_ranges)
+        ids = list(self.ids)
+        for (legal, position), (legal_after, _) in pairwise(ahead):
+            place = len(ids)
+            guess = sampled.get(place, ids[-depth] if place >= depth else legal[0])
+            fixed = self._fixed_id(place)
+            ids.append(fixed if fixed is not None else guess if guess in legal else legal[0])
+            fixed_after = self._fixed_id(place + 1)
+            self.guesses.ids.append(ids[-1])
             self.guesses.positions.append(position)
-            self.guesses.legal.append(after if following is None else (following,))
+            self.guesses.legal.append(legal_after if fixed_after is None else (fixed_after,))
 
 
 def _fixed_ids(codec: Codec, codes: Codes) -> list[int]:
-    """Ids of a segment whose codes are partly known: its header's, and -1 where a code is free."""
-    words, name = codec.vocabulary, codes.modality
+    """Ids of a partly known segment: its header's, then its codes', -1 where a code is free."""
+    vocabulary, name = codec.vocabulary, codes.modality
     header = torch.tensor(codec.modalities[name].header(codes.shape), dtype=torch.long)
-    known = words.to_ids(name, codes.codes.clamp(min=0)).masked_fill(codes.codes < 0, -1)
-    return [*words.to_ids(name, header).tolist(), *known.tolist()]
+    known = vocabulary.to_ids(name, codes.codes.clamp(min=0)).masked_fill(codes.codes < 0, -1)
+    return [*vocabulary.to_ids(name, header).tolist(), *known.tolist()]

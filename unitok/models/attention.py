@@ -12,22 +12,22 @@ from unitok.models.cpu.linear import Linear
 from unitok.models.kv_cache import CacheView
 from unitok.models.rotary import rotate
 
-LONGEST = 2048
-"""Tokens of the longest row that a CPU trains by blocks: probabilities of longer ones take much memory."""
+MAX_BLOCKWISE = 2048
+"""Maximum row length for blockwise attention on CPUs: probabilities of longer rows take much memory."""
 
 
 def document_mask(document: Int64[Tensor, "b t"]) -> Bool[Tensor, "b 1 t t"]:
-    """Causal attention inside each document; padding (-1) sees itself only, so that no row is empty."""
+    """Causal attention within each document; padding (-1) attends to itself only, so that no row is empty."""
     tokens = document.shape[1]
     causal = torch.ones(tokens, tokens, dtype=torch.bool, device=document.device).tril()
-    alike = document[:, :, None] == document[:, None, :]
+    same = document[:, :, None] == document[:, None, :]
     padding = (document < 0)[:, :, None]
-    alone = torch.eye(tokens, dtype=torch.bool, device=document.device)
-    return (causal & torch.where(padding, alone, alike)).unsqueeze(1)
+    itself = torch.eye(tokens, dtype=torch.bool, device=document.device)
+    return (causal & torch.where(padding, itself, same)).unsqueeze(1)
 
 
 class PackedMask(ABC):
-    """What `document_mask` says, in another engine's terms."""
+    """The equivalent of `document_mask` for another attention backend."""
 
     @abstractmethod
     def attend(
@@ -44,51 +44,54 @@ def attend(
     values: Float[Tensor, "b g s w"],
     mask: Bool[Tensor, "#b 1 t s"] | PackedMask | None,
 ) -> Float[Tensor, "b h t w"]:
-    """Softmax attention under `mask`, causal where it is None; a mask hides all later places too."""
+    """Softmax attention under `mask`, which must be causal itself; plain causal attention if it is None."""
     if isinstance(mask, PackedMask):
         return mask.attend(queries, keys, values)
-    if _trains_on_cpu(queries, keys):
+    if _is_cpu_training(queries, keys):
         copies = queries.shape[1] // keys.shape[1]
         if copies > 1:
             keys, values = (x.repeat_interleave(copies, dim=1) for x in (keys, values))
         return attend_blockwise(queries, keys, values, mask)
     on_cpu = queries.device.type == "cpu"
     if torch.compiler.is_compiling() and on_cpu and queries.shape[2] == 1 and mask is not None:
-        return _summed(queries, keys, values, mask)
-    wanted, grouped = queries.dtype, queries.shape[1] != keys.shape[1]
-    if on_cpu and wanted.itemsize == 2:  # 2 to 5 times as fast for one query
+        return _attend_one_query(queries, keys, values, mask)
+    dtype, grouped = queries.dtype, queries.shape[1] != keys.shape[1]
+    if on_cpu and dtype.itemsize == 2:  # 2 to 5 times as fast for one query
         queries, keys, values = queries.float(), keys.float(), values.float()
     return F.scaled_dot_product_attention(
         queries, keys, values, attn_mask=mask, is_causal=mask is None, enable_gqa=grouped
-    ).to(wanted)
+    ).to(dtype)
 
 
-def _trains_on_cpu(queries: Tensor, keys: Tensor) -> bool:
-    whole = keys.shape[2] == queries.shape[2] <= LONGEST  # no cache
-    return whole and queries.device.type == "cpu" and torch.is_grad_enabled()
+def _is_cpu_training(queries: Tensor, keys: Tensor) -> bool:
+    uncached = keys.shape[2] == queries.shape[2] <= MAX_BLOCKWISE
+    return uncached and queries.device.type == "cpu" and torch.is_grad_enabled()
 
 
-def _summed(
+def _attend_one_query(
     queries: Float[Tensor, "b h 1 w"],
     keys: Float[Tensor, "b g s w"],
     values: Float[Tensor, "b g s w"],
     mask: Bool[Tensor, "#b 1 1 s"],
 ) -> Float[Tensor, "b h 1 w"]:
-    """Attention of one query as plain sums, which inductor makes loops of that read each key and value once,
-    as it is held; torch's kernel wants them in another precision or is slow, and reads copies."""
+    """Attention of one query as plain sums, which inductor compiles to loops.
+
+    They read each key and value once, in place; torch's kernel needs another precision or is slow, and reads
+    copies.
+    """
     wide = torch.promote_types(queries.dtype, torch.float32)
-    asked = queries.to(wide).unflatten(1, (keys.shape[1], -1))  # b g c 1 w
+    query = queries.to(wide).unflatten(1, (keys.shape[1], -1))  # b g c 1 w
     keys, values = keys.to(wide).unsqueeze(2), values.to(wide).unsqueeze(2)  # b g 1 s w
-    scores = (asked * keys).sum(-1) * queries.shape[-1] ** -0.5
+    scores = (query * keys).sum(-1) * queries.shape[-1] ** -0.5
     scores = scores.where(mask, -torch.inf)  # b g c s
     weights = (scores - scores.amax(-1, keepdim=True)).exp()
-    # divided here, it is once a head; divided at the end, once for every row of the weights that come next
-    shares = weights * weights.sum(-1, keepdim=True).reciprocal()
-    return (shares.unsqueeze(-1) * values).sum(-2).flatten(1, 2).unsqueeze(2).to(queries.dtype)
+    # dividing here costs once per head; at the end, once per row of the next projection's weights
+    probabilities = weights * weights.sum(-1, keepdim=True).reciprocal()
+    return (probabilities.unsqueeze(-1) * values).sum(-2).flatten(1, 2).unsqueeze(2).to(queries.dtype)
 
 
 class Attention(nn.Module):
-    """Softmax attention of `heads` queries over `kv_heads` keys; one projection makes all of them."""
+    """Softmax attention of `heads` queries over `kv_heads` keys; one projection computes all of them."""
 
     def __init__(
         self,
@@ -115,12 +118,12 @@ class Attention(nn.Module):
         sin: Float[Tensor, "b t f"],
         *,
         mask: Bool[Tensor, "b 1 t s"] | PackedMask | None,
-        room: CacheView | None,
+        view: CacheView | None,
     ) -> Float[Tensor, "b t d"]:
-        """`mask=None` is plain causal attention over the row; in `room` the row has tokens before it."""
+        """`mask=None` is plain causal attention over the row; earlier tokens are in `view`."""
         heads = self.qkv(x).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
-        if room is not None:
-            queries, keys, values = self._after(heads, cos, sin, room)
+        if view is not None:
+            queries, keys, values = self._with_cache(heads, cos, sin, view)
         else:
             queries, keys, values = heads.split((self.heads, self.kv_heads, self.kv_heads), dim=1)
             queries = rotate(self.query_norm(queries), cos, sin).to(values.dtype)
@@ -128,21 +131,24 @@ class Attention(nn.Module):
         attended = attend(queries, keys.to(queries.dtype), values.to(queries.dtype), mask)
         return self.out(attended.transpose(1, 2).flatten(2))
 
-    def _after(
-        self, heads: Float[Tensor, "b h t w"], cos: Tensor, sin: Tensor, room: CacheView
+    def _with_cache(
+        self, heads: Float[Tensor, "b h t w"], cos: Tensor, sin: Tensor, view: CacheView
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """New queries, and all keys and values; queries and keys are turned as one, since a step of one id
-        costs what its operations cost."""
-        turned, values = heads.split((self.heads + self.kv_heads, self.kv_heads), dim=1)
+        """Returns new queries, and all keys and values.
+
+        Queries and keys are normalised and rotated as one tensor: the number of operations dominates the cost
+        of a step of one id.
+        """
+        rotated, values = heads.split((self.heads + self.kv_heads, self.kv_heads), dim=1)
         if isinstance(self.query_norm, nn.RMSNorm):
-            turned = F.rms_norm(turned, (self.head_width,), eps=self.query_norm.eps) * self._scales
-        turned = rotate(turned, cos, sin).to(values.dtype)
-        queries, keys = turned.split((self.heads, self.kv_heads), dim=1)
-        return queries, *room.write(self.layer, torch.cat((keys, values), dim=1))
+            rotated = F.rms_norm(rotated, (self.head_width,), eps=self.query_norm.eps) * self._scales
+        rotated = rotate(rotated, cos, sin).to(values.dtype)
+        queries, keys = rotated.split((self.heads, self.kv_heads), dim=1)
+        return queries, *view.write(self.layer, torch.cat((keys, values), dim=1))
 
     @property
     def _scales(self) -> Float[Tensor, "h 1 w"]:
-        """The norms' weights, a row a head."""
+        """The norms' weights, one row per head."""
         weights = (
             self.query_norm.weight.expand(self.heads, -1),
             self.key_norm.weight.expand(self.kv_heads, -1),

@@ -1,7 +1,7 @@
 """FlexAttention and xformers for attention inside packed documents on GPUs. Knows no model.
 
-All give what `document_mask` with torch's own attention gives, but never hold a [tokens, tokens] mask: flex
-skips blocks of other documents, xformers sees each document by itself.
+All compute the same as torch's own attention with `document_mask`, but without a [tokens, tokens] mask: flex
+skips blocks of other documents, xformers processes each document by itself.
 """
 
 import logging
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unitok.models.attention import PackedMask, document_mask
 
-Engine = Literal["sdpa", "flex", "xformers"]
+Backend = Literal["sdpa", "flex", "xformers"]
 log = logging.getLogger(__name__)
 
 
@@ -25,7 +25,7 @@ class FlexMask(PackedMask):
 
     Args:
         document: number of each token's document, -1 for padding.
-        compiled: compile the kernel; without, it is a slow reference.
+        compiled: compile the kernel; uncompiled, it is a slow reference.
     """
 
     def __init__(self, document: Int64[Tensor, "b t"], *, compiled: bool = True):
@@ -44,13 +44,13 @@ class FlexMask(PackedMask):
 
     @staticmethod
     def lacks(device: torch.device) -> str | None:
-        """Why it cannot train there; None where it can."""
+        """Why it cannot train on this device; None where it can."""
         return None if device.type == "cuda" else f"FlexAttention has no gradient on {device.type}"
 
 
 @cache
 def _block_mask(compiled: bool) -> Callable:
-    """Uncompiled, torch makes a [tokens, tokens] mask on the way to the blocks."""
+    """Uncompiled, torch builds a [tokens, tokens] mask on the way to the blocks."""
     from torch.nn.attention.flex_attention import create_block_mask
 
     return torch.compile(create_block_mask) if compiled else create_block_mask
@@ -65,7 +65,7 @@ def _flex(compiled: bool) -> Callable:
 
 
 class XformersMask(PackedMask):
-    """xformers' block-diagonal causal mask over all rows laid end to end.
+    """xformers' block-diagonal causal mask over all rows concatenated.
 
     Args:
         document: number of each token's document, -1 for padding.
@@ -87,30 +87,31 @@ class XformersMask(PackedMask):
 
     @staticmethod
     def lacks(device: torch.device) -> str | None:
-        """Why it cannot train there; None where it can."""
+        """Why it cannot train on this device; None where it can."""
         if device.type != "cuda":
             return f"xformers has no kernel on {device.type}"
         return None if find_spec("xformers") else "xformers is not installed (extra `xformers`)"
 
 
-ENGINES: dict[str, type[FlexMask | XformersMask]] = {"flex": FlexMask, "xformers": XformersMask}
+BACKENDS: dict[str, type[FlexMask | XformersMask]] = {"flex": FlexMask, "xformers": XformersMask}
 
 
-def packed_mask(engine: Engine, device: torch.device) -> Callable[[Tensor], Tensor | PackedMask]:
-    """Document numbers -> mask of an engine; torch's own, with one line in the log, where it cannot run."""
-    if engine == "sdpa":
+def packed_mask(backend: Backend, device: torch.device) -> Callable[[Tensor], Tensor | PackedMask]:
+    """Returns the function from document numbers to the mask of a backend; torch's own, with a warning, where
+    the backend cannot run."""
+    if backend == "sdpa":
         return document_mask
-    if engine not in ENGINES:
-        raise ValueError(f"attention is one of sdpa, {', '.join(ENGINES)}, not {engine!r}")
-    lack = ENGINES[engine].lacks(device)
+    if backend not in BACKENDS:
+        raise ValueError(f"attention must be one of sdpa, {', '.join(BACKENDS)}, got {backend!r}")
+    lack = BACKENDS[backend].lacks(device)
     if lack is not None:
-        log.warning("attention: %s: %s, training goes on with sdpa", engine, lack)
+        log.warning("attention: %s: %s, using sdpa instead", backend, lack)
         return document_mask
-    return ENGINES[engine]
+    return BACKENDS[backend]
 
 
 def run_lengths(document: Int64[Tensor, "b t"]) -> list[int]:
-    """Lengths of the documents, and of the padding, of all rows laid end to end."""
+    """Returns the lengths of the documents, and of the padding, of all rows concatenated."""
     rows = torch.arange(len(document), device=document.device)[:, None]
-    named = (rows * (document.shape[1] + 1) + document).flatten()
-    return torch.unique_consecutive(named, return_counts=True)[1].tolist()
+    unique = (rows * (document.shape[1] + 1) + document).flatten()
+    return torch.unique_consecutive(unique, return_counts=True)[1].tolist()

@@ -1,9 +1,9 @@
 """The training loss: cross-entropy among the ids that are legal at each position. Knows ids alone.
 
 With the head evaluated on each group's own ids this is exactly the softmax over the whole vocabulary with all
-other ids masked, without ever computing their logits. The head and the loss are one function that makes the
-gradients while it has the logits at hand, a chunk at a time, so that no [tokens, ids] matrix is ever kept
-(Cut Your Losses, arXiv:2411.09009, has the idea for a whole vocabulary).
+other ids masked, without ever computing their logits. Head and loss are one function that computes the
+gradients together with the logits, chunk by chunk, so that no [tokens, ids] matrix is ever stored (Cut Your
+Losses, arXiv:2411.09009, does this for a whole vocabulary).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Group = tuple[str, str, range | tuple[int, ...]]
-"""Name, modality and ids of a set among which targets are predicted; `codec.groups` has them."""
+"""Name, modality and ids of a set among which targets are predicted, as in `codec.groups`."""
 
-LOGITS = 2**24
-"""Most logits of a chunk: 64 MB, whatever the numbers of tokens and ids."""
+MAX_LOGITS = 2**24
+"""Maximum number of logits in a chunk: 64 MB, whatever the numbers of tokens and ids."""
 
 
 class LossSums(NamedTuple):
@@ -37,12 +37,13 @@ class LossSums(NamedTuple):
 
     @property
     def mean(self) -> Float[Tensor, ""]:
-        """The loss of a batch that is the whole global batch; 0 where nothing is learned."""
+        """The loss, where the sums cover the whole global batch; 0 where nothing is learned."""
         return self.total / self.weight.clamp(min=torch.finfo(self.weight.dtype).tiny)
 
 
 class Part(NamedTuple):
-    """The tokens of one group: where they are, which of the group's `ids` comes next, and what they weigh."""
+    """The tokens of one group: their places, the index of each target within the group's `ids`, and their
+    weight."""
 
     places: Int64[Tensor, " k"]
     index: Int64[Tensor, " k"]
@@ -63,11 +64,11 @@ def grouped_cross_entropy(
     """Cross-entropy of each learned target within its group.
 
     Args:
-        head: one row an id; hidden @ head.T are the logits.
+        head: one row per id; hidden @ head.T are the logits.
         targets: next ids; those in no group (-100) have no loss.
         groups: disjoint sets of ids.
-        among: ids that compete for every target; those of its group if None.
-        weights: of each modality's tokens; 1 where absent.
+        among: ids of the softmax for every target; those of its group if None.
+        weights: weight of each modality's tokens; 1 where absent.
         z_loss: coefficient of logsumexp² (PaLM, arXiv:2204.02311, section 5), on the same logits.
     """
     parts: dict[tuple[str, str], Part] = {}
@@ -82,24 +83,24 @@ def grouped_cross_entropy(
     sums: tuple[dict[str, Tensor], ...] = ({}, {}, {})
     for number, ((_, modality), part) in enumerate(parts.items()):
         figures = (entropies[number], entropies.new_tensor(float(len(part.places))), squares[number])
-        for known, figure in zip(sums, figures, strict=True):
-            known[modality] = known.get(modality, 0) + figure
+        for by_modality, figure in zip(sums, figures, strict=True):
+            by_modality[modality] = by_modality.get(modality, 0) + figure
     weight = entropies.new_tensor(float(sum(part.scale * len(part.places) for part in parts.values())))
     return LossSums(total, weight, *sums)
 
 
 class HeadLoss(torch.autograd.Function):
-    """(hidden, head) -> the weighted sum of the losses, with what the log wants of each part.
+    """(hidden, head) -> the weighted sum of the losses, and per-part statistics for the log.
 
-    The gradients are made in `forward`, by the closed form scale · (softmax · (1 + 2 z logsumexp) − one-hot):
-    no logits wait for `backward`, and none are computed twice.
+    `forward` computes the gradients by their closed form, scale · (softmax · (1 + 2 z logsumexp) − one-hot):
+    no logits are kept for `backward`, and none are computed twice.
     """
 
     @staticmethod
     def forward(
         ctx, hidden: Float[Tensor, "n d"], head: Float[Tensor, "v d"], parts: Sequence[Part], z_loss: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Also returns Σ cross-entropy and Σ mean square of the logits, of each part."""
+        """Also returns Σ cross-entropy and Σ mean square of the logits of each part."""
         to_hidden = torch.zeros_like(hidden) if ctx.needs_input_grad[0] else None
         to_head = torch.zeros_like(head) if ctx.needs_input_grad[1] else None
         exact = torch.promote_types(hidden.dtype, torch.float32)
@@ -127,47 +128,47 @@ class HeadLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor, *rest) -> tuple[Tensor | None, Tensor | None, None, None]:
-        """In place, since the head's gradient may be the largest tensor there is; so it runs once."""
-        return *(None if made is None else made.mul_(gradient) for made in ctx.saved_tensors), None, None
+        """Works in place, since the head's gradient may be the largest tensor, so it runs only once."""
+        return *(None if saved is None else saved.mul_(gradient) for saved in ctx.saved_tensors), None, None
 
 
 def _closed_form(
     logits: Float[Tensor, "k n"], index: Int64[Tensor, " k"], *, scale: float, z_loss: float
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"], Float[Tensor, "k n"]]:
-    """Cross-entropy, logsumexp, and the gradient of scale · (the former + z · the latter²), which takes the
-    memory of the logits."""
-    found = logits.gather(1, index[:, None])[:, 0]
+    """Returns cross-entropy, logsumexp, and the gradient of scale · (cross-entropy + z · logsumexp²), which
+    reuses the memory of the logits."""
+    target_logits = logits.gather(1, index[:, None])[:, 0]
     top = logits.amax(dim=1, keepdim=True)
-    shares = logits.sub_(top).exp_()
-    mass = shares.sum(dim=1)
+    gradient = logits.sub_(top).exp_()
+    mass = gradient.sum(dim=1)
     normaliser = mass.log() + top[:, 0]
-    shares.mul_((scale * (1 + 2 * z_loss * normaliser) / mass)[:, None])
-    shares[torch.arange(len(index), device=index.device), index] -= scale
-    return normaliser - found, normaliser, shares
+    gradient.mul_((scale * (1 + 2 * z_loss * normaliser) / mass)[:, None])
+    gradient[torch.arange(len(index), device=index.device), index] -= scale
+    return normaliser - target_logits, normaliser, gradient
 
 
 def _rows(matrix: Float[Tensor, "v d"], ids: range | tuple[int, ...]) -> Float[Tensor, "n d"]:
-    """The rows of some ids; a view where they follow each other."""
+    """The rows of some ids; a view where the ids are contiguous."""
     return matrix[ids.start : ids.stop] if isinstance(ids, range) else matrix[list(ids)]
 
 
 def _precision(hidden: Tensor) -> torch.dtype:
-    """In which the logits are computed."""
+    """The dtype of the logits' matrix product."""
     kind = hidden.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
 
 
 def _chunks(part: Part) -> Iterable[tuple[Tensor, Tensor]]:
-    size = max(1, LOGITS // len(part.ids))
+    size = max(1, MAX_LOGITS // len(part.ids))
     return zip(part.places.split(size), part.index.split(size), strict=True)
 
 
 def members(
     targets: Int64[Tensor, " n"], ids: range | tuple[int, ...]
 ) -> tuple[Int64[Tensor, " k"], Int64[Tensor, " k"]]:
-    """Places of the targets that lie in `ids`, and which of `ids` each is."""
+    """Returns the places of the targets that lie in `ids`, and the index of each within `ids`."""
     if isinstance(ids, range):
         places = ((targets >= ids.start) & (targets < ids.stop)).nonzero()[:, 0]
         return places, targets[places] - ids.start
-    found = targets[:, None] == torch.tensor(ids, device=targets.device)
-    return found.any(dim=1).nonzero()[:, 0], found.nonzero()[:, 1]
+    matches = targets[:, None] == torch.tensor(ids, device=targets.device)
+    return matches.any(dim=1).nonzero()[:, 0], matches.nonzero()[:, 1]

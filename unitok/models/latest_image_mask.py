@@ -8,11 +8,12 @@ from torch import Tensor
 def image_numbers(
     ids: Int64[Tensor, "b t"], images: tuple[int, int], *, before: Int64[Tensor, " b"]
 ) -> Int64[Tensor, "b t"]:
-    """Which image of its row each id belongs to, counted from 1; 0 outside of images.
+    """Returns the number of the image in its row that each id belongs to, from 1; 0 outside of images.
 
     Args:
-        images: the images' ids: the first, and one more than the last, which is their begin.
-        before: images that each row has already.
+        ids: joint ids.
+        images: range (first, stop) of the images' ids, whose last one is their begin.
+        before: number of images that each row has already.
 
     Example:
         >>> image_numbers(torch.tensor([[0, 6, 4, 5, 1, 6]]), (3, 7), before=torch.tensor([0]))
@@ -24,8 +25,10 @@ def image_numbers(
 
 
 def latest_image_mask(numbers: Int64[Tensor, "b s"], slots: Int64[Tensor, "b t"]) -> Bool[Tensor, "b 1 t s"]:
-    """Of a row's slots, those that may be seen from `slots`: text hides all images but the last begun one, an
-    image hides nothing. What comes later, or is another document's, other masks hide."""
+    """The slots that each of `slots` may attend to: text to no image but the most recent one, images to all.
+
+    It hides neither later slots nor other documents; that is left to the other masks.
+    """
     own = numbers.gather(1, slots)[:, :, None]
     last = numbers.cummax(1).values.gather(1, slots)[:, :, None]
     keys = numbers[:, None]

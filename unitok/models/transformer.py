@@ -31,15 +31,15 @@ class TransformerSizes:
         width: channels of the residual stream.
         layers: number of blocks.
         heads: query heads.
-        kv_heads: key-value heads; divides `heads`.
-        head_width: channels of a head; even.
+        kv_heads: key-value heads; must divide `heads`.
+        head_width: channels of a head; must be even.
         hidden: channels inside the SwiGLU.
         rope_base: longest wavelength of the rotary positions, over 2π.
         norm_eps: epsilon of the RMSNorms.
         qk_norm: normalise queries and keys per head (Qwen3); false is Llama's block.
-        tie_embeddings: the head shares the embedding's matrix.
-        max_length: most tokens of a document.
-        latest_image: text sees only the most recent image (Flamingo); images see everything before them.
+        tie_embeddings: share one matrix between embedding and head.
+        max_length: maximum number of tokens of a document.
+        latest_image: text attends only to the most recent image (Flamingo), images to everything before them.
     """
 
     width: int = 256
@@ -61,12 +61,12 @@ class TransformerSizes:
         check_depths(layers=self.layers)
         if not 0 < self.rope_base < math.inf or not 0 < self.norm_eps < math.inf:
             raise ValueError(
-                f"rope_base={self.rope_base}, norm_eps={self.norm_eps}: expected numbers above 0"
+                f"rope_base and norm_eps must be positive, got {self.rope_base} and {self.norm_eps}"
             )
         if self.heads % self.kv_heads:
-            raise ValueError(f"kv_heads={self.kv_heads} does not divide heads={self.heads}")
+            raise ValueError(f"kv_heads must divide heads={self.heads}, got {self.kv_heads}")
         if self.head_width % 2:
-            raise ValueError(f"head_width={self.head_width} is odd; rotary positions need pairs")
+            raise ValueError(f"head_width must be even for rotary positions, got {self.head_width}")
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class TransformerConfig(TransformerSizes):
     """All sizes of a transformer.
 
     Args:
-        vocab_size: the number of joint ids.
-        images: the images' ids: the first, and one more than the last, which is their begin; `latest_image`
-            needs them.
+        vocab_size: number of joint ids.
+        images: range (first, stop) of the images' ids, whose last one is their begin; required by
+            `latest_image`.
     """
 
     vocab_size: int = field(kw_only=True)
@@ -87,7 +87,7 @@ class TransformerConfig(TransformerSizes):
         check_sizes(vocab_size=self.vocab_size)
         if self.latest_image and self.images is None:
             raise ValueError(
-                "latest_image is set and images=None; it needs the ids of images, as (first, stop)"
+                "images must be the range (first, stop) of image ids where latest_image is set, got None"
             )
 
 
@@ -158,58 +158,63 @@ class Transformer(nn.Module):
         document: Int64[Tensor, "b t"] | None = None,
         cache: Cache | None = None,
     ) -> Float[Tensor, "b t d"]:
-        """Hidden states from which the head predicts each next id.
+        """Returns the hidden states from which the head predicts each next id.
 
         Args:
-            document: number of the document each token belongs to, -1 for padding; attention stays inside it.
-                None: every row is one document, padded at its end.
+            ids: tokens.
+            positions: (time, row, column) of each.
+            document: number of the document of each token, -1 for padding; attention stays inside it.
+                None: every row is one document, padded on the right.
             cache: keys and values of the tokens before these; extended in place. `document` must then be
                 None.
         """
         if cache is not None:
-            room = self.room(ids, cache)
-            return self.through(ids, positions, mask=room.mask, room=room)
+            view = self.reserve(ids, cache)
+            return self.hidden_states(ids, positions, mask=view.mask, view=view)
         mask = None if document is None else self.packed_mask(document)
         if self.config.latest_image:
-            mask = self._of_latest(
+            mask = self._hide_earlier_images(
                 ids, mask if document is not None else document_mask(torch.zeros_like(ids))
             )
-        return self.through(ids, positions, mask=mask)
+        return self.hidden_states(ids, positions, mask=mask)
 
-    def _of_latest(self, ids: Int64[Tensor, "b t"], mask: Bool[Tensor, "b 1 t t"]) -> Bool[Tensor, "b 1 t t"]:
-        """What a mask leaves where text sees the latest image alone."""
+    def _hide_earlier_images(
+        self, ids: Int64[Tensor, "b t"], mask: Bool[Tensor, "b 1 t t"]
+    ) -> Bool[Tensor, "b 1 t t"]:
+        """Restricts a mask so that text attends only to the most recent image."""
         numbers = image_numbers(ids, self.config.images, before=ids.new_zeros(len(ids)))
         return mask & latest_image_mask(numbers, torch.arange(ids.shape[1], device=ids.device).expand_as(ids))
 
-    def room(self, ids: Int64[Tensor, "b t"], cache: Cache, *, multiple: int = 1) -> CacheView:
-        """Claim the next slots of every row for these ids; `multiple` as of `Cache.reserve`."""
+    def reserve(self, ids: Int64[Tensor, "b t"], cache: Cache, *, multiple: int = 1) -> CacheView:
+        """Claim the next slots of every row for these ids; `multiple` as in `Cache.reserve`."""
         if not self.config.latest_image:
             return cache.reserve(ids.shape[1], multiple=multiple)
-        numbers = image_numbers(ids, self.config.images, before=cache.images_before())
-        room = cache.reserve(ids.shape[1], multiple=multiple)
-        cache.image_numbers.scatter_(1, room.slots, numbers)
-        seen = latest_image_mask(cache.image_numbers[:, : room.mask.shape[-1]], room.slots)
-        return room._replace(mask=room.mask & seen)
+        numbers = image_numbers(ids, self.config.images, before=cache.image_counts())
+        view = cache.reserve(ids.shape[1], multiple=multiple)
+        cache.image_numbers.scatter_(1, view.slots, numbers)
+        latest = latest_image_mask(cache.image_numbers[:, : view.mask.shape[-1]], view.slots)
+        return view._replace(mask=view.mask & latest)
 
-    def through(
+    def hidden_states(
         self,
         ids: Int64[Tensor, "b t"],
         positions: Int64[Tensor, "b t 3"],
         *,
         mask: Bool[Tensor, "b 1 t s"] | PackedMask | None,
-        room: CacheView | None = None,
+        view: CacheView | None = None,
     ) -> Float[Tensor, "b t d"]:
-        """Hidden states under a mask, after the tokens that `room` holds: tensors alone, to be compiled."""
+        """Returns hidden states under a mask, after the cached tokens of `view`; pure tensor code, for
+        torch.compile."""
         cos, sin = rotary_angles(positions, head_width=self.config.head_width, base=self.config.rope_base)
         x = self.embedding(ids)
         for block in self.blocks:
-            x = block(x, cos, sin, mask=mask, room=room)
+            x = block(x, cos, sin, mask=mask, view=view)
         return self.norm(x)
 
     def head(
         self, hidden: Float[Tensor, "*b d"], block: range | Sequence[int] | None = None
     ) -> Float[Tensor, "*b n"]:
-        """Logits of the ids in `block` alone (all ids if None), in float32."""
+        """Returns the logits of the ids in `block` (all ids if None), in float32."""
         weight = self.unembedding.weight
         if isinstance(block, range):
             weight = weight[block.start : block.stop]
@@ -218,7 +223,7 @@ class Transformer(nn.Module):
         return project(hidden, weight.to(hidden.dtype)).float()
 
     def new_cache(self, rows: int, length: int) -> Cache:
-        """An empty cache on the model's device, in its dtype."""
+        """Returns an empty cache on the model's device, in its dtype."""
         weight = self.embedding.weight
         return Cache(
             layers=self.config.layers,
@@ -233,16 +238,16 @@ class Transformer(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """Number of weights."""
+        """Number of parameters."""
         return sum(weight.numel() for weight in self.parameters())
 
 
-def filled(
+def transformer_of(
     config: TransformerConfig, tensors: Mapping[str, Tensor], *, source: str | Path = ""
 ) -> Transformer:
-    """A transformer that takes these tensors as its weights, without copying or drawing any.
+    """Builds a transformer with these tensors as weights, without copying them or initialising others.
 
-    Raises ValueError naming their source where they are not those of the config's sizes.
+    Raises ValueError naming `source` where the tensors do not fit the config.
     """
     with torch.device("meta"):
         model = Transformer(config)

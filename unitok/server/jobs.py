@@ -10,7 +10,7 @@ import torch
 from unitok.api.previews import Update
 from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
-from unitok.generation.requests import DocumentDone, Request, Written
+from unitok.generation.requests import DocumentDone, Request, SegmentProgress
 from unitok.modalities.image import ImageModality
 from unitok.server.stop_sequences import before_stop
 from unitok.tokens.codec import Codec
@@ -108,13 +108,13 @@ class RunningCopy:
             prompt_codes[codes.modality] += len(codes.codes)
         return Done(self.copy, reason, tuple(self.segments), prompt_codes, self.new_codes)
 
-    def needs_update(self, codec: Codec, event: Written) -> bool:
+    def needs_update(self, codec: Codec, event: SegmentProgress) -> bool:
         """Whether new codes must be decoded now, to be emitted or searched for stops."""
         if event.modality == "image":
             return self._preview_is_due(codec, event)
         return self.job.stream_text or bool(self.job.stops)
 
-    def _preview_is_due(self, codec: Codec, event: Written) -> bool:
+    def _preview_is_due(self, codec: Codec, event: SegmentProgress) -> bool:
         """Whether enough rows are complete for the next of the previews, which are evenly spaced."""
         if self.previews >= self.job.previews:
             return False

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from unitok.api.previews import Update, update_of
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
-from unitok.generation.requests import DocumentDone, Event, Request, SegmentDone, Written
+from unitok.generation.requests import DocumentDone, Event, Request, SegmentDone, SegmentProgress
 from unitok.server.jobs import Accepted, Failed, FinishReason, Job, JobEvent, Progress, RunningCopy
 from unitok.server.metrics import Metrics
 
@@ -224,22 +224,22 @@ class Worker:
 
     def _emit_all(self, events: list[Event]) -> None:
         """Emit the events of a step; images that were completed in it are decoded as a batch."""
-        events = [event for event in events if event.row in self._running]
+        events = [event for event in events if event.number in self._running]
         done = [event for event in events if isinstance(event, SegmentDone)]
         contents = iter(self.model.codec.decode_many([[event.segment] for event in done]))
         for event in events:
             content = next(contents)[0] if isinstance(event, SegmentDone) else None
-            running = self._running.get(event.row)
+            running = self._running.get(event.number)
             if running is None:  # an earlier event of this step ended it at a stop
                 continue
-            if isinstance(event, Written):
+            if isinstance(event, SegmentProgress):
                 self._on_progress(running, event)
             elif isinstance(event, SegmentDone):
                 self._on_segment(running, event, content)
             elif isinstance(event, DocumentDone):
                 self._on_document(running, event)
 
-    def _on_progress(self, running: RunningCopy, event: Written) -> None:
+    def _on_progress(self, running: RunningCopy, event: SegmentProgress) -> None:
         """Emit a segment in progress if the job needs it; text with a stop in it ends there."""
         codec = self.model.codec
         update = update_of(codec, event) if running.needs_update(codec, event) else None
@@ -248,12 +248,12 @@ class Worker:
         if update.modality == "image":
             running.previews += 1
         elif (text := running.before_stop(update.content)) is not None:
-            return self._stop_at(running, event.row, text, count=event.count)
+            return self._stop_at(running, event.number, text, count=event.count)
         self._emit(running.job, Progress(running.copy, update))
 
     def _on_segment(self, running: RunningCopy, event: SegmentDone, content: Segment) -> None:
         if content.modality == "text" and (text := running.before_stop(content.content)) is not None:
-            return self._stop_at(running, event.row, text, count=len(event.segment.codes))
+            return self._stop_at(running, event.number, text, count=len(event.segment.codes))
         running.segments.append(content)
         running.new_codes[content.modality] += len(event.segment.codes)
         running.previews = 0
@@ -271,7 +271,7 @@ class Worker:
     def _on_document(self, running: RunningCopy, event: DocumentDone) -> None:
         max_length = self.model.model.config.max_length
         reason = running.finish_reason(self.model.codec, event, max_length=max_length)
-        self._complete(running, event.row, reason)
+        self._complete(running, event.number, reason)
 
     def _complete(self, running: RunningCopy, number: int, reason: FinishReason) -> None:
         """Remove a document that is done; the job is closed with its last one."""

@@ -25,7 +25,7 @@ class Codec:
 
     def __init__(self, modalities: Sequence[Modality], *, positions: Positions = "grid"):
         if positions not in ("grid", "sequential"):
-            raise ValueError(f"positions is 'grid' or 'sequential', not {positions!r}")
+            raise ValueError(f"positions must be 'grid' or 'sequential', got {positions!r}")
         self.modalities: dict[str, Modality] = {modality.name: modality for modality in modalities}
         self.vocabulary = Vocabulary({m.name: m.size for m in modalities})
         self.positions = positions
@@ -34,7 +34,7 @@ class Codec:
     def cursor(
         self, *, shapes: Mapping[str, tuple[int, ...]] | None = None, clock: int | None = None
     ) -> Cursor:
-        """A cursor at the start of a new document, or between two segments of one at the time `clock`."""
+        """Returns a cursor at the start of a new document, or between two segments at time `clock`."""
         return Cursor(self.vocabulary, self.modalities, positions=self.positions, shapes=shapes, clock=clock)
 
     @cached_property
@@ -46,7 +46,7 @@ class Codec:
                 groups.append(Group(name, name, self.vocabulary.block(name)))
             else:
                 ids = [self.vocabulary.to_range(name, codes) for codes in modality.cell_ranges]
-                groups += [Group(name, name, part) for part in ids]
+                groups += [Group(name, name, block) for block in ids]
             if modality.header_length:
                 groups.append(
                     Group(f"{name}_size", name, self.vocabulary.to_range(name, modality.header_codes()))
@@ -54,7 +54,7 @@ class Codec:
         return tuple(groups)
 
     def fingerprint(self) -> str:
-        """Hash of everything that decides which ids a document gets."""
+        """Hash of everything that determines the ids of a document."""
         parts = [f"{name}:{modality.fingerprint()}" for name, modality in self.modalities.items()]
         return hashlib.sha256(
             "\n".join([*parts, self.vocabulary.fingerprint(), self.positions]).encode()
@@ -63,29 +63,32 @@ class Codec:
     # -- content <-> codes
 
     def encode(self, document: Document) -> list[Codes]:
-        """Codes of each segment."""
+        """Converts each segment's content to codes."""
         return self.encode_many([document])[0]
 
     def encode_many(self, documents: Sequence[Document]) -> list[list[Codes]]:
-        """`encode` of several documents; each modality sees all its segments at once. Codes stay."""
+        """`encode` of several documents; each modality encodes all its segments in one batch.
+
+        Segments that are Codes already stay unchanged.
+        """
         flat = [segment for document in documents for segment in document]
-        coded = [segment if isinstance(segment, Codes) else None for segment in flat]
-        raw = [i for i, codes in enumerate(coded) if codes is None]
+        encoded = [segment if isinstance(segment, Codes) else None for segment in flat]
+        raw = [i for i, codes in enumerate(encoded) if codes is None]
         for name in dict.fromkeys(flat[i].modality for i in raw):
             modality = self._modality(name)
             places = [i for i in raw if flat[i].modality == name]
             results = modality.encode_many([flat[i].content for i in places])
             for i, (codes, shape) in zip(places, results, strict=True):
-                coded[i] = Codes(name, codes, shape, flat[i].learn)
-        rest = iter(coded)
+                encoded[i] = Codes(name, codes, shape, flat[i].learn)
+        rest = iter(encoded)
         return [[next(rest) for _ in document] for document in documents]
 
     def decode(self, codes: Sequence[Codes]) -> Document:
-        """Content of each segment's codes."""
+        """Converts each segment's codes to content."""
         return self.decode_many([codes])[0]
 
     def decode_many(self, documents: Sequence[Sequence[Codes]]) -> list[Document]:
-        """`decode` of several documents; each modality sees all its segments at once."""
+        """`decode` of several documents; each modality decodes all its segments in one batch."""
         flat = [codes for document in documents for codes in document]
         contents: list = [None] * len(flat)
         for name in dict.fromkeys(codes.modality for codes in flat):
@@ -100,43 +103,45 @@ class Codec:
 
     def _modality(self, name: str) -> Modality:
         if name not in self.modalities:
-            raise ValueError(f"unknown modality {name!r}; this model has {', '.join(self.modalities)}")
+            raise ValueError(f"modality must be one of {', '.join(self.modalities)}, got {name!r}")
         return self.modalities[name]
 
     # -- codes <-> ids
 
     def join(self, codes: Sequence[Codes], *, open: str | None = None, done: bool = True) -> Tokens:
-        """Ids, positions and learned ids of a document.
+        """Returns ids, positions and loss mask of a document.
 
         Args:
             codes: its segments.
-            open: modality of a segment that is begun but has no code yet: the prompt to generate one.
+            open: modality of a final segment with a begin but no codes: the prompt to generate one.
             done: end the document; a prompt is not done.
 
         Ids that the grammar forces (`document_begin`, an image's end) are never learned.
         """
-        laid = self.lay([codes], open=open, done=done)
-        return Tokens(*map(torch.from_numpy, laid[:3]))
+        flat = self.lay_out([codes], open=open, done=done)
+        return Tokens(*map(torch.from_numpy, flat[:3]))
 
-    def lay(
+    def lay_out(
         self, documents: Sequence[Sequence[Codes]], *, open: str | None = None, done: bool = True
     ) -> FlatIds:
         """`join` of several documents, laid out at once."""
         for name in {segment.modality for codes in documents for segment in codes} | {open} - {None}:
             self._modality(name)
-        return self._layout.lay(documents, open=open, done=done)
+        return self._layout.lay_out(documents, open=open, done=done)
 
     def length(self, codes: Sequence[Codes]) -> int:
         """Number of ids of a whole document."""
-        return 2 + sum([self.segment_length(one.modality, one.codes.numel()) for one in codes])
+        return 2 + sum([self.segment_length(segment.modality, segment.codes.numel()) for segment in codes])
 
     def segment_length(self, name: str, count: int) -> int:
-        """Number of ids of a segment of `count` codes, its begin, header and end included."""
+        """Number of ids of a segment of `count` codes, including begin, header and end."""
         return 2 + self._modality(name).header_length + count
 
-    def longest(self, name: str, *, shape: tuple[int, ...] | None = None, limit: int) -> int:
-        """Most ids that a segment takes after its begin: of this `shape` if given; open-ended ones of
-        `limit` ids."""
+    def max_segment_ids(self, name: str, *, shape: tuple[int, ...] | None = None, limit: int) -> int:
+        """Maximum number of ids of a segment after its begin, for a `shape` if given.
+
+        Open-ended segments have at most `limit` codes.
+        """
         modality = self._modality(name)
         if modality.open_ended:
             return limit + 1
@@ -144,12 +149,13 @@ class Codec:
         return modality.header_length + len(modality.grid(shape)) + 1
 
     def split(self, ids: Int64[Tensor, " t"]) -> list[Codes]:
-        """Segments of a document's ids; the inverse of `join`. Raises ValueError for other ids."""
-        words, values = self.vocabulary, ids.tolist()
-        if len(values) < 2 or values[0] != words.document_begin or values[-1] != words.document_end:
+        """Splits a document's ids into segments; inverse of `join`. Raises ValueError for malformed ids."""
+        vocabulary, values = self.vocabulary, ids.tolist()
+        begin, end = vocabulary.document_begin, vocabulary.document_end
+        if len(values) < 2 or values[0] != begin or values[-1] != end:
             raise ValueError(
-                f"{len(values)} ids are no document: it starts with {words.document_begin} and ends with "
-                f"{words.document_end}"
+                f"a document must start with id {begin} and end with {end}, got {len(values)} ids: "
+                f"{values[:1]} … {values[-1:]}"
             )
         segments, i = [], 1
         while i < len(values) - 1:
@@ -158,20 +164,24 @@ class Codec:
         return segments
 
     def _split_segment(self, ids: Tensor, values: list[int], i: int) -> tuple[Codes, int]:
-        """The segment that begins at place `i`, and the place after its end."""
-        words, name = self.vocabulary, self.vocabulary.begun_by(values[i])
+        """Returns the segment that begins at place `i`, and the place after its end."""
+        vocabulary, name = self.vocabulary, self.vocabulary.modality_of_begin(values[i])
         if name is None:
-            raise ValueError(f"id {values[i]} at place {i} begins no segment")
+            raise ValueError(f"id at place {i} must begin a segment, got {values[i]}")
         modality, first = self.modalities[name], i + 1 + self.modalities[name].header_length
         if modality.open_ended:
-            last = values.index(words.end(name), first) if words.end(name) in values[first:] else -1
+            end = vocabulary.end(name)
+            last = values.index(end, first) if end in values[first:] else -1
             shape = (last - first,)
         else:
-            shape = modality.shape_of(words.to_codes(name, ids[i + 1 : first]).tolist())
+            shape = modality.shape_of(vocabulary.to_codes(name, ids[i + 1 : first]).tolist())
             last = first + len(modality.grid(shape))
-        if not first <= last < len(values) or values[last] != words.end(name):
-            raise ValueError(f"the {name} that begins at place {i} does not end as its shape {shape} says")
-        codes = words.to_codes(name, ids[first:last])
+        if not first <= last < len(values) or values[last] != vocabulary.end(name):
+            raise ValueError(f"the {name} at place {i} must end where its shape {shape} implies")
+        codes = vocabulary.to_codes(name, ids[first:last])
         if len(codes) and int(codes.max()) not in modality.cells:
-            raise ValueError(f"code {int(codes.max())} in the {name} at place {i} is a header code")
+            raise ValueError(
+                f"codes of the {name} at place {i} must be less than {modality.cells.stop}, "
+                f"got {int(codes.max())}"
+            )
         return Codes(name, codes, shape), last + 1

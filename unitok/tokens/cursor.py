@@ -14,17 +14,17 @@ Positions = Literal["grid", "sequential"]
 class Cursor:
     """The state of one document between two ids.
 
-    Between segments every begin and `document_end` are legal; inside text its codes and its end; inside an
-    image first its header codes (if any), then exactly as many codes as its shape has cells, then its end.
+    Between segments, every begin and `document_end` are legal; inside text, its codes and its end; inside an
+    image, first its header codes (if any), then exactly as many codes as its shape has cells, then its end.
 
     Args:
         vocabulary: the id layout.
-        modalities: by name; must be those of the vocabulary.
+        modalities: by name, those of the vocabulary.
         positions: "grid" gives image codes (time, row, column) from their grid; "sequential" counts ids on
             all axes.
-        shapes: shapes that are forced where a header would let the model choose.
-        clock: time of the next id of a document that is begun already, between two of its segments; None at
-            the start of a new one.
+        shapes: forced shapes, where a header would let the model choose.
+        clock: time of the next id, between two segments of an existing document; None at the start of a new
+            one.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Cursor:
 
     @property
     def legal(self) -> Legal:
-        """Ids that may come next; empty when the document is done."""
+        """Legal next ids; empty when the document is done."""
         if self.done:
             return ()
         if not self._started:
@@ -74,7 +74,7 @@ class Cursor:
         return (self.vocabulary.end(self.open),)
 
     def _legal_cell(self, place: int) -> range:
-        """Ids of a place of the open grid: of its depth, where a cell has several codes."""
+        """Legal ids at a place of the open grid; they depend on its depth where a cell has several codes."""
         ranges = self.modalities[self.open].cell_ranges
         return self.vocabulary.to_range(self.open, ranges[place % len(ranges)])
 
@@ -93,28 +93,23 @@ class Cursor:
         return (self._clock, self._clock, self._clock)
 
     def _cell_position(self, place: int) -> Position:
-        """(time, row, column) of a place of the open grid."""
+        """(time, row, column) at a place of the open grid."""
         if self.positions == "sequential":
             clock = self._clock + place - self._count
             return (clock, clock, clock)
         time, row, column = self._grid[place]
         return (self._base + time, self._base + row, self._base + column)
 
-    def ahead(self, count: int) -> list[tuple[Legal, Position]]:
-        """Legal ids and position of the next `count` ids, as far as the open grid goes, whatever they are."""
+    def lookahead(self, count: int) -> list[tuple[Legal, Position]]:
+        """Legal ids and positions of the next `count` places, up to the end of the open grid."""
         places = range(self._count, min(self._count + count, self._cells))
         return [(self._legal_cell(place), self._cell_position(place)) for place in places]
 
-    @property
-    def remaining(self) -> int | None:
-        """Ids that still belong to the open segment before its end, where its shape tells; else None."""
-        return self._cells - self._count if self._grid is not None else None
-
     def push(self, token: int) -> None:
-        """Append an id. Raises ValueError where it is not legal."""
+        """Append an id. Raises ValueError where it is illegal."""
         if token not in self.legal:
             where = f"inside {self.open!r}" if self.open else "between segments"
-            raise ValueError(f"id {token} is not legal {where}; legal: {self.legal}")
+            raise ValueError(f"id {where} must be one of {self.legal}, got {token}")
         if not self._started:
             self._started = True
             self._clock += 1
@@ -132,15 +127,15 @@ class Cursor:
         self.done = token == self.vocabulary.document_end
         self._begin_segment()
         if not self.done:
-            self.open = self.vocabulary.begun_by(token)
-            self._lay_grid()
+            self.open = self.vocabulary.modality_of_begin(token)
+            self._set_grid()
 
     def _push_inside(self, token: int) -> None:
         modality = self.modalities[self.open]
         if len(self._header) < modality.header_length:
             self._header.append(self.vocabulary.to_code(self.open, token))
             self._clock += 1
-            self._lay_grid()
+            self._set_grid()
             return
         self._count += 1
         if modality.open_ended or self.positions == "sequential":
@@ -148,8 +143,8 @@ class Cursor:
         elif self._count == self._cells:
             self._clock = self._base + 1 + max(map(max, self._grid))
 
-    def _lay_grid(self) -> None:
-        """Fix the cells of the open segment once its header is complete."""
+    def _set_grid(self) -> None:
+        """Set the grid of the open segment once its header is complete."""
         modality = self.modalities[self.open]
         if modality.open_ended or len(self._header) < modality.header_length:
             return

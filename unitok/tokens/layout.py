@@ -1,7 +1,8 @@
 """Lays out the codes of many documents as ids, positions and loss masks. Knows no content and no batch.
 
-What a segment adds around its codes, and where its codes lie, depends on its modality and shape alone: it is
-a SegmentLayout, made once. So a segment costs a look-up, and all documents share the arithmetic.
+The ids around a segment's codes and the positions of all its ids depend on its modality and shape alone: they
+are a SegmentLayout, computed once. So a segment costs a look-up, and the arithmetic is vectorised over all
+documents.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,25 +18,25 @@ from unitok.modalities.base import Modality
 from unitok.tokens.cursor import Positions
 from unitok.tokens.vocabulary import Vocabulary
 
-REMEMBERED = 1024
-"""Frames that a layout keeps."""
+CACHE_SIZE = 1024
+"""Maximum number of cached segment layouts."""
 
 
 class SegmentLayout(NamedTuple):
-    """A segment without its codes, at time 0; `extent` is how far time goes on meanwhile.
+    """A segment without its codes, at time 0; `duration` is the time until the next segment.
 
-    In place of each code stands the negative number that `Layout` has for its modality.
+    Each code is represented by the negative placeholder that `Layout` assigns to its modality.
     """
 
     ids: Int64[np.ndarray, " t"]
     positions: Int64[np.ndarray, "t 3"]
     learn: Bool[np.ndarray, " t"]
     codes: int
-    extent: int
+    duration: int
 
 
 class FlatIds(NamedTuple):
-    """Documents of ids, one after another, each of so many."""
+    """Concatenated documents of ids, with the length of each."""
 
     ids: Int64[np.ndarray, " t"]
     positions: Int64[np.ndarray, "t 3"]
@@ -43,114 +44,119 @@ class FlatIds(NamedTuple):
     lengths: list[int]
 
     def tokens(self) -> list[Tokens]:
-        """The documents one by one."""
-        parts = (torch.from_numpy(array).split(self.lengths) for array in self[:3])
-        return list(map(Tokens, *parts))
+        """Splits the ids into documents."""
+        columns = (torch.from_numpy(array).split(self.lengths) for array in self[:3])
+        return list(map(Tokens, *columns))
 
 
 class Layout:
-    """How documents of a model lie in ids; the latest frames are remembered.
+    """Lays out documents as ids; the latest segment layouts are cached.
 
     Args:
         vocabulary: the id layout.
-        modalities: by name; those of the vocabulary.
+        modalities: by name, those of the vocabulary.
         positions: "grid" or "sequential", see Cursor.
     """
 
     def __init__(self, vocabulary: Vocabulary, modalities: Mapping[str, Modality], positions: Positions):
         self.vocabulary, self.modalities, self.positions = vocabulary, modalities, positions
-        self._blanks = {name: -1 - number for number, name in enumerate(modalities)}
-        self._frames: dict[tuple, SegmentLayout] = {}
-        self._first = _single(vocabulary.document_begin, learn=False)
-        self._last = _single(vocabulary.document_end, learn=True)
+        self._placeholders = {name: -1 - number for number, name in enumerate(modalities)}
+        self._cache: dict[tuple, SegmentLayout] = {}
+        self._document_begin = _single(vocabulary.document_begin, learn=False)
+        self._document_end = _single(vocabulary.document_end, learn=True)
 
-    def lay(
+    def lay_out(
         self, documents: Sequence[Sequence[Codes]], *, open: str | None = None, done: bool = True
     ) -> FlatIds:
-        """Documents, one after another.
+        """Returns the ids of documents, concatenated.
 
         Args:
             documents: their segments.
-            open: modality of a segment that each ends with, begun but without a code.
-            done: end each; one with an open segment is never ended.
+            open: modality of a segment that each document ends with, with a begin but no codes.
+            done: end each document; one with an open segment is never ended.
 
         Raises:
-            ValueError: codes that do not fill their shape, or are outside their modality's.
+            ValueError: codes do not fill their shape, or are outside their modality's range.
         """
         if not documents:
             return FlatIds(np.empty(0, np.int64), np.empty((0, 3), np.int64), np.empty(0, np.bool_), [])
-        framed = [self._framed(document, open, done) for document in documents]
-        frames = list(chain(*framed))
-        ids = np.concatenate([frame.ids for frame in frames])
-        self._fill(ids, chain(*documents))
-        positions = np.concatenate([frame.positions for frame in frames])
-        positions += np.repeat(_clocks(framed), [len(frame.ids) for frame in frames])[:, None]
-        learn = np.concatenate([frame.learn for frame in frames])
-        return FlatIds(ids, positions, learn, [sum([len(f.ids) for f in document]) for document in framed])
+        by_document = [self._segment_layouts(document, open, done) for document in documents]
+        layouts = list(chain(*by_document))
+        ids = np.concatenate([layout.ids for layout in layouts])
+        self._fill_codes(ids, chain(*documents))
+        positions = np.concatenate([layout.positions for layout in layouts])
+        positions += np.repeat(_start_times(by_document), [len(layout.ids) for layout in layouts])[:, None]
+        learn = np.concatenate([layout.learn for layout in layouts])
+        lengths = [sum([len(layout.ids) for layout in document]) for document in by_document]
+        return FlatIds(ids, positions, learn, lengths)
 
-    def _framed(self, document: Sequence[Codes], open: str | None, done: bool) -> list[SegmentLayout]:
-        frames = [self._first, *map(self._frame, document)]
+    def _segment_layouts(
+        self, document: Sequence[Codes], open: str | None, done: bool
+    ) -> list[SegmentLayout]:
+        layouts = [self._document_begin, *map(self._segment_layout, document)]
         if open is not None:
-            frames.append(_single(self.vocabulary.begin(open), learn=True))
+            layouts.append(_single(self.vocabulary.begin(open), learn=True))
         elif done:
-            frames.append(self._last)
-        return frames
+            layouts.append(self._document_end)
+        return layouts
 
-    def _fill(self, ids: Int64[np.ndarray, " t"], segments: Iterable[Codes]) -> None:
-        """Put the codes' ids where their blanks are."""
+    def _fill_codes(self, ids: Int64[np.ndarray, " t"], segments: Iterable[Codes]) -> None:
+        """Replace placeholders by the ids of the codes."""
         codes: dict[str, list] = {}
         for segment in segments:
             codes.setdefault(segment.modality, []).append(segment.codes)
-        for name, parts in codes.items():
-            blanks = np.flatnonzero(ids == self._blanks[name])
-            ids[blanks] = self.vocabulary.to_ids(name, torch.cat(parts)).numpy()
+        for name, tensors in codes.items():
+            places = np.flatnonzero(ids == self._placeholders[name])
+            ids[places] = self.vocabulary.to_ids(name, torch.cat(tensors)).numpy()
 
-    def _frame(self, segment: Codes) -> SegmentLayout:
+    def _segment_layout(self, segment: Codes) -> SegmentLayout:
         key = (segment.modality, segment.learn, *segment.shape)
-        frame = self._frames.get(key)
-        if frame is None:
-            frame = self._new_frame(self.modalities[segment.modality], segment.shape, segment.learn)
-            if len(self._frames) == REMEMBERED:
-                del self._frames[next(iter(self._frames))]
-            self._frames[key] = frame
-        if frame.codes != segment.codes.numel():
+        layout = self._cache.get(key)
+        if layout is None:
+            layout = self._new_layout(self.modalities[segment.modality], segment.shape, segment.learn)
+            if len(self._cache) == CACHE_SIZE:
+                del self._cache[next(iter(self._cache))]
+            self._cache[key] = layout
+        if layout.codes != segment.codes.numel():
             raise ValueError(
-                f"{segment.modality} of shape {segment.shape} has {frame.codes} codes, "
-                f"not {segment.codes.numel()}"
+                f"{segment.modality} of shape {segment.shape} must have {layout.codes} codes, "
+                f"got {segment.codes.numel()}"
             )
-        return frame
+        return layout
 
-    def _new_frame(self, modality: Modality, shape: tuple[int, ...], learn: bool) -> SegmentLayout:
-        name, words = modality.name, self.vocabulary
-        header = [words.to_range(name, range(code, code + 1)).start for code in modality.header(shape)]
+    def _new_layout(self, modality: Modality, shape: tuple[int, ...], learn: bool) -> SegmentLayout:
+        name, vocabulary = modality.name, self.vocabulary
+        header = [vocabulary.to_range(name, range(code, code + 1)).start for code in modality.header(shape)]
         grid = modality.grid(shape).numpy()
         if modality.open_ended or self.positions == "sequential":
             grid = np.arange(len(grid))[:, None].repeat(3, axis=1)
-        before, extent = 1 + len(header), int(grid.max(initial=-1)) + 1
-        ids = [words.begin(name), *header, *[self._blanks[name]] * len(grid), words.end(name)]
+        before, duration = 1 + len(header), int(grid.max(initial=-1)) + 1
+        ids = [vocabulary.begin(name), *header, *[self._placeholders[name]] * len(grid), vocabulary.end(name)]
         times = np.arange(before)[:, None].repeat(3, axis=1)
         learned = np.full(len(ids), learn)
         learned[-1] = learn and modality.open_ended
         return SegmentLayout(
             np.array(ids, np.int64),
-            np.concatenate((times, grid + before, np.full((1, 3), before + extent))),
+            np.concatenate((times, grid + before, np.full((1, 3), before + duration))),
             learned,
             codes=len(grid),
-            extent=before + extent + 1,
+            duration=before + duration + 1,
         )
 
 
 def _single(token: int, *, learn: bool) -> SegmentLayout:
-    """An id that belongs to no segment, or begins one."""
-    return SegmentLayout(np.array([token]), np.zeros((1, 3), np.int64), np.array([learn]), codes=0, extent=1)
+    """The layout of a single id outside of segments, or of a begin."""
+    return SegmentLayout(
+        np.array([token]), np.zeros((1, 3), np.int64), np.array([learn]), codes=0, duration=1
+    )
 
 
-def _clocks(framed: Sequence[Sequence[SegmentLayout]]) -> list[int]:
-    """When each frame begins in its document."""
-    clocks = []
-    for document in framed:
+def _start_times(documents: Sequence[Sequence[SegmentLayout]]) -> list[int]:
+    """Returns the time at which each segment begins in its document."""
+    times = []
+    for document in documents:
         clock = 0
-        for frame in document:
-            clocks.append(clock)
-            clock += frame.extent
-    return clocks
+        for layout in document:
+            times.append(clock)
+            clock += layout.duration
+    return times

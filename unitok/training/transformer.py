@@ -14,7 +14,7 @@ from unitok.api.model_folder import refuse_foreign
 from unitok.api.unitok import UniTok
 from unitok.data.batches.packing import Batch
 from unitok.generation.sampling import Sampling
-from unitok.models.attention_backends import Engine, packed_mask
+from unitok.models.attention_backends import packed_mask
 from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.tokens.codec import Codec
@@ -102,7 +102,7 @@ class TransformerTraining(LightningModule):
         image_weight: float = 1.0,
         z_loss: float = 1e-4,
         head: Head = "legal",
-        attention: Engine = "sdpa",
+        attention: Backend = "sdpa",
         code_scale: float = 0.3,
         hide_text: float = 0.0,
         hide_image: float = 0.0,

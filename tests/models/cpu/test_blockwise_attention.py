@@ -70,5 +70,5 @@ def test_it_is_for_training_whole_rows_of_moderate_length(monkeypatch):
         attend(*inputs, None)
     queries = inputs[0][:, :, :2]
     attend(queries, *inputs[1:], torch.ones(3, 1, 2, 21, dtype=torch.bool))  # as with a cache
-    monkeypatch.setattr(attention, "LONGEST", 20)
+    monkeypatch.setattr(attention, "MAX_BLOCKWISE", 20)
     attend(*inputs, None)

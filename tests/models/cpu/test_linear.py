@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unitok.models.cpu.linear import _summed, project
+from unitok.models.cpu.linear import _project_by_sums, project
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
@@ -23,4 +23,4 @@ def test_products_of_few_rows_are_those_of_many(shape, dtype):
 def test_sums_side_by_side_are_products(dtype, rows, outputs):
     x, weight = torch.randn(rows, 24).to(dtype), torch.randn(outputs, 24).to(dtype)
     wanted = torch.nn.functional.linear(x.double(), weight.double())
-    assert (_summed(x, weight) - wanted).abs().max() <= (0.1 if dtype == torch.bfloat16 else 1e-5)
+    assert (_project_by_sums(x, weight) - wanted).abs().max() <= (0.1 if dtype == torch.bfloat16 else 1e-5)

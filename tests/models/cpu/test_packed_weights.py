@@ -1,4 +1,4 @@
-"""Packed weights give the products of plain ones, and follow them."""
+"""Prepacked weights give the products of plain ones, and follow them."""
 
 import gc
 from weakref import ref
@@ -9,10 +9,17 @@ from torch import nn
 from torch.nn import functional
 
 from unitok.models.cpu.linear import Linear
-from unitok.models.cpu.packed_weights import Packed, PackedLinear, compiles, packed, with_packed
+from unitok.models.cpu.packed_weights import (
+    PrepackedLinear,
+    PrepackedWeight,
+    compiles,
+    prepacked,
+    with_prepacked,
+)
 
 needs_layout = pytest.mark.skipif(
-    not Packed.helps(torch.zeros(8, 8, dtype=torch.bfloat16)), reason="no products of packed bfloat16 here"
+    not PrepackedWeight.helps(torch.zeros(8, 8, dtype=torch.bfloat16)),
+    reason="no products of prepacked bfloat16 here",
 )
 
 
@@ -22,9 +29,9 @@ def layer(inputs: int = 24, outputs: int = 70) -> Linear:
 
 def test_only_bfloat16_that_tells_of_its_changes_is_packed():
     weight = torch.zeros(8, 8)
-    assert not Packed.helps(weight)
+    assert not PrepackedWeight.helps(weight)
     with torch.inference_mode():
-        assert not Packed.helps(weight.bfloat16())
+        assert not PrepackedWeight.helps(weight.bfloat16())
 
 
 @needs_layout
@@ -32,25 +39,25 @@ def test_only_bfloat16_that_tells_of_its_changes_is_packed():
 @pytest.mark.parametrize("rows", [1, 5, 8, 33])
 def test_packed_weights_give_the_same_products(rows, inputs):
     weight, x = torch.randn(70, inputs).bfloat16(), torch.randn(rows, inputs).bfloat16()
-    found, wanted = Packed(weight, range(3, 70))(x), functional.linear(x, weight[3:])
+    found, wanted = PrepackedWeight(weight, range(3, 70))(x), functional.linear(x, weight[3:])
     torch.testing.assert_close(found, wanted, rtol=1e-2, atol=1e-2)
 
 
 @needs_layout
 def test_a_weight_is_packed_once_until_it_changes():
     some, x = layer(), torch.randn(5, 24).bfloat16()
-    first = packed(some, range(9, 70))
-    assert packed(some, range(9, 70)) is first and packed(some, range(8, 70)) is not first
+    first = prepacked(some, range(9, 70))
+    assert prepacked(some, range(9, 70)) is first and prepacked(some, range(8, 70)) is not first
     some.weight.mul_(2)
-    torch.testing.assert_close(packed(some, range(9, 70))(x), 2 * first(x))
+    torch.testing.assert_close(prepacked(some, range(9, 70))(x), 2 * first(x))
     some.weight = nn.Parameter(some.weight.clone())
-    assert not first.holds(some.weight)
+    assert not first.matches(some.weight)
 
 
 @needs_layout
 def test_a_packed_weight_goes_with_its_layer():
     some = layer()
-    copy = ref(packed(some, range(70)))
+    copy = ref(prepacked(some, range(70)))
     assert copy() is not None
     del some
     gc.collect()
@@ -61,11 +68,11 @@ def test_a_packed_weight_goes_with_its_layer():
 @needs_layout
 def test_a_model_with_packed_layers_shares_all_else_and_follows_its_weights():
     if not compiles():
-        pytest.skip("inductor has no product of packed weights")
+        pytest.skip("inductor has no product of prepacked weights")
     model = nn.Sequential(layer(), nn.Sequential(layer(70, 24), nn.RMSNorm(24).bfloat16()))
-    other, x = with_packed(model, model[1]), torch.randn(2, 3, 24).bfloat16()
+    other, x = with_prepacked(model, model[1]), torch.randn(2, 3, 24).bfloat16()
     assert other[0] is model[0] and other[1][1] is model[1][1] and other[1][0].weight is model[1][0].weight
-    assert isinstance(other[1][0], PackedLinear) and isinstance(model[1][0], Linear)
+    assert isinstance(other[1][0], PrepackedLinear) and isinstance(model[1][0], Linear)
     torch.testing.assert_close(other(x), model(x), rtol=2e-2, atol=2e-2)
     assert not other[1][0].stale
     model[1][0].weight[:12] = 0
@@ -76,4 +83,4 @@ def test_a_model_with_packed_layers_shares_all_else_and_follows_its_weights():
 
 def test_a_model_without_such_layers_stays_itself():
     model = nn.Sequential(nn.RMSNorm(4), Linear(4, 4))
-    assert with_packed(model, model) is model
+    assert with_prepacked(model, model) is model

@@ -180,23 +180,23 @@ BROKEN = {
     "other sizes": (
         _config("architecture", channels=16),
         ValueError,
-        "decoder.0.bias has (12,), expected (16,)",
+        "decoder.0.bias must be (16,), got (12,)",
     ),
     "wrong sizes": (_config("architecture", factor=0), ValueError, "factor=0"),
     "tensor missing": (
         _tensors(lambda t: t.pop("encoder.1.bias")),
         ValueError,
-        "encoder.1.bias has nothing, expected (12,)",
+        "encoder.1.bias must be (12,), got absent",
     ),
     "tensor too many": (
         _tensors(lambda t: t.update(stray=torch.zeros(2))),
         ValueError,
-        "stray has (2,), expected nothing",
+        "stray must be absent, got (2,)",
     ),
     "damaged weights": (
         lambda f: (f / "model.safetensors").write_bytes(b"x" * 50),
         ValueError,
-        "model.safetensors: damaged",
+        "model.safetensors: corrupt",
     ),
 }
 

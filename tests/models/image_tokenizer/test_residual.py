@@ -40,7 +40,7 @@ def test_the_cursor_lets_each_place_have_its_depths_codes(model):
     start, seen = model.codec.vocabulary.start("image"), []
     for token, position in zip(tokens.ids.tolist(), tokens.positions.tolist(), strict=True):
         assert tuple(position) == cursor.position
-        if start <= token < start + DEPTH * SIZE and cursor.remaining:
+        if start <= token < start + DEPTH * SIZE and cursor.lookahead(1):
             seen.append(cursor.legal)
         cursor.push(token)
     assert seen == [range(start, start + SIZE), range(start + SIZE, start + 2 * SIZE)] * 6

@@ -99,7 +99,7 @@ class PackedDocuments(Dataset):
         indices = self.kept[window.indices].tolist()
         found = zip(indices, self.documents.fetch(indices), strict=True)
         whole = [(index, codes) for index, codes in found if codes is not None and self._fits(index, codes)]
-        laid = self.codec.lay([self._arranged(codes, window.epoch, index) for index, codes in whole])
+        laid = self.codec.lay_out([self._arranged(codes, window.epoch, index) for index, codes in whole])
         self.documents.count([index for index, _ in whole], laid.lengths)
         return pack(laid, length=self.row_length, pad=self.codec.vocabulary.pad)
 

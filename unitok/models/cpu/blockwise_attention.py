@@ -1,9 +1,9 @@
 """Causal attention for training by matrix products, a block of queries at a time. Knows no documents.
 
-On a CPU without matrix units for bfloat16 the flash kernel does its products at a fraction of the machine's
-rate, in its backward above all; those of a block of queries with all keys before them are large enough for
-the library's own products, and half of the square is never computed. The price is that probabilities are
-kept: b h t² / 2 numbers a layer.
+On a CPU without matrix units for bfloat16 the flash kernel runs at a fraction of the peak rate, above all in
+its backward pass. Products of a block of queries with all keys before them are large enough for the BLAS
+library, and half of the square is never computed. The price is memory for the probabilities: b h t² / 2
+numbers per layer.
 """
 
 from typing import Any
@@ -14,44 +14,44 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 BLOCK = 128
-"""Queries of a block."""
+"""Queries per block."""
 
 
-@torch.compiler.disable  # compiled it is as fast, and would be compiled anew for every length of a row
+@torch.compiler.disable  # no faster when compiled, and recompiled for every row length
 def attend_blockwise(
     queries: Float[Tensor, "b h t w"],
     keys: Float[Tensor, "b h t w"],
     values: Float[Tensor, "b h t w"],
     mask: Bool[Tensor, "#b 1 t t"] | None,
 ) -> Float[Tensor, "b h t w"]:
-    """Softmax attention to no later place, and where `mask` is True if there is one."""
+    """Causal softmax attention, further restricted to `mask` if given."""
     return _Blockwise.apply(queries, keys, values, mask)
 
 
 class _Blockwise(torch.autograd.Function):
-    """Forward keeps each block's probabilities; backward is the softmax's own."""
+    """Forward saves each block's probabilities for backward."""
 
     @staticmethod
     def forward(ctx: Any, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         q, k, v = (x.flatten(0, 1) for x in (queries, keys, values))
-        out, kept = torch.empty_like(q), []
+        out, saved = torch.empty_like(q), []
         for start, end in _blocks(q.shape[1]):
             scores = _products(q[:, start:end], k[:, :end].mT, scale=_scale(q))
-            _hide(scores.view(*queries.shape[:2], end - start, end), start, end, mask)
+            _mask_scores(scores.view(*queries.shape[:2], end - start, end), start, end, mask)
             probabilities = scores.softmax(dim=-1)
             out[:, start:end] = probabilities @ v[:, :end]
-            kept.append(probabilities)
-        ctx.save_for_backward(q, k, v, *kept)
+            saved.append(probabilities)
+        ctx.save_for_backward(q, k, v, *saved)
         return out.view(queries.shape)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        q, k, v, *kept = ctx.saved_tensors
+        q, k, v, *saved = ctx.saved_tensors
         g = gradient.flatten(0, 1)
         by_q = torch.empty_like(q)
         by_k, by_v = (torch.zeros_like(x, dtype=torch.promote_types(x.dtype, torch.float32)) for x in (k, v))
-        for (start, end), probabilities in zip(_blocks(q.shape[1]), kept, strict=True):
+        for (start, end), probabilities in zip(_blocks(q.shape[1]), saved, strict=True):
             by_v[:, :end] += probabilities.mT @ g[:, start:end]
             by_probabilities = g[:, start:end] @ v[:, :end].mT
             by_scores = torch._softmax_backward_data(by_probabilities, probabilities, -1, q.dtype)
@@ -72,12 +72,12 @@ def _scale(queries: Tensor) -> float:
 def _products(
     a: Float[Tensor, "n t w"], b: Float[Tensor, "n w s"], *, scale: float
 ) -> Float[Tensor, "n t s"]:
-    """scale · a b, without a pass of its own for the scale."""
+    """Returns scale · a b, without a separate pass for the scale."""
     return torch.baddbmm(a.new_empty(()), a, b, beta=0, alpha=scale)
 
 
-def _hide(scores: Float[Tensor, "b h t s"], start: int, end: int, mask: Tensor | None) -> None:
-    """Sets to -inf what a block of queries may not see."""
+def _mask_scores(scores: Float[Tensor, "b h t s"], start: int, end: int, mask: Tensor | None) -> None:
+    """Sets the scores of keys that a block of queries must not attend to to -inf."""
     if mask is None:
         later = torch.ones(end - start, end - start, dtype=torch.bool, device=scores.device).triu(1)
         scores[..., start:].masked_fill_(later, -torch.inf)

@@ -21,7 +21,7 @@ from unitok.modalities.image import ImageModality
 from unitok.modalities.text import TextModality
 from unitok.models.transformer import Transformer, TransformerSizes
 from unitok.tokens.codec import Codec
-from unitok.tokens.vocabulary import Moved, Vocabulary
+from unitok.tokens.vocabulary import SharedIds, Vocabulary
 from unitok.training.weights.init_embeddings import NewHead
 
 
@@ -75,7 +75,7 @@ class LanguageModel(Origin):
                 f"{self.folder} has {rows} rows, the text tokenizer {known} codes: data.text_tokenizer must "
                 "be its tokenizer.json"
             )
-        return _take(self.folder, model, given, [Moved(range(known), range(known))], new_head=new_head)
+        return _take(self.folder, model, given, [SharedIds(range(known), range(known))], new_head=new_head)
 
 
 class OwnModel(Origin):
@@ -100,7 +100,7 @@ class OwnModel(Origin):
         if new_words:
             given = _reworded(given, before.modalities["text"], text)
             vocabulary = Vocabulary(dict(vocabulary.describe()) | {"text": text.size})
-        return _take(self.folder, model, given, codec.vocabulary.moved(vocabulary), new_head=new_head)
+        return _take(self.folder, model, given, codec.vocabulary.shared_ids(vocabulary), new_head=new_head)
 
     def _check(self, codec: Codec, *, new_words: bool) -> None:
         """Raises ValueError where equal codes would mean something else than they did."""
@@ -145,16 +145,16 @@ def _reworded(given: Tensors, before: TextModality, now: TextModality) -> Tensor
 
 @torch.no_grad()
 def _take(
-    folder: str, model: Transformer, given: Tensors, moved: Sequence[Moved], *, new_head: NewHead
+    folder: str, model: Transformer, given: Tensors, shared: Sequence[SharedIds], *, new_head: NewHead
 ) -> Start:
     """Fill a model with tensors of its own names, whose rows of ids are laid out anew."""
-    given, text = dict(given), next(ids.before for ids in moved if ids.now.start == 0)
+    given, text = dict(given), next(ids.old for ids in shared if ids.new.start == 0)
     root = float(given["embedding.weight"][text.start : text.stop].square().mean().sqrt())
     for name, fill in (("embedding.weight", "mean"), ("unembedding.weight", new_head)):
         old, grown = given[name], torch.zeros_like(model.state_dict()[name])
         if fill == "mean" or model.config.tie_embeddings:
             grown += old[text.start : text.stop].mean(dim=0)
-        for before, now in moved:
+        for before, now in shared:
             grown[now.start : now.stop] = old[before.start : before.stop]
         given[name] = grown
     for name, tensor in model.state_dict().items():
@@ -162,7 +162,7 @@ def _take(
             came = tuple(given[name].shape) if name in given else "nothing"
             raise ValueError(f"{folder}: tensor {name} has {came}, expected {tuple(tensor.shape)}")
     model.load_state_dict({name: given[name] for name in model.state_dict()})
-    return Start(root, tuple(ids.now for ids in moved))
+    return Start(root, tuple(ids.new for ids in shared))
 
 
 def origin_of(folder: str) -> Origin:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from unitok.models.transformer import Transformer, filled
+from unitok.models.transformer import Transformer, transformer_of
 from unitok.training.weights.parallelize import whole, zero_rows
 
 MATRICES = ("qkv", "out", "gate_up", "down")
@@ -39,7 +39,7 @@ def merged(model: Transformer) -> Transformer:
         if isinstance(module, LoraLayer):
             down, up = (held[f"{name}.lora_{side}.default.weight"] for side in "AB")
             tensors[f"{name}.weight"] = tensors[f"{name}.weight"] + up @ down * module.scaling["default"]
-    return filled(model.config, tensors)
+    return transformer_of(model.config, tensors)
 
 
 def hold_old_rows(model: Transformer, *, known: Sequence[range]) -> None:

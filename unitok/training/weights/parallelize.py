@@ -12,7 +12,7 @@ from torch.distributed.tensor import DTensor
 from torch.utils.checkpoint import checkpoint
 
 from unitok.device import lacks_compiler
-from unitok.models.transformer import Transformer, filled
+from unitok.models.transformer import Transformer, transformer_of
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def gathered(model: Transformer) -> Transformer:
     """The same model with all of its weights, if they are dealt out; all processes take part."""
     if not any(isinstance(weight, DTensor) for weight in model.parameters()):
         return model
-    return filled(model.config, {name: whole(tensor) for name, tensor in model.state_dict().items()})
+    return transformer_of(model.config, {name: whole(tensor) for name, tensor in model.state_dict().items()})
 
 
 def compile_blocks(blocks: Iterable[nn.Module], *, device: torch.device) -> bool:
