@@ -1,6 +1,6 @@
-"""Open another project's image tokenizer: python train/convert.py --format taming --from FILE --out DIR
+"""Convert another project's image tokenizer: python train/convert.py --format taming --from FILE --out DIR
 
-The folder then serves in every config (`data.image_tokenizer: DIR`).
+Every config can use the folder (`data.image_tokenizer: DIR`).
 """
 
 from unitok.console import Parser, command
@@ -8,18 +8,18 @@ from unitok.interop.formats import FORMATS
 
 
 def arguments() -> Parser:
-    """The command line."""
+    """Build the parser of the command line."""
     kinds = "; ".join(f"{name}: {text}" for name, text in FORMATS.items())
-    parser = Parser(prog="train/convert.py", description=f"Write an image tokenizer's folder. {kinds}.")
-    parser.add_argument("--format", required=True, choices=FORMATS, help="whose file or folder it is")
+    parser = Parser(prog="train/convert.py", description=f"Convert an image tokenizer to a folder. {kinds}.")
+    parser.add_argument("--format", required=True, choices=FORMATS, help="format of PATH")
     parser.add_argument("--from", dest="path", required=True, metavar="PATH", help="file or folder to read")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write, made if missing")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write, created if missing")
     return parser
 
 
 @command("train/convert.py")
 def main(args: list[str] | None = None) -> None:
-    """Read the command line, write the folder, print what it holds."""
+    """Convert the tokenizer, write its folder and print its sizes."""
     options = arguments().parse_args(args)
     from unitok.interop.formats import read
     from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer

@@ -1,17 +1,17 @@
-"""Write a model as a folder that transformers and vLLM open: python train/export.py runs/mine/model exported
+"""Export a model to transformers and vLLM: python train/export.py runs/mine/model exported
 
-The model must have been trained with `data.positions: sequential`.
+The model must be trained with `data.positions: sequential`.
 """
 
 from unitok.console import Parser, command
 
 
 def arguments() -> Parser:
-    """The command line."""
+    """Build the parser of the command line."""
     parser = Parser(
         prog="train/export.py",
-        description="Write a Qwen3ForCausalLM folder (LlamaForCausalLM without QK-norm) with the text "
-        "tokenizer and a LogitsProcessor that keeps documents well-formed.",
+        description="Export a model as a Qwen3ForCausalLM folder (LlamaForCausalLM without QK-norm), its "
+        "text tokenizer and a LogitsProcessor that keeps documents well-formed.",
     )
     parser.add_argument("model", metavar="MODEL", help="model folder")
     parser.add_argument("out", metavar="OUT", help="folder to write, which must be empty or absent")
@@ -20,14 +20,14 @@ def arguments() -> Parser:
 
 @command("train/export.py")
 def main(args: list[str] | None = None) -> None:
-    """Read the command line, write the folder."""
+    """Export the model."""
     options = arguments().parse_args(args)
     from unitok.api.unitok import UniTok
     from unitok.interop.transformers_export import export, refuse_full
 
     refuse_full(options.out)
     export(UniTok.from_pretrained(options.model, device="cpu", dtype="float32"), options.out)
-    print(f"{options.out}: for AutoModelForCausalLM; grammar_processor.py in it keeps documents well-formed")
+    print(f"{options.out}: load it with AutoModelForCausalLM and the LogitsProcessor in grammar_processor.py")
 
 
 if __name__ == "__main__":

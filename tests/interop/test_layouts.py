@@ -211,7 +211,7 @@ def test_a_tensor_too_many_is_named(written):
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     torch.save({"state_dict": {"layer.weight": torch.zeros(2)}}, tmp_path / "x.ckpt")
     for kind in LAYOUTS:
-        with pytest.raises(ValueError, match=r"x\.ckpt has no tensor encoder\.conv_in\.weight"):
+        with pytest.raises(ValueError, match=r"x\.ckpt: no tensor encoder\.conv_in\.weight"):
             read(tmp_path / "x.ckpt", kind)
 
 
@@ -235,7 +235,7 @@ def test_no_code_of_a_checkpoint_is_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", bytes(range(256)) * 9])
 def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / "x.pt").write_bytes(content)
-    with pytest.raises(ValueError, match=r"x\.pt cannot be read"):
+    with pytest.raises(ValueError, match=r"x\.pt: cannot be read"):
         read(tmp_path / "x.pt", "llamagen")
 
 
@@ -250,6 +250,6 @@ def test_the_command_writes_a_folder_that_opens(written, capsys, tmp_path):
 def test_what_is_not_there_gives_one_line(kind, capsys, tmp_path):
     with pytest.raises(SystemExit) as stopped:
         main(["--format", kind, "--from", str(tmp_path / "absent"), "--out", str(tmp_path / "out")])
-    said = capsys.readouterr().err
-    assert stopped.value.code == 2 and str(tmp_path / "absent") in said and said.count("\n") == 1
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and str(tmp_path / "absent") in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()

@@ -159,7 +159,7 @@ def test_the_command_writes_a_folder_and_spares_what_is_there(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("config", "named"),
     [
-        ({"model_type": "gpt2"}, "not 'gpt2'"),
+        ({"model_type": "gpt2"}, "got 'gpt2'"),
         ({"model_type": "llama", "rope_scaling": {"rope_type": "yarn"}}, "yarn"),
         ({"model_type": "llama", "rope_scaling": {"type": "linear", "factor": 4.0}}, "linear"),
         ({"model_type": "qwen3", "rope_scaling": {"factor": 4.0}}, "factor"),

@@ -4,7 +4,7 @@ formats              Registry of readable tokenizer formats; each is imported on
 files                Reads tensors from other projects' files without running code in them
 vqgan                VQGAN weights by taming's names to ours; sizes are inferred from the tensors
 taming               VQGAN checkpoints of taming-transformers (.ckpt), and Chameleon's vqgan.ckpt
-llamagen             LlamaGen's VQ checkpoints (.pt), and those of the first Janus: codes are directions
+llamagen             LlamaGen's VQ checkpoints (.pt), and those of the first Janus: a codebook of unit vectors
 chameleon            The VQ model of a transformers Chameleon folder: an encoder without a decoder
 emu3                 The VQ model of a transformers Emu3 folder
 janus                The VQ model of a transformers Janus folder

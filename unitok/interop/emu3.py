@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unitok.interop.files import below, read_folder
-from unitok.interop.vqgan import CODEBOOK, fill
+from unitok.interop.files import read_folder, strip_prefix
+from unitok.interop.vqgan import CODEBOOK, load_tensors
 from unitok.models.image_tokenizer.emu3 import Emu3
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
@@ -19,30 +19,30 @@ FIELDS = {
     "frames": "temporal_downsample_factor",
     "z_channels": "latent_channels",
 }
-"""Our sizes by the names of transformers' Emu3VQVAEConfig."""
+"""Our arguments, with the names of the same in transformers' Emu3VQVAEConfig."""
 
 
 def read(folder: str | Path) -> ImageTokenizer:
-    """The image tokenizer of a folder. Raises FileNotFoundError or ValueError."""
+    """Read the image tokenizer of a folder. Raises FileNotFoundError or ValueError."""
     config, tensors = read_folder(folder)
-    tensors = below(tensors, CODEBOOK, source=folder)
+    tensors = strip_prefix(tensors, CODEBOOK, source=folder)
     architecture = Emu3(**_sizes(config))
     codebook = tensors.pop(CODEBOOK)
     tokenizer = ImageTokenizer(ImageTokenizerConfig(architecture, EMACodebook(*codebook.shape)))
-    return fill(
+    return load_tensors(
         tokenizer, {_our_name(name): tensor for name, tensor in tensors.items()}, codebook, source=folder
     )
 
 
 def _sizes(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the VQ model; config.json leaves out what has transformers' default."""
-    given = config.get("vq_config", config)
-    sizes = {ours: given[theirs] for ours, theirs in FIELDS.items() if theirs in given}
+    """The VQ model's arguments; config.json omits values that equal transformers' defaults."""
+    vq_config = config.get("vq_config", config)
+    sizes = {ours: vq_config[theirs] for ours, theirs in FIELDS.items() if theirs in vq_config}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in sizes.items()}
 
 
 def _our_name(name: str) -> str:
-    """`quant_conv` and `post_quant_conv` are inside our encoder and decoder."""
+    """Rename a tensor: `quant_conv` and `post_quant_conv` are inside our encoder and decoder."""
     if name.startswith("quant_conv."):
         return f"encoder.{name}"
     return f"decoder.{name}" if name.startswith("post_quant_conv.") else name

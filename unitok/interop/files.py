@@ -15,69 +15,69 @@ INERT = (
     "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
     "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
 )
-"""Classes that old Lightning files only mention: each stands for nothing here."""
+"""Classes that old Lightning checkpoints refer to without need; each is read as a Placeholder."""
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 Tensors = dict[str, Tensor]
 
 
-class Nothing:
-    """What an inert class is read as."""
+class Placeholder:
+    """Replaces inert classes."""
 
 
 def read_checkpoint(path: str | Path, *, under: Sequence[str] = ("state_dict", "model")) -> Tensors:
-    """The tensors of a .ckpt, .pt or .safetensors file, at the first of the keys `under` that it has.
+    """Read the tensors of a .ckpt, .pt or .safetensors file, below the first of the keys `under` that it has.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, holds more than plain data, or no tensors.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is corrupt, or holds more than plain data, or no tensors.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file")
+        raise FileNotFoundError(f"{path}: not found")
     if path.suffix == ".safetensors":
         return read_weights(path)
     try:
-        with torch.serialization.safe_globals([(Nothing, name) for name in INERT]):
+        with torch.serialization.safe_globals([(Placeholder, name) for name in INERT]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ValueError(f"{path} cannot be read as plain tensors: {reason}") from error
-    inside = next((content[key] for key in under if isinstance(content, Mapping) and key in content), content)
-    return _only_tensors(inside, path)
+        raise ValueError(f"{path}: cannot be read as plain tensors: {reason}") from error
+    state = next((content[key] for key in under if isinstance(content, Mapping) and key in content), content)
+    return _select_tensors(state, path)
 
 
-def _only_tensors(content: Any, path: Path) -> Tensors:
+def _select_tensors(content: Any, path: Path) -> Tensors:
     tensors = dict(content) if isinstance(content, Mapping) else {}
     tensors = {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
     if not tensors:
-        raise ValueError(f"{path} holds no tensors by name, but {type(content).__name__}")
+        raise ValueError(f"{path}: must hold tensors by name, got {type(content).__name__}")
     return tensors
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
-    """Configuration of a transformers folder, without its tensors."""
+    """Read config.json of a transformers folder."""
     try:
         return read_object(Path(folder) / "config.json")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(f"{folder} is no model folder: it has no config.json") from error
+        raise FileNotFoundError(f"{folder}: not a model folder (config.json is missing)") from error
 
 
 def read_folder(folder: str | Path) -> tuple[dict[str, Any], Tensors]:
-    """Configuration and tensors of a transformers folder, in one file or several."""
+    """Read config.json and the tensors of a transformers folder, from one file or several shards."""
     config, folder = read_config(folder), Path(folder)
-    shards = _shards(folder / INDEX) if (folder / INDEX).is_file() else [WEIGHTS]
+    shards = _read_index(folder / INDEX) if (folder / INDEX).is_file() else [WEIGHTS]
     tensors: Tensors = {}
     for shard in shards:
         if not (folder / shard).is_file():
-            raise FileNotFoundError(f"{folder} is no model folder: it has no {shard}")
+            raise FileNotFoundError(f"{folder}: not a model folder ({shard} is missing)")
         tensors |= read_weights(folder / shard)
     return config, tensors
 
 
-def _shards(path: Path) -> list[str]:
-    """Names of the files that an index tells of, all in its own folder."""
+def _read_index(path: Path) -> list[str]:
+    """Read the names of the shards that an index lists, all in its own folder."""
     files = read_object(path).get("weight_map")
     names = list(files.values()) if isinstance(files, dict) else []
     wrong = [name for name in names if not isinstance(name, str) or Path(name).name != name]
@@ -86,14 +86,14 @@ def _shards(path: Path) -> list[str]:
     return sorted(set(names))
 
 
-def below(tensors: Tensors, landmark: str, *, source: str | Path) -> Tensors:
-    """Those tensors whose names have the prefix that `landmark` has, without it.
+def strip_prefix(tensors: Tensors, landmark: str, *, source: str | Path) -> Tensors:
+    """Select the tensors whose names share the prefix of the tensor `landmark`, and strip the prefix.
 
     Raises:
         ValueError: no name ends with the landmark.
     """
-    found = [name for name in tensors if name == landmark or name.endswith("." + landmark)]
-    if not found:
-        raise ValueError(f"{source} has no tensor {landmark}")
-    prefix = min(found, key=len)[: -len(landmark)]
+    matches = [name for name in tensors if name == landmark or name.endswith("." + landmark)]
+    if not matches:
+        raise ValueError(f"{source}: no tensor {landmark}")
+    prefix = min(matches, key=len)[: -len(landmark)]
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 FORMATS = {
     "taming": "VQGAN of taming-transformers, and Chameleon's vqgan.ckpt (a .ckpt file)",
     "llamagen": "VQ of LlamaGen (a .pt file)",
-    "chameleon": "transformers folder of Chameleon (codes only: it holds no decoder)",
+    "chameleon": "transformers folder of Chameleon (encoder only)",
     "emu3": "transformers folder of Emu3",
     "janus": "transformers folder of Janus",
 }
 
 
 def read(path: str | Path, kind: str) -> "ImageTokenizer":
-    """The image tokenizer of a file or folder of another project.
+    """Read an image tokenizer from a file or folder of another project.
 
     Raises:
-        ValueError: the format is unknown, or the file is another's, partial or damaged.
-        FileNotFoundError: it is not there.
+        ValueError: the format is unknown, or the file is of another format, incomplete or corrupt.
+        FileNotFoundError: the path does not exist.
     """
     if kind not in FORMATS:
-        raise ValueError(f"format is one of {', '.join(FORMATS)}, not {kind!r}")
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {kind!r}")
     return import_module(f"unitok.interop.{kind}").read(path)

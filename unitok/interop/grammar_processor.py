@@ -14,11 +14,11 @@ from transformers import LogitsProcessor
 
 
 class Grammar(LogitsProcessor):
-    """Leaves each row only the ids that may come next: an image always has exactly its codes.
+    """Masks all ids that the grammar does not allow next, so that an image always has exactly its codes.
 
     Args:
         grammar: the content of grammar.json.
-        target: name of a modality; a document ends once a segment of it does. None lets the model go on.
+        target: name of a modality; a document ends with its first segment of it. None lets the model choose.
     """
 
     def __init__(self, grammar: dict, target: str | None = None):
@@ -27,11 +27,11 @@ class Grammar(LogitsProcessor):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, target: str | None = None) -> "Grammar":
-        """The grammar of an exported folder."""
+        """Load the grammar of an exported folder."""
         return cls(json.loads((Path(folder) / "grammar.json").read_bytes()), target)
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        """Scores [rows, vocabulary] with all other ids at -inf."""
+        """Set the scores [batch, vocabulary] of all other ids to -inf."""
         masked = torch.full_like(scores, -torch.inf)
         for row, ids in enumerate(input_ids.tolist()):
             for start, stop in self.legal(ids):
@@ -39,31 +39,31 @@ class Grammar(LogitsProcessor):
         return masked
 
     def legal(self, ids: Sequence[int]) -> list[tuple[int, int]]:
-        """Ranges of the ids that may follow; padding after a document that is done."""
+        """The ranges of ids that may follow; after the end of a document, only padding."""
         ids = [i for i in ids if i != self.pad]
         if not ids or ids[-1] == self.end:
             return [(self.pad, self.pad + 1)] if ids else [(self.begin, self.begin + 1)]
-        place, closed = 1, None
+        place, last = 1, None
         while place < len(ids):
-            closed = self._opened_by(ids[place])
-            modality = self.modalities[closed]
+            last = self._modality_of(ids[place])
+            modality = self.modalities[last]
             inside = ids[place + 1 :]
             if modality["end"] not in inside:
-                return self._inside(modality, inside)
+                return self._legal_inside(modality, inside)
             place += inside.index(modality["end"]) + 2
-        done = [(self.end, self.end + 1)]
-        if closed is not None and closed == self.target:
-            return done
-        return [(m["begin"], m["begin"] + 1) for m in self.modalities.values()] + done
+        end = [(self.end, self.end + 1)]
+        if last is not None and last == self.target:
+            return end
+        return [(m["begin"], m["begin"] + 1) for m in self.modalities.values()] + end
 
-    def _opened_by(self, token: int) -> str:
+    def _modality_of(self, begin: int) -> str:
         for name, modality in self.modalities.items():
-            if modality["begin"] == token:
+            if modality["begin"] == begin:
                 return name
-        raise ValueError(f"id {token} begins no segment")
+        raise ValueError(f"id {begin} does not begin a segment")
 
-    def _inside(self, modality: dict, inside: Sequence[int]) -> list[tuple[int, int]]:
-        """What may follow in a segment that is not closed."""
+    def _legal_inside(self, modality: dict, inside: Sequence[int]) -> list[tuple[int, int]]:
+        """The ranges of ids that may follow in an open segment."""
         end = (modality["end"], modality["end"] + 1)
         if modality["open_ended"]:
             return [tuple(modality["codes"]), end]

@@ -1,30 +1,32 @@
-"""LlamaGen's VQ checkpoints (.pt), and those of the first Janus: codes are directions."""
+"""LlamaGen's VQ checkpoints (.pt), and those of the first Janus: a codebook of unit vectors."""
 
 import re
 from pathlib import Path
 
 from unitok.interop.files import read_checkpoint
-from unitok.interop.vqgan import CODEBOOK, architecture_of, backwards, build
+from unitok.interop.vqgan import CODEBOOK, build_tokenizer, infer_architecture, reverse_levels
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 
-COUNTER = "quantize.codebook_used"  # the latest codes of training
+USAGE = "quantize.codebook_used"  # codes that training used lately
 MIDDLE = {"0": "block_1", "1": "attn_1", "2": "block_2"}
 
 
 def read(path: str | Path) -> ImageTokenizer:
-    """The image tokenizer of a checkpoint. Raises FileNotFoundError or ValueError."""
+    """Read the image tokenizer of a checkpoint. Raises FileNotFoundError or ValueError."""
     tensors = read_checkpoint(path, under=("ema", "model", "state_dict"))
-    tensors = {_by_taming(name): tensor for name, tensor in tensors.items() if name != COUNTER}
-    tensors = backwards(tensors)
-    architecture = architecture_of(tensors, source=path)
+    tensors = {_taming_name(name): tensor for name, tensor in tensors.items() if name != USAGE}
+    tensors = reverse_levels(tensors)
+    architecture = infer_architecture(tensors, source=path)
     if CODEBOOK not in tensors:
-        raise ValueError(f"{path} has no tensor {CODEBOOK}")
-    return build(tensors, architecture, EMACodebook(*tensors[CODEBOOK].shape, cosine=True), source=path)
+        raise ValueError(f"{path}: no tensor {CODEBOOK}")
+    return build_tokenizer(
+        tensors, architecture, EMACodebook(*tensors[CODEBOOK].shape, cosine=True), source=path
+    )
 
 
-def _by_taming(name: str) -> str:
-    """A tensor's name in taming, its level still in LlamaGen's order."""
+def _taming_name(name: str) -> str:
+    """Rename a tensor from LlamaGen to taming, its level still in LlamaGen's order."""
     name = re.sub(r"^(encoder|decoder)\.mid\.(\d)\.", lambda m: f"{m[1]}.mid.{MIDDLE.get(m[2], m[2])}.", name)
     name = re.sub(r"^encoder\.conv_blocks\.(\d+)\.", r"encoder.down.\1.", name)
     name = re.sub(r"^decoder\.conv_blocks\.(\d+)\.", r"decoder.up.\1.", name)

@@ -8,12 +8,12 @@ import torch
 from unitok.interop.files import Tensors
 from unitok.models.transformer import TransformerConfig
 
-WHOLE = {
+SHARED = {
     "embedding.weight": "model.embed_tokens.weight",
     "norm.weight": "model.norm.weight",
     "unembedding.weight": "lm_head.weight",
 }
-OF_BLOCKS = {
+PER_BLOCK = {
     "attention_norm.weight": "input_layernorm.weight",
     "attention.out.weight": "self_attn.o_proj.weight",
     "attention.query_norm.weight": "self_attn.q_norm.weight",
@@ -26,14 +26,14 @@ GATE, UP = "mlp.gate_proj.weight", "mlp.up_proj.weight"
 
 
 def to_transformers(tensors: Tensors, config: TransformerConfig) -> Tensors:
-    """Our weights by transformers' names; fused projections are split."""
-    theirs = {name: tensors[ours] for ours, name in WHOLE.items() if ours in tensors}
+    """Rename our weights to transformers' names and split fused projections."""
+    theirs = {name: tensors[ours] for ours, name in SHARED.items() if ours in tensors}
     if config.tie_embeddings:
-        theirs.pop(WHOLE["unembedding.weight"], None)
+        theirs.pop(SHARED["unembedding.weight"], None)
     rows = [config.heads * config.head_width, *[config.kv_heads * config.head_width] * 2]
     for layer in range(config.layers):
         ours, name = f"blocks.{layer}.", f"model.layers.{layer}."
-        theirs |= {name + b: tensors[ours + a] for a, b in OF_BLOCKS.items() if ours + a in tensors}
+        theirs |= {name + b: tensors[ours + a] for a, b in PER_BLOCK.items() if ours + a in tensors}
         parts = tensors[ours + "attention.qkv.weight"].split(rows)
         theirs |= {
             name + part: w.contiguous() for part, w in zip((QUERIES, KEYS, VALUES), parts, strict=True)
@@ -44,24 +44,24 @@ def to_transformers(tensors: Tensors, config: TransformerConfig) -> Tensors:
 
 
 def from_transformers(tensors: Tensors) -> Tensors:
-    """Weights of a Qwen3 or Llama model by our names; a tied head is the embedding's matrix.
+    """Rename weights of a Qwen3 or Llama model to our names; a tied head shares the embedding's matrix.
 
     Raises:
         ValueError: a tensor of a layer is missing.
     """
-    ours = {name: tensors[theirs] for name, theirs in WHOLE.items() if theirs in tensors}
+    ours = {name: tensors[theirs] for name, theirs in SHARED.items() if theirs in tensors}
     ours.setdefault("unembedding.weight", tensors["model.embed_tokens.weight"])
     layer = 0
     while f"model.layers.{layer}.input_layernorm.weight" in tensors:
         name, theirs = f"blocks.{layer}.", f"model.layers.{layer}."
-        ours |= {name + a: tensors[theirs + b] for a, b in OF_BLOCKS.items() if theirs + b in tensors}
-        ours[name + "attention.qkv.weight"] = _joined(tensors, theirs, (QUERIES, KEYS, VALUES))
-        ours[name + "feed_forward.gate_up.weight"] = _joined(tensors, theirs, (GATE, UP))
+        ours |= {name + a: tensors[theirs + b] for a, b in PER_BLOCK.items() if theirs + b in tensors}
+        ours[name + "attention.qkv.weight"] = _fuse(tensors, theirs, (QUERIES, KEYS, VALUES))
+        ours[name + "feed_forward.gate_up.weight"] = _fuse(tensors, theirs, (GATE, UP))
         layer += 1
     return ours
 
 
-def _joined(tensors: Tensors, prefix: str, names: tuple[str, ...]) -> torch.Tensor:
+def _fuse(tensors: Tensors, prefix: str, names: tuple[str, ...]) -> torch.Tensor:
     missing = [prefix + name for name in names if prefix + name not in tensors]
     if missing:
         raise ValueError(f"no tensor {missing[0]}")
@@ -69,7 +69,7 @@ def _joined(tensors: Tensors, prefix: str, names: tuple[str, ...]) -> torch.Tens
 
 
 def config_of(config: TransformerConfig, **ids: int) -> dict[str, Any]:
-    """config.json of a Qwen3ForCausalLM, of a LlamaForCausalLM without QK-norm; `ids` are eos_token_id, …"""
+    """Build config.json of a Qwen3 model, or Llama without QK-norm; `ids` are eos_token_id, …"""
     kind = "qwen3" if config.qk_norm else "llama"
     return {
         "architectures": ["Qwen3ForCausalLM" if config.qk_norm else "LlamaForCausalLM"],
@@ -93,45 +93,47 @@ def config_of(config: TransformerConfig, **ids: int) -> dict[str, Any]:
     }
 
 
-PLAIN = {
+SUPPORTED = {
     "hidden_act": "silu",
     "attention_bias": False,
     "mlp_bias": False,
     "partial_rotary_factor": 1.0,
     "pretraining_tp": 1,
 }
-"""What ours is, of what a config.json may say otherwise."""
+"""Settings of a config.json with the only values that our transformer supports."""
 
 
 def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a config says of its rotary positions. Raises ValueError where they are not the plain ones."""
-    said = [config.get("rope_parameters"), config.get("rope_scaling")]
-    if any(part is not None and not isinstance(part, Mapping) for part in said):
-        raise ValueError(f"rope_parameters and rope_scaling must be objects, got {said!r:.80}")
-    rope = {**(said[1] or {}), **(said[0] or {})}
+    """Read a config's rotary parameters. Raises ValueError if they are scaled or partial."""
+    parameters, scaling = config.get("rope_parameters"), config.get("rope_scaling")
+    if any(part is not None and not isinstance(part, Mapping) for part in (parameters, scaling)):
+        raise ValueError(
+            f"rope_parameters and rope_scaling must be objects, got {[parameters, scaling]!r:.80}"
+        )
+    rope = {**(scaling or {}), **(parameters or {})}
     kinds = {rope.get("rope_type", "default"), rope.get("type", "default")}
     odd = sorted(rope.keys() - {"rope_type", "type", "rope_theta", "partial_rotary_factor"})
     if kinds != {"default"} or odd or rope.get("partial_rotary_factor", 1.0) != 1.0:
-        raise ValueError(f"scaled or partial rotary positions cannot be read: {rope!r:.200}")
+        raise ValueError(f"rotary positions must not be scaled or partial, got {rope!r:.200}")
     return rope
 
 
 def sizes_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of TransformerSizes in a config.json of the two families.
+    """Convert a config.json of Qwen3 or Llama to fields of TransformerSizes.
 
     Raises:
-        ValueError: it is another family's, or has something that ours has not: scaled or partial rotary
-            positions, sliding windows, biases, another activation.
+        ValueError: it is of another family, or has a feature that our transformer lacks: scaled or partial
+            rotary positions, sliding windows, biases, another activation.
     """
     kind, rope = config.get("model_type"), _rope(config)
     if kind not in ("qwen3", "llama"):
-        raise ValueError(f"model_type is qwen3 or llama, not {kind!r}")
-    for name, plain in PLAIN.items():
-        if config.get(name) not in (None, plain):
-            raise ValueError(f"{name} must be {plain} or absent, got {config[name]!r:.80}: it cannot be read")
+        raise ValueError(f"model_type must be qwen3 or llama, got {kind!r}")
+    for name, supported in SUPPORTED.items():
+        if config.get(name) not in (None, supported):
+            raise ValueError(f"{name} must be {supported} or absent, got {config[name]!r:.80}")
     layers = config.get("layer_types") or []
     if config.get("use_sliding_window") or any(name != "full_attention" for name in layers):
-        raise ValueError("sliding windows cannot be read: use_sliding_window or layer_types ask for them")
+        raise ValueError("sliding windows are not supported, got use_sliding_window or layer_types with them")
     heads = config["num_attention_heads"]
     return {
         "width": config["hidden_size"],

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unitok.interop.files import read_checkpoint
-from unitok.interop.vqgan import CODEBOOK, architecture_of, build
+from unitok.interop.vqgan import CODEBOOK, build_tokenizer, infer_architecture
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 
@@ -11,11 +11,11 @@ TRAINING_ONLY = ("loss.", "model_ema.")  # discriminator, LPIPS, averaged weight
 
 
 def read(path: str | Path) -> ImageTokenizer:
-    """The image tokenizer of a checkpoint. Raises FileNotFoundError or ValueError."""
+    """Read the image tokenizer of a checkpoint. Raises FileNotFoundError or ValueError."""
     tensors = {
         name: tensor for name, tensor in read_checkpoint(path).items() if not name.startswith(TRAINING_ONLY)
     }
-    architecture = architecture_of(tensors, source=path)
+    architecture = infer_architecture(tensors, source=path)
     if CODEBOOK not in tensors:
-        raise ValueError(f"{path} has no tensor {CODEBOOK}: only VQGANs with a plain codebook can be read")
-    return build(tensors, architecture, EMACodebook(*tensors[CODEBOOK].shape), source=path)
+        raise ValueError(f"{path}: no tensor {CODEBOOK}; only VQGANs with a plain codebook can be read")
+    return build_tokenizer(tensors, architecture, EMACodebook(*tensors[CODEBOOK].shape), source=path)

@@ -14,28 +14,30 @@ PROCESSOR = "grammar_processor.py"
 
 
 def export(model: UniTok, folder: str | Path) -> None:
-    """Write weights and configuration, the text's tokenizer.json, grammar.json and a LogitsProcessor for it.
+    """Write weights, configuration, the text tokenizer, grammar.json and a LogitsProcessor for it.
 
     Raises:
-        ValueError: positions are a grid, or text sees the latest image alone: no other engine has these.
-        FileExistsError: the folder is there and not empty, or a file is.
+        ValueError: positions are a grid, or text attends only to the most recent image, which no other engine
+            supports.
+        FileExistsError: the folder is not empty, or is a file.
     """
     codec, folder = model.codec, Path(folder)
     if codec.positions != "sequential":
         raise ValueError(
-            f"this model has {codec.positions} positions (time, row, column), which no other engine has; "
-            "train one with data.positions: sequential to export it"
+            f"data.positions must be sequential for an export, got a model with {codec.positions} positions "
+            "(time, row, column), which no other engine supports"
         )
     if model.model.config.latest_image:
         raise ValueError(
-            "this model's text sees the latest image alone (latest_image), as in no other engine"
+            "latest_image must be False for an export, got a model whose text attends only to the most "
+            "recent image, which no other engine supports"
         )
     refuse_full(folder)
-    words, config = codec.vocabulary, model.model.config
+    vocabulary, config = codec.vocabulary, model.model.config
     ids = {
-        "bos_token_id": words.document_begin,
-        "eos_token_id": words.document_end,
-        "pad_token_id": words.pad,
+        "bos_token_id": vocabulary.document_begin,
+        "eos_token_id": vocabulary.document_end,
+        "pad_token_id": vocabulary.pad,
     }
     with folder_beside(folder, durable=True) as beside:
         write_weights(beside / "model.safetensors", to_transformers(model.model.state_dict(), config))
@@ -48,32 +50,32 @@ def export(model: UniTok, folder: str | Path) -> None:
 
 
 def refuse_full(folder: str | Path) -> None:
-    """Raises FileExistsError where there is a file, or a folder that is not empty."""
+    """Raise FileExistsError if the folder is not empty, or is a file."""
     finish_folder(folder)
     refuse_occupied(folder, ours=False, what="empty")
 
 
 def grammar_of(codec: Codec) -> dict[str, Any]:
-    """The Cursor's grammar as plain numbers; ranges are [first, one past the last]."""
-    words = codec.vocabulary
+    """Describe the Cursor's grammar by ids; ranges are [start, stop)."""
+    vocabulary = codec.vocabulary
     return {
-        "pad": words.pad,
-        "document_begin": words.document_begin,
-        "document_end": words.document_end,
+        "pad": vocabulary.pad,
+        "document_begin": vocabulary.document_begin,
+        "document_end": vocabulary.document_end,
         "modalities": {name: _modality(codec, name) for name in codec.modalities},
     }
 
 
 def _modality(codec: Codec, name: str) -> dict[str, Any]:
-    modality, words = codec.modalities[name], codec.vocabulary
+    modality, vocabulary = codec.modalities[name], codec.vocabulary
 
     def ids(codes: range) -> list[int]:
-        found = words.to_range(name, codes)
-        return [found.start, found.stop]
+        id_range = vocabulary.to_range(name, codes)
+        return [id_range.start, id_range.stop]
 
     return {
-        "begin": words.begin(name),
-        "end": words.end(name),
+        "begin": vocabulary.begin(name),
+        "end": vocabulary.end(name),
         "open_ended": modality.open_ended,
         "codes": ids(range(modality.size)),
         "cell_ranges": [ids(codes) for codes in modality.cell_ranges],

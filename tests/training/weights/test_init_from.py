@@ -84,7 +84,7 @@ def test_a_language_models_other_tokenizer_is_refused_with_the_numbers(language_
 
 
 def test_what_is_no_model_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"it has no config\.json"):
+    with pytest.raises(FileNotFoundError, match=r"config\.json is missing"):
         origin_of(str(tmp_path)).sizes(max_length=8)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
     with pytest.raises(ValueError, match="gpt2"):
