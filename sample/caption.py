@@ -1,34 +1,34 @@
-"""Describe pictures, or ask about them: python sample/caption.py --model runs/demo/model photo.png"""
+"""Caption images, or ask questions about them: python sample/caption.py --model runs/demo/model photo.png"""
 
 from unitok.console import Parser, as_json, command, how_to_run, printable
 
 
 def arguments() -> Parser:
-    """The command line."""
-    parser = Parser(prog="caption.py", description="Print a caption of each picture, or an answer about it.")
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files (PNG, JPEG, WebP, …)")
+    """Build the parser of the command line."""
+    parser = Parser(prog="caption.py", description="Print a caption of each image, or an answer about it.")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files (PNG, JPEG, WebP, …)")
     parser.add_model()
-    parser.add_argument("--question", metavar="TEXT", help="print the answer to this instead of a caption")
-    parser.add_argument("--choices", nargs="+", default=[], metavar="TEXT", help="the answer is one of these")
+    parser.add_argument("--question", metavar="TEXT", help="question to answer, instead of a caption")
+    parser.add_argument("--choices", nargs="+", default=[], metavar="TEXT", help="answers to choose from")
     parser.add_argument("--json", action="store_true", help="print a JSON list of {image, caption or answer}")
     parser.add_argument(
         "--max-new-tokens",
         type=int,
-        help="longest caption or answer, in tokens; the model's default if absent",
+        help="most tokens of a caption or answer (default: the model's)",
     )
-    parser.add_argument("--batch-size", type=int, default=32, help="pictures read at once")
+    parser.add_argument("--batch-size", type=int, default=32, help="images per batch")
     return parser
 
 
 @command("caption.py")
 def main(args: list[str] | None = None) -> None:
-    """Read the command line, print the captions."""
+    """Print a caption or an answer for each image."""
     options = arguments().parse_args(args)
     if options.choices and options.question is None:
-        raise ValueError("--choices are answers: give the --question too")
+        raise ValueError("--choices needs a --question")
     from unitok.data.files.images import load_image
 
-    images = [load_image(path) for path in options.images]  # a bad one is told before torch is loaded
+    images = [load_image(path) for path in options.images]  # fails before torch is loaded
     from unitok import UniTok
 
     model = UniTok.from_pretrained(options.model, **how_to_run(options))
@@ -39,8 +39,7 @@ def main(args: list[str] | None = None) -> None:
         kind, texts = "answer", model.answer(images, options.question, choices=options.choices, **settings)
     pairs = list(zip(options.images, texts, strict=True))
     if options.json:
-        told = [{"image": path, kind: text} for path, text in pairs]
-        print(as_json(told))
+        print(as_json([{"image": path, kind: text} for path, text in pairs]))
     elif len(pairs) == 1:
         print(printable(texts[0]))
     else:

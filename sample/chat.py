@@ -1,22 +1,22 @@
-"""Talk with a model in the terminal: python sample/chat.py --model runs/demo/model"""
+"""Chat with a model in the terminal: python sample/chat.py --model runs/demo/model"""
 
 from unitok.console import Parser, command, how_to_run
 
 
 def arguments() -> Parser:
-    """The command line."""
+    """Build the parser of the command line."""
     parser = Parser(
-        prog="chat.py", description="Type text, or /image PATH; the model answers with text and pictures."
+        prog="chat.py", description="Type text, or /image PATH; the model answers with text and images."
     )
     parser.add_model()
-    parser.add_argument("--out", default="chat", metavar="DIR", help="folder of the model's pictures")
-    parser.add_argument("--seed", type=int, default=0, help="of the first answer; each answer adds one")
+    parser.add_argument("--out", default="chat", metavar="DIR", help="folder for the model's images")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first answer; each answer adds one")
     return parser
 
 
 @command("chat.py")
 def main(args: list[str] | None = None) -> None:
-    """Read the command line, then lines until /quit or the end of the input."""
+    """Chat until /quit or the end of the input."""
     options = arguments().parse_args(args)
     from unitok import UniTok
     from unitok.cli.terminal_chat import Chat

@@ -1,4 +1,4 @@
-"""Play with a model in the browser: python sample/demo.py --model runs/demo/model"""
+"""Try a model in the browser: python sample/demo.py --model runs/demo/model"""
 
 from importlib.util import find_spec
 
@@ -6,22 +6,22 @@ from unitok.console import Parser, command, how_to_run
 
 
 def arguments() -> Parser:
-    """The command line."""
+    """Build the parser of the command line."""
     parser = Parser(
-        prog="demo.py", description="Show a page on 127.0.0.1: draw, describe, chat, edit, tokens."
+        prog="demo.py", description="Serve a page on 127.0.0.1: draw, describe, chat, edit, tokens."
     )
     parser.add_model()
-    parser.add_argument("--port", type=int, default=7860, help="of the page; 0 takes a free one")
+    parser.add_argument("--port", type=int, default=7860, help="port of the page; 0 takes a free one")
     parser.add_argument("--browser", action="store_true", help="also open it in the default browser")
     return parser
 
 
 @command("demo.py")
 def main(args: list[str] | None = None) -> None:
-    """Read the command line, show the page until Ctrl-C."""
+    """Serve the page until Ctrl-C."""
     options = arguments().parse_args(args)
     if find_spec("gradio") is None:
-        raise ValueError("the page needs Gradio 6, which is not installed: make page installs it")
+        raise ValueError("gradio: not found; the page needs Gradio 6, which `make page` installs")
     from unitok import UniTok
 
     model = UniTok.from_pretrained(options.model, **how_to_run(options))

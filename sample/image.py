@@ -1,4 +1,4 @@
-"""Draw pictures: python sample/image.py --model runs/demo/model --prompt "a small red circle" --out drawn"""
+"""Draw images from prompts: python sample/image.py --model runs/demo/model --prompt "a red circle" """
 
 from pathlib import Path
 
@@ -6,52 +6,50 @@ from unitok.console import Parser, command, how_to_run
 
 
 def arguments() -> Parser:
-    """The command line."""
-    parser = Parser(prog="image.py", description="Draw a prompt; writes PNG files and a contact sheet.")
+    """Build the parser of the command line."""
+    parser = Parser(prog="image.py", description="Draw images; write PNG files and a contact sheet.")
     add = parser.add_argument
-    add("--prompt", nargs="+", action="extend", required=True, help="what to draw; one or several")
+    add("--prompt", nargs="+", action="extend", required=True, help="one prompt or several")
     parser.add_model()
-    add("--out", default="drawn", metavar="DIR", help="folder of the pictures")
-    add("--n", type=int, default=1, help="pictures of each prompt")
-    add("--seed", type=int, default=0, help="the same seed and prompt give the same picture")
-    add("--guidance-scale", type=float, help="1 is none; the model's default if absent")
-    add("--negative", help="what guidance leads away from")
-    add("--temperature", type=float, help="0 is greedy; the model's default if absent")
-    add("--top-k", type=int, help="draw among the k likeliest codes only")
-    add("--top-p", type=float, help="draw among the codes of this share of the probability only")
-    add("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="pixels, where the model allows")
-    add(
-        "--best-of", type=int, default=1, help="draw so many for each picture, keep the best by log p(prompt)"
-    )
-    add("--init", metavar="FILE", help="a picture to begin with: what --mask leaves of it stays")
-    add("--mask", metavar="FILE", help="of the picture's size: what is transparent or white is drawn anew")
-    add("--speculate", type=int, default=0, help="codes guessed ahead; changes the speed, not the picture")
-    add("--batch-size", type=int, default=32, help="pictures drawn at once")
+    add("--out", default="drawn", metavar="DIR", help="output folder")
+    add("--n", type=int, default=1, help="images per prompt")
+    add("--seed", type=int, default=0, help="the same seed and prompt give the same image")
+    add("--guidance-scale", type=float, help="classifier-free guidance, 1 is none (default: the model's)")
+    add("--negative", help="negative prompt")
+    add("--temperature", type=float, help="0 is greedy (default: the model's)")
+    add("--top-k", type=int, help="sample from the K most likely codes only")
+    add("--top-p", type=float, help="sample from the most likely codes that make up this probability")
+    add("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="pixels, for models of several sizes")
+    add("--best-of", type=int, default=1, help="samples per image, reranked by log p(prompt | image)")
+    add("--init", metavar="FILE", help="image to inpaint, with --mask")
+    add("--mask", metavar="FILE", help="mask of the image's size; transparent (or white) pixels are redrawn")
+    add("--speculate", type=int, default=0, help="codes guessed ahead; changes the speed, not the images")
+    add("--batch-size", type=int, default=32, help="images per batch")
     return parser
 
 
 @command("image.py")
 def main(args: list[str] | None = None) -> None:
-    """Read the command line, write the pictures."""
+    """Write the images."""
     options = arguments().parse_args(args)
     if (options.init is None) != (options.mask is None):
-        raise ValueError("--init and --mask go together (sample/edit.py has --keep)")
-    unfit = [name for name in ("size", "negative", "speculate") if options.init and getattr(options, name)]
-    if unfit:
-        raise ValueError(f"--{unfit[0]} does not go with --init")
+        raise ValueError("--init and --mask must be given together (see sample/edit.py for --keep)")
+    excluded = [name for name in ("size", "negative", "speculate") if options.init and getattr(options, name)]
+    if excluded:
+        raise ValueError(f"--{excluded[0]} must be absent with --init")
     from unitok import UniTok
     from unitok.atomic_files import refuse_unwritable
     from unitok.contact_sheet import save_drawings
     from unitok.data.files.images import load_image, load_mask
 
-    refuse_unwritable(options.out)  # before the work, not after it
+    refuse_unwritable(options.out)  # fail before the work, not after it
     names = ("n", "seed", "best_of", "guidance_scale", "temperature", "top_k", "top_p", "batch_size")
     settings = {name: getattr(options, name) for name in names}
     model = UniTok.from_pretrained(options.model, **how_to_run(options))
     prompts = options.prompt
     if options.init:
-        known, hole = load_image(options.init), load_mask(options.mask)
-        images = model.inpaint([known] * len(prompts), [hole] * len(prompts), prompts, **settings)
+        image, mask = load_image(options.init), load_mask(options.mask)
+        images = model.inpaint([image] * len(prompts), [mask] * len(prompts), prompts, **settings)
     else:
         size = tuple(options.size) if options.size else None
         images = model.draw(
@@ -62,7 +60,7 @@ def main(args: list[str] | None = None) -> None:
     if options.best_of > 1:
         for i, image in enumerate(images):
             ((nats,),) = model.mutual_information([image], [prompts[i // options.n]])
-            print(f"picture {i}: log p(prompt | picture) - log p(prompt) = {nats:.2f} nats")
+            print(f"image {i}: log p(prompt | image) - log p(prompt) = {nats:.2f} nats")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Serve a model to clients of OpenAI's API: python sample/serve.py --model runs/demo/model"""
+"""Serve a model with an OpenAI-compatible API: python sample/serve.py --model runs/demo/model"""
 
 import math
 import os
@@ -10,24 +10,24 @@ NEEDED = ("fastapi", "uvicorn", "python_multipart")
 
 
 def arguments() -> Parser:
-    """The command line."""
+    """Build the parser of the command line."""
     parser = Parser(
         prog="serve.py",
-        description="Serve chat, drawing and editing on 127.0.0.1 to clients of OpenAI's API. Where the "
-        "environment has UNITOK_API_KEY, clients must know it.",
+        description="Serve chat, image generation and editing with an OpenAI-compatible API, on 127.0.0.1 "
+        "by default. If UNITOK_API_KEY is set, clients must send it.",
     )
     add = parser.add_argument
     parser.add_model()
-    add("--name", default="unitok", help="by which clients ask for the model")
-    add("--host", default="127.0.0.1", help="another than this machine's own needs a key")
-    add("--port", type=int, default=8000, help="0 takes a free one")
-    add("--batch-size", type=int, default=32, help="documents written at once")
+    add("--name", default="unitok", help="name by which clients ask for the model")
+    add("--host", default="127.0.0.1", help="address; one that is not local needs UNITOK_API_KEY")
+    add("--port", type=int, default=8000, help="0 takes a free port")
+    add("--batch-size", type=int, default=32, help="documents per batch")
     add("--queue", type=int, default=256, help="documents that may wait; more get status 429")
-    add("--max-body", type=float, default=20, metavar="MB", help="of a request; more gets status 413")
-    add("--timeout", type=float, default=300, metavar="SECONDS", help="of a request")
+    add("--max-body", type=float, default=20, metavar="MB", help="largest body; more gets status 413")
+    add("--timeout", type=float, default=300, metavar="SECONDS", help="longest request; more gets status 504")
     add("--allow-origin", action="append", default=[], metavar="URL",
-        help="of pages that may ask from a browser (http://localhost:3000); repeatable")  # fmt: skip
-    add("--threads", type=int, help="CPU threads of the model; one less than there are cores if absent")
+        help="origin of web pages allowed by CORS, like http://localhost:3000; repeatable")  # fmt: skip
+    add("--threads", type=int, help="CPU threads of the model (default: all cores but one)")
     return parser
 
 
@@ -39,11 +39,13 @@ def _bytes(megabytes: float) -> int:
 
 @command("serve.py")
 def main(args: list[str] | None = None) -> None:
-    """Read the command line, serve until SIGTERM or Ctrl-C."""
+    """Serve until SIGTERM or Ctrl-C."""
     options = arguments().parse_args(args)
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise ValueError(f"the server needs {', '.join(missing)}: python -m pip install -e '.[serve]'")
+        raise ValueError(
+            f"{', '.join(missing)}: not found; install the server with python -m pip install -e '.[serve]'"
+        )
     from unitok import UniTok
     from unitok.server.app import serve
     from unitok.server.middleware import Limits

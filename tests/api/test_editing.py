@@ -176,10 +176,10 @@ def test_the_script_writes_pictures(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "named"),
     [
-        (["--prompt", "a"], "one of --instruction TEXT, --mask FILE and --keep SHARE"),
+        (["--prompt", "a"], "exactly one of --instruction TEXT, --mask FILE and --keep SHARE"),
         (["--keep", "0.5", "--instruction", "a"], "one of --instruction"),
-        (["--keep", "0.5"], "need a --prompt"),
-        (["--instruction", "a", "--prompt", "a"], "--instruction has none"),
+        (["--keep", "0.5"], "--prompt must be given with --mask and --keep"),
+        (["--instruction", "a", "--prompt", "a"], "absent with --instruction"),
     ],
 )
 def test_the_script_asks_for_one_way(more, named, capsys):

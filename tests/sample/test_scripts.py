@@ -28,7 +28,7 @@ def world(tmp_path_factory):
     Image.effect_noise((64, 64), 80).save(folder / "noise.png")
     whole = (folder / "noise.png").read_bytes()
     (folder / "torn.png").write_bytes(whole[: len(whole) // 2])
-    (folder / "text.png").write_text("this is no picture")
+    (folder / "text.png").write_text("this is not an image")
     (folder / "empty.png").touch()
     (folder / "a folder.png").mkdir()
     shutil.copytree(folder / "model", folder / "foreign")
@@ -103,9 +103,9 @@ def test_a_part_of_a_picture_is_drawn_anew(world, tmp_path, capsys):
     hole.save(tmp_path / "hole.png")
     given = ["--prompt", "x", "--init", str(world / "good.png"), "--out", str(tmp_path / "out")]
     run("image", world, *given, "--mask", str(tmp_path / "hole.png"), "--n", "2", "--best-of", "2")
-    said = capsys.readouterr().out.splitlines()
-    assert [Path(line).name for line in said[:3]] == ["00-x-0.png", "00-x-1.png", "sheet.png"]
-    assert all("log p(prompt | picture) - log p(prompt) = " in line for line in said[3:]) and len(said) == 5
+    lines = capsys.readouterr().out.splitlines()
+    assert [Path(line).name for line in lines[:3]] == ["00-x-0.png", "00-x-1.png", "sheet.png"]
+    assert all("log p(prompt | image) - log p(prompt) = " in line for line in lines[3:]) and len(lines) == 5
     assert Image.open(tmp_path / "out/00-x-0.png").getpixel((11, 7)) == (255, 0, 0)
 
 
@@ -217,10 +217,10 @@ BAD = {  # W is the folder of models and pictures
     "image --prompt x --out W/good.png": "good.png is no folder",
     "image --prompt x --out W/good.png/drawn": "good.png is no folder",
     "edit --image W/good.png --keep 0 --prompt x --out W/good.png": "good.png is no folder",
-    "edit --image W/good.png --instruction x --best-of 3": "--best-of goes with --mask and --keep",
+    "edit --image W/good.png --instruction x --best-of 3": "--best-of needs --mask or --keep, got",
     "image --prompt x --speculate -1": "speculate must be at least 0, got -1",
-    "image --prompt x --init W/good.png": "--init and --mask go together",
-    "image --prompt x --init W/good.png --mask W/noise.png --size 8 12": "--size does not go with --init",
+    "image --prompt x --init W/good.png": "--init and --mask must be given together",
+    "image --prompt x --init W/good.png --mask W/noise.png --size 8 12": "--size must be absent with --init",
     "image --prompt x --init W/good.png --mask W/noise.png": "the mask has (64, 64) pixels",
     "rank W/good.png": "required: --text",
     "rank W/torn.png --text x": "torn.png: ",
