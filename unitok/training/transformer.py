@@ -14,7 +14,7 @@ from unitok.api.model_folder import refuse_foreign
 from unitok.api.unitok import UniTok
 from unitok.data.batches.packing import Batch
 from unitok.generation.sampling import Sampling
-from unitok.models.attention_backends import packed_mask
+from unitok.models.attention_backends import Backend, packed_mask
 from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.tokens.codec import Codec
