@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from unitok.console import Parser, command, how_to_run
+from unitok.console import Parser, command, run_options
 
 if TYPE_CHECKING:
     from compare import Row
@@ -105,7 +105,7 @@ def main(args: list[str] | None = None) -> None:
     from unitok.worlds.seeded import TEST_SEED
     from unitok.worlds.shapes.naming import ShapesNaming
 
-    model = UniTok.from_pretrained(options.model, **how_to_run(options))
+    model = UniTok.from_pretrained(options.model, **run_options(options))
     settings = {
         "canvas": options.canvas,
         "pictures": max(EXAMPLES) + 1,

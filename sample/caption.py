@@ -1,6 +1,6 @@
 """Caption images, or ask questions about them: python sample/caption.py --model runs/demo/model photo.png"""
 
-from unitok.console import Parser, as_json, command, how_to_run, printable
+from unitok.console import Parser, as_json, command, printable, run_options
 
 
 def arguments() -> Parser:
@@ -31,7 +31,7 @@ def main(args: list[str] | None = None) -> None:
     images = [load_image(path) for path in options.images]  # fails before torch is loaded
     from unitok import UniTok
 
-    model = UniTok.from_pretrained(options.model, **how_to_run(options))
+    model = UniTok.from_pretrained(options.model, **run_options(options))
     settings = {"max_new_tokens": options.max_new_tokens, "batch_size": options.batch_size}
     if options.question is None:
         kind, texts = "caption", model.caption(images, **settings)

@@ -1,6 +1,6 @@
 """Chat with a model in the terminal: python sample/chat.py --model runs/demo/model"""
 
-from unitok.console import Parser, command, how_to_run
+from unitok.console import Parser, command, run_options
 
 
 def arguments() -> Parser:
@@ -21,7 +21,7 @@ def main(args: list[str] | None = None) -> None:
     from unitok import UniTok
     from unitok.cli.terminal_chat import Chat
 
-    model = UniTok.from_pretrained(options.model, **how_to_run(options))
+    model = UniTok.from_pretrained(options.model, **run_options(options))
     Chat(model, out=options.out, seed=options.seed).run()
 
 

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from unitok.console import Parser, command, how_to_run
+from unitok.console import Parser, command, run_options
 
 
 def arguments() -> Parser:
@@ -24,7 +24,7 @@ def main(args: list[str] | None = None) -> None:
         raise ValueError("gradio: not found; the page needs Gradio 6, which `make page` installs")
     from unitok import UniTok
 
-    model = UniTok.from_pretrained(options.model, **how_to_run(options))
+    model = UniTok.from_pretrained(options.model, **run_options(options))
     from unitok.page.app import serve
 
     serve(model, port=options.port, browser=options.browser)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unitok.console import Parser, command, how_to_run
+from unitok.console import Parser, command, run_options
 
 
 def arguments() -> Parser:
@@ -45,7 +45,7 @@ def main(args: list[str] | None = None) -> None:
     refuse_unwritable(options.out)  # fail before the work, not after it
     names = ("n", "seed", "best_of", "guidance_scale", "temperature", "top_k", "top_p", "batch_size")
     settings = {name: getattr(options, name) for name in names}
-    model = UniTok.from_pretrained(options.model, **how_to_run(options))
+    model = UniTok.from_pretrained(options.model, **run_options(options))
     prompts = options.prompt
     if options.init:
         image, mask = load_image(options.init), load_mask(options.mask)

@@ -1,6 +1,6 @@
 """Rank texts for images, or images for texts: python sample/rank.py a.png b.png --text "a red circle" """
 
-from unitok.console import Parser, as_json, command, how_to_run, printable
+from unitok.console import Parser, as_json, command, printable, run_options
 
 
 def arguments() -> Parser:
@@ -36,7 +36,7 @@ def main(args: list[str] | None = None) -> None:
     from unitok import UniTok
     from unitok.api.ranking import affinities
 
-    model = UniTok.from_pretrained(options.model, **how_to_run(options))
+    model = UniTok.from_pretrained(options.model, **run_options(options))
     scores = affinities(model, images, options.text, batch_size=options.batch_size)
     column = ("plain", "mutual").index(options.score)
     pairs = [

@@ -4,7 +4,7 @@ import math
 import os
 from importlib.util import find_spec
 
-from unitok.console import Parser, command, how_to_run
+from unitok.console import Parser, command, run_options
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart")
 
@@ -50,7 +50,7 @@ def main(args: list[str] | None = None) -> None:
     from unitok.server.app import serve
     from unitok.server.middleware import Limits
 
-    model = UniTok.from_pretrained(options.model, **how_to_run(options))
+    model = UniTok.from_pretrained(options.model, **run_options(options))
     serve(
         model,
         name=options.name,

@@ -69,7 +69,7 @@ def test_turn_by_turn_is_the_same_as_all_at_once(said):
     for number in range(1, len(turns)):
         if turns[number - 1].role != "assistant" and turns[number].role == "assistant":
             document = MARKED.prompt(turns[:number])
-            grown = MARKED.prompt(turns[number + 1 :], past=(*document, *turns[number].said))
+            grown = MARKED.prompt(turns[number + 1 :], past=(*document, *turns[number].content))
             assert grown == MARKED.prompt(turns)
 
 
@@ -85,14 +85,15 @@ def test_the_assistant_goes_on_where_it_is():
 @given(st.text(max_size=20) | st.sampled_from(["user:", "assistant:", "system:", " user:"]))
 def test_nobody_can_say_a_mark_or_a_control_id(text):
     template = ChatTemplate(user_mark="user:", assistant_mark="assistant:", system_mark="system:")
-    _, said, mark = template.prompt([Turn("user", (Segment("text", text),))])
-    assert said.content.removeprefix(" ") == text.removeprefix(" ")
-    assert said.content not in ("user:", "assistant:", "system:") and mark.content == "assistant:"
+    _, segment, mark = template.prompt([Turn("user", (Segment("text", text),))])
+    assert segment.content.removeprefix(" ") == text.removeprefix(" ")
+    assert segment.content not in ("user:", "assistant:", "system:") and mark.content == "assistant:"
     codec = MODEL.codec
-    ids = codec.join(codec.encode((said,)), done=False).ids.tolist()
-    words = codec.vocabulary
-    assert ids[:2] == [words.document_begin, words.begin("text")] and ids[-1] == words.end("text")
-    assert all(id in words.block("text") and id != words.end("text") for id in ids[2:-1])
+    ids = codec.join(codec.encode((segment,)), done=False).ids.tolist()
+    vocabulary = codec.vocabulary
+    end = vocabulary.end("text")
+    assert ids[:2] == [vocabulary.document_begin, vocabulary.begin("text")] and ids[-1] == end
+    assert all(id in vocabulary.block("text") and id != end for id in ids[2:-1])
 
 
 def byte_bpe(normalizer, *, prefix: bool = False) -> TextModality:
@@ -162,7 +163,7 @@ def test_a_tokenizer_that_reads_everything_as_a_mark_is_told_of():
 
 
 def test_two_roles_have_no_mark_in_common():
-    with pytest.raises(ValueError, match="tell roles apart; got ':', ':'"):
+    with pytest.raises(ValueError, match="must be distinct, got ':', ':'"):
         ChatTemplate(user_mark=":", assistant_mark=":")
 
 

@@ -5,7 +5,7 @@ On a benchmark's own files: python train/evaluate.py --suite pope --file coco_po
 
 from pathlib import Path
 
-from unitok.console import Parser, Setting, command, how_to_run
+from unitok.console import Parser, Setting, command, run_options
 
 SUITES = (
     "shapes",
@@ -79,7 +79,7 @@ def main(args: list[str] | None = None) -> None:
     from unitok.evaluate.suites import run_suite
 
     refuse_unwritable(options.out)  # before the work, not after it
-    model = UniTok.from_pretrained(options.model, **how_to_run(options))
+    model = UniTok.from_pretrained(options.model, **run_options(options))
     report = run_suite(
         model,
         options.suite,

@@ -4,37 +4,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
-from unitok.document import Document, Said, Segment
+from unitok.document import Document, Segment, TurnText
 
 Role = Literal["system", "user", "assistant"]
 Learn = Literal["answers", "all"]
 
 
 class Turn(NamedTuple):
-    """What one role says or shows."""
+    """The role and the content of one turn."""
 
     role: Role
-    said: Document
+    content: Document
 
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """Turns as segments of one document, in training as in every conversation with the model.
+    """Renders turns as segments of one document, in training as in every conversation with the model.
 
-    Each text or picture of a turn is a segment, whose begin and end are ids that no text can hold: they are
-    what ends a text, and a mark has no counterpart after a turn. A mark is a text segment of its own. What
-    somebody says that is a mark to the letter gets a blank before it, and what a tokenizer reads as one is
-    changed when it becomes codes (Said), so that a whole segment that is a mark is the template's own.
+    Each text or image of a turn is a segment, whose begin and end are ids that no text can contain: they end
+    a text, so a mark needs no counterpart after a turn. A mark is a text segment of its own. A turn's text
+    that equals a mark gets a space before it, and one that a tokenizer would encode as a mark is changed when
+    it is encoded (TurnText), so that only the template can produce a segment that is a mark.
 
     Args:
-        system: said first where a conversation has no system turn of its own; empty for nothing.
-        system_mark: before what the system says; empty for none.
-        user_mark: the same of the user.
-        assistant_mark: the same of the assistant; what the model writes follows it.
-        learn: in training "answers" learns what the assistant says, "all" everything.
+        system: text of the system turn where a conversation has none of its own; empty for none.
+        system_mark: text before a system turn; empty for none.
+        user_mark: the same before a user turn.
+        assistant_mark: the same before an assistant turn; the model's answer follows it.
+        learn: loss in training, on the assistant's turns ("answers") or on everything ("all").
 
     Raises:
-        ValueError: `learn` is something else, or two roles have one mark.
+        ValueError: `learn` is something else, or two roles share a mark.
 
     Example:
         >>> template = ChatTemplate(user_mark="user:", assistant_mark="model:")
@@ -52,58 +52,58 @@ class ChatTemplate:
     def __post_init__(self):
         marks = [mark for mark in self._marks.values() if mark]
         if self.learn not in get_args(Learn):
-            raise ValueError(f"a chat learns {' or '.join(get_args(Learn))}, not {self.learn!r}")
+            raise ValueError(f"learn must be {' or '.join(get_args(Learn))}, got {self.learn!r}")
         if len(set(marks)) < len(marks):
-            raise ValueError(f"marks tell roles apart; got {', '.join(map(repr, marks))}")
+            raise ValueError(f"marks must be distinct, got {', '.join(map(repr, marks))}")
 
     @property
     def _marks(self) -> dict[Role, str]:
         return {"system": self.system_mark, "user": self.user_mark, "assistant": self.assistant_mark}
 
     def render(self, turns: Sequence[Turn]) -> Document:
-        """A whole conversation, for training."""
-        everything, segments = self.learn == "all", []
-        for turn in self._opened(turns):
-            segments += [replace(mark, learn=everything) for mark in self._mark(turn.role)]
-            learn = everything or turn.role == "assistant"
-            segments += [replace(said, learn=learn) for said in self._said(turn)]
+        """Renders a whole conversation, for training."""
+        learn_all, segments = self.learn == "all", []
+        for turn in self._add_system(turns):
+            segments += [replace(mark, learn=learn_all) for mark in self._mark(turn.role)]
+            learn = learn_all or turn.role == "assistant"
+            segments += [replace(segment, learn=learn) for segment in self._escape(turn)]
         return tuple(segments)
 
     def prompt(self, turns: Sequence[Turn] = (), *, past: Document = ()) -> Document:
-        """What the assistant goes on with: the document so far, these turns, and its mark.
+        """Renders the prompt for the assistant's next turn: the document so far, new turns, and its mark.
 
-        `past` is what this call returned before with what was written after it. Without new turns, and after
-        a turn of its own, the assistant goes on where it is.
+        `past` is the result of an earlier call, followed by the model's answer. Without new turns, and after
+        a turn of its own, the assistant continues without another mark.
         """
-        turns = _spoken(turns) if past else self._opened(turns)
-        goes_on = turns[-1].role == "assistant" if turns and turns[-1].role != "system" else bool(past)
-        asked = () if goes_on else self._mark("assistant")
-        return (*past, *(s for turn in turns for s in (*self._mark(turn.role), *self._said(turn))), *asked)
+        turns = _drop_empty(turns) if past else self._add_system(turns)
+        continues = turns[-1].role == "assistant" if turns and turns[-1].role != "system" else bool(past)
+        mark = () if continues else self._mark("assistant")
+        return (*past, *(s for turn in turns for s in (*self._mark(turn.role), *self._escape(turn))), *mark)
 
-    def _opened(self, turns: Sequence[Turn]) -> list[Turn]:
-        """The turns that say something, after the system's own."""
+    def _add_system(self, turns: Sequence[Turn]) -> list[Turn]:
+        """Drops empty turns, and prepends the template's system turn where the conversation has none."""
         if not self.system or any(turn.role == "system" for turn in turns):
-            return _spoken(turns)
-        return [Turn("system", (Segment("text", self.system),)), *_spoken(turns)]
+            return _drop_empty(turns)
+        return [Turn("system", (Segment("text", self.system),)), *_drop_empty(turns)]
 
     def _mark(self, role: Role) -> Document:
         mark = self._marks[role]
         return (Segment("text", mark),) if mark else ()
 
-    def _said(self, turn: Turn) -> Document:
-        """A turn's segments, none of them a mark."""
+    def _escape(self, turn: Turn) -> Document:
+        """A turn's segments, none of which can be taken for a mark."""
         marks = tuple(mark for mark in self._marks.values() if mark)
         return tuple(
-            replace(s, content=_unlike(s.content, marks))
+            replace(s, content=_escape_text(s.content, marks))
             if marks and isinstance(s, Segment) and s.modality == "text"
             else s
-            for s in turn.said
+            for s in turn.content
         )
 
 
-def _unlike(text: str, marks: tuple[str, ...]) -> Said:
-    return Said(f" {text}" if text in marks else text, marks)
+def _escape_text(text: str, marks: tuple[str, ...]) -> TurnText:
+    return TurnText(f" {text}" if text in marks else text, marks)
 
 
-def _spoken(turns: Sequence[Turn]) -> list[Turn]:
-    return [turn for turn in turns if turn.said]
+def _drop_empty(turns: Sequence[Turn]) -> list[Turn]:
+    return [turn for turn in turns if turn.content]

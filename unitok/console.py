@@ -13,67 +13,67 @@ from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line whose help tells the defaults and whose errors take one line."""
+    """An argument parser whose help shows defaults and whose errors take one line."""
 
     def __init__(self, **options):
         super().__init__(formatter_class=_Defaults, **options)
 
     def add_model(self) -> None:
-        """Options of every script that runs a model; `how_to_run` has what they say."""
+        """Add the options of every script that runs a model; `run_options` collects their values."""
         self.add_argument("--model", default="runs/demo/model", metavar="DIR", help="model folder")
         self.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
         self.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
         self.add_argument("--compile", action="store_true",
-            help="compiled steps: half a minute for each new number of rows, faster then")  # fmt: skip
+            help="compile decoding steps: half a minute for each new batch size, then faster")  # fmt: skip
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
 
 
 class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Says nothing about a default of None."""
+    """Does not mention a default of None."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default is None else super()._get_help_string(action)
 
 
 class Setting(argparse.Action):
-    """Collects NAME=VALUE, the value as JSON where it is some; may be repeated."""
+    """Collects repeated NAME=VALUE options into a dict; values are parsed as JSON where possible."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         name, equals, value = values.partition("=")
         if not (name and equals):
-            parser.error(f"argument {option_string}: {values!r} is not NAME=VALUE")
-        with suppress(json.JSONDecodeError):  # then it is an ordinary string
+            parser.error(f"argument {option_string}: must be NAME=VALUE, got {values!r}")
+        with suppress(json.JSONDecodeError):  # else it is a plain string
             value = json.loads(value)
         setattr(namespace, self.dest, (getattr(namespace, self.dest) or {}) | {name: value})
 
 
-def how_to_run(options: argparse.Namespace) -> dict[str, Any]:
-    """Where and how the model that the options name runs, as UniTok.from_pretrained takes it."""
+def run_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Returns device, dtype and compile as keyword arguments for UniTok.from_pretrained."""
     return {name: getattr(options, name) for name in ("device", "dtype", "compile")}
 
 
-def speak_any_language() -> None:
-    """Let files of text be UTF-8 and a terminal show what it can, whatever the surroundings are set to."""
+def use_utf8() -> None:
+    """Make UTF-8 the encoding of text files, and escape characters that the terminal cannot show."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     if not locale.getpreferredencoding(False).lower().startswith("utf"):
-        with suppress(locale.Error):  # libraries of others open files by it: configs, logs
+        with suppress(locale.Error):  # third-party libraries open configs and logs by it
             locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
 
 
 def as_json(value: Any) -> str:
-    """A value as JSON, in letters that the terminal has."""
-    speaks_all = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
-    return json.dumps(value, indent=2, ensure_ascii=not speaks_all)
+    """Formats a value as JSON, in ASCII where the terminal is not UTF-8."""
+    is_utf = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    return json.dumps(value, indent=2, ensure_ascii=not is_utf)
 
 
 @contextmanager
 def plain_errors(program: str) -> Iterator[None]:
     """Turn errors about files and values into one line on stderr and exit code 2, Ctrl-C into code 130."""
-    speak_any_language()
+    use_utf8()
     try:
         yield
     except (ValueError, OSError, argparse.ArgumentError) as error:
@@ -89,7 +89,7 @@ def _fail(line: str, code: int) -> int:
 
 
 def printable(text: str) -> str:
-    """`text` with control characters, which could steer a terminal, replaced by U+FFFD."""
+    """Replaces control characters, which could control a terminal, by U+FFFD."""
     return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\ufffd" for c in text)
 
 

@@ -1,4 +1,4 @@
-"""Chooses device and precision, and tells whether torch.compile works there. Knows no model."""
+"""Chooses device and precision, and checks whether torch.compile works there. Knows no model."""
 
 import logging
 
@@ -8,19 +8,19 @@ log = logging.getLogger(__name__)
 
 
 def pick_device(device: str | torch.device) -> torch.device:
-    """ "auto" is a GPU where there is one. Raises ValueError for a device that is not there."""
+    """Returns a device; "auto" is a GPU where available. Raises ValueError for an unavailable device."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
+        result = torch.device(device)
+        torch.empty(0, device=result)
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(f"device {device!r} is not available: {str(error).splitlines()[0]}") from error
-    return place
+    return result
 
 
 def pick_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """ "auto" is bfloat16 on a GPU and float32 elsewhere; one line in the log tells of one that is slow.
+    """Returns a dtype; "auto" is bfloat16 on a GPU and float32 elsewhere. Logs a warning for a slow one.
 
     Raises ValueError for an unknown name.
     """
@@ -28,36 +28,38 @@ def pick_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     value = getattr(torch, str(dtype).removeprefix("torch."), None)
     if not isinstance(value, torch.dtype) or not value.is_floating_point:
-        raise ValueError(f"unknown dtype {dtype!r}; try auto, float32, bfloat16 or float16")
+        raise ValueError(f"dtype must be auto, float32, bfloat16 or float16, got {dtype!r}")
     if value is torch.bfloat16 and lacks_bfloat16(device):
-        log.warning("dtype: this CPU has no instructions for bfloat16, float32 is faster on it")
+        log.warning("dtype: this CPU has no bfloat16 instructions, float32 is faster")
     return value
 
 
 def lacks_bfloat16(device: torch.device) -> bool:
-    """Whether products are slower in bfloat16 than in float32 there, by some 40 times: on a CPU without
-    instructions for it, as many laptops have."""
+    """Whether the device has no fast bfloat16: on CPUs without instructions for it, as in many laptops,
+    matrix products are about 40 times slower than in float32."""
     if device.type != "cpu":
         return False
     return not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
-    """What products of matrices are fast in there: bfloat16, or float32 where that is lacking."""
+    """The dtype of fast matrix products: bfloat16, or float32 where that is unsupported."""
     return torch.float32 if lacks_bfloat16(device) else torch.bfloat16
 
 
 def widest_float(device: torch.device) -> torch.dtype:
-    """What is most exact there: float64, which MPS has not."""
+    """The most precise dtype: float64, or float32 on MPS, which lacks float64."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
 def lacks_compiler(device: torch.device) -> str | None:
-    """Why torch.compile does not work there; None where it does. A CPU needs a C++ compiler and Python's
-    headers; a GPU, Triton."""
+    """Returns why torch.compile does not work on the device; None where it does.
+
+    A CPU needs a C++ compiler and Python's headers; a GPU, Triton.
+    """
     try:
         torch.compile(_probe)(torch.ones(8, device=device))
-    except Exception as error:  # every backend has its own kinds
+    except Exception as error:  # every backend raises its own kinds
         return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
     return None
 

@@ -23,15 +23,15 @@ class Segment:
     learn: bool = True
 
 
-class Said(str):
-    """A text that somebody said, and the `marks` whose codes it must not get, however they are written."""
+class TurnText(str):
+    """A text of a conversation, and the chat template's `marks`, whose codes it must never be encoded as."""
 
     marks: tuple[str, ...]
 
-    def __new__(cls, text: str, marks: tuple[str, ...]) -> "Said":
-        said = super().__new__(cls, text)
-        said.marks = marks
-        return said
+    def __new__(cls, text: str, marks: tuple[str, ...]) -> "TurnText":
+        instance = super().__new__(cls, text)
+        instance.marks = marks
+        return instance
 
     def __getnewargs__(self) -> tuple[str, tuple[str, ...]]:
         return str(self), self.marks
@@ -48,7 +48,7 @@ class Codes:
 
 
 Document = tuple[Segment | Codes, ...]
-"""Segments in order; what is known by its codes, such as an image that a model drew, may stand as Codes."""
+"""Segments in order; content that is encoded already, such as a generated image, may be given as Codes."""
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def test_a_device_and_a_dtype_may_be_torchs_own(tmp_path):
 )
 def test_what_is_no_device_and_no_dtype_is_told(unchecked, tmp_path, options):
     MODEL.save_pretrained(tmp_path / "m")
-    with pytest.raises(ValueError, match=r"is not available|unknown dtype"):
+    with pytest.raises(ValueError, match=r"is not available|dtype must be"):
         UniTok.from_pretrained(tmp_path / "m", **options)
 
 
@@ -140,7 +140,7 @@ WRONG = {
     ],
     "answer": [
         ((RED, "what?"), {"choices": "yes"}, "choices must be a list of contents, got 'yes'"),
-        ((RED, "what?"), {"choices": [1, 2]}, "a text segment holds a str, not int"),
+        ((RED, "what?"), {"choices": [1, 2]}, "a text segment must hold a str, got int"),
         ((RED, None), {}, "questions must be a list of strings, got None"),
         ((RED, ["a", "b"]), {}, "questions must be one value or 1, one per image, got 2"),
     ],
@@ -221,7 +221,7 @@ PIPED = [
     (AnyToAny, ([{"content": "a"}, "b"],), {}, "a message must be a dict of role and content, got 'b'"),
     (AnyToAny, ([{"content": 5}],), {}, "a message's content must be a list of parts, got 5"),
     (AnyToAny, ([{"content": ["a"]}],), {}, "a message's part must be a dict with a type, got 'a'"),
-    (AnyToAny, ([{"content": [{"type": "text"}]}],), {}, "a text segment holds a str, not NoneType"),
+    (AnyToAny, ([{"content": [{"type": "text"}]}],), {}, "a text segment must hold a str, got NoneType"),
     (AnyToAny, ([{"content": [{"type": "image"}]}],), {}, "an image must be a PIL image or a path, got None"),
     (AnyToAny, ("a",), {"generation_mode": "video"}, "got 'video'"),
 ]  # fmt: skip

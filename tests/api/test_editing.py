@@ -12,7 +12,7 @@ from tests.tiny_model import tiny_model
 from unitok.document import Codes, Segment
 from unitok.generation.generate import generate
 from unitok.generation.likelihood import scores
-from unitok.modalities.image_masks import blackened, free_cells
+from unitok.modalities.image_masks import blacken, free_cells
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook, ResidualCodebooks
 
 MODELS = {
@@ -60,7 +60,7 @@ def test_known_codes_stay_and_free_ones_change(model, monkeypatch):
 def test_a_model_that_fills_is_shown_the_picture_with_its_hole_first():
     model, mask = tiny_model(shape=(2, 3), fills=True), hole((0, 1), (0, 2), (1, 0), (1, 1))
     (drawn,) = model.inpaint(make_image(), mask, "a", paste=False, seed=3, temperature=1.0)
-    shown = Segment("image", blackened(make_image(), free_cells(mask, 4)))
+    shown = Segment("image", blacken(make_image(), free_cells(mask, 4)))
     document = (shown, Segment("text", "a"), Segment("image", drawn))
     plain = tiny_model(shape=(2, 3)).inpaint(make_image(), mask, "a", paste=False, seed=3, temperature=1.0)
     assert plain[0].tobytes() != drawn.tobytes()
@@ -128,10 +128,10 @@ def test_a_variation_keeps_about_its_share_and_changes_a_cell_at_least(model, ke
 @pytest.mark.parametrize(
     ("call", "named"),
     [
-        (lambda m: m.inpaint(make_image(), hole(), "a"), "black everywhere"),
+        (lambda m: m.inpaint(make_image(), hole(), "a"), "got nothing but black"),
         (
             lambda m: m.inpaint(make_image(), Image.new("L", (5, 5), 255), "a"),
-            "the mask has \\(5, 5\\) pixels",
+            "got \\(5, 5\\)",
         ),
         (lambda m: m.inpaint([make_image()], [hole((0, 0))], ["a", "b"]), "equally many"),
         (lambda m: m.inpaint(make_image(), hole((0, 0)), "a", n=0), "n must be at least 1"),

@@ -123,7 +123,7 @@ def test_refcoco_with_boxes_and_with_text(folder):
 def test_a_box_of_a_cropped_picture_is_laid_back(folder):
     """A model of square pictures sees the middle 80 of 120 pixels."""
     tiny = tiny_model(shape=(2, 2))
-    assert tiny.codec.modalities["image"].seen(Image.new("RGB", (120, 80))) == (20, 0, 100, 80)
+    assert tiny.codec.modalities["image"].crop_edges(Image.new("RGB", (120, 80))) == (20, 0, 100, 80)
     model = Told(Box(0, 0.1, 0.2, 0.3), Box(0.5, 0.5, 1, 1), more=[BoxModality()])
     model.codec.modalities["image"].shape = (2, 2)
     found = benchmark("refcoco", file=folder / "refs.json", images=folder / "images",

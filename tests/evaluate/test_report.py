@@ -165,7 +165,7 @@ BAD = {
         "val, test, not 'tets'",
     ),
     "nothing left": (["--suite", "pairs", "--data.path", "SHARDS", "--where", "subset=x"], "'subset': 'x'"),
-    "no pair": (["--suite", "pairs", "--where", "subset"], "'subset' is not NAME=VALUE"),
+    "no pair": (["--suite", "pairs", "--where", "subset"], "must be NAME=VALUE, got 'subset'"),
     "count": (
         ["--suite", "pairs", "--data.path", "SHARDS", "--count", "0"],
         "count must be at least 1, got 0",

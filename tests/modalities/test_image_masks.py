@@ -1,4 +1,4 @@
-"""Masks of pixels become free cells; a model is shown a picture that is black there, itself elsewhere."""
+"""Masks of pixels become free cells; a model is shown a image that is black there, itself elsewhere."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from unitok.modalities.image_masks import blackened, fit_mask, free_cells, some_cells
+from unitok.modalities.image_masks import blacken, fit_mask, free_cells, random_cells
 
 CELL = 4
 MASKS = arrays(bool, (2, 3))
@@ -26,10 +26,10 @@ def test_a_cell_is_free_where_one_of_its_pixels_is_white():
 
 
 @given(MASKS, st.integers(0, 2**32 - 1))
-def test_a_picture_is_black_where_cells_are_free_and_itself_elsewhere(free, seed):
-    picture = np.random.default_rng(seed).integers(1, 256, (8, 12, 3), np.uint8)
-    shown = np.asarray(blackened(Image.fromarray(picture), free))
-    assert (shown[pixels(free)] == 0).all() and (shown[~pixels(free)] == picture[~pixels(free)]).all()
+def test_an_image_is_black_where_cells_are_free_and_itself_elsewhere(free, seed):
+    image = np.random.default_rng(seed).integers(1, 256, (8, 12, 3), np.uint8)
+    shown = np.asarray(blacken(Image.fromarray(image), free))
+    assert (shown[pixels(free)] == 0).all() and (shown[~pixels(free)] == image[~pixels(free)]).all()
 
 
 @given(MASKS)
@@ -40,9 +40,9 @@ def test_cells_and_masks_say_the_same(free):
 
 @given(st.floats(0, 1), st.integers(0, 1000))
 def test_one_cell_at_least_is_free_and_a_seed_always_frees_the_same(share, seed):
-    free = some_cells(20, 30, share, seed)
+    free = random_cells(20, 30, share, seed)
     assert free.any() and abs(free.mean() - share) < 0.1
-    assert (free == some_cells(20, 30, share, seed)).all()
+    assert (free == random_cells(20, 30, share, seed)).all()
 
 
 def test_a_mask_is_cut_and_resized_as_its_picture_is():
@@ -50,5 +50,5 @@ def test_a_mask_is_cut_and_resized_as_its_picture_is():
     mask.paste(255, (4, 0, 10, 8))  # of the middle 12 x 8 pixels, which are kept, the left half
     fitted = np.asarray(fit_mask(mask, Image.new("RGB", (20, 8)), (12, 8)))
     assert (fitted[:, :6] == 255).all() and (fitted[:, 6:] == 0).all()
-    with pytest.raises(ValueError, match="must be alike"):
+    with pytest.raises(ValueError, match="must have the size of its image"):
         fit_mask(mask, Image.new("RGB", (8, 20)), (12, 8))

@@ -203,7 +203,7 @@ BAD = {  # W is the folder of models and pictures
     "image --prompt x --model 'W/torn model'": "model.safetensors: corrupt",
     "image --prompt x --model W/model/image_tokenizer": "model_type must be 'unitok', got None",
     f"image --prompt {LONG}": "it has 304 ids; the model's max_length is 200",
-    f"image --prompt {LONG * 300}": "90000 characters; the limit is 65536 UTF-8 bytes",
+    f"image --prompt {LONG * 300}": "at most 65536 UTF-8 bytes, got 90000 characters",
     "image": "required: --prompt",
     "image --prompt x --n 0": "n must be at least 1, got 0",
     "image --prompt x --n many": "--n: invalid int value: 'many'",
@@ -221,11 +221,11 @@ BAD = {  # W is the folder of models and pictures
     "image --prompt x --speculate -1": "speculate must be at least 0, got -1",
     "image --prompt x --init W/good.png": "--init and --mask must be given together",
     "image --prompt x --init W/good.png --mask W/noise.png --size 8 12": "--size must be absent with --init",
-    "image --prompt x --init W/good.png --mask W/noise.png": "the mask has (64, 64) pixels",
+    "image --prompt x --init W/good.png --mask W/noise.png": "got (64, 64)",
     "rank W/good.png": "required: --text",
     "rank W/torn.png --text x": "torn.png: ",
     "chat --device toaster": "device 'toaster' is not available",
-    "chat --dtype float99": "unknown dtype 'float99'",
+    "chat --dtype float99": "dtype must be auto, float32, bfloat16 or float16, got 'float99'",
     "chat --sede 1": "unrecognized arguments: --sede 1",
 }
 

@@ -231,7 +231,10 @@ def test_a_wrong_drawing(client, asked, says):
 
 
 def test_a_mask_of_another_size_or_of_nothing(client):
-    for mask, says in ((Image.new("L", (5, 5), 255), "must be alike"), (Image.new("L", (12, 8)), "got none")):
+    for mask, says in (
+        (Image.new("L", (5, 5), 255), "must have the size of its image"),
+        (Image.new("L", (12, 8)), "got none"),
+    ):
         with pytest.raises(openai.BadRequestError, match=says):
             client.images.edit(image=file_of(RED), mask=file_of(mask), prompt="a star")
 

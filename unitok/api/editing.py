@@ -17,7 +17,7 @@ from unitok.generation.generate import generate
 from unitok.generation.likelihood import best_of_copies, scores
 from unitok.generation.requests import Request
 from unitok.modalities.image import ImageModality
-from unitok.modalities.image_masks import Mask, blackened, fit_mask, free_cells, partly_known, some_cells
+from unitok.modalities.image_masks import Mask, blacken, fit_mask, free_cells, known_codes, random_cells
 from unitok.pixels import as_rgb
 from unitok.tokens.codec import Codec
 
@@ -101,7 +101,7 @@ def vary(
     modality: ImageModality = model.codec.modalities["image"]
     fitted = [modality.fit(image) for image in images]
     cell = modality.tokenizer.cell
-    free = [some_cells(f.height // cell, f.width // cell, 1 - keep, seed) for f in fitted]
+    free = [random_cells(f.height // cell, f.width // cell, 1 - keep, seed) for f in fitted]
     return _redraw(
         model,
         fitted,
@@ -152,7 +152,7 @@ def apply_instructions(
 
 def inpainting_prompt(model: DocumentModel, image: Image.Image, free: Mask, prompt: str) -> Document:
     """The prompt of an inpainting: the text, after the image with its hole if the model is trained so."""
-    with_hole = (Segment("image", blackened(image, free)),) if model.fills else ()
+    with_hole = (Segment("image", blacken(image, free)),) if model.fills else ()
     return *with_hole, Segment("text", prompt)
 
 
@@ -160,7 +160,7 @@ def masked_codes(codec: Codec, images: Sequence[Image.Image], free: Sequence[Mas
     """Encode images of the model's size with -1 in their free cells. Raises ValueError if no cell is free."""
     modality: ImageModality = codec.modalities["image"]
     encoded = [codes for (codes,) in codec.encode_many([(Segment("image", image),) for image in images])]
-    return [partly_known(codes, cells, modality) for codes, cells in zip(encoded, free, strict=True)]
+    return [known_codes(codes, cells, modality) for codes, cells in zip(encoded, free, strict=True)]
 
 
 def _redraw(

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from textwrap import dedent
 
-from unitok.console import speak_any_language
+from unitok.console import use_utf8
 
 COMMON = {
     "--config FILE": "settings as YAML; may be repeated, later ones and flags override",
@@ -44,5 +44,5 @@ def show_overview(program: str, what: str, settings: Mapping[str, str], *, examp
         commands: fit (train), validate, test
         main settings of fit:
     """
-    speak_any_language()
+    use_utf8()
     print(f"{dedent(head).strip()}\n{table}\n\nAll settings: {program} fit --help (about ten seconds)")

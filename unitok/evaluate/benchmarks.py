@@ -257,7 +257,7 @@ def _laid_back(
 ) -> Edges:
     """A box of what the model sees, in the pixels of an expression's picture."""
     modality: ImageModality = model.codec.modalities["image"]
-    left, top, right, bottom = modality.seen(picture)
+    left, top, right, bottom = modality.crop_edges(picture)
     x0, y0, x1, y1 = box.pixels(right - left, bottom - top)
     across, down = expression.width / picture.width, expression.height / picture.height
     return (left + x0) * across, (top + y0) * down, (left + x1) * across, (top + y1) * down

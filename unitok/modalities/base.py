@@ -12,9 +12,8 @@ from torch import Tensor
 class Modality(ABC):
     """Turns one segment's content into codes 0..size-1 and back.
 
-    A segment of codes is a header (codes that state its shape, possibly none), then one code per cell of its
-    grid. Where the shape is open-ended (text), the segment ends with the vocabulary's `end` instead of by
-    count.
+    The codes of a segment are a header (codes that state its shape, possibly none), then one code per cell of
+    its grid. An open-ended segment (text) ends with the vocabulary's `end` instead of at a fixed count.
     """
 
     name: str
@@ -23,7 +22,7 @@ class Modality(ABC):
 
     @abstractmethod
     def encode(self, content: Any) -> tuple[Int64[Tensor, " n"], tuple[int, ...]]:
-        """Codes of a segment's content and their shape, without header. ValueError for foreign content."""
+        """Codes of a segment's content without header, and their shape. ValueError for foreign content."""
 
     @abstractmethod
     def decode(self, codes: Int64[Tensor, " n"], shape: tuple[int, ...]) -> Any:
@@ -34,7 +33,7 @@ class Modality(ABC):
         """(time, row, column) of each code, relative to the segment's first code."""
 
     def encode_many(self, contents: Sequence[Any]) -> list[tuple[Int64[Tensor, " _"], tuple[int, ...]]]:
-        """`encode` of several contents; a modality with a network does them in one batch."""
+        """`encode` of several contents; a modality with a network encodes them in batches."""
         return [self.encode(content) for content in contents]
 
     def decode_many(
@@ -50,12 +49,12 @@ class Modality(ABC):
 
     @property
     def cell_ranges(self) -> tuple[range, ...]:
-        """What may fill the grid's places in turn: more than one where a cell has several codes."""
+        """Legal codes of the grid's places, in turn: several ranges where a cell has several codes."""
         return (self.cells,)
 
     @property
     def open_ended(self) -> bool:
-        """Whether a segment lasts until `end` instead of a number of cells that its shape states."""
+        """Whether a segment lasts until `end`, rather than for the number of cells of its shape."""
         return False
 
     @property
@@ -65,7 +64,7 @@ class Modality(ABC):
 
     @property
     def largest_shape(self) -> tuple[int, ...]:
-        """Shape with the most cells, where segments are not open-ended."""
+        """The shape with the most cells, where segments are not open-ended."""
         raise ValueError(f"segments of {self.name!r} have no largest shape")
 
     def header(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -81,13 +80,13 @@ class Modality(ABC):
         raise ValueError(f"segments of {self.name!r} are open-ended: no header states their shape")
 
     def features(self) -> Float[Tensor, "n d"] | None:
-        """A vector per cell code, near for codes of like content; None where nothing is known of them."""
+        """A vector per cell code, similar for codes of similar content; None where there are none."""
         return None
 
-    def look(self) -> str:
-        """What `features` depend on, in letters; empty where they cost nothing to make again."""
+    def features_key(self) -> str:
+        """A cache key of `features`: all that they depend on; empty where they are cheap to recompute."""
         return ""
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hash that changes whenever the same content may get other codes."""
+        """Hash that changes whenever the same content may be encoded differently."""

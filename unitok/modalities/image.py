@@ -13,20 +13,20 @@ from unitok.modalities.base import Modality
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.pixels import as_rgb
 
-PIXELS_AT_ONCE = 2**21
-"""Most pixels that are encoded or decoded together, if they are not those of one image: 32 of 256 x 256."""
-FAINT = 0.04
-"""Contrast, in pixel values of -1..1, below which a cell counts as even."""
+MAX_PIXELS = 2**21
+"""Maximum number of pixels encoded or decoded in one batch of several images: 32 of 256 x 256."""
+MIN_CONTRAST = 0.04
+"""Contrast, in pixel values of -1..1, below which a cell counts as uniform."""
 
 
 def to_pixels(image: Image.Image) -> Float[Tensor, "3 h w"]:
-    """RGB values in [-1, 1] of a PIL image."""
+    """Converts a PIL image to RGB values in [-1, 1]."""
     values = np.asarray(as_rgb(image), dtype=np.float32)
     return torch.from_numpy(values / 127.5 - 1).permute(2, 0, 1)
 
 
 def to_image(pixels: Float[Tensor, "3 h w"]) -> Image.Image:
-    """A PIL image of RGB values in [-1, 1]; values outside are cut off."""
+    """Converts RGB values in [-1, 1] to a PIL image; values outside are clamped."""
     values = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return Image.fromarray(values.permute(1, 2, 0).cpu().numpy())
 
@@ -34,14 +34,14 @@ def to_image(pixels: Float[Tensor, "3 h w"]) -> Image.Image:
 class ImageModality(Modality):
     """PIL images through an `ImageTokenizer`.
 
-    With `shape` every image is resized and centre-cropped to that many cells. Without it an image keeps its
-    own size (rounded to whole cells, at most `max_side` a side) and two header codes, rows and columns,
+    With `shape`, every image is resized and centre-cropped to that many cells. Without it, an image keeps its
+    size (rounded to whole cells, at most `max_side` per side), and two header codes, rows and columns,
     precede its codes.
 
     Args:
         tokenizer: pixels <-> codebook indices.
         shape: (rows, columns) in cells of `tokenizer.cell` pixels; None for any size.
-        max_side: most cells a side where `shape` is None.
+        max_side: maximum number of cells per side where `shape` is None.
     """
 
     name = "image"
@@ -59,7 +59,7 @@ class ImageModality(Modality):
 
     @property
     def cell_ranges(self) -> tuple[range, ...]:
-        """One range a depth of a residual tokenizer, whose codes of a cell follow each other."""
+        """One range per depth of a residual tokenizer, whose codes of a cell are adjacent."""
         size = self.codebook_size // self.tokenizer.depth
         return tuple(range(d * size, (d + 1) * size) for d in range(self.tokenizer.depth))
 
@@ -77,17 +77,17 @@ class ImageModality(Modality):
     def header(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         if self.shape is not None:
             if tuple(shape) != self.shape:
-                raise ValueError(f"images of this model have {self.shape} cells, not {tuple(shape)}")
+                raise ValueError(f"images must have {self.shape} cells, got {tuple(shape)}")
             return ()
         if len(shape) != 2 or not all(1 <= side <= self.max_side for side in shape):
-            raise ValueError(f"an image has 1 to {self.max_side} cells a side, not {tuple(shape)}")
+            raise ValueError(f"images must have 1 to {self.max_side} cells per side, got {tuple(shape)}")
         return tuple(self.codebook_size + side - 1 for side in shape)
 
     def cells_of(self, size: Sequence[int]) -> tuple[int, int]:
-        """(rows, columns) in cells of a size (height, width) in pixels.
+        """Converts a size (height, width) in pixels to (rows, columns) in cells.
 
         Raises:
-            ValueError: images of this model have no such size.
+            ValueError: the model has no images of this size.
         """
         cell = self.tokenizer.cell
         rows, columns = (side // cell for side in size)
@@ -107,9 +107,9 @@ class ImageModality(Modality):
         return rows, columns
 
     def fit(self, image: Image.Image) -> Image.Image:
-        """The image at a size that the tokenizer takes: resized and centre-cropped.
+        """Converts an image to RGB, resized and centre-cropped to a size that the tokenizer accepts.
 
-        It is read as every image is, by `pixels.as_rgb`, which also has the errors.
+        Raises the errors of `pixels.as_rgb`.
         """
         image, cell = as_rgb(image), self.tokenizer.cell
         rows, columns = self.shape or (
@@ -118,13 +118,13 @@ class ImageModality(Modality):
         size = (columns * cell, rows * cell)
         return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)
 
-    def seen(self, image: Image.Image) -> tuple[float, float, float, float]:
-        """Edges (left, top, right, bottom), in pixels of the image, of the part that `fit` leaves of it."""
+    def crop_edges(self, image: Image.Image) -> tuple[float, float, float, float]:
+        """Edges (left, top, right, bottom), in pixels of the image, of the crop that `fit` takes."""
         image = as_rgb(image)
         width, height = self.fit(image).size
-        share = min(image.width / width, image.height / height)
-        across, down = (image.width - width * share) / 2, (image.height - height * share) / 2
-        return across, down, image.width - across, image.height - down
+        scale = min(image.width / width, image.height / height)
+        left, top = (image.width - width * scale) / 2, (image.height - height * scale) / 2
+        return left, top, image.width - left, image.height - top
 
     def encode(self, content: Image.Image) -> tuple[Int64[Tensor, " n"], tuple[int, ...]]:
         return self.encode_many([content])[0]
@@ -138,10 +138,10 @@ class ImageModality(Modality):
     ) -> list[tuple[Int64[Tensor, " _"], tuple[int, ...]]]:
         images = [self.fit(image) for image in contents]
         codes: list = [None] * len(images)
-        for rows in _batches([image.size for image in images], cell=1):
-            pixels = torch.stack([to_pixels(images[i]) for i in rows])
+        for batch in _batches([image.size for image in images], cell=1):
+            pixels = torch.stack([to_pixels(images[i]) for i in batch])
             grids = self.tokenizer.encode(pixels.to(self.device)).codes.cpu()
-            for i, grid in zip(rows, grids, strict=True):
+            for i, grid in zip(batch, grids, strict=True):
                 codes[i] = (grid.flatten(), (grid.shape[0], grid.shape[1] // self.tokenizer.depth))
         return codes
 
@@ -151,11 +151,11 @@ class ImageModality(Modality):
     ) -> list[Image.Image]:
         grids = [c.view(shape[0], -1) for c, shape in zip(codes, shapes, strict=True)]
         images: list = [None] * len(grids)
-        for rows in _batches([tuple(shape) for shape in shapes], cell=self.tokenizer.cell):
+        for batch in _batches([tuple(shape) for shape in shapes], cell=self.tokenizer.cell):
             pixels = (
-                self.tokenizer.decode(torch.stack([grids[i] for i in rows]).to(self.device)).float().cpu()
+                self.tokenizer.decode(torch.stack([grids[i] for i in batch]).to(self.device)).float().cpu()
             )
-            for i, image in zip(rows, pixels, strict=True):
+            for i, image in zip(batch, pixels, strict=True):
                 images[i] = to_image(image)
         return images
 
@@ -168,29 +168,29 @@ class ImageModality(Modality):
 
     @torch.inference_mode()
     def features(self) -> Float[Tensor, "n d"] | None:
-        """How each code looks, twice: its colours, and its light and dark whatever the colours are."""
+        """The decoded cell of each code, as colours, and as a brightness pattern independent of colour."""
         size, cell = self.codebook_size, self.tokenizer.cell
         if self.tokenizer.depth > 1:
-            return None  # a code alone is no look
+            return None  # a single code does not determine a cell
         codes = torch.arange(size, device=self.device)[:, None, None].expand(-1, 3, 3)
         middle = slice(cell, 2 * cell)
         cells = torch.cat(
             [
-                self.tokenizer.decode(codes[rows]).float().cpu()[:, :, middle, middle]
-                for rows in _batches([(3, 3)] * size, cell=cell)
+                self.tokenizer.decode(codes[batch]).float().cpu()[:, :, middle, middle]
+                for batch in _batches([(3, 3)] * size, cell=cell)
             ]
         )
         light = cells.mean(dim=1).flatten(1)
         light = light - light.mean(dim=1, keepdim=True)
-        pattern = light / (light.norm(dim=1, keepdim=True) + FAINT * cell)
-        return torch.cat((_scaled(cells.flatten(1)), _scaled(pattern)), dim=1)
+        pattern = light / (light.norm(dim=1, keepdim=True) + MIN_CONTRAST * cell)
+        return torch.cat((_standardise(cells.flatten(1)), _standardise(pattern)), dim=1)
 
-    def look(self) -> str:
+    def features_key(self) -> str:
         return self.tokenizer.fingerprint()
 
     @property
     def device(self) -> torch.device:
-        """Where the tokenizer's weights are."""
+        """The device of the tokenizer's weights."""
         return next(self.tokenizer.parameters()).device
 
     def fingerprint(self) -> str:
@@ -198,22 +198,22 @@ class ImageModality(Modality):
 
 
 def _size(sides: Iterable[int]) -> str:
-    """A size for people, such as "24 × 36 pixels (height × width)"."""
+    """Formats a size, such as "24 × 36 pixels (height × width)"."""
     height, width = sides
     return f"{height} × {width} pixels (height × width)"
 
 
-def _scaled(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Centred, and of unit length on average."""
+def _standardise(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Centres features and scales them to unit length on average."""
     centred = features - features.mean(dim=0)
     return centred / centred.square().sum(dim=1).mean().sqrt().clamp(min=1e-6)
 
 
 def _batches(shapes: Sequence[tuple[int, ...]], *, cell: int) -> Iterator[list[int]]:
-    """Indices of equal shapes, at most PIXELS_AT_ONCE; a shape counts in squares of `cell` pixels a side."""
+    """Yield batches of indices of equal shapes (in cells of `cell` pixels) with at most MAX_PIXELS pixels."""
     groups: dict[tuple[int, ...], list[int]] = {}
     for i, shape in enumerate(shapes):
         groups.setdefault(shape, []).append(i)
     for shape, indices in groups.items():
-        most = max(1, PIXELS_AT_ONCE // (math.prod(shape) * cell**2))
+        most = max(1, MAX_PIXELS // (math.prod(shape) * cell**2))
         yield from (indices[start : start + most] for start in range(0, len(indices), most))

@@ -10,49 +10,51 @@ from unitok.modalities.image import ImageModality
 from unitok.pixels import as_mask, as_rgb
 
 Mask = Bool[np.ndarray, "rows columns"]
-"""True where a cell is free: where it is to be drawn anew."""
+"""True where a cell is free, that is, to be redrawn."""
 
 
-def fit_mask(mask: Image.Image, picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """A mask, as `as_mask` reads it, brought to `size` (width, height) as its upright picture is.
+def fit_mask(mask: Image.Image, image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Reads a mask by `as_mask` and crops and resizes it to `size` (width, height), as its upright image is.
 
-    What is transparent, or white where nothing is, is drawn anew.
+    Transparent pixels are redrawn, or the white ones where none is transparent.
 
     Raises:
-        ValueError: mask and picture differ in size.
+        ValueError: mask and image differ in size.
     """
     mask = as_mask(mask)
-    if mask.size != picture.size:
-        raise ValueError(f"the mask has {mask.size} pixels, the picture {picture.size}: they must be alike")
+    if mask.size != image.size:
+        raise ValueError(f"the mask must have the size of its image {image.size}, got {mask.size}")
     return ImageOps.fit(mask, size, Image.Resampling.NEAREST)
 
 
 def free_cells(mask: Image.Image, cell: int) -> Mask:
-    """Cells of `cell` pixels a side in which a pixel of the mask is white."""
+    """The cells, of `cell` pixels per side, in which any pixel of the mask is white."""
     white = np.asarray(mask) >= 128
     rows, columns = white.shape[0] // cell, white.shape[1] // cell
     return white.reshape(rows, cell, columns, cell).any(axis=(1, 3))
 
 
-def some_cells(rows: int, columns: int, share: float, seed: int) -> Mask:
-    """About a share of the cells, one at least."""
-    drawn = np.random.default_rng(seed % 2**64).random((rows, columns))
-    return drawn <= max(share, drawn.min())
+def random_cells(rows: int, columns: int, share: float, seed: int) -> Mask:
+    """A random mask that frees about a share of the cells, and at least one."""
+    noise = np.random.default_rng(seed % 2**64).random((rows, columns))
+    return noise <= max(share, noise.min())
 
 
-def partly_known(codes: Codes, free: Mask, modality: ImageModality) -> Codes:
+def known_codes(codes: Codes, free: Mask, modality: ImageModality) -> Codes:
     """An image's codes with -1 in the free cells.
 
     Raises:
         ValueError: no cell is free.
     """
     if not free.any():
-        raise ValueError("the mask is black everywhere (white is 255): nothing is to be drawn")
+        raise ValueError(
+            "the mask must have white pixels (255) where the image is redrawn, got nothing but black"
+        )
     places = torch.from_numpy(free.ravel().copy()).repeat_interleave(len(modality.cell_ranges))
     return Codes(codes.modality, codes.codes.masked_fill(places, -1), codes.shape)
 
 
-def blackened(picture: Image.Image, free: Mask) -> Image.Image:
-    """The picture with its free cells black, as a model is shown what it is to fill."""
-    mask = Image.fromarray(free).convert("L").resize(picture.size, Image.Resampling.NEAREST)
-    return Image.composite(Image.new("RGB", picture.size), as_rgb(picture), mask)
+def blacken(image: Image.Image, free: Mask) -> Image.Image:
+    """Paints the free cells of an image black: the model's input when it fills a hole."""
+    mask = Image.fromarray(free).convert("L").resize(image.size, Image.Resampling.NEAREST)
+    return Image.composite(Image.new("RGB", image.size), as_rgb(image), mask)

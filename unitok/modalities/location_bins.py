@@ -14,21 +14,20 @@ from unitok.modalities.base import Modality
 from unitok.modalities.geometry import Box, Point
 
 BINS = 1000
-OCTAVES = 8  # of waves that tell where a bin lies, the longest twice the picture
+OCTAVES = 8  # frequencies of a bin's features; the longest wave is twice the image
 
 
 class LocationModality(Modality):
-    """Coordinates, each as the number of the bin of 1 / `bins` of the picture that it falls into.
+    """Coordinates as the indices of location bins, each 1 / `bins` of the image.
 
-    A coordinate comes back as the middle of its bin, at most half a bin away. Bins are the same for x and y.
+    A coordinate is decoded as the middle of its bin, at most half a bin away. Bins are the same for x and y.
 
-    Positions: a segment is a small grid of its own, a row a corner and a column an axis (x, y), so that both
-    numbers of a corner share a row, and the same axis of two corners a column. They are not the picture's
-    own rows and columns: a position would have to follow from a code's value and from the picture before it,
-    and a modality's grid depends on a segment's shape alone.
+    Positions: a segment is a small grid of its own, with one row per corner and one column per axis (x, y).
+    They are not the rows and columns of the image: then a position would depend on a code's value and on the
+    preceding image, but a modality's grid depends on a segment's shape alone.
 
     Args:
-        bins: in which each axis is divided.
+        bins: number of bins per axis.
     """
 
     content: type
@@ -36,12 +35,12 @@ class LocationModality(Modality):
 
     def __init__(self, bins: int = BINS):
         if bins < 2:
-            raise ValueError(f"an axis has 2 bins or more, not {bins}")
+            raise ValueError(f"bins must be at least 2, got {bins}")
         self.size = bins
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of codes; the same for every segment."""
+        """Shape of every segment: its number of codes."""
         return (2 * self.corners,)
 
     @property
@@ -50,7 +49,7 @@ class LocationModality(Modality):
 
     def header(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         if tuple(shape) != self.shape:
-            raise ValueError(f"a {self.name} has {self.shape} codes, not {tuple(shape)}")
+            raise ValueError(f"a {self.name} must have {self.shape} codes, got {tuple(shape)}")
         return ()
 
     def shape_of(self, header: Sequence[int]) -> tuple[int, ...]:
@@ -59,17 +58,17 @@ class LocationModality(Modality):
     def encode(self, content: Any) -> tuple[Int64[Tensor, " n"], tuple[int, ...]]:
         if not isinstance(content, self.content):
             raise ValueError(
-                f"a {self.name} segment holds a {self.content.__name__}, not {type(content).__name__}"
+                f"a {self.name} segment must hold a {self.content.__name__}, got {type(content).__name__}"
             )
         bins = [min(self.size - 1, int(value * self.size)) for value in content.numbers]
         return torch.tensor(bins), self.shape
 
     def decode(self, codes: Int64[Tensor, " n"], shape: tuple[int, ...]) -> Any:
-        return self._content([(code + 0.5) / self.size for code in codes.tolist()])
+        return self._build([(code + 0.5) / self.size for code in codes.tolist()])
 
     @abstractmethod
-    def _content(self, numbers: Sequence[float]) -> Any:
-        """What the coordinates stand for."""
+    def _build(self, numbers: Sequence[float]) -> Any:
+        """The content with these coordinates."""
 
     def grid(self, shape: tuple[int, ...]) -> Int64[Tensor, "n 3"]:
         return torch.cartesian_prod(
@@ -77,7 +76,7 @@ class LocationModality(Modality):
         )
 
     def features(self) -> Float[Tensor, "n d"]:
-        """Sines and cosines of where each bin lies, so that bins start near each other as they lie."""
+        """Sines and cosines of each bin's position, so that embeddings of near bins start out similar."""
         middles = (torch.arange(self.size) + 0.5) / self.size
         angles = middles[:, None] * math.pi * 2.0 ** torch.arange(OCTAVES)
         return torch.cat((angles.sin(), angles.cos()), dim=1)
@@ -91,7 +90,7 @@ class BoxModality(LocationModality):
 
     name, content, corners = "box", Box, 2
 
-    def _content(self, numbers: Sequence[float]) -> Box:
+    def _build(self, numbers: Sequence[float]) -> Box:
         return Box.between(*numbers)
 
 
@@ -100,9 +99,9 @@ class PointModality(LocationModality):
 
     name, content, corners = "point", Point, 1
 
-    def _content(self, numbers: Sequence[float]) -> Point:
+    def _build(self, numbers: Sequence[float]) -> Point:
         return Point(*numbers)
 
 
 LOCATIONS: dict[str, type[LocationModality]] = {kind.name: kind for kind in (BoxModality, PointModality)}
-"""Kinds by name, as a model's config names them."""
+"""Location modalities by name, as in a model's config."""

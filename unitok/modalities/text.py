@@ -11,20 +11,20 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
 from unitok.atomic_files import write_text
-from unitok.document import Said
+from unitok.document import TurnText
 from unitok.modalities.base import Modality
 
-UNMARKED = (" {}", "{} ", "{}.", ".{}", "{}0", "{0} {0}")
-"""How a text is changed that would be read as a mark; a blank is enough for most tokenizers."""
+ESCAPES = (" {}", "{} ", "{}.", ".{}", "{}0", "{0} {0}")
+"""Changes to a text that would be encoded as a mark, in order; a space is enough for most tokenizers."""
 BYTES = 256
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def train_bpe(texts: Iterable[str], *, size: int = 1024) -> Tokenizer:
-    """A byte-level BPE of at most `size` codes (256 bytes and the merges), with no special token.
+    """Trains a byte-level BPE of at most `size` codes (256 bytes and the merges), without special tokens.
 
     Raises:
-        ValueError: `size` leaves no room for all bytes.
+        ValueError: `size` is below the number of bytes.
     """
     if size < BYTES:
         raise ValueError(f"text_size must be at least {BYTES}, a code for each byte, got {size}")
@@ -38,19 +38,19 @@ def train_bpe(texts: Iterable[str], *, size: int = 1024) -> Tokenizer:
 
 
 def clean(text: str) -> str:
-    """`text` with lone surrogates, which UTF-8 cannot hold, replaced by U+FFFD."""
+    """Replaces lone surrogates, which UTF-8 cannot encode, by U+FFFD."""
     return text if text.isascii() else SURROGATE.sub("\ufffd", text)
 
 
 class TextModality(Modality):
     """Strings through a `tokenizers` tokenizer.
 
-    Special tokens of a given tokenizer are demoted: their names in a text are read letter by letter, so that
-    text never becomes a control id. Codes of a text are those of its tokenizer.
+    Special tokens of the tokenizer are demoted: their names in a text are encoded like any other letters, so
+    that text never becomes a control id. The codes of a text are the ids of its tokenizer.
 
     Args:
         tokenizer: a byte-level tokenizer.
-        max_bytes: longest text accepted, in UTF-8 bytes.
+        max_bytes: maximum length of a text, in UTF-8 bytes.
     """
 
     name = "text"
@@ -62,7 +62,7 @@ class TextModality(Modality):
         self._demote()
 
     def _demote(self) -> None:
-        self.tokenizer.encode_special_tokens = True  # kept neither in tokenizer.json nor by pickle
+        self.tokenizer.encode_special_tokens = True  # saved neither in tokenizer.json nor by pickle
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
 
@@ -72,8 +72,7 @@ class TextModality(Modality):
 
     @classmethod
     def from_file(cls, path: str | Path, **options) -> "TextModality":
-        """From a `tokenizer.json`. Raises OSError where it is missing or may not be read, ValueError where it
-        is no tokenizer."""
+        """Load a `tokenizer.json`. Raises OSError if it cannot be read, ValueError if it is invalid."""
         content = Path(path).read_bytes()
         try:
             return cls(Tokenizer.from_buffer(content), **options)
@@ -81,32 +80,34 @@ class TextModality(Modality):
             raise ValueError(f"{path}: not a readable tokenizer.json ({error})") from error
 
     def save(self, path: str | Path) -> None:
-        """Write `tokenizer.json`; it is complete or absent."""
+        """Write `tokenizer.json` atomically."""
         write_text(path, self.tokenizer.to_str(pretty=True))
 
     def encode(self, content: str) -> tuple[Int64[Tensor, " n"], tuple[int, ...]]:
         if not isinstance(content, str):
-            raise ValueError(f"a text segment holds a str, not {type(content).__name__}: {content!r:.80}")
+            raise ValueError(f"a text segment must hold a str, got {type(content).__name__}: {content!r:.80}")
         if len(content) > self.max_bytes or len(content.encode("utf-8", "replace")) > self.max_bytes:
             raise ValueError(
-                f"the text has {len(content)} characters; the limit is {self.max_bytes} UTF-8 bytes"
+                f"a text must have at most {self.max_bytes} UTF-8 bytes, got {len(content)} characters"
             )
-        ids = self._unmarked(content) if isinstance(content, Said) else self._ids(content)
+        ids = self._escape_marks(content) if isinstance(content, TurnText) else self._ids(content)
         return torch.tensor(ids, dtype=torch.long), (len(ids),)
 
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer.encode(clean(text), add_special_tokens=False).ids
 
-    def _unmarked(self, said: Said) -> list[int]:
-        """Ids of a text that are those of no mark: a tokenizer may read another text as one, since it
-        normalises letters, case or blanks."""
-        marks = [ids for mark in said.marks if (ids := self._ids(mark))]
-        for told in (said, *(form.format(said) for form in UNMARKED)):
-            ids = self._ids(told)
+    def _escape_marks(self, text: TurnText) -> list[int]:
+        """Ids of a text, changed where they would equal those of a mark.
+
+        A tokenizer may encode other texts as a mark too, since it normalises letters, case or spaces.
+        """
+        marks = [ids for mark in text.marks if (ids := self._ids(mark))]
+        for escaped in (text, *(escape.format(text) for escape in ESCAPES)):
+            ids = self._ids(escaped)
             if ids not in marks:
                 return ids
         raise ValueError(
-            f"this tokenizer reads {said!r:.80} as a mark of the chat template, whatever is added"
+            f"this tokenizer encodes {text!r:.80} as a mark of the chat template, whatever is added"
         )
 
     def decode(self, codes: Int64[Tensor, " n"], shape: tuple[int, ...] = ()) -> str:

@@ -9,7 +9,7 @@ from PIL import Image
 from unitok.data.codes.source_changes import Summed, stamp_of
 from unitok.data.faults import SampleError
 from unitok.data.source import Source
-from unitok.document import Codes, Said, Segment
+from unitok.document import Codes, Segment, TurnText
 from unitok.modalities.geometry import Point
 
 
@@ -42,7 +42,15 @@ def test_sums_of_different_documents_differ():
     image = Image.new("RGB", (4, 4))
     changed = image.copy()
     changed.putpixel((3, 3), (0, 0, 1))
-    contents = ["a", "b", "\ud800", Said("a", ("user:",)), Said("a", ()), torch.zeros(2), torch.zeros(2, 1)]
+    contents = [
+        "a",
+        "b",
+        "\ud800",
+        TurnText("a", ("user:",)),
+        TurnText("a", ()),
+        torch.zeros(2),
+        torch.zeros(2, 1),
+    ]
     contents += [image, changed, image.convert("L"), Point(0.5, 0.2), Point(0.5, 0.3)]
     documents = [(Segment("text", content),) for content in contents]
     documents += [(Segment("text", "a", learn=False),), (Codes("text", torch.zeros(2).long(), (2,)),), ()]

@@ -55,7 +55,7 @@ def test_images_and_codes_are_taken_a_bounded_number_at_once(counted, monkeypatc
     codes = modality.encode_many(shown)
     drawn, features = modality.decode_many(*zip(*codes, strict=True)), modality.features()
     calls.clear()
-    monkeypatch.setattr(image, "PIXELS_AT_ONCE", at_once * side * side)
+    monkeypatch.setattr(image, "MAX_PIXELS", at_once * side * side)
     again = modality.encode_many(shown)
     assert [c.tolist() for c, _ in again] == [c.tolist() for c, _ in codes]
     for one, other in zip(modality.decode_many(*zip(*again, strict=True)), drawn, strict=True):

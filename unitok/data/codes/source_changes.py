@@ -13,7 +13,7 @@ from torch import Tensor
 from unitok.data.faults import SampleError
 from unitok.data.files.remote import is_url, local
 from unitok.data.source import Source
-from unitok.document import Codes, Document, Said
+from unitok.document import Codes, Document, TurnText
 
 ALONE = (".tar", ".tgz", ".gz", ".parquet", ".arrow", ".txt")
 """Files that hold all of their documents; others may name files anywhere beside them."""
@@ -70,7 +70,7 @@ def _bytes_of(content: Any) -> Iterator[bytes]:
         yield repr((tuple(content.shape), content.dtype)).encode()
         yield content.cpu().contiguous().numpy().tobytes()
     else:
-        marks = content.marks if isinstance(content, Said) else ()
+        marks = content.marks if isinstance(content, TurnText) else ()
         said = str(content) if isinstance(content, str) else repr(content)
         yield repr(marks).encode("utf-8", "surrogatepass")
         yield said.encode("utf-8", "surrogatepass")

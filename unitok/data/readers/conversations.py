@@ -37,13 +37,13 @@ class _Conversation(RecordReader):
     def document(self, record: Record, *, path: str, offset: int | None) -> Document:
         pictures = [*self._pictures(record)]
         turns = self._turns(record, pictures, path=path, offset=offset)
-        if pictures and not any(segment.modality == "image" for turn in turns for segment in turn.said):
+        if pictures and not any(segment.modality == "image" for turn in turns for segment in turn.content):
             shown = tuple(self.picture(one, path=path, offset=offset) for one in pictures)
             turns, pictures = _shown_first(shown, turns), []
         if pictures:
             detail = f"{len(pictures)} pictures have no mark <image>"
             raise SampleError("parts do not match", path, detail, offset=offset)
-        if not any(turn.role == "assistant" and turn.said for turn in turns):
+        if not any(turn.role == "assistant" and turn.content for turn in turns):
             raise SampleError("no caption", path, "no turn is the model's", offset=offset)
         return self.chat.render(turns)
 
@@ -87,7 +87,7 @@ def _role(name: Any) -> Role:
 def _shown_first(shown: Document, turns: Sequence[Turn]) -> list[Turn]:
     """The user shows these images before anything else that is no system turn."""
     first = next((place for place, turn in enumerate(turns) if turn.role != "system"), len(turns))
-    asked = turns[first].said if turns[first:] and turns[first].role == "user" else None
+    asked = turns[first].content if turns[first:] and turns[first].role == "user" else None
     rest = turns[first:] if asked is None else turns[first + 1 :]
     return [*turns[:first], Turn("user", (*shown, *(asked or ()))), *rest]
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from unitok.data.keyed_random import uniform
 from unitok.data.source import Source
 from unitok.document import Document, Segment
-from unitok.modalities.image_masks import Mask, blackened, some_cells
+from unitok.modalities.image_masks import Mask, blacken, random_cells
 
 SCATTERED = 0.25
 """Share of the documents whose free cells lie anywhere; those of the others are a rectangle."""
@@ -51,7 +51,7 @@ class Fills(Source):
             raise ValueError(f"document {index} is no pair of text and image to fill, but {found}")
         text, image = document
         whole = middle(image.content, self.grid)
-        shown = blackened(whole, self.hole(index))
+        shown = blacken(whole, self.hole(index))
         return (
             Segment("image", shown, learn=False),
             Segment("text", text.content, learn=False),
@@ -62,7 +62,7 @@ class Fills(Source):
         """The free cells of a document."""
         kind, share, *sides = (uniform(self.seed, 0, index, name) for name in ("kind", "share", *"abcd"))
         if kind < SCATTERED:
-            return some_cells(*self.grid, share, seed=int(share * 2**32))
+            return random_cells(*self.grid, share, seed=int(share * 2**32))
         return rectangle(self.grid, sides)
 
 

@@ -46,7 +46,7 @@ def start_from_features(
 
 def _features(modality: Modality, kept: Path | None) -> Float[Tensor, "n d"] | None:
     """A modality's features, from a file where that has them."""
-    look = modality.look()
+    look = modality.features_key()
     if kept is None or not look:
         return modality.features()
     with suppress(OSError, SafetensorError), safe_open(kept, "pt") as file:
