@@ -102,7 +102,7 @@ def learn(name: str, codec: Codec, budget: dict, *, count: int) -> list[Row]:
 
 def accuracies(module: TransformerTraining, *, count: int) -> dict[str, float]:
     """By the judge, of unseen scenes and of held-out compositions."""
-    model, found = module.bundle(), {}
+    model, found = module.model_with_codec(), {}
     for prefix, held_out in (("", False), ("heldout_", True)):
         world = shapes_set(canvas=CANVAS, count=count, held_out=held_out)
         found |= measure(model, world, prefix=prefix).figures

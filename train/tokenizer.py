@@ -1,6 +1,6 @@
 """Train an image tokenizer: python train/tokenizer.py fit --config configs/tokenizer/easy_vqa.yaml"""
 
-from unitok.cli.short_help import asks, show_overview
+from unitok.cli.short_help import print_short_help, requests_short_help
 
 PROGRAM = "train/tokenizer.py"
 SETTINGS = {
@@ -16,10 +16,10 @@ SETTINGS = {
 
 def main(args: list[str] | None = None):
     """Carry out a command line (that of the process by default)."""
-    if asks(args):
+    if requests_short_help(args):
         what = "Train an image tokenizer: pixels to codes and back."
         example = f"{PROGRAM} fit --config configs/tokenizer/easy_vqa.yaml --data.path DATA"
-        return show_overview(PROGRAM, what, SETTINGS, example=example)
+        return print_short_help(PROGRAM, what, SETTINGS, example=example)
     from unitok.cli.lightning_cli import run
     from unitok.data.modules import ImageData
     from unitok.training.tokenizer import TokenizerTraining

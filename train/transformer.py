@@ -1,6 +1,6 @@
 """Train a transformer: python train/transformer.py fit --config configs/transformer/easy_vqa.yaml"""
 
-from unitok.cli.short_help import asks, show_overview
+from unitok.cli.short_help import print_short_help, requests_short_help
 
 PROGRAM = "train/transformer.py"
 SETTINGS = {
@@ -20,10 +20,10 @@ SETTINGS = {
 
 def main(args: list[str] | None = None):
     """Carry out a command line (that of the process by default)."""
-    if asks(args):
+    if requests_short_help(args):
         what = "Train the transformer on codes of text and pictures."
         example = f"{PROGRAM} fit --config configs/transformer/easy_vqa.yaml --data.path DATA"
-        return show_overview(PROGRAM, what, SETTINGS, example=example)
+        return print_short_help(PROGRAM, what, SETTINGS, example=example)
     from unitok.cli.lightning_cli import run
     from unitok.data.modules import DocumentData
     from unitok.training.transformer import TransformerTraining

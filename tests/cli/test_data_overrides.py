@@ -9,7 +9,7 @@ from tests.commands import ROOT
 from tests.data.samples import write_pictures
 from train.tokenizer import main as train_tokenizer
 from train.transformer import main as train_transformer
-from unitok.cli.data_overrides import flagged, replaced
+from unitok.cli.data_overrides import flag_names, resolve_data_overrides
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*args parameter is intended")
 KNOWN = ("path", "train", "val", "format", "test", "size")
@@ -25,7 +25,7 @@ def config(folder, name: str, data: dict) -> str:
 def outcome(args: list[str]) -> dict[str, object]:
     """The data that a parser ends with, which merges settings one by one."""
     found: dict[str, object] = {}
-    given = iter(replaced(["fit", *args], KNOWN)[1:])
+    given = iter(resolve_data_overrides(["fit", *args], KNOWN)[1:])
     for token in given:
         name, _, value = token.partition("=")
         value = value or next(given)
@@ -70,7 +70,7 @@ def test_sources_on_the_command_line_take_the_place_of_a_path(tmp_path):
 )
 def test_a_path_and_sources_on_one_command_line_are_refused(own):
     with pytest.raises(ValueError, match=r"give --data\.path, or --data\.train and --data\.val, not both"):
-        replaced(["fit", "--data.path", "P", *own], KNOWN)
+        resolve_data_overrides(["fit", "--data.path", "P", *own], KNOWN)
     assert outcome(["--data.train", "null", "--data.val", "null", "--data.path", "P"]) == PATH
 
 
@@ -78,8 +78,8 @@ def test_what_is_before_the_subcommand_reaches_it(tmp_path):
     file = tmp_path / "whole.yaml"
     file.write_text(yaml.safe_dump({"fit": {"data": PATH}}))
     args = ["--config", str(file), "fit", "--data.size", "3"]
-    assert replaced(args, KNOWN)[:3] == args[:3]
-    assert replaced(args, KNOWN)[3:] == [
+    assert resolve_data_overrides(args, KNOWN)[:3] == args[:3]
+    assert resolve_data_overrides(args, KNOWN)[3:] == [
         "--data.train",
         "null",
         "--data.val",
@@ -91,7 +91,7 @@ def test_what_is_before_the_subcommand_reaches_it(tmp_path):
 
 
 def test_flags_have_names():
-    assert flagged(["fit", "--a.b=1", "--c", "-1", "--list+", "x", "--end"]) == {"a.b", "c", "list", "end"}
+    assert flag_names(["fit", "--a.b=1", "--c", "-1", "--list+", "x", "--end"]) == {"a.b", "c", "list", "end"}
 
 
 @pytest.mark.parametrize(

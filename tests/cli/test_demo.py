@@ -59,7 +59,9 @@ def test_a_second_call_repeats_nothing(tmp_path):
 def test_a_config_that_writes_elsewhere_is_noticed_before_anything_is_trained(tmp_path):
     paths = Paths(tmp_path)
     (tmp_path / "transformer.yaml").write_text("trainer: {default_root_dir: runs/other/transformer}")
-    with pytest.raises(ValueError, match=r"transformer.yaml writes to runs/other/transformer.* not below"):
+    with pytest.raises(
+        ValueError, match=r"transformer.yaml: must write below .*, got runs/other/transformer"
+    ):
         paths.run()
     assert paths.did == []
 
@@ -88,12 +90,12 @@ def test_a_stopped_stage_goes_on_and_its_seconds_count(tmp_path, monkeypatch):
     (tmp_path / "transformer").mkdir()
     (tmp_path / "transformer/last.ckpt").touch()
     again = Paths(tmp_path)
-    assert again._fit("transformer")[-2:] == ["--ckpt_path", "last"]
-    assert again._fit("tokenizer")[-2] == "--config"
+    assert again._fit_args("transformer")[-2:] == ["--ckpt_path", "last"]
+    assert again._fit_args("tokenizer")[-2] == "--config"
     figures = again.run().figures
     assert again.did == ALL[2:]
     assert figures["seconds_transformer"] == 20 and figures["seconds"] == 50
-    assert again._fit("transformer")[-2] == "--config"
+    assert again._fit_args("transformer")[-2] == "--config"
 
 
 def test_a_config_that_writes_elsewhere_is_told(tmp_path):
@@ -101,7 +103,7 @@ def test_a_config_that_writes_elsewhere_is_told(tmp_path):
         def _train_tokenizer(self):
             pass
 
-    with pytest.raises(ValueError, match=r"stage tokenizer ended without .*must write below"):
+    with pytest.raises(ValueError, match=r"stage tokenizer did not write .*must write below"):
         Elsewhere(tmp_path).run()
 
 

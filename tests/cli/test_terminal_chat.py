@@ -81,7 +81,7 @@ def test_pictures_are_saved_and_never_overwritten(tmp_path):
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [f"picture-00{i}.png" for i in range(4)]
     assert (tmp_path / "picture-001.png").read_text() == "mine"
-    assert [f"[picture: {tmp_path / name}]" in said for name in names] == [True, False, True, True]
+    assert [f"[image: {tmp_path / name}]" in said for name in names] == [True, False, True, True]
     assert len(model.calls) == 2
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.commands import ROOT
 from train.tokenizer import main as train_tokenizer
 from train.transformer import main as train_transformer
-from unitok.cli.unknown_settings import in_plain_words
+from unitok.cli.unknown_settings import clear_parser_errors
 from unitok.cli.yaml_defaults import read_config
 from unitok.training.open_source import open_source
 
@@ -42,12 +42,12 @@ def written(tmp_path):
     ("content", "said"),
     [
         ("trainer:\n\tmax_steps: 3\n", "mine.yaml: line 2: not readable as YAML"),
-        ("trainer:\n\tmax_steps: 3\n", "indent by blanks, not by tabs"),
-        ("", "mine.yaml: it holds no settings"),
-        ("# nothing\n", "mine.yaml: it holds no settings"),
-        ("- a\n", "mine.yaml: expected options with values, not list"),
-        ("data:\n  batch_size: 4\n  batch_size: 8\n", "mine.yaml: line 3: not readable as YAML (batch_size "),
-        ("data:\n  size: 4\ndata:\n  seed: 3\n", "line 3: not readable as YAML (data stands here twice)"),
+        ("trainer:\n\tmax_steps: 3\n", "indent with spaces, not tabs"),
+        ("", "mine.yaml: no settings in it"),
+        ("# nothing\n", "mine.yaml: no settings in it"),
+        ("- a\n", "mine.yaml: expected options with values, got list"),
+        ("data:\n  batch_size: 4\n  batch_size: 8\n", "mine.yaml: line 3: not readable as YAML (duplicate "),
+        ("data:\n  size: 4\ndata:\n  seed: 3\n", "line 3: not readable as YAML (duplicate key data)"),
         ("trainer:\n  max_step: 3\n", "setting trainer.max_step; did you mean trainer.max_steps?"),
         ("fit:\n  data: {row_lenght: 3}\n", "setting data.row_lenght; did you mean data.row_length?"),
         ("source: shapes\nsettings: {canvas: 48}\n", "mine.yaml: unknown setting s"),
@@ -97,7 +97,7 @@ def test_a_key_may_stand_in_each_of_several_mappings(written):
     [
         (("--data.batchsize", "4"), "error: unknown setting data.batchsize; did you mean data.batch_size?"),
         (("--batch_size", "4"), "unknown setting batch_size; did you mean data.batch_size?"),
-        (("--data.path", "-mine"), "one that begins with - is given as --data.path=-"),
+        (("--data.path", "-mine"), "write a value that begins with - as --data.path=-"),
         (("--data.image_shape", "6"), "got 6"),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_flag_that_is_none_says_what_was_meant(refused, given, said):
 
 
 def test_what_to_do_comes_first(refused):
-    assert "what to do comes first: fit, validate, test" in refused(*TINY[1:])
+    assert "the first argument must be one of fit, validate, test" in refused(*TINY[1:])
     assert "invalid choice: 'predict'" in refused("predict", *TINY[1:])
 
 
@@ -116,9 +116,9 @@ def test_what_a_class_says_is_not_buried_among_kinds():
         "  - weights are wrong\n  - Expected a <class 'str'>\n"
         "Given value type: <class 'dict'>\nGiven value: {'a': 1}"
     )
-    with pytest.raises(ValueError, match=r"^weights are wrong$"), in_plain_words():
+    with pytest.raises(ValueError, match=r"^weights are wrong$"), clear_parser_errors():
         raise ValueError(message)
-    with pytest.raises(ValueError, match=r"^as it is$"), in_plain_words():
+    with pytest.raises(ValueError, match=r"^as it is$"), clear_parser_errors():
         raise ValueError("as it is")
 
 

@@ -94,7 +94,7 @@ def test_a_mixture_in_a_config_becomes_codes_and_one_with_tasks_does_not(tmp_pat
     config.write_text(yaml.safe_dump({"source": together}))
     with pytest.raises(SystemExit):
         encode(tmp_path / "more", image_tokenizer, "--config", str(config))
-    assert "a store has no tasks: encode each source by itself, and mix" in capsys.readouterr().err
+    assert "a store cannot hold tasks: encode each source separately and mix" in capsys.readouterr().err
     assert not (tmp_path / "more").exists()
 
 
@@ -145,8 +145,11 @@ WRONG = {
         {"source": "shapes", "image_shap": [6, 6]},
         "unknown option 'image_shap'; did you mean image_shape?",
     ),
-    "wrong type": ({"source": "shapes", "image_shape": 6}, "image_shape is 2 whole numbers, not 6"),
-    "wrong number": ({"source": "shapes", "batch_size": "many"}, "batch_size is a whole number, not 'many'"),
+    "wrong type": ({"source": "shapes", "image_shape": 6}, "image_shape must be 2 whole numbers, got 6"),
+    "wrong number": (
+        {"source": "shapes", "batch_size": "many"},
+        "batch_size must be a whole number, got 'many'",
+    ),
     "no tokenizer": ({"source": SHAPES, "image_tokenizer": "nowhere"}, "nowhere"),
     "no text": ({"source": SHAPES, "text_tokenizer": "nowhere.json"}, "nowhere.json: no text tokenizer here"),
 }
@@ -243,12 +246,12 @@ def test_a_set_that_was_mended_is_encoded_again(tmp_path, image_tokenizer, capsy
     options = ("--source", str(tmp_path / "set"), "--split", "all", "--shard-size", "1")
     encode(tmp_path / "codes", image_tokenizer, *options)
     assert len(encode(tmp_path / "codes", image_tokenizer, *options)) == 2
-    assert "2 files kept from before" in capsys.readouterr().out
+    assert "2 shards reused" in capsys.readouterr().out
     (tmp_path / "set/red.txt").write_text("a new one")
     store = encode(tmp_path / "codes", image_tokenizer, *options)
     codec = build_codec(image_tokenizer, tmp_path / "codes/tokenizer.json")
     assert [codec.decode(store[i])[0].content for i in range(2)] == ["a blue one", "a new one"]
-    assert "1 files kept from before" in capsys.readouterr().out
+    assert "1 shards reused" in capsys.readouterr().out
 
 
 def test_a_given_text_tokenizer_is_in_the_store_before_its_codes(tmp_path, image_tokenizer, monkeypatch):

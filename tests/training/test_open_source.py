@@ -7,7 +7,7 @@ from tarfile import open as open_tar
 import pytest
 from PIL import Image
 
-from unitok.training.open_source import kind_of, open_source
+from unitok.training.open_source import open_source, reader_names
 from unitok.worlds.seeded import TEST_SEED, TRAIN_SEED
 from unitok.worlds.shapes.scenes import ShapesSource
 
@@ -17,13 +17,13 @@ SHAPES = {"class_path": "unitok.worlds.shapes.scenes.ShapesSource", "init_args":
 def test_shapes_are_known_by_name_with_a_seed_a_split():
     train, test = (open_source("shapes", split=split, settings={"count": 2}) for split in ("train", "test"))
     assert (train.first_seed, test.first_seed) == (TRAIN_SEED, TEST_SEED)
-    assert len(train) == 2 and kind_of(train) == "ShapesSource"
+    assert len(train) == 2 and reader_names(train) == "ShapesSource"
 
 
 def test_sources_lie_within_sources():
     path = "unitok.data.source.Concat"
     both = open_source({"class_path": path, "init_args": {"sources": [SHAPES, SHAPES]}})
-    assert len(both) == 6 and kind_of(both) == "ShapesSource"
+    assert len(both) == 6 and reader_names(both) == "ShapesSource"
 
 
 def test_a_class_is_known_by_its_path_or_its_name_alone():
@@ -46,14 +46,18 @@ def test_a_folder_of_shards_is_a_source(tmp_path):
 @pytest.mark.parametrize(
     ("source", "options", "named"),
     [
-        ("nowhere", {}, "nowhere: neither 'shapes', a path that exists"),
+        ("nowhere", {}, "nowhere: neither 'shapes', an existing path"),
         ("no.such.module.Source", {}, r"no\.such\.module\.Source: neither"),
         ("pathlib.Path", {}, "pathlib.Path: neither .* the class path of a Source"),
-        ("shapes", {"split": "dev"}, "the splits of shapes are train, val, test, not 'dev'"),
+        ("shapes", {"split": "dev"}, "the split of shapes must be one of train, val, test, got 'dev'"),
         ("shapes", {"settings": {"colour": 3}}, "ShapesSource: .*colour"),
-        (SHAPES | {"args": {}}, {}, "a source has class_path and init_args, not class_path, init_args, args"),
-        ({"init_args": {}}, {}, "a source has class_path and init_args, not init_args"),
-        (".", {"split": "dev"}, "split is one of all, train, val, test, not 'dev'"),
+        (
+            SHAPES | {"args": {}},
+            {},
+            "a source must have class_path and may have init_args, got class_path, init_args, args",
+        ),
+        ({"init_args": {}}, {}, "a source must have class_path and may have init_args, got init_args"),
+        (".", {"split": "dev"}, "split must be one of all, train, val, test, got 'dev'"),
     ],
 )
 def test_what_is_no_source_is_named(source, options, named):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.models.test_cross_entropy import tiny_transformer
-from unitok.training.optimizers import MuonAdamW, build_optimizer, orthogonalised
+from unitok.training.optimizers import MuonAdamW, build_optimizer, orthogonalize
 
 SETTINGS = {"lr": 1e-3, "muon_lr": 2e-2, "weight_decay": 0.1, "betas": (0.9, 0.95)}
 
@@ -84,7 +84,7 @@ def test_a_weight_without_gradient_stays_and_every_other_one_moves(name):
 @pytest.mark.parametrize(("lacks", "dtype"), [(True, torch.float32), (False, torch.bfloat16)])
 def test_an_orthogonalised_matrix_has_singular_values_near_one(shape, lacks, dtype, monkeypatch):
     monkeypatch.setattr("unitok.device.lacks_bfloat16", lambda device: lacks)
-    found = orthogonalised(torch.randn(3, *shape), steps=5)
+    found = orthogonalize(torch.randn(3, *shape), steps=5)
     values = torch.linalg.svdvals(found.float())
     assert found.dtype == dtype and values.max() < 1.3 and values.median() > 0.6
 

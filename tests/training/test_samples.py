@@ -33,7 +33,7 @@ class Pretend(LightningModule):
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
-    def bundle(self):
+    def model_with_codec(self):
         return MODEL
 
 

@@ -250,8 +250,8 @@ def test_low_rank_updates_are_trained_resumed_and_exported_merged(train, tmp_pat
     train("parts", *steady, steps=3)
     parts, _ = train("parts", *steady, "--ckpt_path", "last")
     exported = UniTok.from_pretrained(tmp_path / "whole/model").model.state_dict()
-    for name, tensor in whole.model.bundle().model.state_dict().items():
-        assert torch.equal(tensor, parts.model.bundle().model.state_dict()[name])
+    for name, tensor in whole.model.model_with_codec().model.state_dict().items():
+        assert torch.equal(tensor, parts.model.model_with_codec().model.state_dict()[name])
         assert torch.equal(tensor, exported[name])
 
 
@@ -266,7 +266,7 @@ def test_a_head_over_all_ids_learns_to_end_an_image_by_itself(train):
             "--model.optimizer", "adamw", "--model.schedule", "constant",
             "--model.warmup_steps", "1")  # fmt: skip
     cli, _ = train("full", *full, "--model.lr", "1e-2", "--trainer.val_check_interval", "25", steps=100)
-    model = cli.model.bundle()
+    model = cli.model.model_with_codec()
     tokens = model.codec.join(model.codec.encode(cli.datamodule.val[0]))
     logits = model.model.head(model.model(tokens.ids[None], tokens.positions[None]))[0]
     end = model.codec.vocabulary.end("image")
@@ -292,7 +292,7 @@ def test_compiled_blocks_give_the_same_losses(train):
     _, plain = train("plain", steps=3)
     cli, compiled = train("compiled", "--model.compile", "true", steps=3)
     assert torch.allclose(torch.tensor(plain), torch.tensor(compiled), rtol=1e-3)
-    assert cli.model.bundle().draw("a small red circle")[0].size == (48, 48)
+    assert cli.model.model_with_codec().draw("a small red circle")[0].size == (48, 48)
 
 
 def test_blocks_are_compiled_for_the_device_that_the_strategy_trains_on(monkeypatch):

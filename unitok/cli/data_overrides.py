@@ -1,8 +1,8 @@
 """Resolves several data settings on one command line: the last one wins. Knows no source.
 
-The parser merges settings one by one, so `data.path` would stay beside the `data.train` of an earlier config.
-Here each config and the flags together are a layer; a layer that names data takes the place of all data that
-the layers before it name.
+The parser merges settings one by one, so a config's `data.path` would stay beside the `data.train` of an
+earlier one. Here each config is a layer, as are all flags together; a layer that names data replaces all data
+named by the layers before it.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,79 +12,80 @@ from typing import Any, NamedTuple
 import yaml
 
 SOURCES = ("train", "val", "test")
-"""What a layer with a path takes away; one with a source takes away the path and its format."""
+"""Removed by a layer that names a path; a layer that names a source removes the path and its format."""
 PATH = ("path", "format")
 CONFIG = ("--config", "-c")
 
 
 class _Flag(NamedTuple):
-    """An option of a command line as it stands there: its tokens, its name without dashes, its value."""
+    """An option on a command line: its tokens, its name with dashes, its value."""
 
     tokens: list[str]
     name: str
     value: str
 
 
-def replaced(args: Sequence[str], known: Collection[str]) -> list[str]:
-    """A command line on which each layer that names data first takes away what the layers before it name.
+def resolve_data_overrides(args: Sequence[str], known: Collection[str]) -> list[str]:
+    """Returns a command line on which each layer that names data first unsets the data named before it.
 
     Args:
         args: subcommand, configs and flags.
         known: the arguments of the data module.
 
     Raises:
-        ValueError: the flags give a path and sources.
+        ValueError: the flags give both a path and sources.
     """
-    flags = _flags(args)
+    flags = _parse_flags(args)
     command = next((flag.name for flag in flags if not flag.name.startswith("-")), "fit")
-    named = set(_data_flags(flags))
-    for own in ("train", "val"):
-        if {"path", own} <= named:
+    named = set(_data_settings(flags))
+    for source in ("train", "val"):
+        if {"path", source} <= named:
             raise ValueError(
-                f"give --data.path, or --data.train and --data.val, not both: here are path and {own}"
+                f"give --data.path, or --data.train and --data.val, not both: got path and {source}"
             )
     result: list[str] = []
-    waiting: list[str] = []  # for the subcommand, which alone knows settings of the data
+    pending: list[str] = []  # must follow the subcommand, whose parser alone knows data settings
     for flag in flags:
         if flag.name in CONFIG:
-            waiting += _taken_away(_named_by(flag.value, command), set(known) - named)
+            pending += _unset_flags(_settings_in_config(flag.value, command), set(known) - named)
         if command in result:
-            result, waiting = result + waiting, []
+            result, pending = result + pending, []
         result += flag.tokens
-    return result + waiting + _taken_away(named, set(known))
+    return result + pending + _unset_flags(named, set(known))
 
 
-def _taken_away(named: set[str], known: set[str]) -> list[str]:
-    """Flags that take away what a layer that names these settings replaces."""
+def _unset_flags(named: set[str], known: set[str]) -> list[str]:
+    """Flags that unset the settings which a layer that names `named` replaces."""
     if "path" in named:
-        gone = SOURCES
+        unset = SOURCES
     elif named & {"train", "val"}:
-        gone = PATH
+        unset = PATH
     else:
-        gone = ()
-    return [token for name in gone if name in known - named for token in (f"--data.{name}", "null")]
+        unset = ()
+    return [token for name in unset if name in known - named for token in (f"--data.{name}", "null")]
 
 
-def configs(args: Sequence[str]) -> list[str]:
-    """The files that a command line gives as configs, in their order."""
-    return [flag.value for flag in _flags(args) if flag.name in CONFIG and _is_file(flag.value)]
+def config_files(args: Sequence[str]) -> list[str]:
+    """The config files of a command line, in order."""
+    return [flag.value for flag in _parse_flags(args) if flag.name in CONFIG and _is_file(flag.value)]
 
 
 def _is_file(config: str) -> bool:
-    """Whether a config is a file, and not YAML itself."""
+    """Whether a config is a file rather than inline YAML."""
     try:
         return Path(config).is_file()
     except (OSError, ValueError):  # too long for a name, or with a NUL
         return False
 
 
-def flagged(args: Sequence[str]) -> set[str]:
-    """Names of the settings that flags give, such as data.path."""
-    return {flag.name.removeprefix("--").rstrip("+") for flag in _flags(args) if flag.name.startswith("--")}
+def flag_names(args: Sequence[str]) -> set[str]:
+    """Names of the settings given by flags, such as data.path."""
+    names = (flag.name for flag in _parse_flags(args))
+    return {name.removeprefix("--").rstrip("+") for name in names if name.startswith("--")}
 
 
-def _flags(args: Sequence[str]) -> list[_Flag]:
-    """The options in their order; a word that is no option and no value stands alone."""
+def _parse_flags(args: Sequence[str]) -> list[_Flag]:
+    """The options in order; a word that is neither an option nor a value is an option of its own."""
     flags: list[_Flag] = []
     rest = list(args)
     while rest:
@@ -98,32 +99,34 @@ def _flags(args: Sequence[str]) -> list[_Flag]:
     return flags
 
 
-def _data_flags(flags: Sequence[_Flag]) -> Iterator[str]:
-    """Names of settings of the data that the flags give."""
+def _data_settings(flags: Sequence[_Flag]) -> Iterator[str]:
+    """Names of the data settings given by flags."""
     for flag in flags:
         if flag.value == "null":
             continue
         if flag.name == "--data":
-            yield from _given(flag.value)
+            yield from _non_null(flag.value)
         elif flag.name.startswith("--data."):
             yield flag.name.removeprefix("--data.").split(".")[0].rstrip("+")
 
 
-def _named_by(config: str, command: str) -> set[str]:
-    """Names of settings of the data that a config gives, a file or YAML itself."""
-    values = _loaded(config)
+def _settings_in_config(config: str, command: str) -> set[str]:
+    """Names of the data settings in a config, which is a file or inline YAML."""
+    values = _load_config(config)
     inner = values.get(command)
-    return _given(values.get("data")) | _given(inner.get("data") if isinstance(inner, Mapping) else None)
+    return _non_null(values.get("data")) | _non_null(
+        inner.get("data") if isinstance(inner, Mapping) else None
+    )
 
 
-def _given(data: Any) -> set[str]:
-    """Names of what is not null among settings of the data; a text is a file of them."""
-    values = data if isinstance(data, Mapping) else _loaded(data) if isinstance(data, str) else {}
+def _non_null(data: Any) -> set[str]:
+    """Names of data settings that are not null; `data` is a mapping or a file of one."""
+    values = data if isinstance(data, Mapping) else _load_config(data) if isinstance(data, str) else {}
     return {name for name, value in values.items() if value is not None}
 
 
-def _loaded(config: str) -> Mapping[str, Any]:
-    """A config's mapping; empty where the parser will find that it is none."""
+def _load_config(config: str) -> Mapping[str, Any]:
+    """A config's mapping; empty if it is invalid, which the parser will report."""
     try:
         file = Path(config)
         values = yaml.safe_load(file.read_bytes() if file.is_file() else config)

@@ -29,7 +29,7 @@ STAGES = "stages.json"
 
 
 class Stage(NamedTuple):
-    """The seconds that a stage has taken, and whether it is done."""
+    """The seconds a stage has taken so far, and whether it is done."""
 
     seconds: float
     done: bool
@@ -37,16 +37,16 @@ class Stage(NamedTuple):
 
 @dataclass
 class Demo:
-    """Trains both parts by their configs and measures the model.
+    """Trains tokenizer and transformer from configs, and measures the model.
 
-    A stage that is done is not repeated unless an earlier one was, so that a second call shows the result at
-    once and a stopped one goes on.
+    A finished stage runs again only if an earlier one did: a second call just reports the result, and a call
+    after an interruption resumes.
 
     Args:
-        configs: folders with tokenizer.yaml, encode.yaml and transformer.yaml; what a later one says counts.
-        out: folder of everything that is made; the configs must name the same one.
-        canvas: pixels a side of a scene.
-        scenes: judged of each kind.
+        configs: folders with tokenizer.yaml, encode.yaml and transformer.yaml; later ones override.
+        out: output folder; the configs must write below it.
+        canvas: side of a scene, in pixels.
+        scenes: number of scenes in each judged set.
     """
 
     configs: Sequence[Path]
@@ -55,12 +55,12 @@ class Demo:
     scenes: int = 500
 
     def run(self) -> Report:
-        """Carry out the stages that are missing; returns the report.
+        """Run the missing stages; returns the report.
 
         Raises:
             FileNotFoundError: no folder has the config of a stage.
-            FileExistsError: `out` has a folder "model" that is no model.
-            ValueError: a config writes elsewhere than below `out`.
+            FileExistsError: `out` has a folder "model" that is not a model.
+            ValueError: a config does not write below `out`.
         """
         for name in ("tokenizer", "encode", "transformer"):
             if not self._configs(name):
@@ -73,38 +73,38 @@ class Demo:
             "transformer": ("transformer/model", self._train_transformer),
             "evaluate": ("report.json", self._evaluate),
         }
-        earlier = False
-        for name, (product, work) in stages.items():
-            if earlier or not (self._stage(name).done and (self.out / product).exists()):
-                self._carry_out(name, self.out / product, work)
-                earlier = True
+        rerun = False
+        for name, (product, action) in stages.items():
+            if rerun or not (self._stage(name).done and (self.out / product).exists()):
+                self._run_stage(name, self.out / product, action)
+                rerun = True
         return self._report()
 
-    def _carry_out(self, name: str, product: Path, work: Callable[[], None]) -> None:
-        """One stage; its seconds also count where it is stopped and goes on later."""
+    def _run_stage(self, name: str, product: Path, action: Callable[[], None]) -> None:
+        """Run a stage and record its seconds, which add up if it is interrupted and resumed."""
         Console().rule(" + ".join([name, *map(str, self._configs(name))]))
-        before, start = self._stage(name), time.monotonic()
-        spent, done = 0.0 if before.done else before.seconds, False
+        previous, start = self._stage(name), time.monotonic()
+        spent, done = 0.0 if previous.done else previous.seconds, False
         try:
-            work()
+            action()
             done = product.exists()
         finally:
-            self._note(name, Stage(round(spent + time.monotonic() - start, 1), done))
+            self._record(name, Stage(round(spent + time.monotonic() - start, 1), done))
         if not done:
-            raise ValueError(f"stage {name} ended without {product}; its config must write below {self.out}")
+            raise ValueError(f"stage {name} did not write {product}: its config must write below {self.out}")
 
     def _check_folder(self, name: str) -> None:
-        """Notice at once, not after the first stage, that its product would not be found."""
-        folder, said = None, None
+        """Raises ValueError if a stage would write outside `out`, before the first stage runs."""
+        folder, source = None, None
         for config in self._configs(name):
             values = yaml.safe_load(config.read_bytes()) or {}
-            named = values.get("out") or values.get("trainer", {}).get("default_root_dir")
-            folder, said = (named, config) if named else (folder, said)
+            value = values.get("out") or values.get("trainer", {}).get("default_root_dir")
+            folder, source = (value, config) if value else (folder, source)
         if folder is not None and self.out.resolve() not in Path(folder).resolve().parents:
-            raise ValueError(f"{said} writes to {folder}, which is not below the folder given, {self.out}")
+            raise ValueError(f"{source}: must write below {self.out}, got {folder}")
 
     def _configs(self, name: str) -> list[Path]:
-        """The files of a stage, one a folder that has it."""
+        """The configs of a stage, at most one per folder."""
         return [path for path in (folder / f"{name}.yaml" for folder in self.configs) if path.is_file()]
 
     def _stages(self) -> dict[str, Stage]:
@@ -115,13 +115,13 @@ class Demo:
     def _stage(self, name: str) -> Stage:
         return self._stages().get(name, Stage(0.0, False))
 
-    def _note(self, name: str, stage: Stage) -> None:
+    def _record(self, name: str, stage: Stage) -> None:
         stages = self._stages() | {name: stage}
         text = json.dumps({key: value._asdict() for key, value in stages.items()}, indent=2)
         write_text(self.out / STAGES, text + "\n")
 
     def _train_tokenizer(self) -> None:
-        args = self._fit("tokenizer")
+        args = self._fit_args("tokenizer")
         run(TokenizerTraining, ImageData, args, program="train/tokenizer.py", export="image_tokenizer")
 
     def _encode(self) -> None:
@@ -131,26 +131,26 @@ class Demo:
         encode(**options)
 
     def _train_transformer(self) -> None:
-        args = self._fit("transformer")
+        args = self._fit_args("transformer")
         run(TransformerTraining, DocumentData, args, program="train/transformer.py", export="model")
 
-    def _fit(self, name: str) -> list[str]:
-        """The command line of a training stage; one that was stopped goes on."""
-        stopped = not self._stage(name).done and (self.out / name / "last.ckpt").is_file()
-        args = ["fit", *(word for config in self._configs(name) for word in ("--config", str(config)))]
-        return [*args, "--ckpt_path", "last"] if stopped else args
+    def _fit_args(self, name: str) -> list[str]:
+        """The command line of a training stage, which resumes an interrupted one."""
+        interrupted = not self._stage(name).done and (self.out / name / "last.ckpt").is_file()
+        args = ["fit", *(arg for config in self._configs(name) for arg in ("--config", str(config)))]
+        return [*args, "--ckpt_path", "last"] if interrupted else args
 
     def _evaluate(self) -> None:
         model = self.out / "model"
         with folder_beside(model) as beside:
             shutil.copytree(self.out / "transformer/model", beside, dirs_exist_ok=True)
         report = shapes_report(UniTok.from_pretrained(model), canvas=self.canvas, scenes=self.scenes)
-        on = f"{self.scenes} unseen rendered scenes of {self.canvas} pixels, and as many held-out ones"
-        update_card(model, lambda card: with_figures(card, report.figures, on=on))
+        data = f"{self.scenes} unseen rendered scenes of {self.canvas} pixels, and as many held-out ones"
+        update_card(model, lambda card: with_figures(card, report.figures, on=data))
         report.save(self.out)
 
     def _report(self) -> Report:
-        """The figures, and the seconds of all stages together and of each."""
+        """Returns the report with the seconds of all stages together and of each."""
         path = self.out / "report.json"
         seconds = {name: stage.seconds for name, stage in self._stages().items()}
         total = {"seconds": round(sum(seconds.values()), 1)}

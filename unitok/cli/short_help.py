@@ -1,6 +1,6 @@
 """The short --help of the training scripts, shown before anything heavy is imported. Knows no class.
 
-Lightning's own help has every setting of trainer, model and data, and takes about ten seconds to come.
+Lightning's own help lists every setting of trainer, model and data, and takes about ten seconds.
 """
 
 import sys
@@ -11,33 +11,33 @@ from unitok.console import use_utf8
 
 COMMON = {
     "--config FILE": "settings as YAML; may be repeated, later ones and flags override",
-    "--print_config": "print the settings that result, and stop",
-    "--trainer.default_root_dir DIR": "where the run goes: checkpoints, logs, the trained part",
-    "--trainer.max_time DD:HH:MM:SS": "stop after so long; the schedule ends with it",
-    "--trainer.max_steps N": "stop after so many steps",
-    "--trainer.devices N": "GPUs; with --trainer.strategy ddp they train together",
+    "--print_config": "print the resulting settings and exit",
+    "--trainer.default_root_dir DIR": "folder of the run: checkpoints, logs, the trained model",
+    "--trainer.max_time DD:HH:MM:SS": "stop after this time; the schedule ends with it",
+    "--trainer.max_steps N": "stop after this many steps",
+    "--trainer.devices N": "number of GPUs; --trainer.strategy ddp trains on all of them",
     "--trainer.precision NAME": "32-true, bf16-mixed, …",
-    "--ckpt_path PATH": "go on from a checkpoint; last: this run's; auto: that if there is one",
-    "--threads N": "CPU threads; 0 takes all cores",
-    "--seed_everything N": "the run's seed",
+    "--ckpt_path PATH": "resume from a checkpoint; last: this run's; auto: last if there is one",
+    "--threads N": "CPU threads; 0 uses all cores",
+    "--seed_everything N": "seed of the run",
 }
 
 
-def asks(args: Sequence[str] | None) -> bool:
-    """Whether a command line (that of the process by default) asks for the short help."""
-    given = sys.argv[1:] if args is None else args
-    return list(given) in (["-h"], ["--help"])
+def requests_short_help(args: Sequence[str] | None) -> bool:
+    """Whether a command line (by default the process's) requests the short help."""
+    args = sys.argv[1:] if args is None else args
+    return list(args) in (["-h"], ["--help"])
 
 
-def show_overview(program: str, what: str, settings: Mapping[str, str], *, example: str) -> None:
-    """Print what a script does, an example, its own settings and those of all training scripts."""
-    lines = {**COMMON, **settings}
-    width = max(map(len, lines)) + 2
-    table = "\n".join(f"  {flag:<{width}}{text}" for flag, text in lines.items())
-    head = f"""
+def print_short_help(program: str, purpose: str, settings: Mapping[str, str], *, example: str) -> None:
+    """Print a script's purpose, an example, its own settings and those of all training scripts."""
+    options = {**COMMON, **settings}
+    width = max(map(len, options)) + 2
+    table = "\n".join(f"  {flag:<{width}}{text}" for flag, text in options.items())
+    header = f"""
         usage: {program} fit --config FILE [--SETTING VALUE ...]
 
-        {what}
+        {purpose}
 
           {example}
 
@@ -45,4 +45,4 @@ def show_overview(program: str, what: str, settings: Mapping[str, str], *, examp
         main settings of fit:
     """
     use_utf8()
-    print(f"{dedent(head).strip()}\n{table}\n\nAll settings: {program} fit --help (about ten seconds)")
+    print(f"{dedent(header).strip()}\n{table}\n\nAll settings: {program} fit --help (about ten seconds)")

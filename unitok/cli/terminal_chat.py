@@ -20,43 +20,43 @@ from unitok.data.files.images import load_image
 from unitok.document import Document, Segment
 from unitok.modalities.geometry import Box, Point, write_box, write_point
 
-HELP = """Type text, then Enter; the model goes on with text or pictures as it likes.
-/image PATH  show it a picture      /draw  have it draw now      /say  have it write now
-/new  forget everything             /help  this text             /quit  leave"""
-MOST = 8  # segments of one answer
-FILE = re.compile(r"file:(//[^/]*)?(?=/)")
+HELP = """Type text, then Enter; the model continues with text or images.
+/image PATH  show it an image       /draw  make it draw          /say  make it write
+/new  start a new document          /help  this text             /quit  leave"""
+MAX_SEGMENTS = 8  # of one answer
+FILE_URL = re.compile(r"file:(//[^/]*)?(?=/)")
 
 
 def typed_path(text: str) -> str:
-    """The file that somebody typed, pasted or dragged into a terminal; the text itself where there is none.
+    """The file typed, pasted or dragged into a terminal; the text itself if no such file exists.
 
-    The text as it stands goes first, then it without quotes and backslashes, as a file:// address, with ~.
+    The text is tried first as it is, then without quotes and backslashes, as a file:// URL, and with ~.
     """
-    forms = (normalize(form, path) for path in _readings(text) for form in ("NFC", "NFD"))
-    return next(filter(os.path.isfile, (text, *_readings(text), *forms)), text)
+    forms = (normalize(form, path) for path in _candidate_paths(text) for form in ("NFC", "NFD"))
+    return next(filter(os.path.isfile, (text, *_candidate_paths(text), *forms)), text)
 
 
-def _readings(text: str) -> Iterator[str]:
-    """What a text may mean as a path."""
-    plain = [text, text[1:-1] if text[:1] in ("'", '"') and text[-1:] == text[:1] else text]
-    with suppress(ValueError):  # a quotation mark that is one of the name's letters
-        plain.append(" ".join(shlex.split(text)))
-    for path in dict.fromkeys(plain):
-        yield unquote(FILE.sub("", path)) if FILE.match(path) else os.path.expanduser(path)
+def _candidate_paths(text: str) -> Iterator[str]:
+    """Paths that a text may mean."""
+    paths = [text, text[1:-1] if text[:1] in ("'", '"') and text[-1:] == text[:1] else text]
+    with suppress(ValueError):  # a quotation mark that is part of the name
+        paths.append(" ".join(shlex.split(text)))
+    for path in dict.fromkeys(paths):
+        yield unquote(FILE_URL.sub("", path)) if FILE_URL.match(path) else os.path.expanduser(path)
 
 
 class Chat:
     """Reads lines, appends them to a document, and lets the model continue it.
 
-    A line that fails leaves the document as it was. Once the model has ended the document, the next text or
-    picture begins a new one, while /draw and /say still go on with it.
+    A line that fails leaves the document unchanged. Once the model has ended the document, the next text or
+    image starts a new one, while /draw and /say still continue it.
 
     Args:
-        model: who answers.
-        out: folder of the pictures that it draws.
+        model: generates the answers.
+        out: folder of the generated images.
         seed: of the first answer; each answer adds one.
-        read: gives the next line; raises EOFError at the end.
-        console: where answers are printed.
+        read: returns the next line; raises EOFError at the end.
+        console: prints the answers.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class Chat:
         self.console = console or Console(highlight=False, emoji=False, soft_wrap=True)
         self.document: Document = ()
         self.ended = False
-        self.pictures = 0
+        self.next_image = 0
 
     def run(self) -> None:
-        """Until /quit or the end of the input."""
+        """Read and execute lines until /quit or the end of the input."""
         self._print(HELP)
         while True:
             try:
@@ -85,60 +85,61 @@ class Chat:
             if line == "/quit":
                 return
             try:
-                self.obey(line)
+                self.execute(line)
             except (ValueError, OSError) as error:
                 self._print(f"error: {error}", style="red")
 
-    def obey(self, line: str) -> None:
-        """Carry out one line. Raises ValueError or OSError where it cannot be."""
-        word, _, rest = line.partition(" ")
-        if word == "/image":
-            if not rest.strip():
-                raise ValueError("/image needs the path of a picture")
-            self._show(Segment("image", load_image(typed_path(rest.strip()))))
-        elif word in ("/draw", "/say"):
+    def execute(self, line: str) -> None:
+        """Execute one line. Raises ValueError or OSError if that fails."""
+        command, _, argument = line.partition(" ")
+        if command == "/image":
+            if not argument.strip():
+                raise ValueError("/image needs the path of an image")
+            self._add(Segment("image", load_image(typed_path(argument.strip()))))
+        elif command in ("/draw", "/say"):
             document = self.model.chat.prompt(past=self.document)
-            self.answer(document, target="image" if word == "/draw" else "text")
-        elif word == "/new":
+            self.answer(document, target="image" if command == "/draw" else "text")
+        elif command == "/new":
             self.document = ()
-        elif word.startswith("/"):
+        elif command.startswith("/"):
             self._print(HELP)
         elif line:
-            self._show(Segment("text", line))
+            self._add(Segment("text", line))
 
-    def _show(self, segment: Segment) -> None:
-        before = () if self.ended else self.document
-        document = self.model.chat.prompt([Turn("user", (segment,))], past=before)
+    def _add(self, segment: Segment) -> None:
+        """Append the user's segment and answer it."""
+        past = () if self.ended else self.document
+        document = self.model.chat.prompt([Turn("user", (segment,))], past=past)
         self.answer(document, target=None)
 
     def answer(self, document: Document, *, target: str | None) -> None:
-        """Continue a document, and print and save what the model writes as it comes."""
-        shown, written = 0, []
-        for update in self.model.stream(document, target=target, seed=self.seed, max_segments=MOST):
+        """Continue a document; print text as it is generated, and save images."""
+        printed, answer = 0, []
+        for update in self.model.stream(document, target=target, seed=self.seed, max_segments=MAX_SEGMENTS):
             if update.modality == "text":
-                self._print(update.content[shown:], end="\n" if update.done else "")
-                shown = 0 if update.done else len(update.content)
+                self._print(update.content[printed:], end="\n" if update.done else "")
+                printed = 0 if update.done else len(update.content)
             elif update.done:
-                self._print(self._told(update.content))
+                self._print(self._describe(update.content))
             if update.done:
-                written.append(Segment(update.modality, update.content))
-        self.document = (*document, *written)
-        self.ended = target is None and len(written) < MOST
+                answer.append(Segment(update.modality, update.content))
+        self.document = (*document, *answer)
+        self.ended = target is None and len(answer) < MAX_SEGMENTS
         self.seed += 1
-        if not written:
+        if not answer:
             self._print("(the model has nothing to add)")
 
-    def _told(self, content: Image.Image | Box | Point) -> str:
-        """A line for what is no text; a picture is saved."""
+    def _describe(self, content: Image.Image | Box | Point) -> str:
+        """Content other than text as a line; an image is saved."""
         if isinstance(content, Image.Image):
-            return f"[picture: {self._save(content)}]"
+            return f"[image: {self._save(content)}]"
         return write_box(content) if isinstance(content, Box) else write_point(content, "")
 
     def _save(self, image: Image.Image) -> Path:
-        """Write a picture under the next free number."""
+        """Save an image under the next free number."""
         while True:
-            path = self.out / f"picture-{self.pictures:03d}.png"
-            self.pictures += 1
+            path = self.out / f"picture-{self.next_image:03d}.png"
+            self.next_image += 1
             if not path.exists():
                 write_png(path, image)
                 return path

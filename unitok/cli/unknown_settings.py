@@ -17,12 +17,12 @@ NO_VALUE = re.compile(r"argument (--[\w.+]+)\S*: expected one argument")
 
 
 @contextmanager
-def in_plain_words(files: Sequence[str] = (), known: Collection[str] = ()) -> Iterator[None]:
-    """Errors of the parser as one that says what is wrong, where, and what was perhaps meant.
+def clear_parser_errors(files: Sequence[str] = (), known: Collection[str] = ()) -> Iterator[None]:
+    """Turn the parser's errors into a ValueError that names the setting, its config and the nearest setting.
 
     Args:
-        files: the configs that were given, in their order.
-        known: the settings that there are, by dotted names.
+        files: the config files of the command line, in order.
+        known: dotted names of all settings.
     """
     try:
         yield
@@ -30,24 +30,25 @@ def in_plain_words(files: Sequence[str] = (), known: Collection[str] = ()) -> It
         message = " ".join(str(error).split())
         unknown, missing = UNKNOWN.search(message), NO_VALUE.search(message)
         if unknown:
-            raise ValueError(_unknown(unknown[1] or unknown[2], files, known)) from error
+            raise ValueError(_unknown_setting(unknown[1] or unknown[2], files, known)) from error
         if missing and known:
-            message += f" (one that begins with - is given as {missing[1]}=-…)"
+            message += f" (write a value that begins with - as {missing[1]}=-…)"
         raise ValueError(UNION.sub(_reasons, message)) from error
 
 
-def _unknown(name: str, files: Sequence[str], known: Collection[str]) -> str:
-    """That a setting is unknown, the config that has it, and the setting that is most like it."""
+def _unknown_setting(name: str, files: Sequence[str], known: Collection[str]) -> str:
+    """The message for an unknown setting: the config that has it, and the most similar known setting."""
     name = name.removeprefix("fit.")
     file = next((f"{file}: " for file in reversed(files) if _has(read_config(file), name.split("."))), "")
-    last = {full.rpartition(".")[2]: full for full in sorted(known, reverse=True)}
-    close = get_close_matches(name, known, 1, 0.8) or get_close_matches(name.rpartition(".")[2], last, 1, 0.8)
-    hint = f"did you mean {last.get(close[0], close[0])}?" if close else "fit --help lists all"
+    by_last_part = {full.rpartition(".")[2]: full for full in sorted(known, reverse=True)}
+    close = get_close_matches(name, known, 1, 0.8)
+    close = close or get_close_matches(name.rpartition(".")[2], by_last_part, 1, 0.8)
+    hint = f"did you mean {by_last_part.get(close[0], close[0])}?" if close else "fit --help lists all"
     return f"{file}unknown setting {name}; {hint}"
 
 
 def _has(values: Any, parts: Sequence[str]) -> bool:
-    """Whether nested settings have one of that name, also below their subcommand."""
+    """Whether nested settings contain a dotted name, possibly below their subcommand."""
     if not isinstance(values, Mapping):
         return not parts
     here = not parts or (parts[0] in values and _has(values[parts[0]], parts[1:]))
@@ -55,8 +56,8 @@ def _has(values: Any, parts: Sequence[str]) -> bool:
 
 
 def _reasons(union: re.Match) -> str:
-    """Why a value is none of several kinds: what its own class says, else what was expected."""
+    """Why a value matches no type of a union: its own class's reasons, else the expected types."""
     reasons = re.split(r"(?:^| )- ", union[1])[1:]
-    own = [reason for reason in reasons if not reason.startswith("Expected a ")]
+    from_class = [reason for reason in reasons if not reason.startswith("Expected a ")]
     value = union[2].partition("Given value: ")[2]
-    return "; ".join(own) if own else f"{'; '.join(reasons)}; got {value:.80}"
+    return "; ".join(from_class) if from_class else f"{'; '.join(reasons)}; got {value:.80}"

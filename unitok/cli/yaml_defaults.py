@@ -15,7 +15,7 @@ def parse_with_config(
     """Parse a command line whose `--config` names a YAML file of the same options; flags override the file.
 
     Raises:
-        ValueError: the file is no YAML mapping, holds an unknown option, or a required option is nowhere.
+        ValueError: the file is not a YAML mapping or has an unknown option, or a required option is missing.
     """
     path = parser.parse_args(args).config
     if path is not None:
@@ -37,49 +37,47 @@ def parse_with_config(
 
 
 def _check(action: argparse.Action, value: Any, path: str | Path) -> None:
-    """Raises ValueError where a whole number, or several, should stand and something else does."""
+    """Raises ValueError unless an option of whole numbers has as many as it takes."""
     if action.type is not int or value is None:
         return
     numbers = value if isinstance(action.nargs, int) and isinstance(value, list) else [value]
     if len(numbers) != (action.nargs or 1) or not all(type(number) is int for number in numbers):
-        wanted = f"{action.nargs} whole numbers" if action.nargs else "a whole number"
-        raise ValueError(f"{path}: {action.dest} is {wanted}, not {value!r}")
+        expected = f"{action.nargs} whole numbers" if action.nargs else "a whole number"
+        raise ValueError(f"{path}: {action.dest} must be {expected}, got {value!r}")
 
 
-class _EachOnce(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping: one of its values would be lost."""
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Rejects duplicate keys in a mapping, of which YAML would drop a value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        met = set()
+        keys = set()
         for key, _ in node.value:
-            if key.value in met:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key.value} stands here twice", problem_mark=key.start_mark
-                )
-            met.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+            if key.value in keys:
+                raise yaml.MarkedYAMLError(problem=f"duplicate key {key.value}", problem_mark=key.start_mark)
+            keys.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
         return super().construct_mapping(node, deep)
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
-    """A YAML file's mapping.
+    """Reads a YAML file's mapping.
 
     Raises:
-        ValueError: it is none, it is empty, or a key stands in it twice.
+        ValueError: the file is not a mapping, is empty, or has a duplicate key.
     """
     try:
-        values = yaml.load(Path(path).read_bytes(), _EachOnce)
+        values = yaml.load(Path(path).read_bytes(), _UniqueKeyLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}{_in_words(error)}") from error
+        raise ValueError(f"{path}:{_describe(error)}") from error
     if values is None:
-        raise ValueError(f"{path}: it holds no settings")
+        raise ValueError(f"{path}: no settings in it")
     if not isinstance(values, dict):
-        raise ValueError(f"{path}: expected options with values, not {type(values).__name__}")
+        raise ValueError(f"{path}: expected options with values, got {type(values).__name__}")
     return values
 
 
-def _in_words(error: Exception) -> str:
-    """The line at which a YAML file cannot be read, and why."""
+def _describe(error: Exception) -> str:
+    """The line of a YAML error, and its reason."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
-    hint = ": indent by blanks, not by tabs" if "'\\t'" in problem else ""
-    place = f" line {mark.line + 1}:" if mark else ""
-    return f":{place} not readable as YAML ({problem}{hint})"
+    hint = ": indent with spaces, not tabs" if "'\\t'" in problem else ""
+    line = f" line {mark.line + 1}:" if mark else ""
+    return f"{line} not readable as YAML ({problem}{hint})"

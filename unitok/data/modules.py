@@ -90,7 +90,7 @@ class ImageData(LightningDataModule):
         self._pictures: dict[str, Pictures] = {}
         self._progress = Progress()
 
-    def without_effect(self) -> dict[str, str]:
+    def ineffective_settings(self) -> dict[str, str]:
         """Settings that do nothing beside the others, and why."""
         return {}
 
@@ -221,7 +221,7 @@ class DocumentData(LightningDataModule):
         self._packed: dict[str, PackedDocuments] = {}
         self._progress = Progress()
 
-    def without_effect(self) -> dict[str, str]:
+    def ineffective_settings(self) -> dict[str, str]:
         """Settings that do nothing beside the others, and why."""
         idle, stores = {}, stores_of(self.train)
         if self.text_tokenizer is not None:
@@ -277,7 +277,7 @@ class DocumentData(LightningDataModule):
     def prepare_data(self) -> None:
         """Train the text tokenizer, if none is given; a run that goes on has that of its beginning."""
         if self._codec is None:
-            begins = self.trainer.state.fn == "fit" and not getattr(self.trainer, "goes_on", False)
+            begins = self.trainer.state.fn == "fit" and not getattr(self.trainer, "resumes", False)
             self._text_tokenizer(anew=begins)
 
     def setup(self, stage: str) -> None:

@@ -21,17 +21,19 @@ from unitok.models.image_tokenizer.discriminator import (
 
 @dataclass(frozen=True)
 class AdversaryConfig:
-    """A PatchGAN with hinge loss, as VQGAN has it (arXiv:2012.09841).
+    """Settings of a PatchGAN discriminator with hinge loss, as in VQGAN (arXiv:2012.09841).
 
     Args:
-        weight: of its term in the objective.
-        adaptive: let it weigh as much as the rest at the decoder's last layer, times `weight`.
-        learns_from: optimizer steps before it is trained.
-        counts_from: optimizer steps before its term is used; it should have learned for some by then.
-        lr: of its AdamW.
+        weight: of the adversarial term in the objective.
+        adaptive: scale the term so that its gradient at the decoder's last layer equals the rest's, times
+            `weight`.
+        learns_from: optimizer step from which the discriminator is trained.
+        counts_from: optimizer step from which the tokenizer is trained on the term; the discriminator should
+            have learned something by then.
+        lr: of the discriminator's AdamW.
         channels: of its first layer.
-        layers: how often it halves the sides.
-        lecam: weight of the LeCAM penalty, for few data.
+        layers: layers that halve the sides.
+        lecam: weight of the LeCAM penalty, for small data sets.
         r1: weight of the gradient penalty on real images.
     """
 
@@ -48,13 +50,13 @@ class AdversaryConfig:
     def __post_init__(self):
         if self.counts_from <= self.learns_from:
             raise ValueError(
-                f"counts_from={self.counts_from} is not after learns_from={self.learns_from}: "
-                "a discriminator that never learned says nothing"
+                f"counts_from must be above learns_from={self.learns_from}, got {self.counts_from}: "
+                "an untrained discriminator gives no useful gradient"
             )
 
 
-class Round(NamedTuple):
-    """What one round of the discriminator's training came to."""
+class StepResult(NamedTuple):
+    """Loss and accuracy of the discriminator in one of its steps."""
 
     loss: Float[Tensor, ""]
     accuracy: Float[Tensor, ""]
@@ -71,46 +73,46 @@ class Adversary(nn.Module):
         self.register_buffer("mean_fake", torch.zeros(()))
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """Of the discriminator."""
+        """Builds the discriminator's optimizer."""
         return AdamW(self.discriminator.parameters(), lr=self.config.lr, betas=(0.5, 0.9), weight_decay=0.0)
 
     def term(
-        self, again: Float[Tensor, "b 3 h w"], others: Float[Tensor, ""], last: Tensor
+        self, decoded: Float[Tensor, "b 3 h w"], others: Float[Tensor, ""], last: Tensor
     ) -> Float[Tensor, ""]:
-        """The weighted term of the tokenizer's objective; the discriminator gets no gradient by it.
+        """The weighted adversarial term of the tokenizer's objective; it trains the tokenizer alone.
 
         Args:
-            again: reconstructions.
-            others: the rest of the objective that they decide.
+            decoded: reconstructions.
+            others: the other terms of the objective that depend on them.
             last: weight of the decoder's last layer.
         """
         self.discriminator.requires_grad_(False)
-        term = -self.discriminator(again.float()).mean()
+        term = -self.discriminator(decoded.float()).mean()
         self.discriminator.requires_grad_(True)
         scale = adaptive_weight(others, term, last) if self.config.adaptive else 1.0
         return self.config.weight * scale * term
 
-    def learn(
+    def train_step(
         self,
         images: Float[Tensor, "b 3 h w"],
-        again: Float[Tensor, "b 3 h w"],
+        decoded: Float[Tensor, "b 3 h w"],
         optimizer: torch.optim.Optimizer,
         *,
         backward: Callable[[Tensor], None],
         average: Callable[[list[Tensor]], None],
         clip: float,
-    ) -> Round:
-        """One step of the discriminator on images and their detached reconstructions.
+    ) -> StepResult:
+        """Train the discriminator on images and their detached reconstructions.
 
         Args:
-            images, again: of one batch.
-            optimizer: what `optimizer()` gave.
+            images, decoded: of one batch.
+            optimizer: made by `optimizer()`.
             backward: computes gradients.
-            average: makes them those of all ranks.
-            clip: largest gradient norm; where it is not finite nothing is changed.
+            average: averages gradients over all ranks, in place.
+            clip: maximum gradient norm; a step with a non-finite norm is skipped.
         """
         images = images.detach().requires_grad_(self.config.r1 > 0)
-        real, fake = self.discriminator(images), self.discriminator(again.detach().float())
+        real, fake = self.discriminator(images), self.discriminator(decoded.detach().float())
         loss = hinge(real, fake)
         if self.config.lecam:
             penalty = LeCAM(self.mean_real, self.mean_fake)
@@ -123,4 +125,4 @@ class Adversary(nn.Module):
         average([weight.grad for weight in weights])
         if torch.isfinite(torch.nn.utils.clip_grad_norm_(weights, clip)):
             optimizer.step()
-        return Round(loss.detach(), accuracy(real, fake).detach())
+        return StepResult(loss.detach(), accuracy(real, fake).detach())

@@ -23,7 +23,7 @@ from unitok.data.transforms.resize import Buckets, Resized
 from unitok.device import pick_device
 from unitok.modalities.text import TextModality
 from unitok.tokens.codec import Codec
-from unitok.training.open_source import kind_of, open_source
+from unitok.training.open_source import open_source, reader_names
 
 
 def encode(
@@ -47,82 +47,81 @@ def encode(
     image_cells: int | None = None,
     chat: Mapping[str, Any] | None = None,
 ) -> Summary:
-    """Write the store `out` of a source, with the tokenizer.json that it was encoded with; prints one line.
+    """Encode a source into the store `out`, together with its tokenizer.json, and print a summary.
 
     Args:
         source, split, settings, format: see `open_source`.
         image_tokenizer: folder of a trained image tokenizer.
-        out: the store's folder. What is there is kept as far as its documents are what they were.
-        text_tokenizer: a tokenizer.json; if absent that of `out`, or one is trained on the source's texts.
-        text_size: codes of a text tokenizer that is trained here, at most.
-        image_shape: (rows, columns) in cells that images are brought to; if absent each keeps its size.
-        locations: "box", "point" or both, where the documents hold such.
+        out: folder of the store. Shards in it whose documents have not changed are kept.
+        text_tokenizer: a tokenizer.json; if absent, `out`'s is used, or one is trained on the source's texts.
+        text_size: maximum vocabulary of a text tokenizer trained here.
+        image_shape: (rows, columns) in cells to which images are resized; if absent, each keeps its size.
+        locations: "box", "point" or both, if the documents have them.
         batch_size: documents encoded at once.
-        shard_size: documents a file.
-        device: of the image tokenizer; "auto" takes a GPU where there is one.
-        threads: of the CPU; 0 takes all cores.
-        progress: show a bar.
-        most_faults: share of faulty documents, after the first 1,000, that stops the run.
-        image_cells: in place of `image_shape`: each image gets the shape of at most so many cells that is
-            nearest to its own.
-        chat: how conversations become documents: arguments of a ChatTemplate. The store keeps it.
+        shard_size: documents per shard.
+        device: of the image tokenizer; "auto" uses a GPU if there is one.
+        threads: CPU threads; 0 uses all cores.
+        progress: show a progress bar.
+        most_faults: share of corrupt documents, after the first 1,000, that stops the run.
+        image_cells: instead of `image_shape`: each image is resized to the shape of at most this many cells
+            that is nearest to its own.
+        chat: arguments of the ChatTemplate that turns conversations into documents; stored in the store.
 
     Raises:
-        FileExistsError: `out` holds something else than a store.
-        ValueError: both a shape and a number of cells are given; a mixture has tasks; and what `open_source`
-            raises.
+        FileExistsError: `out` holds something other than a store.
+        ValueError: both image_shape and image_cells are given, a mixture has tasks, or `open_source` fails.
     """
     if image_cells is not None and image_shape is not None:
         raise ValueError("image_shape and image_cells exclude each other")
     refuse_foreign(out)
     if threads:
         torch.set_num_threads(threads)
-    start, kept = time.monotonic(), Path(out) / TEXT_TOKENIZER
+    start, stored = time.monotonic(), Path(out) / TEXT_TOKENIZER
     template = _template(chat or {})
-    opened = _documents(source, split=split, settings=settings, format=format).told_by(template)
-    if text_tokenizer is None and not kept.is_file():
-        train_text_tokenizer(opened, kept, size=text_size)
-    codec = build_codec(image_tokenizer, text_tokenizer or kept, image_shape=image_shape, locations=locations)
-    _keep_text_tokenizer(codec.modalities["text"], kept)
+    documents = _open_documents(source, split=split, settings=settings, format=format).told_by(template)
+    if text_tokenizer is None and not stored.is_file():
+        train_text_tokenizer(documents, stored, size=text_size)
+    codec = build_codec(
+        image_tokenizer, text_tokenizer or stored, image_shape=image_shape, locations=locations
+    )
+    _save_text_tokenizer(codec.modalities["text"], stored)
     tokenizer = codec.modalities["image"].tokenizer.to(pick_device(device))
     if image_cells is not None:
-        opened = Resized(opened, Buckets(cells=image_cells, cell=tokenizer.cell))
-    writing = {"batch_size": batch_size, "shard_size": shard_size, "progress": progress, "chat": template}
-    described = {"source": source, "split": split, "settings": settings, "format": format}
-    stamp = stamp_of(described | {"image_cells": image_cells})
-    summary = write_store(out, opened, codec, most_faults=most_faults, stamp=stamp, **writing)
-    print(f"{out}: {_in_words(summary, codec, seconds=time.monotonic() - start)}")
+        documents = Resized(documents, Buckets(cells=image_cells, cell=tokenizer.cell))
+    options = {"batch_size": batch_size, "shard_size": shard_size, "progress": progress, "chat": template}
+    arguments = {"source": source, "split": split, "settings": settings, "format": format}
+    stamp = stamp_of(arguments | {"image_cells": image_cells})
+    summary = write_store(out, documents, codec, most_faults=most_faults, stamp=stamp, **options)
+    print(f"{out}: {_describe(summary, codec, seconds=time.monotonic() - start)}")
     return summary
 
 
-def _documents(source: str | list[str] | Mapping[str, Any], **options) -> Source:
-    """A source that a store can hold. Raises ValueError where it says more than documents do."""
-    opened = open_source(source, **options)
-    if more_than_documents(opened) is not None:
-        raise ValueError(
-            "a store has no tasks: encode each source by itself, and mix their stores in training"
-        )
-    return opened
+def _open_documents(source: str | list[str] | Mapping[str, Any], **options) -> Source:
+    """Opens a source for a store. Raises ValueError if it has tasks, which a store cannot hold."""
+    documents = open_source(source, **options)
+    if more_than_documents(documents) is not None:
+        raise ValueError("a store cannot hold tasks: encode each source separately and mix the stores")
+    return documents
 
 
-def _keep_text_tokenizer(text: TextModality, kept: Path) -> None:
-    """Put the tokenizer.json into the store before its codes, which mean nothing without.
+def _save_text_tokenizer(text: TextModality, path: Path) -> None:
+    """Save the tokenizer.json before the codes, which cannot be decoded without it.
 
-    Raises ValueError where codes of another one are there.
+    Raises ValueError if the store has another text tokenizer.
     """
-    if not kept.is_file():
-        text.save(kept)
-    elif TextModality.from_file(kept).fingerprint() != text.fingerprint():
+    if not path.is_file():
+        text.save(path)
+    elif TextModality.from_file(path).fingerprint() != text.fingerprint():
         raise ValueError(
-            f"{kept} is another text tokenizer than the given one: remove {kept.parent} or choose another"
+            f"{path}: not the given text tokenizer: remove {path.parent} or choose another folder"
         )
 
 
-def _in_words(summary: Summary, codec: Codec, *, seconds: float) -> str:
+def _describe(summary: Summary, codec: Codec, *, seconds: float) -> str:
     sizes = ", ".join(f"{size} of {name}" for name, size in codec.vocabulary.sizes.items())
     return (
         f"{summary.documents} documents in {seconds:.0f} s, {summary.dropped} dropped, "
-        f"{summary.kept} files kept from before; codes: {sizes}"
+        f"{summary.kept} shards reused; codes: {sizes}"
     )
 
 
@@ -143,26 +142,26 @@ def check(
     pictures: int = 64,
     workers: int = 0,
 ) -> dict[str, Any]:
-    """Read a data set once; print and write what is in it and what is wrong, and return that.
+    """Read a data set once, and report its contents and corrupt samples; returns the report.
 
     Args:
         path, split, format, settings: see `open_source`.
         out, pictures, workers: see `check_source`.
     """
-    with _quiet(logging.getLogger("unitok.data.faults")):  # faults are listed below, not one by one
+    with _errors_only(logging.getLogger("unitok.data.faults")):  # the report lists the faults
         source = open_source(path, split=split, format=format, settings=settings)
         report = check_source(
             source, out=out, pictures=pictures, workers=workers, progress=sys.stderr.isatty()
         )
-    print(f"{path}: {kind_of(source)}, {len(source)} documents", *in_words(report), sep="\n")
-    written = [name for name in (REPORT, SHEET) if (Path(out) / name).exists()]
-    print(f"{out}: {', '.join(written)}")
+    print(f"{path}: {reader_names(source)}, {len(source)} documents", *in_words(report), sep="\n")
+    files = [name for name in (REPORT, SHEET) if (Path(out) / name).exists()]
+    print(f"{out}: {', '.join(files)}")
     return report
 
 
 @contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Only errors are logged meanwhile."""
+def _errors_only(logger: logging.Logger) -> Iterator[None]:
+    """Log nothing below errors within the context."""
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:

@@ -13,7 +13,9 @@ from unitok.data.batches.packing import Batch
 from unitok.device import widest_float
 from unitok.models.cross_entropy import LossSums
 
-NOTHING = "data.val: nothing to measure: not one sample could be read and is learned; the log says why"
+NOTHING_MEASURED = (
+    "data.val: nothing to measure: no sample could be read and has a target to learn; the log says why"
+)
 
 
 def batch_figures(sums: LossSums) -> dict[str, Tensor]:
@@ -27,41 +29,43 @@ def batch_figures(sums: LossSums) -> dict[str, Tensor]:
 
 
 class Speed:
-    """Counts what is trained between two lines of the log.
+    """Measures training speed between two logged steps.
 
     Args:
-        peak_tflops: of the machine; 0 leaves out the share of it that is used (mfu).
+        peak_tflops: of the machine; 0 omits the share of it in use (mfu).
     """
 
     def __init__(self, peak_tflops: float):
         self.peak_tflops = peak_tflops
         self.tokens: Tensor | int = 0
-        self.places = 0
-        self.since = time.perf_counter()
+        self.positions = 0
+        self.start = time.perf_counter()
 
     def count(self, batch: Batch) -> None:
         """Add a batch."""
         self.tokens = self.tokens + (batch.document >= 0).sum()
-        self.places += batch.ids.numel()
+        self.positions += batch.ids.numel()
 
     def read(self, *, parameters: int) -> dict[str, float]:
-        """The figures since the last call; `parameters` are the blocks' weights, of 6 operations a token."""
+        """Returns the metrics since the last call; `parameters` counts the blocks' weights, at 6 operations
+        per token."""
         now = time.perf_counter()
         tokens = float(self.tokens)
-        speed = tokens / (now - self.since)
+        speed = tokens / (now - self.start)
         tflops = 6e-12 * speed * parameters
-        figures = {"tokens_per_second": speed, "tflops": tflops, "padding": 1 - tokens / max(1, self.places)}
+        padding = 1 - tokens / max(1, self.positions)
+        figures = {"tokens_per_second": speed, "tflops": tflops, "padding": padding}
         if self.peak_tflops:
             figures["mfu"] = tflops / self.peak_tflops
-        self.tokens, self.places, self.since = 0, 0, now
+        self.tokens, self.positions, self.start = 0, 0, now
         return figures
 
 
 class Totals:
-    """Sums of a whole validation, over batches and ranks.
+    """Loss sums of a validation run, over batches and ranks.
 
     Args:
-        modalities: whose losses there may be.
+        modalities: modalities that may have a loss.
     """
 
     def __init__(self, modalities: Iterable[str]):
@@ -70,7 +74,7 @@ class Totals:
         self.sums: dict[str, float] = dict.fromkeys(["total", "weight", *names], 0.0)
 
     def add(self, sums: LossSums) -> None:
-        """Take in a batch."""
+        """Add a batch."""
         new = {"total": sums.total, "weight": sums.weight}
         for name in sums.count:
             new |= {f"sum/{name}": sums.cross_entropy[name], f"count/{name}": sums.count[name]}
@@ -78,17 +82,17 @@ class Totals:
             self.sums[name] += float(value)
 
     def figures(self, trainer: Trainer) -> dict[str, float]:
-        """val/loss, and the loss and perplexity of each modality that was seen.
+        """val/loss, and the loss and perplexity of each modality in the data.
 
-        Raises ValueError where nothing was.
+        Raises ValueError if no target was measured.
         """
-        seen = dict(zip(self.sums, over_ranks(list(self.sums.values()), trainer), strict=True))
-        if not seen["weight"]:
-            raise ValueError(NOTHING)
-        figures = {"val/loss": seen["total"] / seen["weight"]}
+        sums = dict(zip(self.sums, sum_over_ranks(list(self.sums.values()), trainer), strict=True))
+        if not sums["weight"]:
+            raise ValueError(NOTHING_MEASURED)
+        figures = {"val/loss": sums["total"] / sums["weight"]}
         for name in self.modalities:
-            if seen[f"count/{name}"]:
-                mean = seen[f"sum/{name}"] / seen[f"count/{name}"]
+            if sums[f"count/{name}"]:
+                mean = sums[f"sum/{name}"] / sums[f"count/{name}"]
                 figures |= {
                     f"val/loss_{name}": mean,
                     f"val/perplexity_{name}": math.exp(min(mean, 80.0)),
@@ -97,34 +101,34 @@ class Totals:
 
 
 class Means:
-    """Means of a whole validation, over samples and ranks.
+    """Means over the samples and ranks of a validation run.
 
     Args:
-        names: of all figures that there may be; the first is one of every sample.
+        names: of all metrics that may be added; every sample has the first.
     """
 
     def __init__(self, names: Iterable[str]):
         self.sums, self.counts = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
 
     def add(self, figures: Mapping[str, Tensor], count: int) -> None:
-        """Take in the means of a batch of `count` samples."""
+        """Add the means of a batch of `count` samples."""
         for name, value in figures.items():
             self.sums[name] += float(value) * count
             self.counts[name] += count
 
     def figures(self, trainer: Trainer) -> dict[str, float]:
-        """The figures that any rank has. Raises ValueError where there was no sample."""
-        counts = over_ranks(list(self.counts.values()), trainer)
+        """The metrics that any rank has measured. Raises ValueError if there was no sample."""
+        counts = sum_over_ranks(list(self.counts.values()), trainer)
         if not counts[0]:
-            raise ValueError(NOTHING)
-        sums = over_ranks(list(self.sums.values()), trainer)
+            raise ValueError(NOTHING_MEASURED)
+        sums = sum_over_ranks(list(self.sums.values()), trainer)
         return {
             name: total / count for name, total, count in zip(self.sums, sums, counts, strict=True) if count
         }
 
 
-def over_ranks(values: list[float], trainer: Trainer) -> list[float]:
-    """Sums of numbers over all processes, as exact as their device can make them."""
+def sum_over_ranks(values: list[float], trainer: Trainer) -> list[float]:
+    """Sums numbers over all processes, in the widest float of their device."""
     if trainer.world_size == 1:
         return values
     device = trainer.strategy.root_device

@@ -23,90 +23,94 @@ def open_source(
     settings: Mapping[str, Any] | None = None,
     format: str | None = None,
 ) -> Source:
-    """A source by its short form.
+    """Opens a source by its short form.
 
     Args:
-        source: "shapes"; or a data set of any format in docs/your-data.md, also as a URL, or a list of them;
-            or a class path; or, as in the training configs, {"class_path": …, "init_args": {…}}, in which
-            other sources may be, such as those of a mixture.
+        source: "shapes"; a data set of any format in docs/your-data.md, as a path, a URL or a list of them;
+            a class path; or, as in the training configs, {"class_path": …, "init_args": {…}}, whose arguments
+            may contain further sources, as a mixture's do.
         split: train, val, test, or all of a data set.
         settings: arguments of the source.
-        format: of a data set; if absent it is recognised.
+        format: of a data set; if absent it is detected.
 
     Raises:
-        ValueError: the source is unknown, or refuses its arguments.
+        ValueError: the source is unknown, or does not accept its arguments.
     """
     arguments = dict(settings or {})
     if format is not None and not _is_data(source):
-        raise ValueError(f"format {format} is that of a data set's path, not of {source!s:.80}")
+        raise ValueError(f"format={format} is only for the path of a data set, got {source!s:.80}")
     if isinstance(source, Mapping):
         unknown = set(source) - {"class_path", "init_args"}
         if unknown or "class_path" not in source:
-            raise ValueError(f"a source has class_path and init_args, not {', '.join(map(str, source))}")
-        kind, arguments = _class(source["class_path"]), {**(source.get("init_args") or {}), **arguments}
+            keys = ", ".join(map(str, source))
+            raise ValueError(f"a source must have class_path and may have init_args, got {keys}")
+        source_class = _source_class(source["class_path"])
+        arguments = {**(source.get("init_args") or {}), **arguments}
     elif source == "shapes":
         if split not in SHAPES_SEEDS:
-            raise ValueError(f"the splits of shapes are {', '.join(SHAPES_SEEDS)}, not {split!r}")
-        kind, arguments = ShapesSource, {"first_seed": SHAPES_SEEDS[split], **arguments}
+            raise ValueError(f"the split of shapes must be one of {', '.join(SHAPES_SEEDS)}, got {split!r}")
+        source_class, arguments = ShapesSource, {"first_seed": SHAPES_SEEDS[split], **arguments}
     elif _is_data(source):
-        return _opened(source, split, format, arguments)
+        return _open_data_set(source, split, format, arguments)
     else:
-        kind = _class(source)
+        source_class = _source_class(source)
     try:
-        return kind(**{name: _built(value) for name, value in arguments.items()})
+        return source_class(**{name: _build_argument(value) for name, value in arguments.items()})
     except TypeError as error:
-        raise ValueError(f"{kind.__name__}: {error}") from error
+        raise ValueError(f"{source_class.__name__}: {error}") from error
 
 
 def _is_data(source: str | list[str] | Mapping[str, Any]) -> bool:
-    """Whether it is the path of a data set, or several."""
+    """Whether a short form is the path of a data set, or several paths."""
     if isinstance(source, Mapping) or source == "shapes":
         return False
     return isinstance(source, list) or is_url(source) or Path(source).exists()
 
 
-def _built(value: Any) -> Any:
-    """An argument of a source, in which other sources may be: those of a mixture."""
+def _build_argument(value: Any) -> Any:
+    """Builds an argument of a source, opening the sources in it, such as those of a mixture."""
     if isinstance(value, list):
-        return [_built(one) for one in value]
+        return [_build_argument(item) for item in value]
     return open_source(value) if isinstance(value, Mapping) and "class_path" in value else value
 
 
-def _opened(path: str | list[str], split: str, format: str | None, settings: dict[str, Any]) -> Source:
-    """The source of a data set; its reader may refuse the settings."""
+def _open_data_set(path: str | list[str], split: str, format: str | None, settings: dict[str, Any]) -> Source:
+    """Opens a data set. Raises ValueError if its reader does not accept the settings."""
     if split not in ("all", *SHAPES_SEEDS):
-        raise ValueError(f"split is one of all, {', '.join(SHAPES_SEEDS)}, not {split!r}")
+        raise ValueError(f"split must be one of all, {', '.join(SHAPES_SEEDS)}, got {split!r}")
     try:
         return open_data(path, part=None if split == "all" else split, format=format, **settings)
     except TypeError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _class(path: str) -> type[Source]:
-    """The source class of a class path; of those in `unitok.data` the name is enough."""
+def _source_class(path: str) -> type[Source]:
+    """The source class at a class path; an imported class may be given by its name alone."""
     refuse_renamed({"class_path": path})
     module, _, name = path.rpartition(".")
-    if not module and name in _known():
-        return _known()[name]
+    if not module and name in _imported_sources():
+        return _imported_sources()[name]
     try:
-        found = getattr(importlib.import_module(module), name) if module else None
+        source_class = getattr(importlib.import_module(module), name) if module else None
     except (ImportError, AttributeError) as error:
         raise ValueError(
-            f"{path}: neither 'shapes', a path that exists, nor an importable class ({error})"
+            f"{path}: neither 'shapes', an existing path, nor an importable class ({error})"
         ) from error
-    if not (isinstance(found, type) and issubclass(found, Source)):
-        raise ValueError(f"{path}: neither 'shapes', a path that exists, nor the class path of a Source")
-    return found
+    if not (isinstance(source_class, type) and issubclass(source_class, Source)):
+        raise ValueError(f"{path}: neither 'shapes', an existing path, nor the class path of a Source")
+    return source_class
 
 
-def _known(kind: type[Source] = Source) -> dict[str, type[Source]]:
-    """Kinds of sources that are imported already, by name."""
-    own = {} if isabstract(kind) else {kind.__name__: kind}
-    return own | {name: one for below in kind.__subclasses__() for name, one in _known(below).items()}
+def _imported_sources(base: type[Source] = Source) -> dict[str, type[Source]]:
+    """Source classes that are already imported, by name."""
+    classes = {} if isabstract(base) else {base.__name__: base}
+    for subclass in base.__subclasses__():
+        classes |= _imported_sources(subclass)
+    return classes
 
 
-def kind_of(source: Source) -> str:
-    """Names of the readers in a source."""
+def reader_names(source: Source) -> str:
+    """Names of the readers in a source, separated by commas."""
     inner = getattr(source, "sources", None) or [getattr(source, "source", None)]
-    names = dict.fromkeys(kind_of(one) for one in inner if one is not None)
+    names = dict.fromkeys(reader_names(part) for part in inner if part is not None)
     return ", ".join(names) or type(source).__name__

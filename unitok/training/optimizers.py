@@ -11,14 +11,14 @@ from torch.optim.adamw import adamw
 
 from unitok.device import fast_dtype
 
-Name = Literal["muon", "adamw"]
+OptimizerName = Literal["muon", "adamw"]
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic that drives all singular values towards 1 (Jordan et al. 2024)."""
 
 
-def rates(*, lr: float, muon_lr: float) -> dict[str, float]:
-    """Learning rates by name. Raises ValueError where nothing would be learned, or unlearned."""
+def learning_rates(*, lr: float, muon_lr: float) -> dict[str, float]:
+    """Learning rates by name. Raises ValueError unless both are positive."""
     if lr <= 0 or muon_lr <= 0:
         raise ValueError(f"lr and muon_lr must be above 0, got {lr} and {muon_lr}")
     return {"lr": lr, "muon_lr": muon_lr}
@@ -27,16 +27,16 @@ def rates(*, lr: float, muon_lr: float) -> dict[str, float]:
 class MuonAdamW(Optimizer):
     """Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) on matrices, AdamW on everything else.
 
-    One optimizer, so that a trainer's count of steps is that of batches, and clipping sees all gradients.
+    A single optimizer, so that the trainer counts one step per batch and clipping sees all gradients.
 
     Args:
         matrices: weights [outputs, inputs, ...] that map activations to activations.
         others: embeddings, heads, norms.
-        lr: of AdamW.
-        muon_lr: of Muon.
+        lr: learning rate of AdamW.
+        muon_lr: learning rate of Muon.
         weight_decay: decoupled, of the matrices.
         betas: of AdamW.
-        momentum: of Muon, Nesterov's.
+        momentum: Nesterov momentum of Muon.
         steps: of the Newton-Schulz iteration.
     """
 
@@ -60,12 +60,12 @@ class MuonAdamW(Optimizer):
             "steps": steps,
         }
         adam = {"muon": False, "lr": lr, "betas": tuple(betas)}
-        adam["fused"] = True  # told to torch, which then loads the steps onto the weights' device
+        adam["fused"] = True  # makes torch load the step counters onto the weights' device
         super().__init__([{"params": list(matrices), **muon}, {"params": list(others), **adam}], {})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step; weights without gradient stay as they are."""
+        """Take one step; weights without a gradient stay unchanged."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -73,29 +73,29 @@ class MuonAdamW(Optimizer):
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if group["muon"]:
-                for alike in _by_shape(weights):
-                    self._muon(alike, group)
+                for same_shape in _group_by_shape(weights):
+                    self._muon_step(same_shape, group)
             elif weights:
-                self._adam(weights, group)
+                self._adamw_step(weights, group)
         return loss
 
-    def _muon(self, weights: list[Tensor], group: dict[str, Any]) -> None:
-        """One step of weights of one shape."""
+    def _muon_step(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        """Take a step of weights that share a shape."""
         for weight in weights:
             if not self.state[weight]:
                 self.state[weight]["momentum"] = torch.zeros_like(weight)
         gradients = [weight.grad for weight in weights]
         momenta = [self.state[weight]["momentum"] for weight in weights]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-        ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
-        matrices = torch.stack([step.flatten(1) for step in ahead])  # each [outputs, inputs · kernel]
+        nesterov = torch._foreach_lerp(gradients, momenta, group["momentum"])
+        matrices = torch.stack([step.flatten(1) for step in nesterov])  # each [outputs, inputs · kernel]
         rows, columns = matrices.shape[1:]
-        updates = orthogonalised(matrices, steps=group["steps"]).to(weights[0].dtype)
+        updates = orthogonalize(matrices, steps=group["steps"]).to(weights[0].dtype)
         torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
-        size = -group["lr"] * max(1, rows / columns) ** 0.5
-        torch._foreach_add_(weights, [update.view(weights[0].shape) for update in updates], alpha=size)
+        scale = -group["lr"] * max(1, rows / columns) ** 0.5
+        torch._foreach_add_(weights, [update.view(weights[0].shape) for update in updates], alpha=scale)
 
-    def _adam(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+    def _adamw_step(self, weights: list[Tensor], group: dict[str, Any]) -> None:
         for weight in weights:
             if not self.state[weight]:
                 self.state[weight] = {
@@ -122,16 +122,17 @@ class MuonAdamW(Optimizer):
         )
 
 
-def _by_shape(weights: list[Tensor]) -> list[list[Tensor]]:
-    """Weights that one batched product can serve: on small matrices that halves Muon's time."""
-    alike: dict[tuple, list[Tensor]] = {}
+def _group_by_shape(weights: list[Tensor]) -> list[list[Tensor]]:
+    """Groups weights for batched products: on small matrices that halves Muon's time."""
+    groups: dict[tuple, list[Tensor]] = {}
     for weight in weights:
-        alike.setdefault((weight.shape, weight.dtype, weight.device), []).append(weight)
-    return list(alike.values())
+        groups.setdefault((weight.shape, weight.dtype, weight.device), []).append(weight)
+    return list(groups.values())
 
 
-def orthogonalised(matrices: Float[Tensor, "n r c"], *, steps: int) -> Float[Tensor, "n r c"]:
-    """About the nearest semi-orthogonal matrix to each: singular values near 1. In bfloat16 if it is fast."""
+def orthogonalize(matrices: Float[Tensor, "n r c"], *, steps: int) -> Float[Tensor, "n r c"]:
+    """Approximates each matrix's nearest semi-orthogonal one (singular values near 1), in bfloat16 where that
+    is fast."""
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[1] > matrices.shape[2]
     x = (matrices.mT if tall else matrices).to(fast_dtype(matrices.device))
@@ -145,17 +146,17 @@ def orthogonalised(matrices: Float[Tensor, "n r c"], *, steps: int) -> Float[Ten
 def build_optimizer(
     model: nn.Module,
     *,
-    name: Name,
+    name: OptimizerName,
     lr: float,
     muon_lr: float,
     weight_decay: float,
     betas: tuple[float, float],
 ) -> Optimizer:
-    """The optimizer of a transformer; only the matrices of its blocks are decayed (and Muon's)."""
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
-    inside = {id(weight) for weight in model.blocks.parameters() if weight.ndim == 2}
-    matrices = [weight for weight in trained if id(weight) in inside]
-    others = [weight for weight in trained if id(weight) not in inside]
+    """Builds a transformer's optimizer; only the matrices of its blocks are decayed (and updated by Muon)."""
+    trainable = [weight for weight in model.parameters() if weight.requires_grad]
+    in_blocks = {id(weight) for weight in model.blocks.parameters() if weight.ndim == 2}
+    matrices = [weight for weight in trainable if id(weight) in in_blocks]
+    others = [weight for weight in trainable if id(weight) not in in_blocks]
     if name == "muon":
         return MuonAdamW(matrices, others, lr=lr, muon_lr=muon_lr, weight_decay=weight_decay, betas=betas)
     groups = [
@@ -165,9 +166,9 @@ def build_optimizer(
     return AdamW(groups, lr=lr, betas=tuple(betas), fused=True)
 
 
-def begin_states(optimizer: AdamW) -> AdamW:
-    """Give every weight its state before the first step; a checkpoint of weights that are dealt out has to
-    hold one of each, also of those that are held at first.
+def init_states(optimizer: AdamW) -> AdamW:
+    """Give every weight its optimizer state before the first step: a sharded checkpoint must hold all states,
+    including those of weights that are frozen at first.
     """
     for weight in (weight for group in optimizer.param_groups for weight in group["params"]):
         optimizer.state[weight] = {

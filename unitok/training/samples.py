@@ -1,6 +1,6 @@
 """Samples during training: drawings and captions, with their accuracy.
 
-Knows the model by its public calls alone.
+Knows only the model's public calls.
 """
 
 import json
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
+from PIL import Image
 
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import append_lines
@@ -25,11 +26,11 @@ from unitok.evaluate.report import JudgedSet, measure
 class Samples(Callback):
     """After each validation: drawings with prompts and captions with images, in TensorBoard and as PNG.
 
-    Each image is captioned twice: from its codes, as training reads it, and from the pixels that these show,
-    as a user would hand it in. Where the two differ, the image tokenizer does not read what it draws.
+    Each image is captioned twice: from its codes, as in training, and from its pixels, as a user would pass
+    it. If the captions differ, the image tokenizer does not encode its own images back to their codes.
 
     Args:
-        count: of each.
+        count: number of drawings and of captions.
     """
 
     def __init__(self, count: int = 8):
@@ -38,68 +39,68 @@ class Samples(Callback):
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        with undisturbed(module) as model:
+        with model_for_inference(module) as model:
             if trainer.is_global_zero and (examples := trainer.datamodule.examples(self.count)):
-                self._look(trainer, model, examples)
+                self._log_samples(trainer, model, examples)
 
-    def _look(self, trainer: Trainer, model: UniTok, examples: list[Example]) -> None:
+    def _log_samples(self, trainer: Trainer, model: UniTok, examples: list[Example]) -> None:
         texts, codes, images = (list(column) for column in zip(*examples, strict=True))
-        by_codes, by_pixels = _captions(model, codes), model.caption(images)
-        drawn = model.draw(texts, seed=range(len(texts)))
-        self._show(trainer, "samples/drawn", sheet(drawn, texts))
-        both = zip(by_codes, by_pixels, strict=True)
-        written = [a if a == b else f"{a} [from pixels: {b}]" for a, b in both]
-        self._show(trainer, "samples/captioned", sheet(images, written))
-        rows = "\n".join(map(_row, zip(texts, by_codes, by_pixels, strict=True)))
-        heads = "true | written from codes | written from pixels\n---|---|---"
-        trainer.logger.experiment.add_text("samples/captions", f"{heads}\n{rows}", trainer.global_step)
+        from_codes, from_pixels = _caption_codes(model, codes), model.caption(images)
+        drawings = model.draw(texts, seed=range(len(texts)))
+        self._log_sheet(trainer, "samples/drawn", sheet(drawings, texts))
+        captions = zip(from_codes, from_pixels, strict=True)
+        labels = [a if a == b else f"{a} [from pixels: {b}]" for a, b in captions]
+        self._log_sheet(trainer, "samples/captioned", sheet(images, labels))
+        rows = "\n".join(map(_markdown_row, zip(texts, from_codes, from_pixels, strict=True)))
+        header = "true | written from codes | written from pixels\n---|---|---"
+        trainer.logger.experiment.add_text("samples/captions", f"{header}\n{rows}", trainer.global_step)
 
-    def _show(self, trainer: Trainer, tag: str, page) -> None:
-        trainer.logger.experiment.add_image(tag, np.asarray(page), trainer.global_step, dataformats="HWC")
-        write_png(Path(trainer.default_root_dir) / f"{tag.split('/')[1]}.png", page)
+    def _log_sheet(self, trainer: Trainer, tag: str, image: Image.Image) -> None:
+        trainer.logger.experiment.add_image(tag, np.asarray(image), trainer.global_step, dataformats="HWC")
+        write_png(Path(trainer.default_root_dir) / f"{tag.split('/')[1]}.png", image)
 
 
 class ShapesAccuracy(Callback):
-    """After each validation: the share of right captions and drawings of rendered scenes, seen and held out.
+    """After each validation: caption and text-to-image accuracy on rendered scenes, seen and held out.
 
     Logged as `accuracy/…` and appended to `accuracy.jsonl` with the seconds of training so far.
 
     Args:
-        canvas: pixels a side of a scene.
-        scenes: judged of each kind.
+        canvas: side of a scene, in pixels.
+        scenes: number of scenes in each set.
     """
 
     def __init__(self, canvas: int = 48, scenes: int = 128):
         self.scenes = scenes
-        self.worlds: dict[str, JudgedSet] = {}
+        self.judged_sets: dict[str, JudgedSet] = {}
         self.canvas = canvas
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        with undisturbed(module) as model:
+        with model_for_inference(module) as model:
             if trainer.is_global_zero:
-                self._judge(trainer, model)
+                self._log_accuracy(trainer, model)
 
-    def _judge(self, trainer: Trainer, model: UniTok) -> None:
-        if not self.worlds:
-            self.worlds = {
+    def _log_accuracy(self, trainer: Trainer, model: UniTok) -> None:
+        if not self.judged_sets:
+            self.judged_sets = {
                 prefix: shapes_set(canvas=self.canvas, count=self.scenes, held_out=bool(prefix))
                 for prefix in ("", "heldout_")
             }
-        figures: dict = {"step": trainer.global_step, "seconds": _seconds(trainer)}
-        for prefix, world in self.worlds.items():
-            figures |= measure(model, world, prefix=prefix).figures
+        figures: dict = {"step": trainer.global_step, "seconds": _training_seconds(trainer)}
+        for prefix, judged_set in self.judged_sets.items():
+            figures |= measure(model, judged_set, prefix=prefix).figures
         for name, value in figures.items():
             if name.endswith("accuracy"):
                 trainer.logger.experiment.add_scalar(f"accuracy/{name}", value, trainer.global_step)
         append_lines(Path(trainer.default_root_dir) / "accuracy.jsonl", [json.dumps(figures)])
 
 
-class undisturbed:
-    """The model of a training module for use; on leaving, training goes on as if nothing was.
+class model_for_inference:
+    """Context manager: a training module's model in eval mode; on exit, mode and random state are restored.
 
-    All processes enter, since weights that are dealt out are gathered.
+    All processes must enter it, since sharded weights are gathered.
     """
 
     def __init__(self, module: LightningModule):
@@ -108,27 +109,27 @@ class undisturbed:
     def __enter__(self) -> UniTok:
         self.state, self.training = torch.get_rng_state(), self.module.training
         self.module.eval()
-        return self.module.bundle()
+        return self.module.model_with_codec()
 
     def __exit__(self, *error) -> None:
         self.module.train(self.training)
         torch.set_rng_state(self.state)
 
 
-def _row(texts: Iterable[str]) -> str:
-    """Texts as a row of a table in Markdown, whatever is in them."""
+def _markdown_row(texts: Iterable[str]) -> str:
+    """A row of a Markdown table, with line breaks and bars in the texts escaped."""
     return " | ".join(" ".join(text.split()).replace("|", "\\|") for text in texts)
 
 
-def _captions(model: UniTok, images: list[Codes]) -> list[str]:
-    """The greedy captions of images by their codes, which pass no pixels."""
+def _caption_codes(model: UniTok, images: list[Codes]) -> list[str]:
+    """Greedy captions of images given as codes, without a detour through pixels."""
     documents = model.generate(
         [(codes,) for codes in images], target="text", temperature=0.0, guidance_scale=1.0
     )
     return [document[-1].content for document in documents]
 
 
-def _seconds(trainer: Trainer) -> float:
-    """Seconds of training so far, over all starts of the run."""
+def _training_seconds(trainer: Trainer) -> float:
+    """Seconds of training so far, including those before the run was resumed."""
     timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
     return round(timers[0].time_elapsed() if timers else time.monotonic(), 1)

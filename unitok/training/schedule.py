@@ -1,7 +1,7 @@
 """The learning-rate schedule by share of the budget, in steps or seconds. Knows no model.
 
-A run ends after a number of steps or a wall-clock time, whichever comes first; schedules are functions of the
-share of that budget which is spent, so that a run of "ten minutes" decays to zero on any machine.
+A run ends after a number of steps or a wall-clock time, whichever comes first. Schedules depend on the share
+of that budget spent, so that a run of "ten minutes" decays to zero on any machine.
 """
 
 import math
@@ -12,14 +12,14 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
 from torch.optim import Optimizer
 
-Kind = Literal["cosine", "linear", "constant", "wsd"]
+ScheduleKind = Literal["cosine", "linear", "constant", "wsd"]
 
 
 def progress(trainer: Trainer) -> float:
-    """Share of the budget spent, 0..1: of `max_steps` and of `max_time`, whichever is further.
+    """Share of the budget spent, 0..1: the larger of the shares of steps (or epochs) and of `max_time`.
 
     Raises:
-        ValueError: the trainer has neither.
+        ValueError: the trainer has no budget.
     """
     shares = []
     if trainer.max_steps > 0:
@@ -33,7 +33,7 @@ def progress(trainer: Trainer) -> float:
             shares.append(spent / max(spent + left, 1e-9))
     if not shares:
         raise ValueError(
-            "a schedule needs an end: set trainer.max_steps, trainer.max_epochs or trainer.max_time"
+            "a schedule needs a budget: set trainer.max_steps, trainer.max_epochs or trainer.max_time"
         )
     return min(1.0, max(shares))
 
@@ -43,50 +43,51 @@ def learning_rate(
     *,
     step: int,
     warmup_steps: int,
-    kind: Kind = "cosine",
+    kind: ScheduleKind = "cosine",
     floor: float = 0.0,
     decay_share: float = 0.2,
 ) -> float:
-    """Factor on the peak learning rate.
+    """Learning rate as a share of its peak.
 
     Args:
         share: of the budget spent, 0..1.
-        step: batches seen.
-        warmup_steps: of linear rise from 0.
-        kind: "cosine" and "linear" fall from the start; "wsd" (warm-up, stable, decay) holds the peak and
-            falls linearly over the last `decay_share`; "constant" holds it to the end.
-        floor: the factor at the end.
-        decay_share: of the budget, for "wsd".
+        step: steps taken.
+        warmup_steps: steps of linear warm-up from 0.
+        kind: "cosine" and "linear" decay from the start; "wsd" (warm-up, stable, decay) holds the peak and
+            decays linearly over the last `decay_share`; "constant" holds the peak to the end.
+        floor: the value at the end.
+        decay_share: share of the budget in which "wsd" decays.
 
     Example:
         >>> learning_rate(0.9, step=900, warmup_steps=10, kind="wsd", decay_share=0.2)
         0.5
     """
-    rise = min(1.0, (step + 1) / max(1, warmup_steps))
-    falls = {
+    warmup = min(1.0, (step + 1) / max(1, warmup_steps))
+    decays = {
         "constant": 1.0,
         "linear": 1.0 - share,
         "cosine": 0.5 * (1 + math.cos(math.pi * share)),
         "wsd": min(1.0, (1 - share) / decay_share),
     }
-    if kind not in falls:
-        raise ValueError(f"schedule is one of {', '.join(falls)}, not {kind!r}")
-    return round(rise * (floor + (1 - floor) * falls[kind]), 12)
+    if kind not in decays:
+        raise ValueError(f"schedule must be one of {', '.join(decays)}, got {kind!r}")
+    return round(warmup * (floor + (1 - floor) * decays[kind]), 12)
 
 
-def set_rates(
+def set_learning_rates(
     optimizer: Optimizer,
     rates: Mapping[str, float],
     *,
     share: float,
     step: int,
     warmup_steps: int,
-    kind: Kind,
+    kind: ScheduleKind,
 ) -> None:
-    """Give an optimizer the learning rates of a step, from the config alone: a checkpoint's are not kept.
+    """Set an optimizer's learning rates for a step, from the config alone, not from a checkpoint.
 
     Args:
-        rates: the peaks, "muon_lr" of the groups that are Muon's and "lr" of the others.
+        optimizer: its parameter groups are changed in place.
+        rates: peak learning rates, "muon_lr" of Muon's groups and "lr" of the others.
         share, step, warmup_steps, kind: see `learning_rate`.
     """
     factor = learning_rate(share, step=step, warmup_steps=warmup_steps, kind=kind)

@@ -1,7 +1,8 @@
 """Which ids compete for a target, and which targets count. Knows ids and groups, no model.
 
-`legal` is what the grammar allows at each place, which is all that decoding with a Cursor needs. `full` lets
-all ids compete and also teaches those that the grammar forces, for engines that do without it.
+`legal` limits each target's competitors to the ids that the grammar allows there, which suffices for
+constrained decoding. `full` lets all ids compete and also teaches ids that the grammar forces, for inference
+engines without constrained decoding.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +20,7 @@ Head = Literal["legal", "full"]
 
 
 class Objective(NamedTuple):
-    """What `grouped_cross_entropy` takes: targets, the groups they are in, and ids that compete with all."""
+    """Arguments of `grouped_cross_entropy`: targets, their groups, and ids that compete with every target."""
 
     targets: Int64[Tensor, "b t"]
     groups: tuple[Group, ...]
@@ -27,7 +28,7 @@ class Objective(NamedTuple):
 
 
 class Competition(ABC):
-    """Makes a batch's objective."""
+    """Computes the objective of a batch."""
 
     def __init__(self, codec: Codec):
         self.codec = codec
@@ -37,14 +38,14 @@ class Competition(ABC):
 
 
 class Legal(Competition):
-    """Each target competes with the ids that are legal at its place."""
+    """Each target competes with the ids that are legal at its position."""
 
     def objective(self, batch: Batch) -> Objective:
         return Objective(batch.targets, self.codec.groups, None)
 
 
 class Full(Competition):
-    """Each target, the forced ends of images too, competes with all ids."""
+    """Each target, including the forced ends of images, competes with all ids."""
 
     def __init__(self, codec: Codec):
         super().__init__(codec)
@@ -54,18 +55,18 @@ class Full(Competition):
 
     def objective(self, batch: Batch) -> Objective:
         forced = torch.tensor([*self.ends.values()], device=batch.ids.device)
-        return Objective(with_forced(batch, forced), self.groups, range(self.codec.vocabulary.size))
+        return Objective(add_forced_targets(batch, forced), self.groups, range(self.codec.vocabulary.size))
 
 
 COMPETITIONS: dict[Head, type[Competition]] = {"legal": Legal, "full": Full}
 
 
-def with_forced(batch: Batch, forced: Int64[Tensor, " n"]) -> Int64[Tensor, "b t"]:
-    """Targets with the next ids that are `forced`, where the id before them is learned."""
+def add_forced_targets(batch: Batch, forced: Int64[Tensor, " n"]) -> Int64[Tensor, "b t"]:
+    """Returns targets that include `forced` ids wherever the id before them is a target."""
     targets = batch.targets.clone()
-    comes, learned = batch.ids[:, 1:], batch.targets[:, :-1] != IGNORED
-    alike = batch.document[:, 1:] == batch.document[:, :-1]
-    before = torch.nn.functional.pad(learned, (1, 0))[:, :-1]  # the target that led to the id at this place
-    places = torch.isin(comes, forced) & alike & before & ~learned
-    targets[:, :-1] = torch.where(places, comes, targets[:, :-1])
+    next_ids, learned = batch.ids[:, 1:], batch.targets[:, :-1] != IGNORED
+    same_document = batch.document[:, 1:] == batch.document[:, :-1]
+    is_target = torch.nn.functional.pad(learned, (1, 0))[:, :-1]  # whether the input id here was a target
+    positions = torch.isin(next_ids, forced) & same_document & is_target & ~learned
+    targets[:, :-1] = torch.where(positions, next_ids, targets[:, :-1])
     return targets

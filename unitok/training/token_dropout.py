@@ -10,28 +10,31 @@ from torch import Tensor
 from unitok.tokens.vocabulary import Vocabulary
 
 
-def partly_hidden(
-    ids: Int64[Tensor, "b t"], words: Vocabulary, shares: Mapping[str, float], *, number: int
+def drop_tokens(
+    ids: Int64[Tensor, "b t"], vocabulary: Vocabulary, shares: Mapping[str, float], *, number: int
 ) -> Int64[Tensor, "b t"]:
-    """Input ids with some codes replaced by padding, drawn by the number of the batch.
+    """Returns input ids with random codes replaced by padding.
 
     Args:
-        shares: of each modality's codes that are hidden; a document's first segment stays whole.
+        ids: input ids of packed documents.
+        vocabulary: of the ids.
+        shares: share of each modality's codes that is hidden; a document's first segment stays whole.
+        number: number of the batch, which seeds the choice.
     """
     if not any(shares.values()):
         return ids
     generator = torch.Generator().manual_seed(number)
-    later = after_first_segment(ids, words)
+    later = after_first_segment(ids, vocabulary)
     for name, share in shares.items():
-        codes = words.codes(name)
-        drawn = torch.rand(ids.shape, generator=generator).to(ids.device) < share
-        ids = torch.where(later & drawn & (ids >= codes.start) & (ids < codes.stop), words.pad, ids)
+        codes = vocabulary.codes(name)
+        dropped = torch.rand(ids.shape, generator=generator).to(ids.device) < share
+        ids = torch.where(later & dropped & (ids >= codes.start) & (ids < codes.stop), vocabulary.pad, ids)
     return ids
 
 
-def after_first_segment(ids: Int64[Tensor, "b t"], words: Vocabulary) -> Bool[Tensor, "b t"]:
-    """Where a place comes after the end of its own document's first segment, in rows of packed documents."""
-    ends = torch.tensor([words.end(name) for name in words.modalities], device=ids.device)
+def after_first_segment(ids: Int64[Tensor, "b t"], vocabulary: Vocabulary) -> Bool[Tensor, "b t"]:
+    """Whether each position follows the end of its document's first segment, in packed rows."""
+    ends = torch.tensor([vocabulary.end(name) for name in vocabulary.modalities], device=ids.device)
     ended = torch.isin(ids, ends).cumsum(dim=1)
-    before = torch.where(ids == words.document_begin, ended, 0).cummax(dim=1).values
+    before = torch.where(ids == vocabulary.document_begin, ended, 0).cummax(dim=1).values
     return ended > before

@@ -21,52 +21,51 @@ from unitok.models.image_tokenizer.loss_terms import SSIM, Term
 from unitok.models.image_tokenizer.pixel_loss import PixelLikelihood, psnr
 from unitok.models.image_tokenizer.quantizer import Quantized
 from unitok.training.adversary import Adversary, AdversaryConfig
-from unitok.training.metrics import Means, over_ranks
-from unitok.training.optimizers import MuonAdamW, Name, rates
+from unitok.training.metrics import Means, sum_over_ranks
+from unitok.training.optimizers import MuonAdamW, OptimizerName, learning_rates
 from unitok.training.run.bad_batches import BadBatches
 from unitok.training.run.resume_check import check_fits
 from unitok.training.run.whole_steps import check_validations, inside_step
-from unitok.training.schedule import Kind, progress, set_rates
+from unitok.training.schedule import ScheduleKind, progress, set_learning_rates
 
-WIDE = 32
-"""Inputs and outputs from which a matrix is Muon's: narrow ones lead to colours and codes."""
-MEASURED = ("val/loss", "val/psnr", "val/surviving_codes", "val/ssim")
-"""What a validation says of images; the last where they are large enough for it."""
+MUON_MIN_WIDTH = 32
+"""Muon trains matrices with at least this many inputs and outputs; narrower ones map to colours or codes."""
+VALIDATION_METRICS = ("val/loss", "val/psnr", "val/surviving_codes", "val/ssim")
+"""Logged after each validation; SSIM only for images that are large enough for its window."""
 
 
 class TokenizerTraining(LightningModule):
     """VQ-VAE training: -log p(x|z_q) + ‖sg[z_e] - z_q‖² + β‖z_e - sg[z_q]‖² (arXiv:1711.00937, eq. 3).
 
-    With an adversary it is a VQGAN's. Optimisation is manual, so that both sides take their own steps; the
-    trainer counts those of the tokenizer.
+    An adversary makes it VQGAN training. Optimisation is manual, so that tokenizer and discriminator take
+    separate steps; the trainer counts the tokenizer's.
 
     Args:
         model: architecture and quantizer.
         lr: peak learning rate of AdamW.
         muon_lr: peak learning rate of Muon, for the wide matrices and convolutions.
         optimizer: "muon" (with AdamW on all other weights) or "adamw" alone.
-        warmup_steps: steps of linear rise.
+        warmup_steps: steps of linear warm-up.
         schedule: cosine, linear, wsd or constant.
-        weight_decay: of Muon's weights, of all weights with AdamW alone.
-        clip: largest gradient norm.
-        accumulate: batches whose gradients make one step.
+        weight_decay: of Muon's weights; of all weights with AdamW alone.
+        clip: maximum gradient norm.
+        accumulate: batches per optimizer step.
         likelihood: "normal" (squared error) or "laplace" (absolute error).
-        scale: of the likelihood, in pixel values (the whole range is 2); smaller weighs pixels more.
-        foreground_weight: of pixels off the image's even ground; 1 for photographs.
+        scale: of the likelihood, in pixel values (their range is 2); a smaller scale weighs pixels more.
+        foreground_weight: of pixels that differ from the image's even background; 1 for photographs.
         terms: further terms of the objective: SSIM, MultiScaleGradients, LPIPS.
-        round_trip_weight: of the term by which encode(decode(codes)) gives the codes back; 0 for none.
-        adversary: a discriminator to please as well; absent for none.
-        ema_decay: of an average of the weights that is measured and exported in their place; 0 for none.
-        inception: file of Inception's weights for FID in `test`; without one a surrogate is measured.
-        tile: cells a side of the tiles in which `test` takes large pictures; 0 takes them whole.
-        settle: share of the run, at its end, without revival of rare codes.
-        init_from: folder of an image tokenizer to start from; what it is made of replaces `model`.
-        decoder_alone: train the decoder alone: codes stay what they are, and all that was learned of them
-            stays valid.
+        round_trip_weight: of the loss that makes encode(decode(codes)) return the codes; 0 for none.
+        adversary: settings of a discriminator; absent for none.
+        ema_decay: of a moving average of the weights, which is measured and exported instead; 0 for none.
+        inception: file of Inception weights for FID in `test`; without it a surrogate is measured.
+        tile: side of the tiles, in cells, in which `test` encodes large images; 0 encodes them whole.
+        settle: share of the run, at its end, in which rare codes are no longer revived.
+        init_from: folder of an image tokenizer to start from; its architecture replaces `model`.
+        decoder_alone: train only the decoder: codes keep their meaning, so models trained on them stay valid.
         max_bad_batches: stop after this many non-finite batches in a row.
 
     Raises:
-        ValueError: `decoder_alone` without `init_from`: nothing can be told from random codes.
+        ValueError: `decoder_alone` without `init_from`: random codes carry no information to decode.
     """
 
     def __init__(
@@ -75,9 +74,9 @@ class TokenizerTraining(LightningModule):
         *,
         lr: float = 3e-3,
         muon_lr: float = 0.02,
-        optimizer: Name = "muon",
+        optimizer: OptimizerName = "muon",
         warmup_steps: int = 50,
-        schedule: Kind = "linear",
+        schedule: ScheduleKind = "linear",
         weight_decay: float = 0.0,
         clip: float = 1.0,
         accumulate: int = 1,
@@ -97,53 +96,53 @@ class TokenizerTraining(LightningModule):
     ):
         super().__init__()
         if decoder_alone and init_from is None:
-            raise ValueError("decoder_alone needs init_from: the tokenizer whose codes stay")
+            raise ValueError("decoder_alone needs init_from: the tokenizer whose codes are kept")
         self.automatic_optimization = False
         self.config, self.optimizer_name, self.adversary_config = model, optimizer, adversary
-        self.rates = rates(lr=lr, muon_lr=muon_lr)
+        self.rates = learning_rates(lr=lr, muon_lr=muon_lr)
         self.warmup_steps, self.schedule, self.weight_decay = warmup_steps, schedule, weight_decay
         self.clip, self.accumulate, self.bad = clip, accumulate, BadBatches(max_bad_batches)
         self.likelihood = PixelLikelihood(likelihood, scale=scale, foreground_weight=foreground_weight)
         self.terms, self.round_trip_weight = torch.nn.ModuleList(terms), round_trip_weight
         self.ema_decay, self.settle = ema_decay, settle
         self.init_from, self.decoder_alone = init_from, decoder_alone
-        self.measured = {"inception": inception, "tile": tile}
+        self.test_options = {"inception": inception, "tile": tile}
         self.ssim = SSIM()
         self.tokenizer: ImageTokenizer | None = None
         self.adversary: Adversary | None = None
         self.averaged: AveragedModel | None = None
 
-    def without_effect(self) -> dict[str, str]:
-        """Settings that do nothing beside the others, and why."""
-        idle = {}
+    def ineffective_settings(self) -> dict[str, str]:
+        """Settings that the other settings make ineffective, with the reason."""
+        unused = {}
         if self.optimizer_name == "adamw":
-            idle["muon_lr"] = "model.optimizer is adamw"
+            unused["muon_lr"] = "model.optimizer is adamw"
         if self.init_from is not None:
-            idle["model"] = f"model.init_from is {self.init_from}"
-        return idle
+            unused["model"] = f"model.init_from is {self.init_from}"
+        return unused
 
-    # -- what is trained
+    # -- models and optimizers
 
     def configure_model(self) -> None:
-        """Built here, not in `__init__`, so that the codebook's collectives see the process group."""
+        """Build the models here, not in `__init__`: the codebook's collectives need the process group."""
         if self.tokenizer is not None:
             return
         if self.device_mesh is not None:
-            raise ValueError("an image tokenizer is not dealt out over processes: give trainer.strategy=ddp")
-        self.tokenizer = self._begun()
+            raise ValueError("an image tokenizer cannot be sharded: set trainer.strategy=ddp")
+        self.tokenizer = self._build_tokenizer()
         if self.decoder_alone:
             self.tokenizer.encoder.requires_grad_(False)
             self.tokenizer.quantizer.requires_grad_(False)
         if self.adversary_config is not None:
             self.adversary = Adversary(self.adversary_config)
             names = [f"adversary.{name}" for name, _ in self.adversary.named_parameters()]
-            self._ddp_params_and_buffers_to_ignore = names  # it steps by itself, and averages its gradients
+            self._ddp_params_and_buffers_to_ignore = names  # it steps separately and averages its gradients
         if self.ema_decay:
             self.averaged = AveragedModel(self.tokenizer, multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))
             self.averaged.requires_grad_(False)
 
-    def _begun(self) -> ImageTokenizer:
-        """The tokenizer with its first weights."""
+    def _build_tokenizer(self) -> ImageTokenizer:
+        """Builds the tokenizer with its initial weights."""
         if self.init_from is None:
             return ImageTokenizer(self.config)
         return ImageTokenizer.from_pretrained(self.init_from).train()
@@ -154,18 +153,22 @@ class TokenizerTraining(LightningModule):
         return self.tokenizer if self.averaged is None else self.averaged.module
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Muon sees each convolution as the matrix [outputs, inputs · kernel]."""
+        """Builds the tokenizer's optimizer and, with an adversary, the discriminator's.
+
+        Muon treats each convolution as the matrix [outputs, inputs · kernel].
+        """
         weights, betas = [w for w in self.tokenizer.parameters() if w.requires_grad], (0.9, 0.99)
+        decay = self.weight_decay
         if self.optimizer_name == "adamw":
-            own = AdamW(weights, lr=self.rates["lr"], betas=betas, weight_decay=self.weight_decay, fused=True)
+            optimizer = AdamW(weights, lr=self.rates["lr"], betas=betas, weight_decay=decay, fused=True)
         else:
-            wide = [w for w in weights if w.ndim in (2, 4) and min(w.shape[:2]) >= WIDE]
+            wide = [w for w in weights if w.ndim in (2, 4) and min(w.shape[:2]) >= MUON_MIN_WIDTH]
             others = [w for w in weights if all(w is not other for other in wide)]
-            own = MuonAdamW(wide, others, betas=betas, weight_decay=self.weight_decay, **self.rates)
-        return [own] if self.adversary is None else [own, self.adversary.optimizer()]
+            optimizer = MuonAdamW(wide, others, betas=betas, weight_decay=decay, **self.rates)
+        return [optimizer] if self.adversary is None else [optimizer, self.adversary.optimizer()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raises ValueError where it is another run's."""
+        """Raises ValueError if the checkpoint belongs to a run with another model."""
         check_fits(str(self.trainer.ckpt_path), checkpoint["state_dict"], self.state_dict())
 
     # -- one step
@@ -177,151 +180,160 @@ class TokenizerTraining(LightningModule):
         share = progress(self.trainer)
         if share > 1 - self.settle:
             self.tokenizer.quantizer.stop_reviving()
-        when = {"share": share, "step": self.global_step, "warmup_steps": self.warmup_steps}
-        set_rates(self._optimizers()[0], self.rates, kind=self.schedule, **when)
+        moment = {"share": share, "step": self.global_step, "warmup_steps": self.warmup_steps}
+        set_learning_rates(self._optimizers()[0], self.rates, kind=self.schedule, **moment)
 
     def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor | None:
-        """Learn from a batch, and step after the last one of a step, whatever became of that."""
-        loss = self._learn(batch)
+        """Accumulate a batch's gradients, and step after a step's last batch even if that was skipped."""
+        loss = self._accumulate_gradients(batch)
         if not inside_step(self.trainer):
             self._step()
         return loss
 
-    def _learn(self, batch: Float[Tensor, "b 3 h w"]) -> Tensor | None:
-        """The objective of a batch; None, before the codebook sees it, if a rank has no image or its latents
-        are not finite."""
-        if not self._everywhere(len(batch) > 0):
-            return self._skip("no image in the batch", told=self.trainer.world_size == 1)
+    def _accumulate_gradients(self, batch: Float[Tensor, "b 3 h w"]) -> Tensor | None:
+        """Returns a batch's loss after its backward pass, or None for a skipped batch.
+
+        All ranks skip a batch, before the codebook is updated from it, if one rank has no image or non-finite
+        latents.
+        """
+        if not self._on_all_ranks(len(batch) > 0):
+            return self._skip("no image in the batch", report=self.trainer.world_size == 1)
         if self.decoder_alone:
-            quantized = self._known_codes(batch)
+            quantized = self._encode_frozen(batch)
         else:
             latents = self.tokenizer.latents(batch)
-            if not self._everywhere(torch.isfinite(latents).all()):
+            if not self._on_all_ranks(torch.isfinite(latents).all()):
                 return self._skip("values not finite")
             quantized = self.tokenizer.quantizer(latents)
-        again = self.tokenizer.render(quantized.latents)
-        parts = {"pixels": self.likelihood(batch, again)}
-        parts |= {term.name: term.weight * term(batch, again) for term in self.terms}
+        decoded = self.tokenizer.render(quantized.latents)
+        losses = {"pixels": self.likelihood(batch, decoded)}
+        losses |= {term.name: term.weight * term(batch, decoded) for term in self.terms}
         if self.round_trip_weight:
-            parts["round_trip"] = self.round_trip_weight * self._round_trip(again, quantized.codes)
-        if self._adversary_since("counts_from"):
-            rest = sum(parts.values())
-            parts["adversary"] = self.adversary.term(again, rest, self.tokenizer.last_weight)
-        loss = sum(parts.values()) + quantized.loss
+            losses["round_trip"] = self.round_trip_weight * self._round_trip_loss(decoded, quantized.codes)
+        if self._adversary_reached("counts_from"):
+            rest = sum(losses.values())
+            losses["adversary"] = self.adversary.term(decoded, rest, self.tokenizer.last_weight)
+        loss = sum(losses.values()) + quantized.loss
         self.log("loss", loss.detach(), prog_bar=True)
-        if self._logs:
-            for name, part in (parts | {"codes": quantized.loss}).items():
-                self.log(f"loss/{name}", part.detach())
+        if self._logs_step:
+            for name, term in (losses | {"codes": quantized.loss}).items():
+                self.log(f"loss/{name}", term.detach())
             self.log("codebook/perplexity", perplexity(quantized.codes, self.tokenizer.codebook_size))
             self.log("lr", self._optimizers()[0].param_groups[-1]["lr"])
             self.log("skipped_batches", float(self.bad.skipped))
         self.manual_backward(loss / self.accumulate)
-        if self._adversary_since("learns_from"):
-            self._train_adversary(batch, again)
+        if self._adversary_reached("learns_from"):
+            self._train_adversary(batch, decoded)
         return loss.detach()
 
-    def _round_trip(
-        self, again: Float[Tensor, "b 3 h w"], codes: Int64[Tensor, "b u v"]
+    def _round_trip_loss(
+        self, decoded: Float[Tensor, "b 3 h w"], codes: Int64[Tensor, "b u v"]
     ) -> Float[Tensor, ""]:
         """‖E(D(z_q)) − sg[z_q]‖², the commitment term of decoded images: a mean over elements."""
         quantizer = self.tokenizer.quantizer
-        latents = self.tokenizer.latents(again.clamp(-1, 1)).float()
+        latents = self.tokenizer.latents(decoded.clamp(-1, 1)).float()
         return F.mse_loss(quantizer.placed(latents), quantizer.vectors(codes).detach())
 
     @torch.no_grad()
-    def _known_codes(self, batch: Float[Tensor, "b 3 h w"]) -> Quantized:
-        """As whoever uses the tokenizer encodes; the codebook sees nothing of it."""
+    def _encode_frozen(self, batch: Float[Tensor, "b 3 h w"]) -> Quantized:
+        """Encodes as at inference: the codebook is not updated."""
         self.tokenizer.quantizer.eval()
         return self.tokenizer.encode(batch)
 
     def _step(self) -> None:
         """Clip the gradients and take a step; drop gradients that are not finite."""
         optimizer = self._optimizers()[0]
-        learned = any(weight.grad is not None for weight in self.tokenizer.parameters())
+        has_gradients = any(weight.grad is not None for weight in self.tokenizer.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.tokenizer.parameters(), self.clip)
         if not torch.isfinite(norm):
             optimizer.zero_grad()
             self._skip("gradients not finite")
-        elif learned:
-            self.bad.end()
-        optimizer.step()  # without gradients it changes nothing, and is counted
+        elif has_gradients:
+            self.bad.count_good()
+        optimizer.step()  # without gradients it changes nothing, but the trainer counts it
         optimizer.zero_grad()
         if self.averaged is not None:
             self.averaged.update_parameters(self.tokenizer)
-        if self._logs:
+        if self._logs_step:
             self.log("gradient_norm", norm)
 
-    def _train_adversary(self, images: Tensor, again: Tensor) -> None:
-        """A step of the discriminator by its bare optimizer, which the trainer does not count."""
+    def _train_adversary(self, images: Tensor, decoded: Tensor) -> None:
+        """Take a step of the discriminator with its bare optimizer: the trainer must not count the step."""
         optimizer = self._optimizers()[1].optimizer
-        result = self.adversary.learn(
-            images, again, optimizer, backward=self.manual_backward, average=self._average, clip=self.clip
+        result = self.adversary.train_step(
+            images,
+            decoded,
+            optimizer,
+            backward=self.manual_backward,
+            average=self._average_gradients,
+            clip=self.clip,
         )
-        if self._logs:
+        if self._logs_step:
             self.log("adversary/loss", result.loss)
             self.log("adversary/accuracy", result.accuracy)
 
-    def _adversary_since(self, moment: Literal["learns_from", "counts_from"]) -> bool:
-        return self.adversary is not None and self.global_step >= getattr(self.adversary_config, moment)
+    def _adversary_reached(self, milestone: Literal["learns_from", "counts_from"]) -> bool:
+        return self.adversary is not None and self.global_step >= getattr(self.adversary_config, milestone)
 
     def _optimizers(self) -> list:
-        """The tokenizer's, then the discriminator's if there is one."""
-        given = self.optimizers()
-        return given if isinstance(given, list) else [given]
+        """The tokenizer's optimizer, then the discriminator's if there is one."""
+        optimizers = self.optimizers()
+        return optimizers if isinstance(optimizers, list) else [optimizers]
 
-    def _skip(self, what: str, *, told: bool = True) -> None:
-        line = self.bad.skip(what, step=self.global_step)
-        if told:  # of several ranks the last batch of an epoch is often empty on some
-            self.print(line)
+    def _skip(self, reason: str, *, report: bool = True) -> None:
+        message = self.bad.skip(reason, step=self.global_step)
+        if report:  # with several ranks, the last batch of an epoch is often empty on some
+            self.print(message)
 
     def on_train_end(self) -> None:
-        """Raises ValueError where nothing was learned: then there is nothing to export."""
+        """Raises ValueError if every batch was skipped: then there is nothing to export."""
         self.bad.check()
 
-    def _everywhere(self, flag: Tensor | bool) -> bool:
-        """Whether a flag holds on all ranks, which then skip a batch together."""
+    def _on_all_ranks(self, flag: Tensor | bool) -> bool:
+        """Whether a flag holds on all ranks, so that they skip a batch together."""
         return self.trainer.strategy.reduce_boolean_decision(bool(flag), all=True)
 
-    def _average(self, gradients: list[Tensor]) -> None:
-        """Make gradients those of all ranks."""
+    def _average_gradients(self, gradients: list[Tensor]) -> None:
+        """Average gradients over all ranks, in place."""
         if self.trainer.world_size > 1:
             for gradient in gradients:
                 all_reduce(gradient.div_(self.trainer.world_size))
 
     @property
-    def _logs(self) -> bool:
+    def _logs_step(self) -> bool:
+        """Whether this step is logged."""
         return self.global_step % self.trainer.log_every_n_steps == 0
 
     # -- validation
 
     def on_validation_epoch_start(self) -> None:
         self.bad.check()
-        self.means = Means(MEASURED)
-        self.seen = [0.0] * self.tokenizer.codebook_size
+        self.means = Means(VALIDATION_METRICS)
+        self.used_codes = [0.0] * self.tokenizer.codebook_size
 
     def validation_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> None:
         if not len(batch):
             return
         codes = self.result.encode(batch).codes
-        again = self.result.decode(codes)
+        decoded = self.result.decode(codes)
         for code in codes.unique().tolist():
-            self.seen[code] = 1.0
-        survived = (self.result.encode(again).codes == codes).float().mean()
-        values = [self.likelihood(batch, again), psnr(batch, again), survived]
+            self.used_codes[code] = 1.0
+        surviving = (self.result.encode(decoded).codes == codes).float().mean()
+        values = [self.likelihood(batch, decoded), psnr(batch, decoded), surviving]
         if min(batch.shape[2:]) >= self.ssim.SIDE:
-            values.append(1 - self.ssim(batch, again))
-        self.means.add(dict(zip(MEASURED, values, strict=False)), len(batch))
+            values.append(1 - self.ssim(batch, decoded))
+        self.means.add(dict(zip(VALIDATION_METRICS, values, strict=False)), len(batch))
 
     def on_validation_epoch_end(self) -> None:
         for name, value in self.means.figures(self.trainer).items():
             self.log(name, value, prog_bar=name in ("val/loss", "val/psnr"))
-        used = sum(ranks > 0 for ranks in over_ranks(self.seen, self.trainer))
-        self.log("codebook/usage", used / len(self.seen), prog_bar=True)
+        used = sum(ranks > 0 for ranks in sum_over_ranks(self.used_codes, self.trainer))
+        self.log("codebook/usage", used / len(self.used_codes), prog_bar=True)
 
     # -- test
 
     def on_test_start(self) -> None:
-        self.metrics = ReconstructionMetrics(self.result, **self.measured)
+        self.metrics = ReconstructionMetrics(self.result, **self.test_options)
 
     def test_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> None:
         if len(batch):
@@ -334,17 +346,17 @@ class TokenizerTraining(LightningModule):
             path = Path(self.trainer.default_root_dir) / "test.json"
             write_text(path, json.dumps(figures, indent=2) + "\n")
 
-    # -- the result
+    # -- export
 
     refuse_foreign = staticmethod(ImageTokenizer.refuse_foreign)
 
     def export(self, directory: str) -> None:
-        """Write the tokenizer's folder, by one process."""
+        """Write the tokenizer's folder, from one process."""
         if self.trainer.is_global_zero:
             self.result.save_pretrained(directory)
 
 
 def perplexity(codes: Tensor, size: int) -> Float[Tensor, ""]:
-    """exp of the entropy of the codes' frequencies: how many codes are in even use."""
+    """exp of the entropy of the codes' frequencies: the number of codes in use, if used evenly."""
     share = torch.bincount(codes.flatten(), minlength=size).float() / codes.numel()
     return (-(share * share.clamp(min=1e-10).log()).sum()).exp()

@@ -18,72 +18,72 @@ from unitok.models.attention_backends import Backend, packed_mask
 from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.tokens.codec import Codec
-from unitok.training.metrics import Speed, Totals, batch_figures, over_ranks
-from unitok.training.optimizers import Name, begin_states, build_optimizer, rates
+from unitok.training.metrics import Speed, Totals, batch_figures, sum_over_ranks
+from unitok.training.optimizers import OptimizerName, build_optimizer, init_states, learning_rates
 from unitok.training.run.bad_batches import EMPTY, BadBatches
 from unitok.training.run.resume_check import check_fits
 from unitok.training.run.whole_steps import check_validations
-from unitok.training.schedule import Kind, progress, set_rates
+from unitok.training.schedule import ScheduleKind, progress, set_learning_rates
 from unitok.training.targets import COMPETITIONS, Head
-from unitok.training.token_dropout import partly_hidden
-from unitok.training.weights.init_embeddings import NewHead, start_from_features
-from unitok.training.weights.init_from import origin_of
-from unitok.training.weights.lora import add_adapters, hold_blocks, hold_old_rows, merged
+from unitok.training.token_dropout import drop_tokens
+from unitok.training.weights.init_embeddings import NewHead, init_from_features
+from unitok.training.weights.init_from import open_origin
+from unitok.training.weights.lora import add_adapters, freeze_blocks, freeze_known_rows, merge_adapters
 from unitok.training.weights.parallelize import (
     compile_blocks,
-    gathered,
+    full_tensor,
+    gather_weights,
     recompute_blocks,
     reshard,
     shard,
-    whole,
 )
 
 
 class TransformerTraining(LightningModule):
     """Next-id training: Σ weight · (cross-entropy + z-loss) / Σ weight over a global batch's learned tokens.
 
-    The vocabulary is that of the data.
+    The data module provides the vocabulary.
 
     Args:
         model: sizes of the transformer.
         lr: peak learning rate of AdamW.
         muon_lr: peak learning rate of Muon, for the matrices of the blocks.
         optimizer: "muon" (with AdamW on all other weights) or "adamw" alone.
-        warmup_steps: batches of linear rise.
+        warmup_steps: steps of linear warm-up.
         schedule: cosine, linear, wsd or constant.
         weight_decay: of the blocks' matrices.
         betas: of AdamW.
-        clip: largest gradient norm.
+        clip: maximum gradient norm.
         text_weight: of text tokens in the loss.
         image_weight: of image tokens in the loss.
         z_loss: coefficient of logsumexp² of the logits.
-        head: "legal": a target competes with the ids that are legal at its place; "full": with all, and the
-            forced ids are learned too, for engines that have no mask of the grammar.
-        attention: sdpa everywhere, flex or xformers on CUDA; same output, and sdpa where one is missing.
-        code_scale: size of the codes' embeddings at the start, where they are laid out by the codes'
-            features.
-        hide_text: share of the input ids that a batch hides from the model (never its targets) in a text that
-            follows another segment, so that it leans on that rather than on one word for the next. A
-            document's first segment stays whole: a prompt with holes asks for other pictures.
+        head: "legal": a target competes with the ids that are legal at its position; "full": with all ids,
+            and forced ids are learned too, for inference engines without constrained decoding.
+        attention: attention backend: sdpa everywhere, flex or xformers on CUDA; all give the same output, and
+            sdpa replaces one that is missing.
+        code_scale: root mean square of the code embeddings where they are initialised from code features.
+        hide_text: token dropout: share of input ids (never targets) hidden in texts that follow another
+            segment, so that the model leans on that segment rather than on the previous words. A document's
+            first segment stays whole: a prompt with holes would describe other images.
         hide_image: the same share for image codes.
         init_from: model folder to start from: one that this script exported, with its two tokenizers, or a
-            transformers folder of a Qwen3 or Llama model, whose tokenizer.json data.text_tokenizer must be.
-            Its sizes replace those of `model` but for max_length.
-        new_head: where the head's rows of new ids start then: "mean" of the text's, or "zero".
-        new_words: whether the data have a text tokenizer of their own, though init_from is a folder of ours;
-            each of its codes starts as the mean of the pieces that its text had there.
+            transformers folder of a Qwen3 or Llama model; data.text_tokenizer must then be its
+            tokenizer.json. Its sizes replace those of `model`, except max_length.
+        new_head: initial head rows of new ids when starting from a model: "mean" of the text rows, or "zero".
+        new_words: whether the data have their own text tokenizer although init_from is a UniTok folder; each
+            new code starts as the mean of the codes that the old tokenizer gives its text.
         freeze_steps: steps in which only the rows of new ids are trained.
-        lora_rank: train updates of this rank instead of the blocks' matrices, and the rows of new ids; the
-            exported model has them merged. 0 trains everything.
-        lora_alpha: of the updates' scale, lora_alpha / lora_rank.
-        ema_decay: of an average of the weights that is validated and exported in their place; 0 for none.
-        recompute: compute blocks again for their gradients, for less memory.
-        compile: compile the blocks by torch.compile; where that does not work, one line says so.
-        peak_tflops: of the machine, for the log's share of it that is used (mfu); 0 leaves it out.
+        lora_rank: train updates of this rank instead of the blocks' matrices, and the rows of new ids; they
+            are merged in the exported model. 0 trains everything.
+        lora_alpha: scale of the updates, as lora_alpha / lora_rank.
+        ema_decay: of a moving average of the weights, which is validated and exported instead; 0 for none.
+        recompute: activation checkpointing: recompute the blocks in the backward pass to save memory.
+        compile: compile the blocks with torch.compile; a warning is logged where that does not work.
+        peak_tflops: of the machine, to log the share in use (mfu); 0 does not log it.
         max_bad_batches: stop after this many batches in a row without a finite gradient.
-        sampling: settings, per modality, that the exported model uses when a call names none.
-        example_prompts: prompts that the exported model knows.
-        fills: the data teach inpainting (data/transforms/inpainting.py): the model is shown the hole first.
+        sampling: default sampling settings of the exported model, by modality.
+        example_prompts: example prompts stored in the exported model.
+        fills: whether the data teach inpainting (data/transforms/inpainting.py), with the hole shown first.
     """
 
     def __init__(
@@ -92,9 +92,9 @@ class TransformerTraining(LightningModule):
         *,
         lr: float = 3e-3,
         muon_lr: float = 0.02,
-        optimizer: Name = "muon",
+        optimizer: OptimizerName = "muon",
         warmup_steps: int = 50,
-        schedule: Kind = "linear",
+        schedule: ScheduleKind = "linear",
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.95),
         clip: float = 1.0,
@@ -123,11 +123,11 @@ class TransformerTraining(LightningModule):
     ):
         super().__init__()
         if head not in COMPETITIONS:
-            raise ValueError(f"head is one of {', '.join(COMPETITIONS)}, not {head!r}")
+            raise ValueError(f"head must be one of {', '.join(COMPETITIONS)}, got {head!r}")
         if new_words and init_from is None:
-            raise ValueError("new_words is for a model to start from: give model.init_from, or leave it out")
+            raise ValueError("new_words needs model.init_from, the model to start from")
         self.sizes, self.optimizer_name, self.schedule = model, optimizer, schedule
-        self.rates = rates(lr=lr, muon_lr=muon_lr)
+        self.rates = learning_rates(lr=lr, muon_lr=muon_lr)
         self.warmup_steps, self.weight_decay, self.betas, self.clip = warmup_steps, weight_decay, betas, clip
         self.weights = {"text": text_weight, "image": image_weight}
         self.head, self.attention, self.z_loss = head, attention, z_loss
@@ -139,36 +139,36 @@ class TransformerTraining(LightningModule):
         self.bad, self.speed = BadBatches(max_bad_batches), Speed(peak_tflops)
         self.sampling, self.example_prompts, self.fills = sampling, list(example_prompts), fills
         self.model: Transformer | None = None
-        self.known: tuple[range, ...] = ()
+        self.known_ids: tuple[range, ...] = ()
         self.averaged: AveragedModel | None = None
         self.weight: Tensor | float = 0.0
 
-    def without_effect(self) -> dict[str, str]:
-        """Settings that do nothing beside the others, and why."""
-        idle = {}
+    def ineffective_settings(self) -> dict[str, str]:
+        """Settings that the other settings make ineffective, with the reason."""
+        unused = {}
         if self.optimizer_name == "adamw":
-            idle["muon_lr"] = "model.optimizer is adamw"
+            unused["muon_lr"] = "model.optimizer is adamw"
         if not self.lora_rank:
-            idle["lora_alpha"] = "model.lora_rank is 0"
+            unused["lora_alpha"] = "model.lora_rank is 0"
         if self.init_from is None:
-            return idle | {"new_head": "model.init_from is not given"}
+            return unused | {"new_head": "model.init_from is not given"}
         sizes = {f"model.{field.name}" for field in fields(TransformerSizes)} - {"model.max_length"}
-        return idle | dict.fromkeys((*sorted(sizes), "code_scale"), f"model.init_from is {self.init_from}")
+        return unused | dict.fromkeys((*sorted(sizes), "code_scale"), f"model.init_from is {self.init_from}")
 
     @property
     def codec(self) -> Codec:
-        """That of the data."""
+        """The data module's codec."""
         return self.trainer.datamodule.codec
 
     def configure_model(self) -> None:
         if self.model is not None:
             return
-        self._begin()
+        self._build_model()
         self.model.packed_mask = packed_mask(self.attention, self.trainer.strategy.root_device)
         self.competition = COMPETITIONS[self.head](self.codec)
         if self.lora_rank:
             add_adapters(self.model, rank=self.lora_rank, alpha=self.lora_alpha)
-        if self.ema_decay:  # before the blocks' forward is replaced, which a copy would share
+        if self.ema_decay:  # before the blocks' forward is replaced: the copy would share the replacement
             self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))
             self.averaged.requires_grad_(False)
         if self.compile_model:
@@ -181,34 +181,32 @@ class TransformerTraining(LightningModule):
             for model in {self.model, self.result}:
                 shard(model, self.device_mesh)
 
-    def _begin(self) -> None:
-        """Make the model, with its first weights; `known` ids are those that need not be learned anew."""
+    def _build_model(self) -> None:
+        """Builds the model with its initial weights; `known_ids` have trained rows already."""
+        cache = Path(self.trainer.default_root_dir) / "code_features.safetensors"
         if self.init_from is None:
             self.model = Transformer(self._config(self.sizes))
-            start_from_features(self.model, self.codec, scale=self.code_scale, kept=self._features)
-            self.known = (range(self.codec.modalities["text"].size),)
+            init_from_features(self.model, self.codec, scale=self.code_scale, cache=cache)
+            self.known_ids = (range(self.codec.modalities["text"].size),)
             return
-        origin = origin_of(self.init_from)
+        origin = open_origin(self.init_from)
         self.model = Transformer(self._config(origin.sizes(max_length=self.sizes.max_length)))
         start = origin.start(self.model, self.codec, new_head=self.new_head, new_words=self.new_words)
-        start_from_features(self.model, self.codec, scale=start.scale, known=start.known, kept=self._features)
-        self.known = start.known
-
-    @property
-    def _features(self) -> Path:
-        return Path(self.trainer.default_root_dir) / "code_features.safetensors"
+        self.known_ids = start.known_ids
+        init_from_features(self.model, self.codec, scale=start.scale, known_ids=start.known_ids, cache=cache)
 
     def _config(self, sizes: TransformerSizes) -> TransformerConfig:
-        """The sizes with what the data say: how many ids there are, and which are images'."""
-        words, images = self.codec.vocabulary, None
+        """Adds to the sizes what the data determine: the vocabulary's size and the ids of images."""
+        vocabulary, images = self.codec.vocabulary, None
         if sizes.latest_image:
-            if "image" not in words.modalities:
-                raise ValueError(f"latest_image needs images; the data have {', '.join(words.modalities)}")
+            if "image" not in vocabulary.modalities:
+                modalities = ", ".join(vocabulary.modalities)
+                raise ValueError(f"latest_image needs data with images, got data of {modalities}")
             if self.attention != "sdpa":
-                raise ValueError(f"latest_image needs model.attention=sdpa, not {self.attention}")
-            ids = words.ids("image")
+                raise ValueError(f"latest_image needs model.attention=sdpa, got {self.attention}")
+            ids = vocabulary.ids("image")
             images = (ids.start, ids.stop)
-        return TransformerConfig(vocab_size=words.size, images=images, **asdict(sizes))
+        return TransformerConfig(vocab_size=vocabulary.size, images=images, **asdict(sizes))
 
     @property
     def result(self) -> Transformer:
@@ -223,49 +221,49 @@ class TransformerTraining(LightningModule):
             betas=self.betas,
             **self.rates,
         )
-        return optimizer if self.device_mesh is None else begin_states(optimizer)
+        return optimizer if self.device_mesh is None else init_states(optimizer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raises ValueError where it is another run's."""
+        """Raises ValueError if the checkpoint belongs to a run with another model."""
         check_fits(str(self.trainer.ckpt_path), checkpoint["state_dict"], self.state_dict())
 
     # -- one step
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         share = progress(self.trainer)
-        when = {"share": share, "step": self.global_step, "warmup_steps": self.warmup_steps}
-        set_rates(self.optimizers(), self.rates, kind=self.schedule, **when)
+        moment = {"share": share, "step": self.global_step, "warmup_steps": self.warmup_steps}
+        set_learning_rates(self.optimizers(), self.rates, kind=self.schedule, **moment)
 
     @property
     def accumulate(self) -> int:
-        """Batches of a step."""
+        """Batches per optimizer step."""
         return self.trainer.accumulate_grad_batches
 
     def on_train_start(self) -> None:
         check_validations(self.trainer, setting="trainer.accumulate_grad_batches")
 
     def optimizer_step(self, *args, **options) -> None:
-        """The average is part of the step, so that no checkpoint falls between the two."""
+        """Update the moving average within the step, so that no checkpoint falls between the two."""
         super().optimizer_step(*args, **options)
         if self.averaged is not None:
             reshard(self.averaged.module)
             self.averaged.update_parameters(self.model)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Σ of the batch; the gradients are divided once the weight of the whole global batch is known."""
+        """Returns the batch's summed loss; gradients are divided once the global batch's weight is known."""
         number = self.trainer.fit_loop.epoch_loop.total_batch_idx
-        ids = partly_hidden(batch.ids, self.codec.vocabulary, self.hidden_shares, number=number)
+        ids = drop_tokens(batch.ids, self.codec.vocabulary, self.hidden_shares, number=number)
         sums = self.sums(batch._replace(ids=ids), batch)
         self.weight = self.weight + sums.weight
         self.speed.count(batch)
-        if self._logs:
+        if self._logs_step:
             self._log_sums(sums)
         return sums.total * (self.accumulate * self.trainer.world_size)
 
-    def sums(self, batch: Batch, whole: Batch | None = None) -> LossSums:
-        """The loss of a batch, as sums; `whole` is the batch with nothing hidden."""
+    def sums(self, batch: Batch, complete: Batch | None = None) -> LossSums:
+        """The loss of a batch, as sums; `complete` is the batch without token dropout."""
         model = self.model if self.training else self.result
-        targets, groups, among = self.competition.objective(whole or batch)
+        targets, groups, among = self.competition.objective(complete or batch)
         document = None if batch.one_per_row else batch.document
         hidden = model(batch.ids, batch.positions, document=document)  # first: it gathers sharded weights
         return grouped_cross_entropy(
@@ -282,38 +280,39 @@ class TransformerTraining(LightningModule):
         self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
     ) -> None:
         """Divide the gradients by the global batch's weight and clip them; drop those that are not finite."""
-        (weight,), self.weight = over_ranks([float(self.weight)], self.trainer), 0.0
+        (weight,), self.weight = sum_over_ranks([float(self.weight)], self.trainer), 0.0
         if self.lora_rank or self.global_step < self.freeze_steps:
-            hold_old_rows(self.model, known=self.known)
+            freeze_known_rows(self.model, known_ids=self.known_ids)
         if self.global_step < self.freeze_steps:
-            hold_blocks(self.model)
+            freeze_blocks(self.model)
         gradients = [w.grad for w in self.model.parameters() if w.grad is not None]
-        norm = whole(torch.nn.utils.get_total_norm(gradients)) / weight
+        norm = full_tensor(torch.nn.utils.get_total_norm(gradients)) / weight
         if torch.isfinite(norm):
-            self.bad.end()
+            self.bad.count_good()
             torch._foreach_mul_(gradients, (self.clip / norm.clamp(min=self.clip) / weight).item())
         else:
             self._skip(f"gradient norm {norm.item()}" if weight > 0 else EMPTY)
-        if self._logs:
+        if self._logs_step:
             self.log("gradient_norm", norm)
 
-    def _skip(self, what: str) -> None:
+    def _skip(self, reason: str) -> None:
         for parameter in self.model.parameters():
             parameter.grad = None
-        self.print(self.bad.skip(what, step=self.global_step))
+        self.print(self.bad.skip(reason, step=self.global_step))
 
     def on_train_end(self) -> None:
-        """Raises ValueError where nothing was learned: then there is nothing to export."""
+        """Raises ValueError if every batch was skipped: then there is nothing to export."""
         self.bad.check()
 
     # -- the log
 
     @property
-    def _logs(self) -> bool:
+    def _logs_step(self) -> bool:
+        """Whether this step is logged."""
         return self.global_step % self.trainer.log_every_n_steps == 0
 
     def _log_sums(self, sums: LossSums) -> None:
-        """The batch's loss, and the speed since the last line of the log."""
+        """Log the batch's loss, and the speed since the last logged step."""
         self.log("loss", sums.mean.detach(), prog_bar=True)
         for name, value in batch_figures(sums).items():
             self.log(name, value, prog_bar=name in ("loss/text", "loss/image"))
@@ -336,13 +335,13 @@ class TransformerTraining(LightningModule):
         for name, value in self.totals.figures(self.trainer).items():
             self.log(name, value, prog_bar=name == "val/loss")
 
-    # -- the result
+    # -- export
 
-    def bundle(self) -> UniTok:
-        """The model with its codec, for use while it is trained; all processes take part."""
-        model = merged(self.result) if self.lora_rank else gathered(self.result)
+    def model_with_codec(self) -> UniTok:
+        """The model with its codec, for inference during training; collective over all processes."""
+        transformer = merge_adapters(self.result) if self.lora_rank else gather_weights(self.result)
         return UniTok(
-            model,
+            transformer,
             self.codec,
             sampling=self.sampling,
             example_prompts=self.example_prompts,
@@ -353,7 +352,7 @@ class TransformerTraining(LightningModule):
     refuse_foreign = staticmethod(refuse_foreign)
 
     def export(self, directory: str) -> None:
-        """Write the model's folder; all processes take part, one writes."""
-        bundle = self.bundle()
+        """Write the model's folder from one process; all processes must call it."""
+        model = self.model_with_codec()
         if self.trainer.is_global_zero:
-            bundle.save_pretrained(directory)
+            model.save_pretrained(directory)

@@ -9,7 +9,7 @@ def test_a_good_batch_ends_a_row_of_bad_ones_and_all_are_counted():
     bad = BadBatches(3)
     assert bad.skip("values not finite", step=4) == "step 4: values not finite, skipped (1 in a row)"
     bad.skip("values not finite", step=5)
-    bad.end()
+    bad.count_good()
     bad.skip("values not finite", step=7)
     assert (bad.in_a_row, bad.skipped) == (1, 3)
 

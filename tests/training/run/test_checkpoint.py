@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unitok.cli.lightning_cli import RunFolder
-from unitok.training.run.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO, readable
+from unitok.training.run.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO, choose_readable
 
 
 class Touch:
@@ -79,10 +79,10 @@ DAMAGES = [cut, flip, empty, pickled, plain_pickle, other_content, sharded, Path
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_where_the_last_cannot_be_read_the_previous_is(folder, damage, caplog):
-    assert step_of(readable(folder / LAST)) == 2
+    assert step_of(choose_readable(folder / LAST)) == 2
     damage(folder / LAST)
-    assert step_of(readable(folder / LAST)) == 1
-    assert "going on from previous.ckpt" in caplog.text and not (folder / "ran").exists()
+    assert step_of(choose_readable(folder / LAST)) == 1
+    assert "resuming from previous.ckpt" in caplog.text and not (folder / "ran").exists()
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -92,7 +92,7 @@ def test_where_no_other_can_be_read_that_is_an_error(folder, damage, name):
     (folder / PREVIOUS).write_bytes(b"damaged")
     damage(folder / name)
     with pytest.raises(ValueError, match=rf"{name}: "):
-        readable(folder / name)
+        choose_readable(folder / name)
     assert not (folder / "ran").exists()
 
 
@@ -111,7 +111,7 @@ def test_a_checkpoint_needs_no_device_of_the_run_that_wrote_it(folder, monkeypat
         return load(*args, map_location=map_location, **options)
 
     monkeypatch.setattr(torch, "load", spied)
-    step_of(readable(folder / LAST))
+    step_of(choose_readable(folder / LAST))
     assert {str(place) for place in places} == {"cpu"}
 
 

@@ -69,7 +69,7 @@ def test_a_signal_saves_and_the_run_goes_on_exactly(train, tmp_path, capsys, num
     with pytest.raises(SystemExit) as stopped:
         train("parts", callbacks=[Signal(number, step=2, validating=validating)])
     assert stopped.value.code == code
-    assert f"{signal.Signals(number).name}: saved; --ckpt_path last goes on" in capsys.readouterr().out
+    assert f"{signal.Signals(number).name}: saved; --ckpt_path last resumes" in capsys.readouterr().out
     saved = torch.load(tmp_path / "parts" / LAST, weights_only=True)
     assert saved["global_step"] == 3 - validating
     assert train("parts", "--ckpt_path", "auto") == whole
@@ -83,7 +83,7 @@ def test_a_signal_that_comes_again_later_ends_at_once(monkeypatch, capfd):
     callback._note(signal.SIGINT, None)
     callback._note(signal.SIGINT, None)
     assert not ended and capfd.readouterr().out.count("SIGINT: saving") == 1
-    monkeypatch.setattr("unitok.training.run.interruption.SAME", 0.0)
+    monkeypatch.setattr("unitok.training.run.interruption.REPEAT_SECONDS", 0.0)
     callback._note(signal.SIGINT, None)
     assert ended == [130]
 
@@ -96,7 +96,7 @@ def test_a_signal_in_the_midst_of_a_print_ends_nothing(monkeypatch):
     monkeypatch.setattr("builtins.print", closed)
     callback = SaveWhenInterrupted(Path())
     callback._note(signal.SIGTERM, None)
-    assert callback.received == signal.SIGTERM
+    assert callback.signal == signal.SIGTERM
 
 
 @pytest.mark.filterwarnings("ignore:LightningCLI's args")
@@ -171,7 +171,7 @@ def test_the_previous_checkpoint_is_read_where_the_last_is_damaged(train, tmp_pa
     assert steps == sorted(steps) and steps[0] < steps[1]
     last.write_bytes(last.read_bytes()[:1000])
     assert train("run", "--ckpt_path", "last") == whole
-    assert "going on from previous.ckpt" in caplog.text
+    assert "resuming from previous.ckpt" in caplog.text
 
 
 @pytest.mark.filterwarnings("ignore:LightningCLI's args")
@@ -181,7 +181,7 @@ def test_a_run_goes_on_from_the_previous_checkpoint_alone(train, tmp_path, caplo
     train("run")
     (tmp_path / "run" / LAST).unlink()
     assert train("run", "--ckpt_path", asked) == whole
-    assert "last.ckpt: not there; going on from previous.ckpt" in caplog.text
+    assert "last.ckpt: not found; resuming from previous.ckpt" in caplog.text
 
 
 @pytest.mark.filterwarnings("ignore:LightningCLI's args")
@@ -192,7 +192,7 @@ def test_nothing_is_measured_where_the_last_checkpoint_is_not_there(tmp_path, co
             command, "--config", str(CONFIG), "--threads", "1", "--ckpt_path", "last",
             "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path),
         ])  # fmt: skip
-    assert stopped.value.code == 2 and "last.ckpt is not there" in capsys.readouterr().err
+    assert stopped.value.code == 2 and "last.ckpt: not found" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore:LightningCLI's args")

@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.tiny_model import tiny_model
 from unitok.modalities import image
-from unitok.training.weights.init_embeddings import start_from_features
+from unitok.training.weights.init_embeddings import init_from_features
 
 
 @pytest.fixture
@@ -26,23 +26,23 @@ def test_features_are_kept_beside_the_run_and_made_again_for_other_codes(counted
     for _ in range(2):
         torch.manual_seed(1)
         torch.nn.init.zeros_(model.model.embedding.weight)
-        start_from_features(model.model, model.codec, scale=0.3, kept=kept)
+        init_from_features(model.model, model.codec, scale=0.3, kept=kept)
         rows.append(model.model.embedding.weight.clone())
     assert len(calls) == 1 and torch.equal(*rows) and kept.is_file()
     kept.write_bytes(b"damaged")
-    start_from_features(model.model, model.codec, scale=0.3, kept=kept)
+    init_from_features(model.model, model.codec, scale=0.3, kept=kept)
     with torch.no_grad():
         next(model.codec.modalities["image"].tokenizer.decoder.parameters()).add_(1.0)
-    start_from_features(model.model, model.codec, scale=0.3, kept=kept)
+    init_from_features(model.model, model.codec, scale=0.3, kept=kept)
     assert len(calls) == 3
-    start_from_features(model.model, model.codec, scale=0.0)
+    init_from_features(model.model, model.codec, scale=0.0)
     assert len(calls) == 3
 
 
 def test_features_are_made_where_none_can_be_kept(counted, tmp_path):
     model, calls = counted
     (tmp_path / "file").write_text("")
-    start_from_features(model.model, model.codec, scale=0.3, kept=tmp_path / "file/features")
+    init_from_features(model.model, model.codec, scale=0.3, kept=tmp_path / "file/features")
     assert len(calls) == 1
 
 

@@ -19,8 +19,8 @@ from unitok.modalities.location_bins import BoxModality, PointModality
 from unitok.modalities.text import TextModality, train_bpe
 from unitok.models.transformer import Transformer, TransformerConfig
 from unitok.tokens.codec import Codec
-from unitok.training.weights.init_embeddings import start_from_features
-from unitok.training.weights.init_from import LanguageModel, OwnModel, origin_of
+from unitok.training.weights.init_embeddings import init_from_features
+from unitok.training.weights.init_from import LanguageModel, OwnModel, open_origin
 
 WORDS = ["the quick brown fox jumps over the lazy dog"] * 3
 ROWS = 300
@@ -45,7 +45,7 @@ def codec_of(folder) -> Codec:
 
 def started(folder, codec, **options):
     """A model of a folder's sizes that starts from it, and what was taken over."""
-    origin = origin_of(str(folder))
+    origin = open_origin(str(folder))
     sizes = vars(origin.sizes(max_length=64))
     model = Transformer(TransformerConfig(**sizes, vocab_size=codec.vocabulary.size)).eval()
     return model, origin.start(model, codec, **options)
@@ -64,7 +64,7 @@ def test_text_logits_are_the_language_models(language_model, new_head):
     assert (logits - theirs(ids).logits[..., :known]).abs().max() <= 1e-4
     old = theirs.model.embed_tokens.weight[:known]
     assert start.scale == pytest.approx(old.square().mean().sqrt().item(), rel=1e-4)
-    assert start.known == (range(known),) and isinstance(origin_of(str(folder)), LanguageModel)
+    assert start.known_ids == (range(known),) and isinstance(open_origin(str(folder)), LanguageModel)
     assert torch.allclose(ours.embedding.weight[known:], old.mean(dim=0), atol=1e-6)
     new_rows = ours.unembedding.weight[known:]
     mean = theirs.lm_head.weight[:known].mean(dim=0)
@@ -78,17 +78,17 @@ def test_a_language_models_other_tokenizer_is_refused_with_the_numbers(language_
     train_bpe([" ".join(letters)] * 2, size=400).save(str(folder / "tokenizer.json"))
     codec = codec_of(folder)
     with pytest.raises(
-        ValueError, match=f"has {ROWS} rows, the text tokenizer {codec.modalities['text'].size}"
+        ValueError, match=f"{ROWS} embedding rows for a text tokenizer of {codec.modalities['text'].size}"
     ):
         started(folder, codec)
 
 
 def test_what_is_no_model_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config\.json is missing"):
-        origin_of(str(tmp_path)).sizes(max_length=8)
+        open_origin(str(tmp_path)).sizes(max_length=8)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
     with pytest.raises(ValueError, match="gpt2"):
-        origin_of(str(tmp_path)).sizes(max_length=8)
+        open_origin(str(tmp_path)).sizes(max_length=8)
 
 
 # ---- own folders
@@ -130,7 +130,7 @@ def test_an_own_model_says_what_it_said(tmp_path, before, now):
     old.save_pretrained(folder)
     codec = again(old, more=now)
     model, start = started(folder, codec)
-    start_from_features(model, codec, scale=start.scale, known=start.known)
+    init_from_features(model, codec, scale=start.scale, known_ids=start.known_ids)
     document = pictured(old)
     difference = logits(model, codec, document) - logits(old.model, old.codec, document)
     assert difference.abs().max() <= 1e-5
@@ -138,7 +138,7 @@ def test_an_own_model_says_what_it_said(tmp_path, before, now):
     if "box" in codec.modalities and "box" in old.codec.modalities:
         box = (*document, Segment("box", Box(0.1, 0.2, 0.3, 0.4)))
         assert (logits(model, codec, box) - logits(old.model, old.codec, box)).abs().max() <= 1e-5
-    taken = sum(len(ids) for ids in start.known)
+    taken = sum(len(ids) for ids in start.known_ids)
     new = [m for m in now if m.name not in old.codec.modalities]
     assert taken == codec.vocabulary.size - sum(modality.size + 2 for modality in new)
 
@@ -149,7 +149,7 @@ def test_new_rows_lie_as_their_codes_do_and_the_head_begins_at_the_mean(tmp_path
     old.save_pretrained(folder)
     codec = again(old, more=[BoxModality()])
     model, start = started(folder, codec)
-    start_from_features(model, codec, scale=start.scale, known=start.known)
+    init_from_features(model, codec, scale=start.scale, known_ids=start.known_ids)
     ids = codec.vocabulary.codes("box")
     boxes = model.embedding.weight[ids.start : ids.stop]
     assert (boxes[0] - boxes[1]).norm() < (boxes[0] - boxes[500]).norm()
@@ -175,7 +175,7 @@ def test_pictures_of_any_size_keep_the_codes_that_are_known(tmp_path):
 def test_other_tokenizers_are_refused_with_what_to_do(tmp_path):
     folder, old = tmp_path / "model", tiny_model()
     old.save_pretrained(folder)
-    assert isinstance(origin_of(str(folder)), OwnModel)
+    assert isinstance(open_origin(str(folder)), OwnModel)
     text, image = (old.codec.modalities[name] for name in ("text", "image"))
     other_text = TextModality(train_bpe(WORDS, size=text.size + 20))
     with pytest.raises(ValueError, match=rf"another text tokenizer.*text_tokenizer {folder}/tokenizer\.json"):
@@ -200,7 +200,7 @@ def test_new_words_begin_as_the_mean_of_their_old_pieces(tmp_path):
         for name in ("image", "box"):
             ids, were = codec.vocabulary.codes(name), old.codec.vocabulary.codes(name)
             assert torch.equal(now.weight[ids.start : ids.stop], before.weight[were.start : were.stop])
-    assert sum(len(ids) for ids in start.known) == codec.vocabulary.size
+    assert sum(len(ids) for ids in start.known_ids) == codec.vocabulary.size
     with pytest.raises(ValueError, match="another text tokenizer"):
         started(folder, codec)
 

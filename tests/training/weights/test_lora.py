@@ -6,7 +6,7 @@ import torch
 from tests.models.test_cross_entropy import CODEC, random_batch, tiny_transformer
 from unitok.models.transformer import Transformer
 from unitok.training.optimizers import build_optimizer
-from unitok.training.weights.lora import add_adapters, hold_old_rows, merged
+from unitok.training.weights.lora import add_adapters, freeze_known_rows, merge_adapters
 
 pytest.importorskip("peft")
 
@@ -21,7 +21,7 @@ def trained(model, batch, *, known: int) -> None:
     )
     for _ in range(3):
         hidden(model, batch).square().mean().backward()
-        hold_old_rows(model, known=[range(known)])
+        freeze_known_rows(model, known_ids=[range(known)])
         optimizer.step()
         optimizer.zero_grad()
 
@@ -35,7 +35,7 @@ def test_updates_begin_as_nothing_and_merge_into_what_was_trained(tie):
     add_adapters(model, rank=2, alpha=4)
     assert torch.equal(hidden(model, batch), start)
     trained(model, batch, known=known)
-    plain = merged(model)
+    plain = merge_adapters(model)
     assert type(plain) is Transformer and not any("lora" in name for name in plain.state_dict())
     assert torch.allclose(hidden(plain, batch), hidden(model, batch), atol=1e-5)
     after = plain.state_dict()

@@ -63,10 +63,10 @@ class MixedDocuments(Coded):
             counts[self.mixture.place(index)[0]] += (1, length)
 
     def counts(
-        self, over_ranks: Callable[[Tensor], Tensor] = lambda counts: counts
+        self, sum_over_ranks: Callable[[Tensor], Tensor] = lambda counts: counts
     ) -> Int64[Tensor, "parts 2"]:
         """Documents and ids of each source that were read since the beginning, those on their way too."""
-        return self.before + over_ranks(self.counted.sum(dim=0))
+        return self.before + sum_over_ranks(self.counted.sum(dim=0))
 
     def report(self, folder: Path, read: Int64[Tensor, "parts 2"]) -> None:
         """Write what was read into data_mixture.json, and a line for each source into the log."""

@@ -1,37 +1,37 @@
 """Skips batches with non-finite values, and empty ones. Knows no model."""
 
-EMPTY = "no document in the batch from which to learn"
+EMPTY = "no target to learn in the batch"
 
 
 class BadBatches:
-    """Counts them, and ends a run that has only such.
+    """Counts skipped batches, and ends a run that skips too many.
 
     Args:
-        most: in a row; the last of so many raises.
+        limit: number of skipped batches in a row that raises.
     """
 
-    def __init__(self, most: int):
-        self.most = most
+    def __init__(self, limit: int):
+        self.limit = limit
         self.in_a_row = self.skipped = self.good = 0
-        self.last = ""
+        self.last_reason = ""
 
-    def end(self) -> None:
-        """A good batch came."""
+    def count_good(self) -> None:
+        """Count a good batch, which ends a row of skipped ones."""
         self.in_a_row = 0
         self.good += 1
 
     def check(self) -> None:
-        """Raises ValueError where there were batches, and not one was good: the run has learned nothing."""
+        """Raises ValueError if all batches so far were skipped: the run has learned nothing."""
         if self.skipped and not self.good:
-            raise ValueError(f"nothing could be learned from any of {self.skipped} batches: {self.last}")
+            raise ValueError(f"all {self.skipped} batches were skipped: {self.last_reason}")
 
-    def skip(self, what: str, *, step: int) -> str:
-        """Count one; returns the line that tells of it. Raises ValueError after too many in a row."""
+    def skip(self, reason: str, *, step: int) -> str:
+        """Count a skipped batch; returns a message. Raises ValueError after too many in a row."""
         self.in_a_row += 1
         self.skipped += 1
-        self.last = what
-        if self.in_a_row >= self.most:
+        self.last_reason = reason
+        if self.in_a_row >= self.limit:
             raise ValueError(
-                f"step {step}: {what}, {self.in_a_row} batches in a row; the last checkpoint is good"
+                f"step {step}: {reason}, {self.in_a_row} batches in a row; the last checkpoint is good"
             )
-        return f"step {step}: {what}, skipped ({self.in_a_row} in a row)"
+        return f"step {step}: {reason}, skipped ({self.in_a_row} in a row)"

@@ -21,9 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, flushes to disk, then renames: no crash or full disk costs what was there.
+    """Writes beside the target, flushes to disk, then renames: a crash or full disk loses no checkpoint.
 
-    The one before stays as previous.ckpt, for a last.ckpt that turns out unreadable; see `readable`.
+    The previous last.ckpt stays as previous.ckpt, in case last.ckpt turns out unreadable; see
+    `choose_readable`.
     """
 
     def save_checkpoint(
@@ -34,59 +35,60 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             with beside.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
-                os.fsync(file.fileno())  # before anything else is touched
-            if path.name == LAST and fault_of(path, whole=False) is None:
-                os.replace(_second_name(path), path.with_name(PREVIOUS))
+                os.fsync(file.fileno())  # before any other file changes
+            if path.name == LAST and find_fault(path, complete=False) is None:
+                os.replace(_link_or_copy(path), path.with_name(PREVIOUS))
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = None
     ) -> dict:
-        """Tensors and plain values only: a checkpoint runs no code. The trainer moves them to its device."""
+        """Load only tensors and plain values: a checkpoint must not run code. The trainer moves tensors to
+        its device."""
         return super().load_checkpoint(path, map_location, weights_only=True)
 
 
-def readable(path: str | Path) -> str:
-    """The checkpoint to go on from: this one, or the one before where last.ckpt is damaged or not there.
+def choose_readable(path: str | Path) -> str:
+    """The checkpoint to resume from: this one, or previous.ckpt if this is a corrupt or missing last.ckpt.
 
     Raises:
-        ValueError: neither can be read. A folder never is: what it holds could run code.
+        ValueError: neither can be read, or it is a folder, whose contents could run code.
     """
     if "://" in str(path):
         return str(path)
     path, previous = Path(path), Path(path).with_name(PREVIOUS)
-    fault = fault_of(path)
+    fault = find_fault(path)
     if fault is None:
         return str(path)
-    if path.name != LAST or fault_of(previous) is not None:
+    if path.name != LAST or find_fault(previous) is not None:
         raise ValueError(f"{path}: {fault}")
-    log.warning("%s: %s; going on from %s", path, fault, previous.name)
+    log.warning("%s: %s; resuming from %s", path, fault, previous.name)
     return str(previous)
 
 
-def fault_of(path: Path, *, whole: bool = True) -> str | None:
-    """Why a checkpoint cannot be gone on from; None where it can.
+def find_fault(path: Path, *, complete: bool = True) -> str | None:
+    """Why a run cannot resume from a checkpoint; None if it can.
 
     Args:
         path: of the checkpoint.
-        whole: read all of it, not only what it says that it holds.
+        complete: verify the checksums of its contents too.
     """
     if path.is_dir():
-        return "a folder, expected one file (save_distributed_checkpoint=false writes such)"
+        return "a folder, expected one file (set save_distributed_checkpoint=false)"
     if not path.is_file():
-        return "not there"
+        return "not found"
     try:
         content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
         if not isinstance(content, dict) or "state_dict" not in content:
             return "not a checkpoint: it has no state_dict"
         with zipfile.ZipFile(path) as records:
-            bad = records.testzip() if whole else None
-    except Exception as error:  # torch raises many kinds on a damaged file
-        return f"damaged, or not a checkpoint ({(str(error) or type(error).__name__).splitlines()[0][:80]})"
-    return bad and f"damaged ({bad} has another checksum)"
+            bad = records.testzip() if complete else None
+    except Exception as error:  # torch raises many kinds on a corrupt file
+        return f"corrupt, or not a checkpoint ({(str(error) or type(error).__name__).splitlines()[0][:80]})"
+    return bad and f"corrupt (wrong checksum of {bad})"
 
 
-def _second_name(path: Path) -> Path:
-    """Another name for the same file, so that it is never without one."""
+def _link_or_copy(path: Path) -> Path:
+    """A second name for the same file, so that it always has one while it is renamed."""
     other = name_beside(path)
     try:
         os.link(path, other)
@@ -96,7 +98,7 @@ def _second_name(path: Path) -> Path:
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Writes last.ckpt after every validation, and at the end of a fit that did not end with one."""
+    """Writes last.ckpt after every validation, and at the end of a fit that does not end with one."""
 
     def __init__(self, directory: Path):
         super().__init__(
@@ -109,36 +111,38 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self._should_skip_saving_checkpoint(trainer):
-            with _epoch_open(trainer):
+            with _unfinished_epoch(trainer):
                 self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
 
 
 @contextmanager
-def _epoch_open(trainer: Trainer) -> Iterator[None]:
-    """Count the loops as they were right after the last batch.
+def _unfinished_epoch(trainer: Trainer) -> Iterator[None]:
+    """Restore the loops' counters of the moment right after the last batch, within the context.
 
-    By the end of a fit its last epoch counts as complete, wherever the fit stopped in it; one that goes on
-    from there would train an epoch less.
+    At the end of a fit Lightning counts its last epoch as complete, wherever in it the fit stopped; a run
+    resumed from there would train an epoch less.
     """
     loop = trainer.fit_loop
     epoch, batch = loop.epoch_progress, loop.epoch_loop.batch_progress
-    last = [(progress, "completed") for progress in (epoch.total, epoch.current, batch.total, batch.current)]
-    last += [
+    counters = [
+        (progress, "completed") for progress in (epoch.total, epoch.current, batch.total, batch.current)
+    ]
+    counters += [
         (epoch.total, "processed"),
         (epoch.current, "processed"),
         (loop.epoch_loop, "_batches_that_stepped"),
     ]
-    for counter, name in last:
+    for counter, name in counters:
         setattr(counter, name, getattr(counter, name) - 1)
     try:
         yield
     finally:
-        for counter, name in last:
+        for counter, name in counters:
             setattr(counter, name, getattr(counter, name) + 1)
 
 
 def checkpoints(directory: Path, *, monitor: str) -> list[ModelCheckpoint]:
-    """Two callbacks: `last.ckpt`, and `best.ckpt` by the monitored figure."""
+    """The callbacks that write `last.ckpt`, and `best.ckpt` by the monitored metric."""
     best = ModelCheckpoint(
         directory, filename="best", save_top_k=1, monitor=monitor, enable_version_counter=False
     )

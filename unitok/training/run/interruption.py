@@ -13,20 +13,20 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from unitok.training.run.whole_steps import inside_step
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SAME = 2.0
-"""Seconds in which a further signal is the first one again: launchers pass on what all processes got."""
+REPEAT_SECONDS = 2.0
+"""Signals within this time are one signal: launchers forward a signal that all processes have received."""
 
 
 class Interrupted(Exception):
     """A signal ended a run, after its checkpoint was written."""
 
     def __init__(self, number: int):
-        super().__init__(f"{signal.Signals(number).name}: saved; --ckpt_path last goes on from here")
+        super().__init__(f"{signal.Signals(number).name}: saved; --ckpt_path last resumes from here")
         self.code = 128 + number
 
 
 class SaveWhenInterrupted(Callback):
-    """On Ctrl-C or SIGTERM: finish the step, write last.ckpt, raise Interrupted. A later one ends at once.
+    """On Ctrl-C or SIGTERM: finish the step, write last.ckpt, raise Interrupted. A later one exits at once.
 
     Args:
         folder: of last.ckpt.
@@ -34,51 +34,53 @@ class SaveWhenInterrupted(Callback):
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.received: int | None = None
-        self.since = 0.0
-        self._before: dict = {}
+        self.signal: int | None = None
+        self.received_at = 0.0
+        self._previous_handlers: dict = {}
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Set the handlers, after the trainer's own: those would exit without saving."""
-        self.received = None
+        """Set the handlers after the trainer has set its own, which would exit without saving."""
+        self.signal = None
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            self._previous_handlers = {number: signal.signal(number, self._handle) for number in SIGNALS}
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        self._give_back()
+        self._restore_handlers()
 
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
-        self._give_back()
+        self._restore_handlers()
 
-    def _give_back(self) -> None:
-        for number, handler in self._before.items():
+    def _restore_handlers(self) -> None:
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
-        self._before = {}
+        self._previous_handlers = {}
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.received is None:
-            self.received, self.since = number, time.monotonic()
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is None:
+            self.signal, self.received_at = number, time.monotonic()
             name = signal.Signals(number).name
-            _say(f"\n{name}: saving after this step (a signal after {SAME:.0f} s ends at once)\n")
-        elif time.monotonic() - self.since > SAME:
-            os._exit(128 + number)  # files are whole or absent, so nothing is lost but the step
+            _print_at_once(
+                f"\n{name}: saving after this step (a signal after {REPEAT_SECONDS:.0f} s ends at once)\n"
+            )
+        elif time.monotonic() - self.received_at > REPEAT_SECONDS:
+            os._exit(128 + number)  # files are written atomically, so only the step is lost
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *rest) -> None:
         if not inside_step(trainer):
-            self._leave(trainer)
+            self._save_and_exit(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, *rest) -> None:
         if not trainer.sanity_checking and trainer.state.fn == "fit":
-            self._leave(trainer)
+            self._save_and_exit(trainer)
 
-    def _leave(self, trainer: Trainer) -> None:
-        told = trainer.strategy.reduce_boolean_decision(self.received is not None, all=False)
-        if told:
+    def _save_and_exit(self, trainer: Trainer) -> None:
+        """Save and raise Interrupted if any rank has received a signal."""
+        if trainer.strategy.reduce_boolean_decision(self.signal is not None, all=False):
             trainer.save_checkpoint(self.folder / "last.ckpt")
-            raise Interrupted(self.received or signal.SIGTERM)
+            raise Interrupted(self.signal or signal.SIGTERM)
 
 
-def _say(line: str) -> None:
-    """Tell at once: a handler may interrupt a print, so it cannot print itself."""
+def _print_at_once(line: str) -> None:
+    """Write to stdout unbuffered: a signal handler may interrupt a print, so it must not print."""
     with suppress(OSError):
         os.write(1, line.encode())

@@ -7,38 +7,38 @@ from lightning.pytorch import Trainer
 
 
 def inside_step(trainer: Trainer) -> bool:
-    """Whether gradients of some batches wait for the others of their step.
+    """Whether accumulated gradients still wait for further batches of their step.
 
     Args:
-        trainer: its module has `accumulate`, the batches of a step; an epoch's last step may have fewer.
+        trainer: its module has `accumulate`, the batches per step; an epoch's last step may have fewer.
     """
     ready = trainer.fit_loop.epoch_loop.batch_progress.current.ready
     return ready % trainer.lightning_module.accumulate != 0 and not trainer.is_last_batch
 
 
 def check_validations(trainer: Trainer, *, setting: str) -> None:
-    """Look through a run's validations, before its first batch.
+    """Check before the first batch that all validations fall between steps.
 
     Args:
         trainer: its module has `accumulate`.
-        setting: the name of that.
+        setting: name of the setting that gives `accumulate`.
 
     Raises:
-        ValueError: one, with its checkpoint, would fall between the batches of a step and lose gradients.
+        ValueError: a validation, with its checkpoint, would fall inside a step and lose gradients.
     """
     accumulate = trainer.lightning_module.accumulate
-    place = _first_inside(trainer, accumulate)
-    if place is not None:
+    first = _first_inside_step(trainer, accumulate)
+    if first is not None:
         interval = getattr(trainer, "val_check_interval", "a time")
         raise ValueError(
-            f"trainer.val_check_interval={interval} validates {place}, inside a step of {setting}="
+            f"trainer.val_check_interval={interval} validates {first}, inside a step of {setting}="
             f"{accumulate}: its checkpoint would lose gradients; give a multiple of {accumulate}, and "
-            "trainer.check_val_every_n_epoch=1 where an epoch is no whole number of steps"
+            "trainer.check_val_every_n_epoch=1 if an epoch is not a whole number of steps"
         )
 
 
-def _first_inside(trainer: Trainer, accumulate: int) -> str | None:
-    """The first validation that falls inside a step of several batches."""
+def _first_inside_step(trainer: Trainer, accumulate: int) -> str | None:
+    """The first validation that falls inside a step, in words; None if there is none."""
     epoch, every = trainer.num_training_batches, trainer.val_check_batch
     if accumulate == 1 or not trainer.enable_validation:
         return None
@@ -55,7 +55,7 @@ def _first_inside(trainer: Trainer, accumulate: int) -> str | None:
 
 
 def _last_batch(trainer: Trainer, epoch: int, accumulate: int) -> int:
-    """A number that no batch of the run exceeds."""
+    """An upper bound on the number of the run's last batch."""
     ends = [epoch * trainer.max_epochs] if (trainer.max_epochs or -1) > 0 else []
     if trainer.max_steps > 0:
         ends.append(trainer.max_steps * accumulate)

@@ -20,48 +20,55 @@ NewHead = Literal["mean", "zero"]
 
 
 @torch.no_grad()
-def start_from_features(
-    model: Transformer, codec: Codec, *, scale: float, known: Iterable[range] = (), kept: Path | None = None
+def init_from_features(
+    model: Transformer,
+    codec: Codec,
+    *,
+    scale: float,
+    known_ids: Iterable[range] = (),
+    cache: Path | None = None,
 ) -> None:
-    """Let the embeddings of like codes start alike, so that what is learned of one holds for the other.
+    """Initialise embeddings of codes from their features: similar codes get similar embeddings.
 
-    Compositions that were never seen are then made of parts that are nearly known. The rows stay free.
+    What is learned of one code then applies to similar ones, which helps with unseen compositions. The rows
+    are trained freely afterwards.
 
     Args:
         model: its embedding is changed in place.
-        codec: its modalities tell their codes' features.
-        scale: root mean square of an embedding's numbers; 0 changes nothing.
-        known: ids that have been learned already; modalities whose codes are among them are left alone.
-        kept: a file for features that are costly: read if they are these codes', written if not.
+        codec: its modalities provide the features of their codes.
+        scale: root mean square of the embeddings; 0 changes nothing.
+        known_ids: ids with trained rows; modalities whose codes are among them are left alone.
+        cache: file that caches costly features; it is rewritten if it belongs to other codes.
     """
     if scale == 0:
         return
     for name, modality in codec.modalities.items():
         ids = codec.vocabulary.to_range(name, modality.cells)
-        features = None if any(ids.start in old for old in known) else _features(modality, kept)
+        features = None if any(ids.start in known for known in known_ids) else _features(modality, cache)
         if features is not None:
-            rows = spread(features, model.config.width) * scale
+            rows = project(features, model.config.width) * scale
             model.embedding.weight[ids.start : ids.stop] = rows.to(model.embedding.weight)
 
 
-def _features(modality: Modality, kept: Path | None) -> Float[Tensor, "n d"] | None:
-    """A modality's features, from a file where that has them."""
-    look = modality.features_key()
-    if kept is None or not look:
+def _features(modality: Modality, cache: Path | None) -> Float[Tensor, "n d"] | None:
+    """A modality's features, from the cache if it has them."""
+    key = modality.features_key()
+    if cache is None or not key:
         return modality.features()
-    with suppress(OSError, SafetensorError), safe_open(kept, "pt") as file:
-        if (file.metadata() or {}).get("look") == look:
+    with suppress(OSError, SafetensorError), safe_open(cache, "pt") as file:
+        if (file.metadata() or {}).get("look") == key:
             return file.get_tensor("features")
     features = modality.features()
     if features is not None:
-        with suppress(OSError):  # where nothing can be written they are made again
-            write_bytes(kept, save({"features": features.contiguous()}, metadata={"look": look}))
+        with suppress(OSError):  # an unwritable cache only costs time
+            write_bytes(cache, save({"features": features.contiguous()}, metadata={"look": key}))
     return features
 
 
-def spread(features: Float[Tensor, "n d"], width: int) -> Float[Tensor, "n w"]:
-    """Features as rows of `width` numbers with a root mean square of 1; distances keep their proportions."""
+def project(features: Float[Tensor, "n d"], width: int) -> Float[Tensor, "n w"]:
+    """Projects features orthogonally to rows of `width` numbers with a root mean square of 1; proportions of
+    distances are kept."""
     centred = features - features.mean(dim=0)
     size = min(features.shape[1], width)
-    turn = nn.init.orthogonal_(torch.empty(features.shape[1], width)) * (width / size) ** 0.5
-    return centred / centred.std() @ turn
+    projection = nn.init.orthogonal_(torch.empty(features.shape[1], width)) * (width / size) ** 0.5
+    return centred / centred.std() @ projection

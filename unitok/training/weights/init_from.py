@@ -1,7 +1,8 @@
 """Warm start and fine-tuning (`init_from`): from a folder of ours, or a language model. Knows no data.
 
-New ids (of modalities that the origin has not, and of all begins and ends of a language model) start as the
-mean of its text rows; in the head as that mean, or as zeros, so that they are neither likely nor unlikely.
+New ids (those of modalities that the origin lacks, and all begins and ends when it is a language model) start
+as the mean of its text rows; in the head as that mean or as zeros, so that they are neither likely nor
+unlikely.
 """
 
 from abc import ABC, abstractmethod
@@ -25,35 +26,35 @@ from unitok.tokens.vocabulary import SharedIds, Vocabulary
 from unitok.training.weights.init_embeddings import NewHead
 
 
-class Start(NamedTuple):
-    """What was taken over: how large its embeddings are (root mean square), and which ids have its rows."""
+class WarmStart(NamedTuple):
+    """Root mean square of the origin's embeddings, and the ids that have rows from the origin."""
 
     scale: float
-    known: tuple[range, ...]
+    known_ids: tuple[range, ...]
 
 
 @dataclass(frozen=True)
 class Origin(ABC):
-    """A model's folder that another model starts from."""
+    """The folder of a model that another model starts from."""
 
     folder: str
 
     @abstractmethod
     def sizes(self, *, max_length: int) -> TransformerSizes:
-        """Its sizes but for the longest document. Raises ValueError where ours cannot have them."""
+        """The model's sizes, except max_length. Raises ValueError if our transformer cannot have them."""
 
     @abstractmethod
     def start(
         self, model: Transformer, codec: Codec, *, new_head: NewHead = "mean", new_words: bool = False
-    ) -> Start:
-        """Give a model of these sizes its weights, in place; `new_words` lets text have another tokenizer.
+    ) -> WarmStart:
+        """Load the weights into a model of these sizes, in place; `new_words` allows another text tokenizer.
 
-        Raises ValueError where they do not fit.
+        Raises ValueError if they do not fit.
         """
 
 
 class LanguageModel(Origin):
-    """A transformers folder of the Qwen3 or Llama family, whose text tokenizer the data have."""
+    """A transformers folder of the Qwen3 or Llama family; the data must have its text tokenizer."""
 
     def sizes(self, *, max_length: int) -> TransformerSizes:
         config = read_config(self.folder)
@@ -64,26 +65,29 @@ class LanguageModel(Origin):
 
     def start(
         self, model: Transformer, codec: Codec, *, new_head: NewHead = "mean", new_words: bool = False
-    ) -> Start:
+    ) -> WarmStart:
         if new_words:
-            raise ValueError(f"{self.folder} is a language model, which keeps its words: leave new_words out")
-        _, tensors = read_folder(self.folder)
-        given = {name: tensor.float() for name, tensor in from_transformers(tensors).items()}
-        known, rows = codec.modalities["text"].size, len(given["embedding.weight"])
-        if known > rows:
             raise ValueError(
-                f"{self.folder} has {rows} rows, the text tokenizer {known} codes: data.text_tokenizer must "
-                "be its tokenizer.json"
+                f"{self.folder}: a language model keeps its text tokenizer: new_words must be false"
             )
-        return _take(self.folder, model, given, [SharedIds(range(known), range(known))], new_head=new_head)
+        _, tensors = read_folder(self.folder)
+        weights = {name: tensor.float() for name, tensor in from_transformers(tensors).items()}
+        codes, rows = codec.modalities["text"].size, len(weights["embedding.weight"])
+        if codes > rows:
+            raise ValueError(
+                f"{self.folder}: {rows} embedding rows for a text tokenizer of {codes} codes: "
+                "data.text_tokenizer must be the model's tokenizer.json"
+            )
+        text = SharedIds(range(codes), range(codes))
+        return _load_rearranged(self.folder, model, weights, [text], new_head=new_head)
 
 
 class OwnModel(Origin):
-    """A folder that this package wrote; rows of ids come over by the names of their modalities."""
+    """A UniTok folder; the rows of ids are matched by the names of their modalities."""
 
     @cached_property
     def parts(self) -> Parts:
-        """What the folder holds."""
+        """The folder's model and codec."""
         return load(self.folder, device="cpu", dtype="float32", verify=False)
 
     def sizes(self, *, max_length: int) -> TransformerSizes:
@@ -93,89 +97,90 @@ class OwnModel(Origin):
 
     def start(
         self, model: Transformer, codec: Codec, *, new_head: NewHead = "mean", new_words: bool = False
-    ) -> Start:
+    ) -> WarmStart:
         self._check(codec, new_words=new_words)
-        given, before = self.parts.model.state_dict(), self.parts.codec
-        vocabulary, text = before.vocabulary, codec.modalities["text"]
+        weights, old = self.parts.model.state_dict(), self.parts.codec
+        vocabulary, text = old.vocabulary, codec.modalities["text"]
         if new_words:
-            given = _reworded(given, before.modalities["text"], text)
+            weights = _replace_text_rows(weights, old.modalities["text"], text)
             vocabulary = Vocabulary(dict(vocabulary.describe()) | {"text": text.size})
-        return _take(self.folder, model, given, codec.vocabulary.shared_ids(vocabulary), new_head=new_head)
+        shared = codec.vocabulary.shared_ids(vocabulary)
+        return _load_rearranged(self.folder, model, weights, shared, new_head=new_head)
 
     def _check(self, codec: Codec, *, new_words: bool) -> None:
-        """Raises ValueError where equal codes would mean something else than they did."""
-        before, told = self.parts.codec, {"text": TEXT, "image": IMAGE}
-        for name in codec.modalities.keys() & before.modalities.keys() - ({"text"} if new_words else set()):
-            if _meaning(codec.modalities[name]) == _meaning(before.modalities[name]):
+        """Raises ValueError if a code of the data means something else than in the folder."""
+        old, files = self.parts.codec, {"text": TEXT, "image": IMAGE}
+        for name in codec.modalities.keys() & old.modalities.keys() - ({"text"} if new_words else set()):
+            if _code_fingerprint(codec.modalities[name]) == _code_fingerprint(old.modalities[name]):
                 continue
-            advice = "give boxes and points its number of bins"
-            if name in told:
-                advice = f"give its own, --data.{name}_tokenizer {Path(self.folder) / told[name]}, or none"
+            advice = "boxes and points must have its number of bins"
+            if name in files:
+                advice = f"give --data.{name}_tokenizer {Path(self.folder) / files[name]}, or none"
             raise ValueError(
-                f"{self.folder} was trained with another {name} tokenizer than the data's: {advice}"
+                f"{self.folder}: trained with another {name} tokenizer than the data's: {advice}"
             )
-        if codec.positions != before.positions:
+        if codec.positions != old.positions:
             raise ValueError(
-                f"{self.folder} has {before.positions} positions, the data {codec.positions}: give "
-                f"--data.positions {before.positions}"
+                f"{self.folder}: trained with {old.positions} positions, the data have {codec.positions}: "
+                f"give --data.positions {old.positions}"
             )
 
 
-def _meaning(modality: Modality) -> str:
-    """What changes when the same content may get other codes; how many codes a picture has does not count."""
+def _code_fingerprint(modality: Modality) -> str:
+    """A fingerprint of the mapping from content to codes; the number of codes per image does not count."""
     if isinstance(modality, ImageModality):
         return modality.tokenizer.fingerprint(decoder=False)
     return modality.fingerprint()
 
 
 @torch.no_grad()
-def _reworded(given: Tensors, before: TextModality, now: TextModality) -> Tensors:
-    """Weights with another text tokenizer's rows: each the mean of the pieces that its text had before.
+def _replace_text_rows(weights: Tensors, old: TextModality, new: TextModality) -> Tensors:
+    """Returns weights with rows for another text tokenizer: each the mean of the old codes of its text.
 
-    A code that alone is no text, such as a text's first space, gets the mean of all.
+    A code that has no text of its own, such as a text's first space, gets the mean of all rows.
     """
-    pieces = [before.encode(now.decode(torch.tensor([code])))[0] for code in range(now.size)]
-    pieces = [codes if len(codes) else torch.arange(before.size) for codes in pieces]
-    changed = dict(given)
+    old_codes = [old.encode(new.decode(torch.tensor([code])))[0] for code in range(new.size)]
+    old_codes = [codes if len(codes) else torch.arange(old.size) for codes in old_codes]
+    result = dict(weights)
     for name in ("embedding.weight", "unembedding.weight"):
-        rows = torch.stack([given[name][codes].mean(dim=0) for codes in pieces])
-        changed[name] = torch.cat([rows, given[name][before.size :]])
-    return changed
+        rows = torch.stack([weights[name][codes].mean(dim=0) for codes in old_codes])
+        result[name] = torch.cat([rows, weights[name][old.size :]])
+    return result
 
 
 @torch.no_grad()
-def _take(
-    folder: str, model: Transformer, given: Tensors, shared: Sequence[SharedIds], *, new_head: NewHead
-) -> Start:
-    """Fill a model with tensors of its own names, whose rows of ids are laid out anew."""
-    given, text = dict(given), next(ids.old for ids in shared if ids.new.start == 0)
-    root = float(given["embedding.weight"][text.start : text.stop].square().mean().sqrt())
+def _load_rearranged(
+    folder: str, model: Transformer, weights: Tensors, shared: Sequence[SharedIds], *, new_head: NewHead
+) -> WarmStart:
+    """Load weights into a model after moving the rows of ids to their new places."""
+    weights, text = dict(weights), next(ids.old for ids in shared if ids.new.start == 0)
+    scale = float(weights["embedding.weight"][text.start : text.stop].square().mean().sqrt())
     for name, fill in (("embedding.weight", "mean"), ("unembedding.weight", new_head)):
-        old, grown = given[name], torch.zeros_like(model.state_dict()[name])
+        old, new = weights[name], torch.zeros_like(model.state_dict()[name])
         if fill == "mean" or model.config.tie_embeddings:
-            grown += old[text.start : text.stop].mean(dim=0)
-        for before, now in shared:
-            grown[now.start : now.stop] = old[before.start : before.stop]
-        given[name] = grown
+            new += old[text.start : text.stop].mean(dim=0)
+        for old_ids, new_ids in shared:
+            new[new_ids.start : new_ids.stop] = old[old_ids.start : old_ids.stop]
+        weights[name] = new
     for name, tensor in model.state_dict().items():
-        if name not in given or given[name].shape != tensor.shape:
-            came = tuple(given[name].shape) if name in given else "nothing"
-            raise ValueError(f"{folder}: tensor {name} has {came}, expected {tuple(tensor.shape)}")
-    model.load_state_dict({name: given[name] for name in model.state_dict()})
-    return Start(root, tuple(ids.new for ids in shared))
+        shape = tuple(weights[name].shape) if name in weights else "no such tensor"
+        if shape != tuple(tensor.shape):
+            raise ValueError(f"{folder}: tensor {name} must have shape {tuple(tensor.shape)}, got {shape}")
+    model.load_state_dict({name: weights[name] for name in model.state_dict()})
+    return WarmStart(scale, tuple(ids.new for ids in shared))
 
 
-def origin_of(folder: str) -> Origin:
-    """The folder's kind, by the model_type of its config.json; one without is refused when it is read."""
+def open_origin(folder: str) -> Origin:
+    """Opens a model folder of either kind; a folder of neither kind fails when it is read."""
     return LanguageModel(folder) if own_config(folder) is None else OwnModel(folder)
 
 
 def fill_from_origin(config: Any) -> None:
-    """Let the data of a run that starts from an own folder have its tokenizers where the config names none.
+    """Fill a run's config with the tokenizers of the UniTok folder it starts from, where it names none.
 
     Args:
         config: of a run, with `model.init_from` and `data`; image_tokenizer, text_tokenizer and image_shape
-            are filled in, in place. With `model.new_words` the data keep a text tokenizer of their own.
+            are set in place. With `model.new_words` the data keep their own text tokenizer.
     """
     folder = config.model.init_from
     own = None if folder is None else own_config(folder)

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import torch
 
 from unitok.models.transformer import Transformer, transformer_of
-from unitok.training.weights.parallelize import whole, zero_rows
+from unitok.training.weights.parallelize import full_tensor, zero_rows
 
 MATRICES = ("qkv", "out", "gate_up", "down")
-TOKENS = ("embedding.weight", "unembedding.weight")
+EMBEDDINGS = ("embedding.weight", "unembedding.weight")
 
 
 def add_adapters(model: Transformer, *, rank: int, alpha: float) -> None:
-    """Give every matrix of the blocks an update of this rank, scaled by alpha / rank; hold all but the
-    embedding and the head, whose new rows are trained whole.
+    """Give every matrix of the blocks an update of this rank, scaled by alpha / rank; freeze the rest except
+    the embedding and the head, whose new rows are trained directly.
 
     Raises:
         ValueError: peft is not installed.
@@ -24,33 +24,33 @@ def add_adapters(model: Transformer, *, rank: int, alpha: float) -> None:
         raise ValueError(f"lora_rank={rank} needs peft: pip install 'unitok-lm[lora]'") from error
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(MATRICES)), model)
     for name, weight in model.named_parameters():
-        if name in TOKENS:
+        if name in EMBEDDINGS:
             weight.requires_grad_(True)
 
 
 @torch.no_grad()
-def merged(model: Transformer) -> Transformer:
-    """A plain transformer of the same outputs, the updates added to the matrices; all processes take part."""
+def merge_adapters(model: Transformer) -> Transformer:
+    """A plain transformer with the updates added to its matrices; collective over all processes."""
     from peft.tuners.lora import LoraLayer
 
-    held = {name: whole(tensor) for name, tensor in model.state_dict().items()}
-    tensors = {name.replace(".base_layer", ""): held[name] for name in held if ".lora_" not in name}
+    weights = {name: full_tensor(tensor) for name, tensor in model.state_dict().items()}
+    tensors = {name.replace(".base_layer", ""): weights[name] for name in weights if ".lora_" not in name}
     for name, module in model.named_modules():
         if isinstance(module, LoraLayer):
-            down, up = (held[f"{name}.lora_{side}.default.weight"] for side in "AB")
+            down, up = (weights[f"{name}.lora_{side}.default.weight"] for side in "AB")
             tensors[f"{name}.weight"] = tensors[f"{name}.weight"] + up @ down * module.scaling["default"]
     return transformer_of(model.config, tensors)
 
 
-def hold_old_rows(model: Transformer, *, known: Sequence[range]) -> None:
-    """Take the gradient from the rows of `known` ids in the embedding and the head."""
+def freeze_known_rows(model: Transformer, *, known_ids: Sequence[range]) -> None:
+    """Zero the gradients of known ids' rows in the embedding and the head."""
     for name, weight in model.named_parameters():
-        if name in TOKENS and weight.grad is not None:
-            zero_rows(weight.grad, known)
+        if name in EMBEDDINGS and weight.grad is not None:
+            zero_rows(weight.grad, known_ids)
 
 
-def hold_blocks(model: Transformer) -> None:
-    """Take the gradient from everything but the embedding and the head."""
+def freeze_blocks(model: Transformer) -> None:
+    """Remove the gradients of all weights except the embedding and the head."""
     for name, weight in model.named_parameters():
-        if name not in TOKENS:
+        if name not in EMBEDDINGS:
             weight.grad = None

@@ -21,75 +21,78 @@ def shard(model: Transformer, mesh: DeviceMesh) -> None:
     """Shard each block, then the rest, over the mesh's data-parallel axis.
 
     Raises:
-        ValueError: the mesh has a tensor-parallel axis, which is the strategy's own default.
+        ValueError: the mesh has a tensor-parallel axis, as the strategy's defaults give it.
     """
-    if (split := mesh["tensor_parallel"].size()) > 1:
+    if (size := mesh["tensor_parallel"].size()) > 1:
         raise ValueError(
-            f"a matrix cannot be split over {split} processes: give the strategy tensor_parallel_size=1 and "
-            "data_parallel_size=the number of processes"
+            f"the strategy's tensor_parallel_size must be 1, got {size}: set data_parallel_size to the "
+            "number of processes instead"
         )
     for block in model.blocks:
         fully_shard(block, mesh=mesh["data_parallel"])
-    fully_shard(model, mesh=mesh["data_parallel"], reshard_after_forward=False)  # the loss takes the head
+    fully_shard(model, mesh=mesh["data_parallel"], reshard_after_forward=False)  # the loss uses the head
 
 
 def reshard(model: nn.Module) -> None:
-    """Deal out again what a forward pass without a backward one has left gathered, if anything is."""
+    """Reshard weights that a forward pass without a backward pass has left gathered."""
     if isinstance(model, FSDPModule):
         model.reshard()
 
 
 @torch.no_grad()
 def zero_rows(tensor: Tensor, rows: Iterable[range]) -> None:
-    """Make rows of a tensor zero, in place; it may be dealt out by rows, as `shard` does."""
-    own, first = tensor, 0
-    if isinstance(tensor, DTensor):  # an assignment to a part of one has no effect
-        mesh, own = tensor.device_mesh, tensor.to_local()
+    """Zero rows of a tensor, in place; the tensor may be sharded by rows, as `shard` does."""
+    local, first = tensor, 0
+    if isinstance(tensor, DTensor):  # assigning to a slice of a DTensor has no effect
+        mesh, local = tensor.device_mesh, tensor.to_local()
         first = mesh.get_local_rank() * -(-len(tensor) // mesh.size())
     for ids in rows:
-        own[max(0, ids.start - first) : max(0, ids.stop - first)] = 0
+        local[max(0, ids.start - first) : max(0, ids.stop - first)] = 0
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """A tensor that may be dealt out, all of it."""
+def full_tensor(tensor: Tensor) -> Tensor:
+    """The full tensor of one that may be sharded."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 @torch.no_grad()
-def gathered(model: Transformer) -> Transformer:
-    """The same model with all of its weights, if they are dealt out; all processes take part."""
+def gather_weights(model: Transformer) -> Transformer:
+    """A copy of a sharded model with all its weights, or the model itself; collective over all processes."""
     if not any(isinstance(weight, DTensor) for weight in model.parameters()):
         return model
-    return transformer_of(model.config, {name: whole(tensor) for name, tensor in model.state_dict().items()})
+    return transformer_of(
+        model.config, {name: full_tensor(tensor) for name, tensor in model.state_dict().items()}
+    )
 
 
 def compile_blocks(blocks: Iterable[nn.Module], *, device: torch.device) -> bool:
-    """Compile each block's training in place; false, with one line in the log, where nothing compiles.
+    """Compile each block's forward for training, in place; False, with a warning, where torch.compile fails.
 
-    All blocks share one compilation, for any number of rows. Without gradients they stay as they are: while
+    All blocks share one compilation, for any number of rows. Without gradients the plain forward runs: in
     decoding, every id changes the shapes.
     """
-    lack = lacks_compiler(device)
-    if lack is not None:
-        log.warning("torch.compile does not work here, training goes on without it: %s", lack)
+    reason = lacks_compiler(device)
+    if reason is not None:
+        log.warning("torch.compile does not work here, training without it: %s", reason)
         return False
     for block in blocks:
         plain = block.forward
-        block.forward = partial(_compiled_to_train, plain, torch.compile(plain, dynamic=True))
+        block.forward = partial(_forward_compiled, plain, torch.compile(plain, dynamic=True))
     return True
 
 
-def _compiled_to_train(plain: Callable, compiled: Callable, *args, **options):
+def _forward_compiled(plain: Callable, compiled: Callable, *args, **options):
     return (compiled if torch.is_grad_enabled() else plain)(*args, **options)
 
 
 def recompute_blocks(blocks: Iterable[nn.Module]) -> None:
-    """Keep each block's input only, while training; the gradients stay the same (arXiv:1604.06174)."""
+    """Activation checkpointing: keep only each block's input in training; gradients are the same
+    (arXiv:1604.06174)."""
     for block in blocks:
-        block.forward = partial(_recomputed, block.forward)
+        block.forward = partial(_forward_checkpointed, block.forward)
 
 
-def _recomputed(inner: Callable, *args, **options):
+def _forward_checkpointed(forward: Callable, *args, **options):
     if not torch.is_grad_enabled():
-        return inner(*args, **options)
-    return checkpoint(inner, *args, use_reentrant=False, **options)
+        return forward(*args, **options)
+    return checkpoint(forward, *args, use_reentrant=False, **options)
