@@ -118,7 +118,7 @@ WRONG = {
     "no source": ({}, "--source is missing"),
     "unknown source": (
         {"source": "nope"},
-        "nope: neither 'shapes', a path that exists, nor the class path",
+        "nope: neither 'shapes', an existing path, nor the class path",
     ),
     "no class": ({"source": "unitok.worlds.shapes.scenes.Nope"}, "no attribute 'Nope'"),
     "no class in a mixture": (
@@ -128,10 +128,10 @@ WRONG = {
                 "init_args": {"sources": [{"class_path": "Nope"}], "weights": [1]},
             }
         },
-        "Nope: neither 'shapes', a path that exists, nor the class path of a Source",
+        "Nope: neither 'shapes', an existing path, nor the class path of a Source",
     ),
     "no Source": ({"source": "json.JSONDecoder"}, "nor the class path of a Source"),
-    "wrong mapping": ({"source": {"class": "x"}}, "a source has class_path and init_args, not class"),
+    "wrong mapping": ({"source": {"class": "x"}}, "a source must have class_path and may have init_args, got class"),
     "wrong argument": (
         {"source": {**SHAPES, "init_args": {"canvass": 48}}},
         "unexpected keyword argument 'canvass'",
@@ -139,7 +139,7 @@ WRONG = {
     "wrong value": ({"source": {**SHAPES, "init_args": {"canvas": 7}}}, "canvas 7"),
     "wrong split": (
         {"source": "shapes", "split": "dev"},
-        "the splits of shapes are train, val, test, not 'dev'",
+        "the split of shapes must be one of train, val, test, got 'dev'",
     ),
     "typo": (
         {"source": "shapes", "image_shap": [6, 6]},

@@ -107,7 +107,7 @@ def trained_alone(quantizer, weight: float) -> float:
         again = tokenizer.render(quantized.latents)
         loss = module.likelihood(images, again) + quantized.loss
         if weight:
-            loss = loss + weight * module._round_trip(again, quantized.codes)
+            loss = loss + weight * module._round_trip_loss(again, quantized.codes)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -323,7 +323,7 @@ WRONG = {
     "wrong type": ({"model": {"lr": "fast"}}, "fast"),
     "wrong size": ({"data": {"size": [50, 48]}}, "50×48"),
     "wrong sizes": ({"model": {"model": {"architecture": PATCH | {"init_args": {"factor": 0}}}}}, "factor=0"),
-    "adversary that never learned": ({"model": {"adversary": {"counts_from": 0}}}, "never learned"),
+    "adversary that never learned": ({"model": {"adversary": {"counts_from": 0}}}, "untrained discriminator"),
     "accumulation by the trainer": ({"trainer": {"accumulate_grad_batches": 2}}, "accumulate_grad_batches=2"),
     "checkpoints between two halves of a step": ({"model": {"accumulate": 7}}, "val_check_interval=20"),
     "no LPIPS weights": (

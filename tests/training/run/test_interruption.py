@@ -80,11 +80,11 @@ def test_a_signal_that_comes_again_later_ends_at_once(monkeypatch, capfd):
     ended = []
     monkeypatch.setattr(os, "_exit", ended.append)
     callback = SaveWhenInterrupted(Path())
-    callback._note(signal.SIGINT, None)
-    callback._note(signal.SIGINT, None)
+    callback._handle(signal.SIGINT, None)
+    callback._handle(signal.SIGINT, None)
     assert not ended and capfd.readouterr().out.count("SIGINT: saving") == 1
     monkeypatch.setattr("unitok.training.run.interruption.REPEAT_SECONDS", 0.0)
-    callback._note(signal.SIGINT, None)
+    callback._handle(signal.SIGINT, None)
     assert ended == [130]
 
 
@@ -95,7 +95,7 @@ def test_a_signal_in_the_midst_of_a_print_ends_nothing(monkeypatch):
     monkeypatch.setattr(os, "write", closed)
     monkeypatch.setattr("builtins.print", closed)
     callback = SaveWhenInterrupted(Path())
-    callback._note(signal.SIGTERM, None)
+    callback._handle(signal.SIGTERM, None)
     assert callback.signal == signal.SIGTERM
 
 

@@ -26,14 +26,14 @@ def test_features_are_kept_beside_the_run_and_made_again_for_other_codes(counted
     for _ in range(2):
         torch.manual_seed(1)
         torch.nn.init.zeros_(model.model.embedding.weight)
-        init_from_features(model.model, model.codec, scale=0.3, kept=kept)
+        init_from_features(model.model, model.codec, scale=0.3, cache=kept)
         rows.append(model.model.embedding.weight.clone())
     assert len(calls) == 1 and torch.equal(*rows) and kept.is_file()
     kept.write_bytes(b"damaged")
-    init_from_features(model.model, model.codec, scale=0.3, kept=kept)
+    init_from_features(model.model, model.codec, scale=0.3, cache=kept)
     with torch.no_grad():
         next(model.codec.modalities["image"].tokenizer.decoder.parameters()).add_(1.0)
-    init_from_features(model.model, model.codec, scale=0.3, kept=kept)
+    init_from_features(model.model, model.codec, scale=0.3, cache=kept)
     assert len(calls) == 3
     init_from_features(model.model, model.codec, scale=0.0)
     assert len(calls) == 3
@@ -42,7 +42,7 @@ def test_features_are_kept_beside_the_run_and_made_again_for_other_codes(counted
 def test_features_are_made_where_none_can_be_kept(counted, tmp_path):
     model, calls = counted
     (tmp_path / "file").write_text("")
-    init_from_features(model.model, model.codec, scale=0.3, kept=tmp_path / "file/features")
+    init_from_features(model.model, model.codec, scale=0.3, cache=tmp_path / "file/features")
     assert len(calls) == 1
 
 
