@@ -131,7 +131,10 @@ WRONG = {
         "Nope: neither 'shapes', an existing path, nor the class path of a Source",
     ),
     "no Source": ({"source": "json.JSONDecoder"}, "nor the class path of a Source"),
-    "wrong mapping": ({"source": {"class": "x"}}, "a source must have class_path and may have init_args, got class"),
+    "wrong mapping": (
+        {"source": {"class": "x"}},
+        "a source must have class_path and may have init_args, got class",
+    ),
     "wrong argument": (
         {"source": {**SHAPES, "init_args": {"canvass": 48}}},
         "unexpected keyword argument 'canvass'",
