@@ -213,14 +213,14 @@ def test_a_question_without_a_picture_is_told_in_one_line(page):
 
 def test_chat(page, request, model, tmp_path):
     panel = tab(page, "Chat")
-    entry = panel.get_by_placeholder("Write, then Enter")
+    entry = panel.get_by_placeholder("Write a message")
     panel.get_by_role("button", name="a large red star").first.click()
     sync_api.expect(entry).to_have_value("a large red star")
     entry.press("Enter")
     says(panel, "Done.")
     panel.get_by_role("button", name="Draw now").click()
     panel.get_by_role("log").locator("img").first.wait_for()
-    examples.pictures(model)[0].save(tmp_path / "scene.png")
+    examples.scenes(model)[0].save(tmp_path / "scene.png")
     panel.locator("input[type=file]").first.set_input_files(tmp_path / "scene.png")
     panel.locator(".thumbnail-item").filter(visible=True).first.wait_for()
     if asks(model):
@@ -231,8 +231,8 @@ def test_chat(page, request, model, tmp_path):
     says(panel, "Done.")
     assert not panel.get_by_label("Share").filter(visible=True).count()
     keep(page, request, "chat")
-    panel.get_by_role("button", name="Start anew").click()
-    panel.get_by_text("Write, or show a picture").wait_for()
+    panel.get_by_role("button", name="New conversation").click()
+    panel.get_by_text("Write, or upload a picture").wait_for()
 
 
 def paint(page, panel):
@@ -269,7 +269,7 @@ def test_edit_without_paint(page):
     panel.locator("canvas").filter(visible=True).first.wait_for()
     page.wait_for_timeout(1500)
     panel.get_by_role("button", name="Redraw", exact=True).click()
-    says(panel, "Paint over what is to be drawn anew", role="alert")
+    says(panel, "Paint over the part to redraw", role="alert")
     panel.get_by_label("Which part").click()
     page.get_by_role("option", name="the left half").click()
     panel.get_by_role("button", name="Redraw", exact=True).click()
@@ -285,8 +285,8 @@ def test_edit_without_paint(page):
 def test_tokens(page, request):
     panel = tab(page, "Tokens")
     panel.get_by_role("button", name="Change the code").click()
-    says(panel, "Press Read the picture first.", role="alert")
-    panel.get_by_role("button", name="Read the picture").click()
+    says(panel, "Press Encode the picture first.", role="alert")
+    panel.get_by_role("button", name="Encode the picture").click()
     says(panel, "0 changed")
     grid = panel.locator("img").filter(visible=True).nth(1)
     box = grid.bounding_box()
@@ -300,7 +300,7 @@ def test_tokens(page, request):
     keep(page, request, "tokens")
     panel.get_by_label("Code", exact=True).fill("99999")
     panel.get_by_role("button", name="Change the code").click()
-    says(panel, "not 99999", role="alert")
+    says(panel, "got 99999", role="alert")
     panel.get_by_role("button", name="Undo all changes").click()
     says(panel, "0 changed")
 

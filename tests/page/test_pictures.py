@@ -1,4 +1,4 @@
-"""What the page shows on pictures, and what the model sees of them."""
+"""Images on the page: overlays, the model's view, throttling."""
 
 import importlib.util
 import time
@@ -11,9 +11,9 @@ from PIL import Image
 from tests.tiny_model import tiny_model
 from unitok.data.files.images import load_image
 from unitok.modalities.geometry import Box, Point
-from unitok.page.model_view import as_seen, shown
-from unitok.page.overlay import SIDE, enlarged, with_grid, with_heat, with_places
-from unitok.page.throttle import paced
+from unitok.page.model_view import enlarged_view, model_view
+from unitok.page.overlay import SIDE, draw_grid, draw_heat_map, draw_places, enlarge
+from unitok.page.throttle import throttle
 
 
 def noise(width: int, height: int) -> Image.Image:
@@ -21,32 +21,33 @@ def noise(width: int, height: int) -> Image.Image:
 
 
 def test_small_pictures_are_enlarged_by_whole_factors():
-    assert enlarged(noise(48, 48)).size == (384, 384) and enlarged(noise(50, 30)).size == (350, 210)
-    assert enlarged(noise(500, 400)).size == (500, 400)
+    assert enlarge(noise(48, 48)).size == (384, 384) and enlarge(noise(50, 30)).size == (350, 210)
+    assert enlarge(noise(500, 400)).size == (500, 400)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (6, 6)])
 def test_what_is_shown_is_what_the_model_sees(shape):
     model = tiny_model(shape=shape)
-    seen = as_seen(model, noise(100, 70))
+    seen = model_view(model, noise(100, 70))
     assert seen.size == (4 * shape[1], 4 * shape[0])
-    large = shown(model, seen)
+    large = enlarged_view(model, seen)
     assert max(large.size) == SIDE
-    assert as_seen(model, large).tobytes() == seen.tobytes() == as_seen(model, shown(model, large)).tobytes()
+    again = model_view(model, enlarged_view(model, large))
+    assert model_view(model, large).tobytes() == seen.tobytes() == again.tobytes()
 
 
 def test_a_photograph_whose_size_is_a_multiple_is_fitted_like_any_other():
     model, photo = tiny_model(), noise(384, 256)
-    assert as_seen(model, photo).tobytes() == model.codec.modalities["image"].fit(photo).tobytes()
+    assert model_view(model, photo).tobytes() == model.codec.modalities["image"].fit(photo).tobytes()
 
 
 def test_models_of_any_size_keep_the_size():
-    assert shown(tiny_model(shape=None), noise(12, 16)).size == (12, 16)
+    assert enlarged_view(tiny_model(shape=None), noise(12, 16)).size == (12, 16)
 
 
 def test_no_picture_is_told():
     with pytest.raises(ValueError, match="Choose a picture first"):
-        as_seen(tiny_model(), None)
+        model_view(tiny_model(), None)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), None])
@@ -56,15 +57,15 @@ def test_an_uploaded_file_is_seen_as_the_command_line_sees_it(tmp_path, shape):
     clear.save(tmp_path / "clear.png")
     wanted = model.codec.modalities["image"].fit(load_image(tmp_path / "clear.png"))
     for given in (str(tmp_path / "clear.png"), Image.open(tmp_path / "clear.png")):
-        assert as_seen(model, given).tobytes() == wanted.tobytes()
-        assert as_seen(model, shown(model, given)).tobytes() == wanted.tobytes()
+        assert model_view(model, given).tobytes() == wanted.tobytes()
+        assert model_view(model, enlarged_view(model, given)).tobytes() == wanted.tobytes()
     with pytest.raises(ValueError, match=r"gone\.png: No such file"):
-        as_seen(model, str(tmp_path / "gone.png"))
+        model_view(model, str(tmp_path / "gone.png"))
 
 
 def test_boxes_and_points_are_where_they_should_be():
     plain = Image.new("RGB", (48, 48), "white")
-    marked = np.asarray(with_places(plain, [Box(0.25, 0.25, 0.75, 0.75), Point(0.1, 0.9)]))
+    marked = np.asarray(draw_places(plain, [Box(0.25, 0.25, 0.75, 0.75), Point(0.1, 0.9)]))
     inked = (marked != 255).any(axis=2)
     assert inked[96, 200] and inked[287, 200] and inked[200, 96] and not inked[200, 200]
     assert inked[345, 38] and not inked[30, 30]
@@ -72,36 +73,36 @@ def test_boxes_and_points_are_where_they_should_be():
 
 def test_grids_and_heat_have_the_size_of_the_enlarged_picture():
     labels = [["1", "222"], ["3", "4"]]
-    assert with_grid(noise(8, 8), labels, chosen=(0, 1), changed=[(1, 1)]).size == (384, 384)
-    heat = np.asarray(with_heat(Image.new("RGB", (8, 8), "white"), [[0.0, 8.0], [0.0, 0.0]]))
+    assert draw_grid(noise(8, 8), labels, chosen=(0, 1), changed=[(1, 1)]).size == (384, 384)
+    heat = np.asarray(draw_heat_map(Image.new("RGB", (8, 8), "white"), [[0.0, 8.0], [0.0, 0.0]]))
     assert heat[20, 20].sum() > heat[20, 370].sum() + 150
-    assert with_heat(noise(8, 8), [[0.0]]).size == (384, 384)
+    assert draw_heat_map(noise(8, 8), [[0.0]]).size == (384, 384)
 
 
 @dataclass
-class News:
+class Update:
     done: bool
 
 
 def test_news_come_at_a_pace_and_ends_always():
-    updates = (News(done=k in (3, 9)) for k in range(10))
-    assert [news.done for news in paced(updates, pause=60)] == [False, True, True]
+    updates = (Update(done=k in (3, 9)) for k in range(10))
+    assert [update.done for update in throttle(updates, pause=60)] == [False, True, True]
 
     def slowly():
         for _ in range(3):
             time.sleep(0.02)
-            yield News(done=False)
+            yield Update(done=False)
 
-    assert len(list(paced(slowly(), pause=0.01))) == 3
+    assert len(list(throttle(slowly(), pause=0.01))) == 3
 
 
 @pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="gradio is not installed")
 def test_a_picture_is_written_once(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    from unitok.page.served_images import kept
+    from unitok.page.served_images import serve_image
 
-    path = kept(noise(8, 8))
+    path = serve_image(noise(8, 8))
     before = (tmp_path / path).stat().st_mtime_ns
-    assert kept(noise(8, 8)) == path and (tmp_path / path).stat().st_mtime_ns == before
-    assert kept(noise(8, 9)) != path and len(list(tmp_path.rglob("*.png"))) == 2
+    assert serve_image(noise(8, 8)) == path and (tmp_path / path).stat().st_mtime_ns == before
+    assert serve_image(noise(8, 9)) != path and len(list(tmp_path.rglob("*.png"))) == 2
     assert Image.open(path).tobytes() == noise(8, 8).tobytes()

@@ -11,12 +11,12 @@ pytest.importorskip("gradio", reason="gradio is not installed: make page install
 
 from unitok.page import examples
 from unitok.page.app import build
-from unitok.page.chat import Conversation, Talk
+from unitok.page.chat import Chat, Conversation
 from unitok.page.describe import Describe
 from unitok.page.draw import Draw
 from unitok.page.edit import PARTS, Edit
-from unitok.page.served_images import kept
-from unitok.page.tokens import Looks
+from unitok.page.served_images import serve_image
+from unitok.page.tokens import Tokens
 
 SIZES = {"one size": {"shape": (6, 6)}, "any size": {"shape": None, "max_side": 16}}
 
@@ -27,12 +27,12 @@ def model(request):
 
 
 @pytest.fixture
-def picture(model):
-    return examples.pictures(model)[0]
+def image(model):
+    return examples.scenes(model)[0]
 
 
-def editor(picture, *layers):
-    return {"background": picture, "layers": list(layers), "composite": picture}
+def editor(image, *layers):
+    return {"background": image, "layers": list(layers), "composite": image}
 
 
 def test_every_tab_is_built(model):
@@ -44,8 +44,8 @@ def test_every_tab_is_built(model):
 
 def test_drawings_are_those_of_draw_by_their_seeds(model):
     size = (24, 24) if model.codec.modalities["image"].shape is None else ()
-    *growing, (pictures, said) = Draw(model).draw("a red star", 2, 5, 1.0, 1.0, *size)
-    assert "Seeds 5 to 6 draw these again" in said and len(growing[0][0]) == 1
+    *growing, (pictures, status) = Draw(model).draw("a red star", 2, 5, 1.0, 1.0, *size)
+    assert "Seeds 5 to 6 draw these again" in status and len(growing[0][0]) == 1
     for path, seed in zip(pictures, (5, 6), strict=True):
         wanted = model.draw("a red star", seed=seed, guidance_scale=1.0, size=size or None)[0]
         assert Image.open(path).resize(wanted.size, Image.Resampling.BOX).tobytes() == wanted.tobytes()
@@ -58,61 +58,61 @@ def test_what_cannot_be_drawn_is_told(model):
         assert "9" in list(Draw(model).draw("x", 1, 0, 1.0, 1.0, 9, 9))[-1][1]
 
 
-def test_captions_and_answers(model, picture):
-    shown, text, said = list(Describe(model).caption(picture))[-1]
-    assert text == model.caption(picture)[0] and "Done" in said and Image.open(shown)
-    path = kept(picture)
-    assert list(Describe(model).caption(path))[-1][1] == text, "a visitor's picture is a file"
-    assert "Done" in list(Describe(model).ask(picture, "what?"))[-1][2]
-    assert "Ask something" in list(Describe(model).ask(picture, ""))[-1][2]
+def test_captions_and_answers(model, image):
+    shown, text, status = list(Describe(model).caption(image))[-1]
+    assert text == model.caption(image)[0] and "Done" in status and Image.open(shown)
+    path = serve_image(image)
+    assert list(Describe(model).caption(path))[-1][1] == text, "an upload is a file"
+    assert "Done" in list(Describe(model).ask(image, "what?"))[-1][2]
+    assert "Ask something" in list(Describe(model).ask(image, ""))[-1][2]
     assert "Choose a picture" in list(Describe(model).caption(None))[-1][2]
 
 
 def test_a_conversation_grows(model):
-    talk = Talk(model)
-    messages, _, past, _ = list(talk.say({"text": "hello", "files": []}, Conversation()))[-1]
+    chat = Chat(model)
+    messages, _, past, _ = list(chat.send({"text": "hello", "files": []}, Conversation()))[-1]
     assert messages[0] == {"role": "user", "content": "hello"} and past.seed == 1
-    drawn, _, more, _ = list(talk.draw(past))[-1]
+    drawn, _, more, _ = list(chat.draw(past))[-1]
     assert (
         type(drawn[-1]["content"]).__name__ == "Image"
         and more.document[: len(past.document)] == past.document
     )
-    assert "Write something" in list(talk.say(None, past))[-1][3]
+    assert "Write something" in list(chat.send(None, past))[-1][3]
 
 
-def test_edits(model, picture):
+def test_edits(model, image):
     edit = Edit(model)
-    (_, before), (path, after) = list(edit.redraw(editor(picture), "the left half", "a star", 1, 0))[-1][0]
+    (_, before), (path, after) = list(edit.redraw(editor(image), "the left half", "a star", 1, 0))[-1][0]
     assert (before, after) == ("before", "after") and Image.open(path)
-    assert "Paint over" in list(edit.redraw(editor(picture), "what I paint", "a star", 1, 0))[-1][1]
-    layer = Image.new("RGBA", picture.size)
-    layer.paste((225, 29, 72, 170), (0, 0, picture.width // 2, picture.height))
-    painted = list(edit.redraw(editor(picture, layer), "what I paint", "a star", 1, 0))[-1][0]
+    assert "Paint over" in list(edit.redraw(editor(image), "the painted part", "a star", 1, 0))[-1][1]
+    layer = Image.new("RGBA", image.size)
+    layer.paste((225, 29, 72, 170), (0, 0, image.width // 2, image.height))
+    painted = list(edit.redraw(editor(image, layer), "the painted part", "a star", 1, 0))[-1][0]
     assert painted[1][0] == path, "painting the left half and naming it are the same"
-    assert len(list(edit.vary(editor(picture), "a star", 0.5, 0))[-1][0]) == 4
-    assert "Done" in list(edit.instruct(editor(picture), "make it blue", 0))[-1][1]
+    assert len(list(edit.vary(editor(image), "a star", 0.5, 0))[-1][0]) == 4
+    assert "Done" in list(edit.instruct(editor(image), "make it blue", 0))[-1][1]
     for handler in (edit.redraw(None, next(iter(PARTS)), "a", 1, 0), edit.instruct(None, "a", 0)):
         assert "Choose a picture first" in list(handler)[-1][1]
 
 
-def test_codes_are_read_changed_and_brought_back(model, picture):
-    looks = Looks(model)
-    *_, read, said = list(looks.read(picture, ""))[-1]
-    assert "0 changed" in said and read.now.shape == model.encode_image(picture).shape
-    code = (int(read.now[1, 2]) + 1) % 16
-    *_, changed, said = list(looks.change(read, "a star", 2, 3, code))[-1]
-    assert "1 changed" in said and changed.changed == [(1, 2)] and int(changed.now[1, 2]) == code
-    assert "0 changed" in list(looks.undo(changed, ""))[-1][-1]
-    assert "there is no row 99" in list(looks.change(read, "", 99, 1, 0))[-1][-1]
-    assert "not 99999" in list(looks.change(read, "", 1, 1, 99999))[-1][-1]
-    assert "Read the picture first" in list(looks.change(None, "", 1, 1, 0))[-1][-1]
+def test_codes_are_read_changed_and_brought_back(model, image):
+    tokens = Tokens(model)
+    *_, grid, status = list(tokens.encode(image, ""))[-1]
+    assert "0 changed" in status and grid.current.shape == model.encode_image(image).shape
+    code = (int(grid.current[1, 2]) + 1) % 16
+    *_, changed, status = list(tokens.change(grid, "a star", 2, 3, code))[-1]
+    assert "1 changed" in status and changed.changed == [(1, 2)] and int(changed.current[1, 2]) == code
+    assert "0 changed" in list(tokens.undo(changed, ""))[-1][-1]
+    assert "there is no row 99" in list(tokens.change(grid, "", 99, 1, 0))[-1][-1]
+    assert "got 99999" in list(tokens.change(grid, "", 1, 1, 99999))[-1][-1]
+    assert "Encode the picture first" in list(tokens.change(None, "", 1, 1, 0))[-1][-1]
 
 
 def test_residual_codes_have_a_place_each():
     model = tiny_model(shape=(6, 6), max_length=200, quantizer=_residual())
-    grid, back, heat, read, said = list(Looks(model).read(examples.pictures(model)[0], ""))[-1]
-    assert read.now.shape == (6, 12) and "72 codes" in said and all(map(Image.open, (grid, back, heat)))
-    assert "The codes of this place are" in list(Looks(model).change(read, "", 1, 2, 0))[-1][-1]
+    *images, grid, status = list(Tokens(model).encode(examples.scenes(model)[0], ""))[-1]
+    assert grid.current.shape == (6, 12) and "72 codes" in status and all(map(Image.open, images))
+    assert "The code must be in" in list(Tokens(model).change(grid, "", 1, 2, 0))[-1][-1]
 
 
 def _residual():

@@ -6,17 +6,19 @@ from unitok.api.unitok import UniTok
 from unitok.page import chat, describe, draw, edit, tokens
 
 TABS = {"Draw": draw, "Describe": describe, "Chat": chat, "Edit": edit, "Tokens": tokens}
-FONTS = ["system-ui", "sans-serif"]  # the reader's own: nothing is fetched
+FONTS = ["system-ui", "sans-serif"]  # of the visitor's system: none is fetched
 MONO = ["ui-monospace", "monospace"]
 CSS = """
-.told { margin: 4px 2px; min-height: 1.5em; }
-.told.bad { color: #b3261e; font-weight: 600; }
-.dark .told.bad { color: #ffb4ab; }
-.choices { gap: 6px; flex-wrap: wrap; }
-.choices button { flex: 0 1 auto; min-width: 0; width: auto; white-space: normal; font-weight: 400; }
-.pictures, .pictures .grid-wrap { height: auto !important; max-height: none !important; min-height: 120px; }
+.status-line { margin: 4px 2px; min-height: 1.5em; }
+.status-line.error { color: #b3261e; font-weight: 600; }
+.dark .status-line.error { color: #ffb4ab; }
+.example-buttons { gap: 6px; flex-wrap: wrap; }
+.example-buttons button { flex: 0 1 auto; min-width: 0; width: auto; white-space: normal; font-weight: 400; }
+.image-gallery, .image-gallery .grid-wrap {
+  height: auto !important; max-height: none !important; min-height: 120px;
+}
 .gradio-container img { image-rendering: pixelated; }
-button[aria-label="Share"] { display: none; }  /* would send a picture to another host */
+button[aria-label="Share"] { display: none; }  /* it would upload the image to another host */
 :focus-visible { outline: 2px solid #2563eb; outline-offset: 1px; }
 @media (max-width: 480px) {
   .gradio-container main.app { padding: 12px !important; }
@@ -26,24 +28,24 @@ button[aria-label="Share"] { display: none; }  /* would send a picture to anothe
 
 
 def build(model: UniTok) -> gr.Blocks:
-    """The page of a model, not yet shown."""
+    """Build the page of a model."""
     with gr.Blocks(title="unitok", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
-        gr.Markdown("# unitok\nOne model that reads and writes text and pictures as one stream of tokens.")
+        gr.Markdown("# unitok\nOne model that reads and writes text and images as one stream of tokens.")
         with gr.Tabs():
             for name, module in TABS.items():
                 with gr.Tab(name, id=name.lower()):
-                    module.tab(model)
+                    module.add_tab(model)
     return page
 
 
 def serve(model: UniTok, *, port: int = 7860, browser: bool = False, block: bool = True) -> str:
-    """Show the page of a model on this machine alone (127.0.0.1); returns its address.
+    """Serve the page of a model on 127.0.0.1, for this machine alone; return its address.
 
     Args:
-        model: whose page.
-        port: of the server; 0 takes a free one.
-        browser: also open it in the default browser.
-        block: come back only when the server is stopped.
+        model: the model.
+        port: port of the server; 0 takes a free one.
+        browser: also open the page in the default browser.
+        block: return only when the server is stopped.
 
     Raises:
         OSError: the port is in use.

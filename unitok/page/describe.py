@@ -11,54 +11,54 @@ from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
 from unitok.modalities.geometry import Box, Point, write_box, write_point
 from unitok.page import examples
-from unitok.page.example_buttons import choices
-from unitok.page.model_view import as_seen, shown
-from unitok.page.overlay import with_places
-from unitok.page.served_images import kept
-from unitok.page.status import MODEL, alerted, status, stopped, told
-from unitok.page.throttle import paced
+from unitok.page.example_buttons import add_example_buttons
+from unitok.page.model_view import enlarged_view, model_view
+from unitok.page.overlay import draw_places
+from unitok.page.served_images import serve_image
+from unitok.page.status import RUNS_MODEL, add_status, alert_errors, report_errors, report_stop
+from unitok.page.throttle import throttle
 
-MOST = 8  # segments of one answer
+MAX_SEGMENTS = 8  # of one answer
 
 
 @dataclass(frozen=True)
 class Describe:
-    """Captions and answers."""
+    """Event handlers of the tab."""
 
     model: UniTok
 
-    @told(2)
-    def caption(self, picture: str | Image.Image | None) -> Iterator[tuple[str, str, str]]:
-        """The picture, its caption so far, and what is going on."""
-        yield from self._written(picture, (), target="text")
+    @report_errors(2)
+    def caption(self, image: str | Image.Image | None) -> Iterator[tuple[str, str, str]]:
+        """Caption an image: yields the image, the caption so far, and the status."""
+        yield from self._stream(image, (), target="text")
 
-    @told(2)
-    def ask(self, picture: str | Image.Image | None, question: str) -> Iterator[tuple[str, str, str]]:
-        """The picture with the places of the answer, the answer in words, and what is going on."""
+    @report_errors(2)
+    def ask(self, image: str | Image.Image | None, question: str) -> Iterator[tuple[str, str, str]]:
+        """Answer a question: yields the image with boxes and points, the answer's text, and the status."""
         if not question.strip():
             raise ValueError("Ask something about the picture, or press Caption.")
-        yield from self._written(picture, (Segment("text", question.strip()),), target=None)
+        yield from self._stream(image, (Segment("text", question.strip()),), target=None)
 
-    def _written(
-        self, picture: str | Image.Image | None, asked: Document, *, target: str | None
+    def _stream(
+        self, image: str | Image.Image | None, question: Document, *, target: str | None
     ) -> Iterator[tuple[str, str, str]]:
-        seen = as_seen(self.model, picture)
-        document = (Segment("image", seen), *asked)
-        finished: list[Update] = []
-        for update in paced(self.model.stream(document, target=target, max_segments=MOST)):
-            finished += [update] if update.done else []
-            current = finished if update.done else [*finished, update]
-            yield *_answer(seen, current), "Reading …"
-        said = (
-            f"Done: {asked[0].content if asked else 'a caption'}"
-            if finished
-            else "The model has nothing to add: perhaps it has not learned questions."
+        view = model_view(self.model, image)
+        document = (Segment("image", view), *question)
+        complete: list[Update] = []
+        for update in throttle(self.model.stream(document, target=target, max_segments=MAX_SEGMENTS)):
+            complete += [update] if update.done else []
+            current = complete if update.done else [*complete, update]
+            yield *_answer(view, current), "Reading …"
+        status = (
+            f"Done: {question[0].content if question else 'a caption'}"
+            if complete
+            else "The model has nothing to add; it may not be trained for questions."
         )
-        yield *_answer(seen, finished), said
+        yield *_answer(view, complete), status
 
 
-def _answer(seen: Image.Image, updates: list[Update]) -> tuple[str, str]:
-    """The picture with all places, and a line a segment; a picture that it draws replaces the first."""
+def _answer(view: Image.Image, updates: list[Update]) -> tuple[str, str]:
+    """The image with boxes and points, and a line of text per segment; a drawn image replaces the image."""
     places = [update.content for update in updates if isinstance(update.content, Box | Point)]
     drawn = [update.content for update in updates if isinstance(update.content, Image.Image)]
     lines, count = [], 0
@@ -70,15 +70,15 @@ def _answer(seen: Image.Image, updates: list[Update]) -> tuple[str, str]:
             )
         elif isinstance(content, str):
             lines.append(content)
-    return kept(with_places(drawn[-1] if drawn else seen, places)), "\n".join(lines)
+    return serve_image(draw_places(drawn[-1] if drawn else view, places)), "\n".join(lines)
 
 
-def tab(model: UniTok) -> None:
-    """Add the tab to the page that is being built."""
-    scenes = examples.pictures(model)
+def add_tab(model: UniTok) -> None:
+    """Add the tab to the page."""
+    scenes = examples.scenes(model)
     with gr.Row():
         with gr.Column(min_width=300):
-            picture = gr.Image(
+            image = gr.Image(
                 scenes[0],
                 label="Picture",
                 type="filepath",
@@ -87,25 +87,27 @@ def tab(model: UniTok) -> None:
                 format="png",
                 height=300,
             )
-            choices({f"Example {k}": kept(scene) for k, scene in enumerate(scenes, 1)}, picture)
+            add_example_buttons(
+                {f"Example {k}": serve_image(scene) for k, scene in enumerate(scenes, 1)}, image
+            )
             question = gr.Textbox(label="Question", placeholder="what color is the star?")
-            choices({text: text for text in examples.questions(model)}, question)
+            add_example_buttons({text: text for text in examples.questions(model)}, question)
             with gr.Row():
                 caption = gr.Button("Caption", variant="primary", min_width=90)
                 ask = gr.Button("Ask", min_width=90)
                 stop = gr.Button("Stop", min_width=90)
-            said = status("Press Caption, or ask something.")
+            status = add_status("Press Caption, or ask a question.")
         with gr.Column(min_width=300):
             answer = gr.Textbox(label="Answer", lines=2, interactive=False, placeholder="Nothing yet.")
             marked = gr.Image(
                 label="What the model sees, with boxes and points", interactive=False, format="png",
                 height=300, buttons=["download"],
             )  # fmt: skip
-    work = Describe(model)
-    outputs, hidden = [marked, answer, said], {"show_progress": "hidden", **MODEL}
+    handlers = Describe(model)
+    outputs, hidden = [marked, answer, status], {"show_progress": "hidden", **RUNS_MODEL}
     runs = [
-        caption.click(work.caption, picture, outputs, **hidden),
-        gr.on([ask.click, question.submit], work.ask, [picture, question], outputs, **hidden),
+        caption.click(handlers.caption, image, outputs, **hidden),
+        gr.on([ask.click, question.submit], handlers.ask, [image, question], outputs, **hidden),
     ]
-    picture.upload(alerted(shown, model), picture, picture, api_visibility="private")
-    stop.click(stopped, None, said, cancels=runs, queue=False, api_visibility="private")
+    image.upload(alert_errors(enlarged_view, model), image, image, api_visibility="private")
+    stop.click(report_stop, None, status, cancels=runs, queue=False, api_visibility="private")

@@ -8,22 +8,22 @@ import gradio as gr
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.page import examples
-from unitok.page.example_buttons import choices
-from unitok.page.overlay import enlarged
-from unitok.page.served_images import kept
-from unitok.page.status import MODEL, gallery, status, stopped, told
-from unitok.page.throttle import paced
+from unitok.page.example_buttons import add_example_buttons
+from unitok.page.overlay import enlarge
+from unitok.page.served_images import serve_image
+from unitok.page.status import RUNS_MODEL, add_gallery, add_status, report_errors, report_stop
+from unitok.page.throttle import throttle
 
-MOST = 8  # pictures of one prompt
+MAX_IMAGES = 8  # of one prompt
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Draws; the pictures of one prompt have the seeds `seed`, `seed` + 1, …"""
+    """Event handlers of the tab; the images of a prompt have the seeds `seed`, `seed` + 1, …"""
 
     model: UniTok
 
-    @told(1)
+    @report_errors(1)
     def draw(
         self,
         prompt: str,
@@ -33,7 +33,7 @@ class Draw:
         temperature: float,
         *size: float,
     ) -> Iterator[tuple[list[str], str]]:
-        """The pictures so far, and what is going on."""
+        """Draw images: yields those so far, and the status."""
         if not prompt.strip():
             raise ValueError("Say what to draw, or choose an example.")
         done: list[str] = []
@@ -46,17 +46,17 @@ class Draw:
                 guidance_scale=guidance,
                 temperature=temperature,
             )
-            for update in paced(updates):
-                pictures = [*done, kept(enlarged(update.content))]
-                yield pictures, f"Drawing {k + 1} of {int(n)} …"
-            done = pictures
+            for update in throttle(updates):
+                images = [*done, serve_image(enlarge(update.content))]
+                yield images, f"Drawing {k + 1} of {int(n)} …"
+            done = images
         last = int(seed) + len(done) - 1
-        again = f"Seeds {int(seed)} to {last} draw these" if len(done) > 1 else f"Seed {last} draws this"
-        yield done, f"Done. {again} again."
+        seeds = f"Seeds {int(seed)} to {last} draw these" if len(done) > 1 else f"Seed {last} draws this"
+        yield done, f"Done. {seeds} again."
 
 
-def tab(model: UniTok) -> None:
-    """Add the tab to the page that is being built."""
+def add_tab(model: UniTok) -> None:
+    """Add the tab to the page."""
     defaults = model.sampling["image"]
     with gr.Row():
         with gr.Column(min_width=300):
@@ -68,45 +68,45 @@ def tab(model: UniTok) -> None:
                 placeholder="a large red star",
                 submit_btn=False,
             )
-            choices({text: text for text in examples.prompts(model)}, prompt)
+            add_example_buttons({text: text for text in examples.prompts(model)}, prompt)
             with gr.Row():
-                n = gr.Slider(1, MOST, value=4, step=1, label="Pictures")
+                n = gr.Slider(1, MAX_IMAGES, value=4, step=1, label="Pictures")
                 seed = gr.Number(0, label="Seed", precision=0, minimum=0)
             with gr.Accordion("More settings", open=False):
                 guidance = gr.Slider(
                     0, 10, value=defaults.guidance_scale, step=0.1, label="Guidance (1 is none)"
                 )
                 temperature = gr.Slider(
-                    0, 2, value=defaults.temperature, step=0.05, label="Temperature (0 takes the likeliest)"
+                    0, 2, value=defaults.temperature, step=0.05, label="Temperature (0 is greedy)"
                 )
-                size = _sizes(model)
+                size = _add_size(model)
             with gr.Row():
-                go = gr.Button("Draw", variant="primary", min_width=100)
+                start = gr.Button("Draw", variant="primary", min_width=100)
                 stop = gr.Button("Stop", min_width=100)
-            said = status("Pictures appear row by row.")
+            status = add_status("Pictures appear row by row.")
         with gr.Column(min_width=300):
-            pictures = gallery("Pictures")
-    work = Draw(model)
-    started = gr.on(
-        [go.click, prompt.submit],
-        work.draw,
+            images = add_gallery("Pictures")
+    handlers = Draw(model)
+    run = gr.on(
+        [start.click, prompt.submit],
+        handlers.draw,
         [prompt, n, seed, guidance, temperature, *size],
-        [pictures, said],
+        [images, status],
         show_progress="hidden",
-        **MODEL,
+        **RUNS_MODEL,
     )
-    stop.click(stopped, None, said, cancels=[started], queue=False, api_visibility="private")
+    stop.click(report_stop, None, status, cancels=[run], queue=False, api_visibility="private")
 
 
-def _sizes(model: UniTok) -> list[gr.Slider]:
-    """Height and width, where the model has a choice; 0 leaves it to the model."""
-    image = model.codec.modalities["image"]
-    if image.shape is not None:
+def _add_size(model: UniTok) -> list[gr.Slider]:
+    """Add sliders for height and width, if the model draws several sizes."""
+    modality = model.codec.modalities["image"]
+    if modality.shape is not None:
         return []
-    cell = image.tokenizer.cell
+    cell = modality.tokenizer.cell
     return [
         gr.Slider(
-            0, image.max_side * cell, value=0, step=cell, label=f"{name} in pixels (0: the model chooses)"
+            0, modality.max_side * cell, value=0, step=cell, label=f"{name} in pixels (0: the model chooses)"
         )
         for name in ("Height", "Width")
     ]

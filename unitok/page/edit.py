@@ -11,15 +11,15 @@ from PIL import Image, ImageChops
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.page import examples
-from unitok.page.example_buttons import choices
-from unitok.page.model_view import as_seen, shown
-from unitok.page.overlay import enlarged
-from unitok.page.served_images import kept
-from unitok.page.status import MODEL, alerted, gallery, status, stopped, told
-from unitok.page.throttle import paced
+from unitok.page.example_buttons import add_example_buttons
+from unitok.page.model_view import enlarged_view, model_view
+from unitok.page.overlay import enlarge
+from unitok.page.served_images import serve_image
+from unitok.page.status import RUNS_MODEL, add_gallery, add_status, alert_errors, report_errors, report_stop
+from unitok.page.throttle import throttle
 from unitok.pixels import as_rgb
 
-PAINTED = "what I paint"
+PAINTED = "the painted part"
 PARTS = {
     "the left half": (0, 0, 0.5, 1),
     "the right half": (0.5, 0, 1, 1),
@@ -27,63 +27,63 @@ PARTS = {
     "the bottom half": (0, 0.5, 1, 1),
     "everything": (0, 0, 1, 1),
 }
-"""Parts that can be named without painting: shares of the picture (left, top, right, bottom)."""
+"""Parts to choose without painting: (left, top, right, bottom) as fractions of the image."""
 INK = "#e11d48aa"
-"""Of the brush: seen on any picture, and seen through."""
+"""Colour of the brush: visible on any image, and translucent."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Changes pictures."""
+    """Event handlers of the tab."""
 
     model: UniTok
 
-    @told(1)
+    @report_errors(1)
     def redraw(
         self, value: dict | None, part: str, prompt: str, best_of: float, seed: float
     ) -> Iterator[tuple]:
-        """The picture with a part drawn anew, and what is going on."""
-        picture = as_seen(self.model, _background(value))
-        mask = _mask(value, part, picture.size)
+        """Redraw a part of the image: yields it before and after, and the status."""
+        image = model_view(self.model, _background(value))
+        mask = _mask(value, part, image.size)
         yield gr.skip(), "Drawing …"
-        drawn = self.model.inpaint(picture, mask, prompt.strip(), best_of=int(best_of), seed=int(seed))
-        yield _before_and_after(picture, drawn[0]), "Done."
+        (drawn,) = self.model.inpaint(image, mask, prompt.strip(), best_of=int(best_of), seed=int(seed))
+        yield _before_and_after(image, drawn), "Done."
 
-    @told(1)
+    @report_errors(1)
     def instruct(self, value: dict | None, instruction: str, seed: float) -> Iterator[tuple]:
-        """The picture as an instruction changes it, row by row."""
-        picture = as_seen(self.model, _background(value))
+        """Edit the image by an instruction, row by row: yields it before and after, and the status."""
+        image = model_view(self.model, _background(value))
         if not instruction.strip():
-            raise ValueError("Say what to change, or choose an example.")
-        document = (Segment("image", picture), Segment("text", instruction.strip()))
-        for update in paced(self.model.stream(document, target="image", seed=int(seed))):
-            yield _before_and_after(picture, update.content), "Done." if update.done else "Drawing …"
+            raise ValueError("Say what to change.")
+        document = (Segment("image", image), Segment("text", instruction.strip()))
+        for update in throttle(self.model.stream(document, target="image", seed=int(seed))):
+            yield _before_and_after(image, update.content), "Done." if update.done else "Drawing …"
 
-    @told(1)
+    @report_errors(1)
     def vary(self, value: dict | None, prompt: str, keep: float, seed: float) -> Iterator[tuple]:
-        """Variations of the picture of which a share `keep` of the cells stays."""
-        picture = as_seen(self.model, _background(value))
+        """Draw variations of the image that keep a share `keep` of the cells."""
+        image = model_view(self.model, _background(value))
         yield gr.skip(), "Drawing …"
-        drawn = self.model.vary(picture, prompt.strip(), keep=keep, n=3, seed=int(seed))
-        yield [_named(picture, "before"), *(_named(p, "variation") for p in drawn)], "Done."
+        drawn = self.model.vary(image, prompt.strip(), keep=keep, n=3, seed=int(seed))
+        yield [_captioned(image, "before"), *(_captioned(d, "variation") for d in drawn)], "Done."
 
 
 def _before_and_after(before: Image.Image, after: Image.Image) -> list[tuple[str, str]]:
-    return [_named(before, "before"), _named(after, "after")]
+    return [_captioned(before, "before"), _captioned(after, "after")]
 
 
-def _named(picture: Image.Image, name: str) -> tuple[str, str]:
-    return kept(enlarged(picture)), name
+def _captioned(image: Image.Image, caption: str) -> tuple[str, str]:
+    return serve_image(enlarge(image)), caption
 
 
 def _background(value: dict | None) -> Image.Image | None:
-    """The picture under the paint, alpha on white; None where there is none."""
-    picture = (value or {}).get("background")
-    return None if picture is None else as_rgb(picture)
+    """The image below the paint, transparency on white; None if there is none."""
+    image = (value or {}).get("background")
+    return None if image is None else as_rgb(image)
 
 
 def _mask(value: dict, part: str, size: tuple[int, int]) -> Image.Image:
-    """White where a picture of this size is to be drawn anew. Raises ValueError where nothing is painted."""
+    """Build the mask of an image of this size, white where it is redrawn. Raises ValueError if nothing is."""
     mask = Image.new("L", size)
     if part in PARTS:
         left, top, right, bottom = PARTS[part]
@@ -95,49 +95,49 @@ def _mask(value: dict, part: str, size: tuple[int, int]) -> Image.Image:
         painted = layer.convert("RGBA").getchannel("A").resize(size, Image.Resampling.BOX)
         mask = ImageChops.lighter(mask, painted.point(lambda alpha: 255 * (alpha >= 64)))
     if not mask.getbbox():
-        raise ValueError("Paint over what is to be drawn anew, or choose a part by name.")
+        raise ValueError("Paint over the part to redraw, or choose one by name.")
     return mask
 
 
-class Way(NamedTuple):
-    """A way to change a picture: what begins it, what it does, and what it asks between picture and seed."""
+class Method(NamedTuple):
+    """A way to edit: its triggers, its handler, and the handler's inputs between image and seed."""
 
-    begins: list[Callable]
-    change: Callable[..., Iterator[tuple]]
-    asks: list[Component]
+    triggers: list[Callable]
+    handler: Callable[..., Iterator[tuple]]
+    inputs: list[Component]
 
 
-def tab(model: UniTok) -> None:
-    """Add the tab to the page that is being built."""
-    work = Edit(model)
+def add_tab(model: UniTok) -> None:
+    """Add the tab to the page."""
+    handlers = Edit(model)
     with gr.Row():
         with gr.Column(min_width=300):
-            editor = _editor(model)
+            editor = _add_editor(model)
         with gr.Column(min_width=300):
             with gr.Tabs():
-                ways = [_redrawing(work), _instructing(work), _varying(work)]
+                methods = [_add_redraw(handlers), _add_instruct(handlers), _add_vary(handlers)]
             seed = gr.Number(0, label="Seed", precision=0, minimum=0)
             stop = gr.Button("Stop")
-            said = status("Choose a way to change the picture.")
-            results = gallery("Result")
-    outputs, hidden = [results, said], {"show_progress": "hidden", **MODEL}
-    runs = [gr.on(way.begins, way.change, [editor, *way.asks, seed], outputs, **hidden) for way in ways]
-    stop.click(stopped, None, said, cancels=runs, queue=False, api_visibility="private")
+            status = add_status("Choose how to change the picture.")
+            results = add_gallery("Result")
+    outputs, hidden = [results, status], {"show_progress": "hidden", **RUNS_MODEL}
+    runs = [gr.on(m.triggers, m.handler, [editor, *m.inputs, seed], outputs, **hidden) for m in methods]
+    stop.click(report_stop, None, status, cancels=runs, queue=False, api_visibility="private")
 
 
-def _editor(model: UniTok) -> gr.ImageEditor:
-    """The picture to paint on, of the visitor or an example; shown as the model sees it."""
-    scenes = examples.pictures(model)
-    gr.Markdown("Paint over what is to change.")
+def _add_editor(model: UniTok) -> gr.ImageEditor:
+    """Add the editor for the visitor's image or an example, in the model's view."""
+    scenes = examples.scenes(model)
+    gr.Markdown("Paint over the part to change.")
     editor = gr.ImageEditor(
         _editable(scenes[0]), label="Picture", show_label=False, type="pil", format="png",
         sources=("upload", "clipboard"), transforms=(), layers=False, buttons=[], height=460,
         brush=gr.Brush(default_size=48, colors=[INK], default_color=INK, color_mode="fixed"),
         eraser=gr.Eraser(default_size=48), canvas_size=(384, 384),
     )  # fmt: skip
-    choices({f"Example {k}": _editable(scene) for k, scene in enumerate(scenes, 1)}, editor)
+    add_example_buttons({f"Example {k}": _editable(scene) for k, scene in enumerate(scenes, 1)}, editor)
     editor.upload(
-        alerted(_uploaded, model),
+        alert_errors(_load_upload, model),
         editor,
         editor,
         show_progress="hidden",
@@ -146,34 +146,34 @@ def _editor(model: UniTok) -> gr.ImageEditor:
     return editor
 
 
-def _uploaded(model: UniTok, value: dict) -> dict:
-    """A visitor's picture to paint on, as the model sees it."""
-    return _editable(shown(model, _background(value)))
+def _load_upload(model: UniTok, value: dict) -> dict:
+    """Replace a visitor's image by the model's view of it."""
+    return _editable(enlarged_view(model, _background(value)))
 
 
-def _redrawing(work: Edit) -> Way:
+def _add_redraw(handlers: Edit) -> Method:
     with gr.Tab("Redraw a part"):
         part = gr.Dropdown([PAINTED, *PARTS], value=PAINTED, label="Which part")
-        prompt = gr.Textbox(label="What the whole picture shows then", value=examples.prompts(work.model)[0])
-        best_of = gr.Slider(1, 8, value=4, step=1, label="Draw so many, keep the likeliest")
+        prompt = gr.Textbox(label="What the whole result shows", value=examples.prompts(handlers.model)[0])
+        best_of = gr.Slider(1, 8, value=4, step=1, label="Samples, of which the likeliest is kept")
         button = gr.Button("Redraw", variant="primary")
-    return Way([button.click, prompt.submit], work.redraw, [part, prompt, best_of])
+    return Method([button.click, prompt.submit], handlers.redraw, [part, prompt, best_of])
 
 
-def _instructing(work: Edit) -> Way:
+def _add_instruct(handlers: Edit) -> Method:
     with gr.Tab("Instruct"):
-        order = gr.Textbox(label="Instruction", value=examples.INSTRUCTIONS[0])
+        instruction = gr.Textbox(label="Instruction", value=examples.INSTRUCTIONS[0])
         button = gr.Button("Change it", variant="primary")
-    return Way([button.click, order.submit], work.instruct, [order])
+    return Method([button.click, instruction.submit], handlers.instruct, [instruction])
 
 
-def _varying(work: Edit) -> Way:
+def _add_vary(handlers: Edit) -> Method:
     with gr.Tab("Vary"):
-        words = gr.Textbox(label="What the picture shows", value=examples.prompts(work.model)[0])
-        keep = gr.Slider(0, 0.95, value=0.5, step=0.05, label="Share of the cells that stay")
+        prompt = gr.Textbox(label="What the picture shows", value=examples.prompts(handlers.model)[0])
+        keep = gr.Slider(0, 0.95, value=0.5, step=0.05, label="Share of the cells to keep")
         button = gr.Button("Vary", variant="primary")
-    return Way([button.click, words.submit], work.vary, [words, keep])
+    return Method([button.click, prompt.submit], handlers.vary, [prompt, keep])
 
 
-def _editable(picture: Image.Image) -> dict:
-    return {"background": kept(picture), "layers": [], "composite": None}
+def _editable(image: Image.Image) -> dict:
+    return {"background": serve_image(image), "layers": [], "composite": None}

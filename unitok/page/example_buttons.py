@@ -7,14 +7,14 @@ import gradio as gr
 from gradio.components import Component
 
 
-def choices(values: Mapping[str, Any], target: Component) -> None:
-    """Add a button a name, which puts its value into `target`."""
-    with gr.Row(elem_classes="choices"):
-        for name, value in values.items():
+def add_example_buttons(examples: Mapping[str, Any], target: Component) -> None:
+    """Add a button per name that puts its example into `target`."""
+    with gr.Row(elem_classes="example-buttons"):
+        for name, value in examples.items():
             gr.Button(name, size="sm").click(
-                _giving(value), None, target, queue=False, show_progress="hidden", api_visibility="private"
+                _returning(value), None, target, queue=False, show_progress="hidden", api_visibility="private"
             )
 
 
-def _giving(value: Any):
+def _returning(value: Any):
     return lambda: value

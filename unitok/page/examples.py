@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from unitok.api.unitok import UniTok
-from unitok.page.model_view import shown
+from unitok.page.model_view import enlarged_view
 from unitok.worlds.shapes.pixels import render
 from unitok.worlds.shapes.world import Scene, SceneObject
 
@@ -22,25 +22,25 @@ SCENES = (
     (("triangle", "yellow", "large", 0.66, 0.3),),
     (("square", "green", "large", 0.28, 0.7), ("circle", "purple", "small", 0.72, 0.3)),
 )
-"""Objects with their centres, in shares of the picture; the questions are about the first scene."""
+"""Objects with their centres, as fractions of the image; the questions are about the first scene."""
 
 
 def prompts(model: UniTok) -> list[str]:
-    """Prompts that the model knows, and some of the built-in world."""
+    """The model's own example prompts, and some of the shapes world."""
     return list(dict.fromkeys([*model.example_prompts, *PROMPTS]))[:4]
 
 
 def questions(model: UniTok) -> list[str]:
-    """Questions of the built-in world; those about places where the model has some."""
+    """Questions of the shapes world; those about places only for models with boxes."""
     return [*QUESTIONS, *(PLACES if "box" in model.codec.modalities else ())]
 
 
-def pictures(model: UniTok) -> list[Image.Image]:
-    """Scenes at the size of the model's pictures, enlarged for people."""
-    image = model.codec.modalities["image"]
-    rows, columns = image.shape or (6, 6)
-    canvas = max(48, min(rows, columns) * image.tokenizer.cell)
-    return [shown(model, Image.fromarray(render(_scene(objects, canvas)))) for objects in SCENES]
+def scenes(model: UniTok) -> list[Image.Image]:
+    """Render scenes at the size of the model's images, enlarged for people."""
+    modality = model.codec.modalities["image"]
+    rows, columns = modality.shape or (6, 6)
+    canvas = max(48, min(rows, columns) * modality.tokenizer.cell)
+    return [enlarged_view(model, Image.fromarray(render(_scene(objects, canvas)))) for objects in SCENES]
 
 
 def _scene(objects: Sequence[tuple], canvas: int) -> Scene:

@@ -6,27 +6,27 @@ from PIL import Image
 
 from unitok.api.unitok import UniTok
 from unitok.data.files.images import load_image
-from unitok.page.overlay import enlarged
+from unitok.page.overlay import enlarge
 from unitok.pixels import as_rgb
 
 
-def as_seen(model: UniTok, picture: Image.Image | str | Path | None) -> Image.Image:
-    """What the model sees of a picture or of its file, in its own pixels; exact for what `shown` made.
+def model_view(model: UniTok, image: Image.Image | str | Path | None) -> Image.Image:
+    """Resize an image or its file to the model's size; exactly inverts `enlarged_view`.
 
     Raises:
-        ValueError: there is no picture, or it cannot be read.
+        ValueError: there is no image, or it cannot be read.
     """
-    if picture is None:
+    if image is None:
         raise ValueError("Choose a picture first.")
-    picture = load_image(picture) if isinstance(picture, str | Path) else as_rgb(picture)
-    image = model.codec.modalities["image"]
-    if image.shape is None:
-        return image.fit(picture)
-    small = picture.resize([n * image.tokenizer.cell for n in image.shape[::-1]], Image.Resampling.BOX)
-    return small if enlarged(small).tobytes() == picture.tobytes() else image.fit(picture)
+    image = load_image(image) if isinstance(image, str | Path) else as_rgb(image)
+    modality = model.codec.modalities["image"]
+    if modality.shape is None:
+        return modality.fit(image)
+    small = image.resize([n * modality.tokenizer.cell for n in modality.shape[::-1]], Image.Resampling.BOX)
+    return small if enlarge(small).tobytes() == image.tobytes() else modality.fit(image)
 
 
-def shown(model: UniTok, picture: Image.Image | str | Path) -> Image.Image:
-    """The same at a size for people; pictures of models that draw any size keep theirs."""
-    small = as_seen(model, picture)
-    return small if model.codec.modalities["image"].shape is None else enlarged(small)
+def enlarged_view(model: UniTok, image: Image.Image | str | Path) -> Image.Image:
+    """Enlarge the model's view of an image for people, unless the model draws any size."""
+    small = model_view(model, image)
+    return small if model.codec.modalities["image"].shape is None else enlarge(small)

@@ -9,23 +9,23 @@ from unitok.modalities.geometry import Box, Point
 from unitok.pixels import as_rgb
 
 SIDE = 384
-"""Pixels to which the longer side of a small picture is enlarged."""
+"""Pixels of the longer side to which small images are enlarged."""
 INKS = ((214, 39, 40), (31, 119, 180), (44, 160, 44), (148, 103, 189), (255, 127, 14))
 HEAT = np.array([(255, 255, 245), (254, 227, 145), (254, 153, 41), (204, 76, 2), (102, 37, 6)], np.float64)
-"""From likely to unlikely."""
+"""Colours from likely to unlikely."""
 
 
-def enlarged(picture: Image.Image, *, side: int = SIDE) -> Image.Image:
-    """A small picture by the whole factor that brings its longer side to at most `side`, unsmoothed."""
-    picture = as_rgb(picture)
-    factor = max(1, side // max(picture.size))
-    size = picture.width * factor, picture.height * factor
-    return picture.resize(size, Image.Resampling.NEAREST)
+def enlarge(image: Image.Image, *, side: int = SIDE) -> Image.Image:
+    """Enlarge a small image by an integer factor, to at most `side` pixels, without smoothing."""
+    image = as_rgb(image)
+    factor = max(1, side // max(image.size))
+    size = image.width * factor, image.height * factor
+    return image.resize(size, Image.Resampling.NEAREST)
 
 
-def with_places(picture: Image.Image, places: Sequence[Box | Point]) -> Image.Image:
-    """An enlarged copy with boxes and points, numbered from 1 in the order given."""
-    copy = enlarged(picture)
+def draw_places(image: Image.Image, places: Sequence[Box | Point]) -> Image.Image:
+    """Draw boxes and points, numbered from 1, onto an enlarged copy."""
+    copy = enlarge(image)
     pen, font = ImageDraw.Draw(copy), ImageFont.load_default(size=16)
     for number, place in enumerate(places, 1):
         ink = INKS[(number - 1) % len(INKS)]
@@ -40,22 +40,22 @@ def with_places(picture: Image.Image, places: Sequence[Box | Point]) -> Image.Im
     return copy
 
 
-def with_grid(
-    picture: Image.Image,
+def draw_grid(
+    image: Image.Image,
     labels: Sequence[Sequence[str]],
     *,
     chosen: tuple[int, int] | None = None,
     changed: Sequence[tuple[int, int]] = (),
 ) -> Image.Image:
-    """An enlarged, paler copy under a grid with a label a cell.
+    """Draw a grid with a label in each cell onto an enlarged, paler copy.
 
     Args:
-        picture: what lies under the grid.
-        labels: rows of texts; left out where the cells are too small for them.
-        chosen: (row, column) of the cell with a thick frame.
-        changed: cells with a coloured frame.
+        image: the image below the grid.
+        labels: rows of texts; labels that do not fit into their cells are omitted.
+        chosen: (row, column) of the selected cell.
+        changed: cells to highlight.
     """
-    copy = Image.blend(enlarged(picture), Image.new("RGB", enlarged(picture).size, "white"), 0.45)
+    copy = Image.blend(enlarge(image), Image.new("RGB", enlarge(image).size, "white"), 0.45)
     pen, (down, across) = ImageDraw.Draw(copy), (copy.height / len(labels), copy.width / len(labels[0]))
     font = ImageFont.load_default(size=max(8, min(18, across / 3.2)))
     for row, texts in enumerate(labels):
@@ -72,18 +72,18 @@ def with_grid(
     return copy
 
 
-def with_heat(picture: Image.Image, nats: Sequence[Sequence[float]]) -> Image.Image:
-    """An enlarged copy under colours, pale where a cell was expected and dark where it surprised.
+def draw_heat_map(image: Image.Image, nats: Sequence[Sequence[float]]) -> Image.Image:
+    """Draw a heat map onto an enlarged copy, pale where a cell was likely and dark where it was surprising.
 
     Args:
-        picture: what lies under the colours.
-        nats: -log p of each cell, row by row; the numbers are written into the cells.
+        image: the image below the colours.
+        nats: -log p of each cell, row by row, also written into the cells.
     """
     values = np.array(nats)
     share = values / max(values.max(), 1e-6)
     stops = np.linspace(0, 1, len(HEAT))
     colours = np.stack([np.interp(share, stops, HEAT[:, c]) for c in range(3)], axis=-1).astype(np.uint8)
-    copy = enlarged(picture)
+    copy = enlarge(image)
     heat = Image.fromarray(colours).resize(copy.size, Image.Resampling.NEAREST)
     copy = Image.blend(copy, heat, 0.72)
     pen, (down, across) = ImageDraw.Draw(copy), (copy.height / len(values), copy.width / len(values[0]))

@@ -1,6 +1,6 @@
 """Serves images as files, each written once. Knows no model.
 
-Gradio writes a picture anew whenever it is shown again, also while a browser is still reading it.
+Gradio itself writes an image again whenever it is shown, even while a browser is still reading the file.
 """
 
 from hashlib import sha256
@@ -13,11 +13,11 @@ from PIL import Image
 from unitok.atomic_files import write_bytes
 
 
-def kept(picture: Image.Image) -> str:
-    """The path of a PNG file of the picture, where Gradio may serve it; complete or absent."""
-    coded = BytesIO()
-    picture.save(coded, "PNG")
-    path = Path(get_upload_folder()) / sha256(coded.getvalue()).hexdigest() / "picture.png"
+def serve_image(image: Image.Image) -> str:
+    """Write an image as a PNG file that Gradio may serve; return its path. The file is complete or absent."""
+    png = BytesIO()
+    image.save(png, "PNG")
+    path = Path(get_upload_folder()) / sha256(png.getvalue()).hexdigest() / "picture.png"
     if not path.exists():
-        write_bytes(path, coded.getvalue())
+        write_bytes(path, png.getvalue())
     return str(path)

@@ -7,61 +7,63 @@ from typing import Any
 
 import gradio as gr
 
-MODEL = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
-"""Options of every event that lets the model work: one at a time, in the order of asking."""
+RUNS_MODEL = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
+"""Options of every event that runs the model: one at a time, first come, first served."""
 
 
-def line(text: str, *, bad: bool = False) -> str:
-    """A status line; `bad` makes it an alert."""
-    role, kind = ("alert", "bad") if bad else ("status", "good")
-    return f'<p role="{role}" class="told {kind}">{html.escape(" ".join(text.split()))}</p>' if text else ""
+def status_line(text: str, *, error: bool = False) -> str:
+    """Format a status line; an error is an alert to screen readers."""
+    role, kind = ("alert", "error") if error else ("status", "info")
+    if not text:
+        return ""
+    return f'<p role="{role}" class="status-line {kind}">{html.escape(" ".join(text.split()))}</p>'
 
 
-def status(text: str) -> gr.HTML:
-    """The place of a tab's status line, with what it says at first."""
-    return gr.HTML(line(text), container=False, padding=False)
+def add_status(text: str) -> gr.HTML:
+    """Add a tab's status line, with its first text."""
+    return gr.HTML(status_line(text), container=False, padding=False)
 
 
-def told(outputs: int) -> Callable[[Callable], Callable]:
+def report_errors(outputs: int) -> Callable[[Callable], Callable]:
     """Decorate a handler that yields `outputs` values and a status text: errors become its status line.
 
-    What was shown stays where an error comes.
+    After an error the values on the page stay as they were.
     """
 
     def decorate(handler: Callable[..., Iterator[tuple]]) -> Callable[..., Iterator[tuple]]:
-        def run(*given) -> Iterator[tuple]:
+        def run(*inputs) -> Iterator[tuple]:
             try:
-                for *values, text in handler(*given):
-                    yield (*values, line(text))
+                for *values, text in handler(*inputs):
+                    yield (*values, status_line(text))
             except (ValueError, OSError) as error:
-                yield (*[gr.skip()] * outputs, line(str(error), bad=True))
+                yield (*[gr.skip()] * outputs, status_line(str(error), error=True))
 
-        # gradio must see a generator, which a def is no longer once shapes are checked: hence a lambda
-        return wraps(handler)(lambda *given: (yield from run(*given)))
+        # gradio must see a generator function, which a def checked by jaxtyping is not: hence a lambda
+        return wraps(handler)(lambda *inputs: (yield from run(*inputs)))
 
     return decorate
 
 
-def alerted(show: Callable[..., Any], *known: Any) -> Callable[[Any], Any]:
-    """What shows a visitor's upload; an error becomes the page's alert."""
+def alert_errors(show: Callable[..., Any], *first: Any) -> Callable[[Any], Any]:
+    """Make a handler of uploads from `show`, which gets `first` and the upload; errors alert the visitor."""
 
-    def run(given: Any) -> Any:
+    def run(upload: Any) -> Any:
         try:
-            return show(*known, given)
+            return show(*first, upload)
         except (ValueError, OSError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     return run
 
 
-def stopped() -> str:
-    """The status line of a run that was cancelled."""
-    return line("Stopped.")
+def report_stop() -> str:
+    """The status line of a cancelled run."""
+    return status_line("Stopped.")
 
 
-def gallery(name: str) -> gr.Gallery:
-    """The place of a tab's pictures; as high as they are."""
+def add_gallery(name: str) -> gr.Gallery:
+    """Add the gallery of a tab's images, as high as they are."""
     return gr.Gallery(
         label=name, show_label=False, columns=2, object_fit="contain", format="png", buttons=["download"],
-        elem_classes="pictures",
+        elem_classes="image-gallery",
     )  # fmt: skip

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from unitok.api.previews import Update
 
 PAUSE = 0.08
-"""Seconds between two looks at a segment that is not done."""
+"""Seconds between two updates of an incomplete segment."""
 
 
-def paced(updates: Iterable[Update], *, pause: float = PAUSE) -> Iterator[Update]:
-    """The updates, but of unfinished segments only those that come `pause` seconds or more after the last."""
+def throttle(updates: Iterable[Update], *, pause: float = PAUSE) -> Iterator[Update]:
+    """Drop updates of incomplete segments that come less than `pause` seconds after the last one."""
     last = -pause
     for update in updates:
         now = time.monotonic()
