@@ -7,7 +7,7 @@ import torch
 from compare import Row, alternate, command_line, finish, peak_memory
 from vector_quantize_pytorch import VectorQuantize
 
-from unitok.models.image_tokenizer.quantizer import SCORES, nearest
+from unitok.models.image_tokenizer.quantizer import MAX_SCORES, nearest
 
 VECTORS, CODES = 65_536, 8192
 BARS = {8: 8.0, 256: 4.0}
@@ -38,7 +38,7 @@ def measure(dim: int, *, rounds: int) -> list[Row]:
         Row(f"quantise d={dim}: other codes", share * 100, "%", None, 0.01, ties and share <= 1e-4,
             "all of them ties" if ties else "not all of them ties"),
         Row(f"quantise d={dim}: working memory", memory, "MB", theirs_memory / max(memory, 1e-9), MEMORY_BAR,
-            memory <= MEMORY_BAR, f"peer {theirs_memory:.0f} MB, {SCORES // CODES} rows at once"),
+            memory <= MEMORY_BAR, f"peer {theirs_memory:.0f} MB, {MAX_SCORES // CODES} rows at once"),
     ]  # fmt: skip
 
 

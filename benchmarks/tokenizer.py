@@ -29,7 +29,7 @@ def measure(*, pictures: int, rounds: int, channels: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         peer.save_pretrained(folder)
         ours = read(folder, "janus")
-    fast = ours.lowered(torch.bfloat16)
+    fast = ours.with_dtype(torch.bfloat16)
     with torch.inference_mode():
         codes = peer.encode(images).image_tokens.view(pictures, 16, 16)
         flat = codes.flatten(1)

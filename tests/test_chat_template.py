@@ -200,7 +200,7 @@ MESSAGES = [
 
 
 def written(folder):
-    """A file of one conversation, with its pictures."""
+    """A file of one conversation, with its images."""
     for name, image in (("red", RED), ("blue", BLUE)):
         (folder / f"{name}.png").write_bytes(png(image))
     record = {"messages": MESSAGES, "images": ["red.png", "blue.png", "red.png"]}

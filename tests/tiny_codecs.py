@@ -1,4 +1,4 @@
-"""Small modalities and random documents for tests: no network, no picture."""
+"""Small modalities and random documents for tests: no network, no images."""
 
 import random
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ def tiny_codec(*, shape=None, positions="grid", more=()) -> Codec:
     return Codec([byte_text(), GridModality(shape=shape), *more], positions=positions)
 
 
-def laid(documents: Sequence[Tokens]) -> FlatIds:
+def lay_flat(documents: Sequence[Tokens]) -> FlatIds:
     """Documents one after another, as `pack` takes them."""
     parts = [(t.ids.numpy(), t.positions.numpy(), t.learn.numpy()) for t in documents]
     return FlatIds(*map(np.concatenate, zip(*parts, strict=True)), [len(tokens) for tokens in documents])
@@ -109,7 +109,7 @@ def _random_segment(codec: Codec, rng: random.Random) -> Codes:
     return Codes(modality.name, codes, shape, learn=rng.random() < 0.8)
 
 
-def asked(codec: Codec, prompts, *, sampling=Sampling(), copies=None, **shared) -> list[Request]:  # noqa: B008
+def make_requests(codec: Codec, prompts, *, sampling=Sampling(), copies=None, **shared) -> list[Request]:  # noqa: B008
     """A request of each prompt, with the same settings for all modalities."""
     shared["sampling"] = dict.fromkeys(codec.modalities, sampling)
     numbers = copies or [0] * len(prompts)

@@ -25,7 +25,7 @@ def tiny_model(
     more=(),
     **options,
 ) -> UniTok:
-    """Pictures of 8 x 12 pixels (or of any size where `shape` is None), 4 pixels a cell, 16 codes; `more`
+    """Images of 8 x 12 pixels (or of any size where `shape` is None), 4 pixels a cell, 16 codes; `more`
     modalities after them."""
     torch.manual_seed(0)
     tokenizer = ImageTokenizer(

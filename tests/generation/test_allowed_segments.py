@@ -43,15 +43,15 @@ def test_choices_may_be_longer_than_other_texts():
         MODEL.generate([ASKED], target="text", choices=["a" * 400])
 
 
-def test_places_and_pictures_may_be_chosen_among_too():
+def test_places_and_images_may_be_chosen_among_too():
     points = [Point(0.5, 0.5), Point(0.1, 0.9)]
     (document,) = MODEL.generate([ASKED], target="point", choices=points)
     codes = [MODEL.codec.encode((Segment("point", point),))[0].codes.tolist() for point in points]
     assert MODEL.codec.encode((document[-1],))[0].codes.tolist() in codes
-    pictures = [Image.new("RGB", (12, 8), colour) for colour in ("red", "blue")]
-    known = [MODEL.codec.encode((Segment("image", picture),))[0].codes.tolist() for picture in pictures]
+    images = [Image.new("RGB", (12, 8), colour) for colour in ("red", "blue")]
+    known = [MODEL.codec.encode((Segment("image", image),))[0].codes.tolist() for image in images]
     for guesses in (0, 4):
-        requests = build_requests(MODEL.codec, MODEL.sampling, [ASKED], target="image", choices=pictures)
+        requests = build_requests(MODEL.codec, MODEL.sampling, [ASKED], target="image", choices=images)
         ((_, drawn),) = generate(MODEL.model, MODEL.codec, requests, speculate=guesses)
         assert drawn.codes.tolist() in known
 
@@ -74,16 +74,16 @@ def test_choices_without_a_target_or_of_another_modality_are_refused():
 
 
 def test_answers_by_call_and_by_command(tmp_path, capsys):
-    picture = Image.new("RGB", (12, 8), "red")
-    assert set(MODEL.answer([picture] * 2, ["a?", "b?"], choices=["yes", "no"])) <= {"yes", "no"}
-    assert isinstance(MODEL.answer(picture, "a?", max_new_tokens=2)[0], str)
+    image = Image.new("RGB", (12, 8), "red")
+    assert set(MODEL.answer([image] * 2, ["a?", "b?"], choices=["yes", "no"])) <= {"yes", "no"}
+    assert isinstance(MODEL.answer(image, "a?", max_new_tokens=2)[0], str)
     with pytest.raises(ValueError, match="questions must be one value or 2, one per image, got 3"):
-        MODEL.answer([picture] * 2, ["a?"] * 3)
+        MODEL.answer([image] * 2, ["a?"] * 3)
     MODEL.save_pretrained(tmp_path / "m")
-    picture.save(tmp_path / "p.png")
+    image.save(tmp_path / "p.png")
     given = f"--model {tmp_path}/m {tmp_path}/p.png --choices yes no".split()
     main([*given, "--question", "a?", "--json"])
     assert '"answer": "yes"' in (said := capsys.readouterr().out) or '"answer": "no"' in said
     with pytest.raises(SystemExit):
         main(given)
-    assert "give the --question too" in capsys.readouterr().err
+    assert "--choices needs a --question" in capsys.readouterr().err

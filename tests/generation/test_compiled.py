@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.generation.test_generate import untrained
-from tests.tiny_codecs import asked, tiny_codec
+from tests.tiny_codecs import make_requests, tiny_codec
 from unitok.device import lacks_compiler
 from unitok.document import Codes, same
 from unitok.generation.compiled import CompiledSteps, next_power_of_two
@@ -16,10 +16,10 @@ CODEC = tiny_codec()
 
 
 def drawn(model, *, batch: int, compile: bool, scale: float) -> list[list[Codes]]:
-    """Eight pictures of one seed."""
+    """Eight images of one seed."""
     prompts = [[Codes("text", torch.tensor([i, 3, 5]), (3,))] for i in range(8)]
     options = {"target": "image", "seed": 11, "shapes": {"image": (3, 4)}}
-    requests = asked(CODEC, prompts, sampling=Sampling(guidance_scale=scale), **options)
+    requests = make_requests(CODEC, prompts, sampling=Sampling(guidance_scale=scale), **options)
     return generate(model, CODEC, requests, batch_size=batch, compile=compile)
 
 

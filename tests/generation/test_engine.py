@@ -167,8 +167,8 @@ def test_known_codes_are_read_together():
 
 
 def test_three_branches_are_the_formula_on_the_logits():
-    picture = Codes("image", torch.tensor([1, 2, 3, 4]), (2, 2))
-    prompt = [picture, Codes("text", torch.tensor([3, 1, 4]), (3,))]
+    image = Codes("image", torch.tensor([1, 2, 3, 4]), (2, 2))
+    prompt = [image, Codes("text", torch.tensor([3, 1, 4]), (3,))]
     scales = Sampling(temperature=0, guidance_scale=3.0, image_guidance_scale=1.6)
     request = Request(
         prompt=prompt,
@@ -179,13 +179,13 @@ def test_three_branches_are_the_formula_on_the_logits():
     drawn, legal = alone(request).segments[0], CODEC.groups[2].ids
     for n in range(6):
         logits = []
-        for known in (prompt, [picture], []):
+        for known in (prompt, [image], []):
             tokens = CODEC.join([*known, drawn], done=False)
             place = len(CODEC.join(known, open="image")) + 2 + n - 1
             hidden = MODEL(tokens.ids[None], tokens.positions[None])[0, place]
             logits.append(MODEL.head(hidden, legal))
-        everything, pictures, free = logits
-        wanted = free + 1.6 * (pictures - free) + 3.0 * (everything - pictures)
+        everything, images, free = logits
+        wanted = free + 1.6 * (images - free) + 3.0 * (everything - images)
         assert drawn.codes[n] == wanted.argmax()
 
 

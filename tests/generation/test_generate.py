@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from tests.tiny_codecs import asked, random_codes, tiny_codec
+from tests.tiny_codecs import make_requests, random_codes, tiny_codec
 from unitok.document import Codes, same
 from unitok.generation.generate import generate
 from unitok.generation.sampling import Sampling
@@ -39,7 +39,7 @@ def test_a_thousand_documents_of_an_untrained_model_parse():
     ):
         shapes = {"image": (3, 2)} if target == "image" else None
         options = {"target": target, "sampling": HOT, "shapes": shapes, "max_segments": 3}
-        written += generate(MODEL, CODEC, asked(CODEC, part, **options))
+        written += generate(MODEL, CODEC, make_requests(CODEC, part, **options))
     for prompt, document in zip(prompts, written, strict=True):
         back = CODEC.split(CODEC.join(document).ids)
         assert all(map(same, document, back)) and all(map(same, prompt, document))
@@ -50,7 +50,7 @@ def test_a_thousand_documents_of_an_untrained_model_parse():
 
 
 def test_sizes_that_are_not_forced_are_chosen_by_the_model():
-    written = generate(MODEL, CODEC, asked(CODEC, [[]] * 40, target="image", copies=range(40)))
+    written = generate(MODEL, CODEC, make_requests(CODEC, [[]] * 40, target="image", copies=range(40)))
     assert len({d[-1].shape for d in written}) > 4
 
 
@@ -60,17 +60,17 @@ def test_a_row_in_a_batch_is_the_row_alone(target, guidance):
     model = untrained(CODEC, torch.float64)
     prompts, sampling = some_prompts(8), Sampling(max_new_tokens=9, guidance_scale=guidance, temperature=0.9)
     options = {"target": target, "sampling": sampling, "max_segments": 3}
-    together = generate(model, CODEC, asked(CODEC, prompts, seed=7, **options))
+    together = generate(model, CODEC, make_requests(CODEC, prompts, seed=7, **options))
     for prompt, document in zip(prompts, together, strict=True):
-        (alone,) = generate(model, CODEC, asked(CODEC, [prompt], seed=7, **options))
+        (alone,) = generate(model, CODEC, make_requests(CODEC, [prompt], seed=7, **options))
         assert len(alone) == len(document) and all(map(same, alone, document))
 
 
 def test_copies_differ_and_seeds_repeat():
     options = {"target": "image", "shapes": {"image": (4, 4)}}
-    first = generate(MODEL, CODEC, asked(CODEC, [[], [], []], copies=[0, 1, 2], seed=3, **options))
-    again = generate(MODEL, CODEC, asked(CODEC, [[]], copies=[2], seed=3, **options))
-    other = generate(MODEL, CODEC, asked(CODEC, [[]], seed=4, **options))
+    first = generate(MODEL, CODEC, make_requests(CODEC, [[], [], []], copies=[0, 1, 2], seed=3, **options))
+    again = generate(MODEL, CODEC, make_requests(CODEC, [[]], copies=[2], seed=3, **options))
+    other = generate(MODEL, CODEC, make_requests(CODEC, [[]], seed=4, **options))
     assert not torch.equal(first[0][0].codes, first[1][0].codes)
     assert torch.equal(first[2][0].codes, again[0][0].codes)
     assert not torch.equal(first[0][0].codes, other[0][0].codes)
@@ -80,7 +80,7 @@ def test_guidance_is_the_formula_on_the_logits_of_both_branches():
     model, prompt = untrained(CODEC, torch.float64), [Codes("text", torch.tensor([3, 1, 4]), (3,))]
     sampling, shapes = Sampling(temperature=0, guidance_scale=3.0), {"image": (2, 2)}
     options = {"target": "image", "sampling": sampling, "shapes": shapes}
-    (document,) = generate(model, CODEC, asked(CODEC, [prompt], **options))
+    (document,) = generate(model, CODEC, make_requests(CODEC, [prompt], **options))
     legal = CODEC.groups[2].ids
     for n in range(4):
         part = document[-1].codes[:n]
@@ -98,14 +98,14 @@ def test_a_prompt_without_room_is_refused_with_the_numbers():
     model = untrained(CODEC, max_length=20)
     prompt = [Codes("text", torch.zeros(30, dtype=torch.long), (30,))]
     with pytest.raises(ValueError, match=r"too long: it has 34 ids.*max_length is 20"):
-        generate(model, CODEC, asked(CODEC, [prompt], target="image"))
+        generate(model, CODEC, make_requests(CODEC, [prompt], target="image"))
     with pytest.raises(ValueError, match=r"too long: it has 33 ids.*max_length is 20"):
-        generate(model, CODEC, asked(CODEC, [prompt]))
+        generate(model, CODEC, make_requests(CODEC, [prompt]))
 
 
 def test_text_stops_at_the_models_length():
     model = untrained(CODEC, max_length=20)
-    long = asked(CODEC, [[]], target="text", sampling=Sampling(max_new_tokens=500))
+    long = make_requests(CODEC, [[]], target="text", sampling=Sampling(max_new_tokens=500))
     (document,) = generate(model, CODEC, long)
     assert document[0].codes.numel() <= 17
 

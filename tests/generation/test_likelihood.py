@@ -17,15 +17,15 @@ def model(request):
     return tiny_model(**MODELS[request.param])
 
 
-def picture(seed: int) -> Image.Image:
+def make_image(seed: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (8, 12, 3), np.uint8))
 
 
 def documents():
     return [
-        (Segment("text", "a dog"), Segment("image", picture(1))),
-        (Segment("image", picture(2)), Segment("text", "xyz")),
-        (Segment("image", picture(3)), Segment("text", "a"), Segment("image", picture(4))),
+        (Segment("text", "a dog"), Segment("image", make_image(1))),
+        (Segment("image", make_image(2)), Segment("text", "xyz")),
+        (Segment("image", make_image(3)), Segment("text", "a"), Segment("image", make_image(4))),
         (Segment("text", ""),),
     ]
 
@@ -64,7 +64,7 @@ def test_log_probabilities_of_single_ids_add_up_to_the_score(model):
 
 
 def test_log_probabilities_are_in_the_order_of_the_codes(model):
-    codes = model.codec.encode((Segment("text", "a dog"), Segment("image", picture(1))))
+    codes = model.codec.encode((Segment("text", "a dog"), Segment("image", make_image(1))))
     changed = codes[-1].codes.clone()
     changed[3] = (changed[3] + 1) % 16
     _, before = log_probabilities(model.model, model.codec, codes)
@@ -80,11 +80,11 @@ def test_scores_do_not_depend_on_the_batch(model):
 
 
 def test_any_segment_can_be_judged_after_the_others(model):
-    text, image = Segment("text", "a dog"), Segment("image", picture(1))
+    text, image = Segment("text", "a dog"), Segment("image", make_image(1))
     assert model.score([(text, image)], of=0) == model.score([(image, text)])
 
 
-def test_probabilities_of_all_pictures_add_up_to_one():
+def test_probabilities_of_all_images_add_up_to_one():
     model = tiny_model(shape=(1, 2))
     pairs = torch.cartesian_prod(torch.arange(16), torch.arange(16))
     prompt = model.codec.encode((Segment("text", "a dog"),))
@@ -100,7 +100,7 @@ def test_what_cannot_be_judged_is_named(model):
 
 
 def test_a_device_without_float64_judges_alike(model, monkeypatch):
-    document = [(Segment("image", picture(1)), Segment("text", "a dog"))]
+    document = [(Segment("image", make_image(1)), Segment("text", "a dog"))]
     (exact,) = model.score(document)
     asked = []
     monkeypatch.setattr(
@@ -115,11 +115,11 @@ def test_a_device_without_float64_judges_alike(model, monkeypatch):
 
 def test_classes_are_the_softmax_of_the_labels_scores(model):
     labels, templates = ["cat", "dog", "bird"], ["a {}", "the {}"]
-    (found,) = model.classify(picture(1), labels, templates=templates)
+    (found,) = model.classify(make_image(1), labels, templates=templates)
     assert list(found) == labels and sum(found.values()) == pytest.approx(1)
     means = []
     for label in labels:
-        pairs = [(Segment("image", picture(1)), Segment("text", t.format(label))) for t in templates]
+        pairs = [(Segment("image", make_image(1)), Segment("text", t.format(label))) for t in templates]
         means.append(np.mean([score.log_probability for score in model.score(pairs)]))
     expected = np.exp(means) / np.exp(means).sum()
     assert list(found.values()) == pytest.approx(expected.tolist(), abs=1e-3)
@@ -130,11 +130,11 @@ def test_classes_are_the_softmax_of_the_labels_scores(model):
 )
 def test_labels_that_leave_no_choice_are_refused(model, labels, templates):
     with pytest.raises(ValueError, match=r"labels must be at least two|templates must be texts with"):
-        model.classify(picture(1), labels, templates=templates)
+        model.classify(make_image(1), labels, templates=templates)
 
 
 def test_ranks_are_by_the_texts_likelihood(model):
-    images = [picture(seed) for seed in range(4)]
+    images = [make_image(seed) for seed in range(4)]
     found = model.rank(images, "a dog")
     direct = [
         s.log_probability
@@ -143,8 +143,8 @@ def test_ranks_are_by_the_texts_likelihood(model):
     assert [number for number, _ in found] == sorted(range(4), key=lambda i: -direct[i])
 
 
-def test_mutual_information_is_what_the_picture_adds_to_the_text(model):
-    images, texts = [picture(1), picture(2)], ["a dog", "xyz", ""]
+def test_mutual_information_is_what_the_image_adds_to_the_text(model):
+    images, texts = [make_image(1), make_image(2)], ["a dog", "xyz", ""]
     found = model.mutual_information(images, texts)
     for image, row in zip(images, found, strict=True):
         for text, value in zip(texts, row, strict=True):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.tiny_codecs import asked, laid
+from tests.tiny_codecs import lay_flat, make_requests
 from tests.tiny_model import tiny_model
 from train.export import main
 from unitok.api.unitok import UniTok
@@ -75,7 +75,9 @@ def test_greedy_continuations_are_the_same(pair, target):
     prompts = [(Segment("text", "".join(map(chr, word))),) for word in letters]
     known = ours.codec.encode_many(prompts)
     sampling = Sampling(temperature=0.0, max_new_tokens=limit)
-    continued = generate(ours.model, ours.codec, asked(ours.codec, known, target=target, sampling=sampling))
+    continued = generate(
+        ours.model, ours.codec, make_requests(ours.codec, known, target=target, sampling=sampling)
+    )
     starts = [ours.codec.join(codes, open=target).ids for codes in known]
     room = 40 if target == "image" else limit
     written = theirs.generate(
@@ -92,7 +94,7 @@ def test_the_grammar_is_the_cursors(pair):
     ours, _, folder = pair
     grammar = grammar_class(folder).from_pretrained(folder)
     prompts = ours.codec.encode_many([(Segment("text", letter),) for letter in "abcdefgh"])
-    requests = asked(ours.codec, prompts, sampling=Sampling(max_new_tokens=4))
+    requests = make_requests(ours.codec, prompts, sampling=Sampling(max_new_tokens=4))
     for document in generate(ours.model, ours.codec, requests):
         ids, cursor = ours.codec.join(document).ids.tolist(), ours.codec.cursor()
         for place, token in enumerate(ids):
@@ -108,7 +110,7 @@ def test_trained_with_a_full_head_a_model_writes_documents_without_the_grammar(t
     ours = tiny_model(positions="sequential")
     letters = [(Segment("text", letter), *random_image(ours)) for letter in "abcd"]
     documents = [ours.codec.join(codes) for codes in ours.codec.encode_many(letters)]
-    batch = pack(laid(documents), length=64, pad=ours.codec.vocabulary.pad)
+    batch = pack(lay_flat(documents), length=64, pad=ours.codec.vocabulary.pad)
     targets, groups, among = COMPETITIONS[head](ours.codec).objective(batch)
     optimizer = torch.optim.AdamW(ours.model.parameters(), lr=1e-2)
     for _ in range(150):

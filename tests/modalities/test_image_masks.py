@@ -45,7 +45,7 @@ def test_one_cell_at_least_is_free_and_a_seed_always_frees_the_same(share, seed)
     assert (free == random_cells(20, 30, share, seed)).all()
 
 
-def test_a_mask_is_cut_and_resized_as_its_picture_is():
+def test_a_mask_is_cut_and_resized_as_its_image_is():
     mask = Image.new("L", (20, 8))
     mask.paste(255, (4, 0, 10, 8))  # of the middle 12 x 8 pixels, which are kept, the left half
     fitted = np.asarray(fit_mask(mask, Image.new("RGB", (20, 8)), (12, 8)))

@@ -151,7 +151,7 @@ def test_pixels():
 @pytest.mark.parametrize(
     "kind, numbers", [(Point, (0.5, 1.1)), (Point, (-0.1, 0)), (Box, (0.6, 0, 0.5, 1)), (Box, (0, 0, 1, 2))]
 )
-def test_places_outside_the_picture_are_refused(kind, numbers):
+def test_places_outside_the_image_are_refused(kind, numbers):
     with pytest.raises(ValueError, match=r"at most|in \[0, 1\]"):
         kind(*numbers)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.tiny_codecs import laid, random_codes, tiny_codec
+from tests.tiny_codecs import lay_flat, random_codes, tiny_codec
 from unitok.data.batches.packing import IGNORED, pack
 from unitok.models import cross_entropy
 from unitok.models.cross_entropy import grouped_cross_entropy
@@ -24,7 +24,7 @@ def tiny_transformer(codec=CODEC, **changes) -> Transformer:
 def random_batch(count=9, seed=0):
     rng = random.Random(seed)
     documents = [CODEC.join(random_codes(CODEC, rng)) for _ in range(count)]
-    return documents, pack(laid(documents), length=96, pad=CODEC.vocabulary.pad)
+    return documents, pack(lay_flat(documents), length=96, pad=CODEC.vocabulary.pad)
 
 
 def masked_full_softmax(logits, targets, *, z_loss):
@@ -64,7 +64,9 @@ def test_packed_loss_is_the_sum_of_unpacked_losses():
     documents, batch = random_batch(count=40)
     assert not batch.one_per_row
     packed = _sums(model, batch)
-    single = [_sums(model, pack(laid([d]), length=len(d) - 1, pad=CODEC.vocabulary.pad)) for d in documents]
+    single = [
+        _sums(model, pack(lay_flat([d]), length=len(d) - 1, pad=CODEC.vocabulary.pad)) for d in documents
+    ]
     assert packed.total.item() == pytest.approx(sum(s.total.item() for s in single), rel=1e-5)
     assert packed.weight.item() == sum(s.weight.item() for s in single)
     for name in ("structure", "text", "image"):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.generation.test_generate import untrained
-from tests.tiny_codecs import laid, random_codes, tiny_codec
+from tests.tiny_codecs import lay_flat, random_codes, tiny_codec
 from unitok.data.batches.packing import pack
 from unitok.generation.engine import Engine
 from unitok.generation.requests import DocumentDone, Request
@@ -70,7 +70,7 @@ def test_the_option_counts_only_behind_a_second_image():
 @torch.no_grad()
 def test_packed_documents_and_cached_steps_are_the_documents_alone():
     model, known = model_of(latest=True), documents(8)
-    batch = pack(laid(known), length=200, pad=WORDS.pad)
+    batch = pack(lay_flat(known), length=200, pad=WORDS.pad)
     packed = model(batch.ids, batch.positions, document=batch.document)
     assert batch.document.max() > 0
     singles = {tuple(t.ids[:-1].tolist()): model(t.ids[None, :-1], t.positions[None, :-1])[0] for t in known}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.models.test_cross_entropy import CODEC, random_batch, tiny_transformer
-from tests.tiny_codecs import laid
+from tests.tiny_codecs import lay_flat
 from unitok.data.batches.packing import pack
 from unitok.interop.qwen3 import from_transformers
 from unitok.models.transformer import Transformer, TransformerConfig
@@ -106,7 +106,7 @@ def test_a_packed_document_has_the_hidden_states_of_a_single_one():
     model = tiny_transformer()
     documents, batch = random_batch(count=12)
     packed = model(batch.ids, batch.positions, document=batch.document)
-    alone = [pack(laid([d]), length=len(d) - 1, pad=CODEC.vocabulary.pad) for d in documents]
+    alone = [pack(lay_flat([d]), length=len(d) - 1, pad=CODEC.vocabulary.pad) for d in documents]
     singles = [model(b.ids, b.positions)[0] for b in alone]
     for row in range(len(batch.ids)):
         for number in range(int(batch.document[row].max()) + 1):

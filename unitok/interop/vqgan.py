@@ -82,7 +82,7 @@ def load_tensors(
         ValueError: a tensor is missing, unexpected, or of another shape; the message names the first.
     """
     state = {name: tensor if name.endswith(COUNTS) else tensor.float() for name, tensor in tensors.items()}
-    quantizer_state = tokenizer.quantizer.state_of(codebook.float())
+    quantizer_state = tokenizer.quantizer.state_for(codebook.float())
     state |= {f"quantizer.{name}": tensor for name, tensor in quantizer_state.items()}
     check_tensors(state, tokenizer.state_dict(), source=source)
     tokenizer.load_state_dict(state)

@@ -232,7 +232,7 @@ class TokenizerTraining(LightningModule):
         """‖E(D(z_q)) − sg[z_q]‖², the commitment term of decoded images: a mean over elements."""
         quantizer = self.tokenizer.quantizer
         latents = self.tokenizer.latents(decoded.clamp(-1, 1)).float()
-        return F.mse_loss(quantizer.placed(latents), quantizer.vectors(codes).detach())
+        return F.mse_loss(quantizer.to_code_space(latents), quantizer.vectors(codes).detach())
 
     @torch.no_grad()
     def _encode_frozen(self, batch: Float[Tensor, "b 3 h w"]) -> Quantized:

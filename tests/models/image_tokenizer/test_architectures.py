@@ -47,24 +47,24 @@ def test_any_multiple_of_the_cell_goes_there_and_back(tokenizer, height, width):
 
 
 def test_other_sizes_are_refused(tokenizer):
-    with pytest.raises(ValueError, match="10×8 pixels, expected multiples of 4"):
+    with pytest.raises(ValueError, match="multiples of 4, got 10×8 pixels"):
         tokenizer.encode(torch.zeros(1, 3, 10, 8))
 
 
 def test_every_weight_gets_a_gradient(tokenizer):
-    pictures = torch.rand(4, 3, 16, 16) * 2 - 1
-    out = tokenizer.train().encode(pictures)
-    ((tokenizer.render(out.latents) - pictures).square().mean() + out.loss).backward()
+    images = torch.rand(4, 3, 16, 16) * 2 - 1
+    out = tokenizer.train().encode(images)
+    ((tokenizer.render(out.latents) - images).square().mean() + out.loss).backward()
     missing = [
         name for name, p in tokenizer.named_parameters() if p.grad is None or not p.grad.isfinite().all()
     ]
     assert not missing
 
 
-def test_a_picture_is_the_same_in_any_batch(tokenizer):
-    pictures = torch.rand(4, 3, 16, 24) * 2 - 1
-    whole = tokenizer.latents(pictures)
-    single = torch.cat([tokenizer.latents(picture[None]) for picture in pictures])
+def test_a_image_is_the_same_in_any_batch(tokenizer):
+    images = torch.rand(4, 3, 16, 24) * 2 - 1
+    whole = tokenizer.latents(images)
+    single = torch.cat([tokenizer.latents(image[None]) for image in images])
     torch.testing.assert_close(whole, single, atol=1e-4, rtol=0)
 
 
@@ -77,20 +77,20 @@ def test_a_folder_gives_the_same_tokenizer(tokenizer, tmp_path):
 def test_implicit_codes_go_with_any_architecture(tmp_path):
     tokenizer = ImageTokenizer(ImageTokenizerConfig(KINDS["vit"], FSQLevels((4, 3, 5)))).eval()
     tokenizer.save_pretrained(tmp_path)
-    again, picture = ImageTokenizer.from_pretrained(tmp_path), torch.rand(1, 3, 8, 8)
-    assert torch.equal(again.encode(picture).codes, tokenizer.encode(picture).codes)
+    again, image = ImageTokenizer.from_pretrained(tmp_path), torch.rand(1, 3, 8, 8)
+    assert torch.equal(again.encode(image).codes, tokenizer.encode(image).codes)
 
 
 @pytest.mark.parametrize(
-    ("make", "named"),
+    ("make", "message"),
     [
-        (lambda: VQGAN(channels=20), "multiples of 32"),
+        (lambda: VQGAN(channels=20), "multiples of groups=32"),
         (lambda: VQGAN(blocks=0), "blocks=0"),
-        (lambda: ViT(width=18), "width=18"),
-        (lambda: Emu3(frames=3), "frames=3"),
+        (lambda: ViT(width=18), "width must be a multiple of 4 and of heads=4, got 18"),
+        (lambda: Emu3(frames=3), "frames must be a power of 2, got 3"),
         (lambda: Patch(factor=0), "factor=0"),
     ],
 )
-def test_sizes_that_make_no_sense_are_named(make, named):
-    with pytest.raises(ValueError, match=named):
+def test_sizes_that_make_no_sense_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
         make()

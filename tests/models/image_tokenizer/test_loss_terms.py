@@ -17,32 +17,32 @@ from unitok.models.image_tokenizer.discriminator import (
 from unitok.models.image_tokenizer.loss_terms import LPIPS, SSIM, MultiScaleGradients
 
 
-def pictures(*, side: int = 32) -> torch.Tensor:
+def random_images(*, side: int = 32) -> torch.Tensor:
     return torch.rand(2, 3, side, side) * 2 - 1
 
 
 @pytest.mark.parametrize("noise", [0.05, 0.5])
 def test_ssim_is_that_of_torchmetrics(noise):
-    images = F.interpolate(pictures(side=8), size=40, mode="bilinear")
+    images = F.interpolate(random_images(side=8), size=40, mode="bilinear")
     again = images + noise * torch.randn_like(images)
     theirs = structural_similarity_index_measure(again, images, data_range=2.0)
     torch.testing.assert_close(1 - SSIM()(images, again), theirs, atol=1e-4, rtol=0)
 
 
-def test_ssim_refuses_pictures_smaller_than_its_window():
-    with pytest.raises(ValueError, match=r"\(5, 5\) pixels; SSIM needs 6"):
-        SSIM()(pictures(side=5), pictures(side=5))
+def test_ssim_refuses_images_smaller_than_its_window():
+    with pytest.raises(ValueError, match=r"at least 6 pixels per side for SSIM, got \(5, 5\)"):
+        SSIM()(random_images(side=5), random_images(side=5))
 
 
 @pytest.mark.parametrize("term", [SSIM(), MultiScaleGradients(), MultiScaleGradients(scales=1)])
 def test_terms_are_zero_for_the_image_and_grow_with_the_error(term):
-    images, noise = pictures(), torch.randn(2, 3, 32, 32)
+    images, noise = random_images(), torch.randn(2, 3, 32, 32)
     assert term(images, images).abs() < 1e-5
     assert 0 < term(images, images + 0.05 * noise) < term(images, images + 0.2 * noise)
 
 
 def test_gradients_do_not_see_an_even_shift_and_have_no_weights():
-    term, images = MultiScaleGradients(), pictures()
+    term, images = MultiScaleGradients(), random_images()
     torch.testing.assert_close(term(images, images + 0.3), torch.zeros(()), atol=1e-6, rtol=0)
     assert not list(term.parameters())
 
@@ -74,7 +74,7 @@ def test_lpips_follows_vgg_and_the_paper(tmp_path):
         {name.removeprefix("features."): t for name, t in tensors.items() if "features" in name}
     )
     shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
-    images, again, expected = pictures(), pictures(), 0.0
+    images, again, expected = random_images(), random_images(), 0.0
     x, y = ((part - shift[:, None, None]) / scale[:, None, None] for part in (images, again))
     taps = {3: 0, 8: 1, 15: 2, 22: 3, 29: 4}  # relu1_2, relu2_2, relu3_3, relu4_3, relu5_3
     with torch.no_grad():
@@ -100,7 +100,7 @@ def test_lpips_reads_its_own_packages_names_and_two_files(tmp_path):
         ] = tensor
     torch.save({n: t for n, t in theirs.items() if n.startswith("net")}, tmp_path / "net.pth")
     torch.save({n: t for n, t in theirs.items() if n.startswith("lin")}, tmp_path / "lin.pth")
-    images, again = pictures(), pictures()
+    images, again = random_images(), random_images()
     one = LPIPS([str(tmp_path / "one.pth")])(images, again)
     two = LPIPS([str(tmp_path / "net.pth"), str(tmp_path / "lin.pth")])(images, again)
     assert torch.equal(one, two)
@@ -110,7 +110,7 @@ def test_lpips_names_what_its_weights_lack(tmp_path):
     tensors = lpips_tensors()
     del tensors["lin3.model.1.weight"]
     torch.save(tensors, tmp_path / "part.pth")
-    with pytest.raises(ValueError, match=r"part\.pth: tensor lin3 has nothing, expected \(1, 512, 1, 1\)"):
+    with pytest.raises(ValueError, match=r"part\.pth: tensor lin3 must be \(1, 512, 1, 1\), got absent"):
         LPIPS([str(tmp_path / "part.pth")])
 
 
@@ -124,7 +124,7 @@ def test_hinge_loss_and_accuracy():
 
 
 def test_the_gradient_penalty_is_half_the_squared_slope():
-    images = pictures(side=4).requires_grad_()
+    images = random_images(side=4).requires_grad_()
     slope = torch.randn(3, 4, 4)
     scores = (images * slope).sum(dim=(1, 2, 3))
     assert gradient_penalty(scores, images).item() == pytest.approx(
@@ -151,11 +151,11 @@ def test_the_adaptive_weight_brings_both_gradients_to_one_size():
 def test_a_discriminator_scores_patches_and_learns_to_tell():
     torch.manual_seed(0)
     discriminator = PatchDiscriminator(16)
-    assert discriminator(pictures()).shape == (2, 1, 6, 6)
+    assert discriminator(random_images()).shape == (2, 1, 6, 6)
     optimizer = torch.optim.AdamW(discriminator.parameters(), lr=1e-3)
     for _ in range(60):
-        real = pictures()
-        fake = F.avg_pool2d(F.pad(pictures(), (1, 1, 1, 1)), 3, stride=1)
+        real = random_images()
+        fake = F.avg_pool2d(F.pad(random_images(), (1, 1, 1, 1)), 3, stride=1)
         a, b = discriminator(real), discriminator(fake)
         optimizer.zero_grad()
         hinge(a, b).backward()

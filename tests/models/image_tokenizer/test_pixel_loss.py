@@ -66,32 +66,32 @@ def test_the_three_terms_of_the_objective_and_their_gradients(kind):
 
 
 def test_pixels_off_the_ground_count_more_and_the_mean_weight_is_one():
-    picture = torch.full((1, 3, 8, 8), 0.9)
-    picture[..., 2:4, 2:4] = -0.5
+    image = torch.full((1, 3, 8, 8), 0.9)
+    image[..., 2:4, 2:4] = -0.5
     likelihood = PixelLikelihood(foreground_weight=9.0, margin=1)
-    weights = likelihood.weights(picture)
+    weights = likelihood.weights(image)
     assert ((weights / weights.min())[0, 0].round() == 9).nonzero().tolist() == [
         [row, column] for row in range(1, 5) for column in range(1, 5)
     ]
     assert weights.mean().item() == pytest.approx(1)
     assert (weights[0, 0, 2, 2] / weights[0, 0, 0, 0]).item() == pytest.approx(9)
-    spoilt_object, spoilt_ground = picture.clone(), picture.clone()
+    spoilt_object, spoilt_ground = image.clone(), image.clone()
     spoilt_object[..., 2, 2] += 0.3
     spoilt_ground[..., 7, 7] += 0.3
-    even = likelihood(picture, picture)
-    assert (likelihood(picture, spoilt_object) - even) == pytest.approx(
-        9 * (likelihood(picture, spoilt_ground) - even).item(), rel=1e-3
+    even = likelihood(image, image)
+    assert (likelihood(image, spoilt_object) - even) == pytest.approx(
+        9 * (likelihood(image, spoilt_ground) - even).item(), rel=1e-3
     )
 
 
 def test_the_ground_is_the_median_of_the_border():
-    picture = torch.full((1, 3, 6, 6), 0.25)
-    picture[..., 1:5, 1:5] = -1
-    picture[..., 0, :2] = 1
-    assert background_colour(picture).flatten().tolist() == [0.25] * 3
+    image = torch.full((1, 3, 6, 6), 0.25)
+    image[..., 1:5, 1:5] = -1
+    image[..., 0, :2] = 1
+    assert background_colour(image).flatten().tolist() == [0.25] * 3
 
 
-def test_psnr_is_the_mean_over_pictures_in_decibels():
+def test_psnr_is_the_mean_over_images_in_decibels():
     truth = torch.zeros(2, 3, 4, 4)
     again = torch.stack([torch.full((3, 4, 4), 0.2), torch.full((3, 4, 4), 0.02)])
     assert psnr(truth, again).item() == pytest.approx((20 + 40) / 2, abs=1e-3)  # the range is 2

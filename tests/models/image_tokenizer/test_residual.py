@@ -18,12 +18,12 @@ def model(request) -> UniTok:
     return tiny_model(shape=request.param, quantizer=ResidualCodebooks(EMACodebook(SIZE), depth=DEPTH))
 
 
-def picture(seed: int = 0) -> Image.Image:
+def make_image(seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (8, 12, 3), np.uint8))
 
 
 def test_the_codes_of_a_cell_follow_each_other_at_one_position(model):
-    (codes,) = model.codec.encode((Segment("image", picture()),))
+    (codes,) = model.codec.encode((Segment("image", make_image()),))
     assert codes.shape == (2, 3) and len(codes.codes) == 2 * 3 * DEPTH
     assert torch.equal(codes.codes // SIZE, torch.arange(DEPTH).repeat(6))
     tokens = model.codec.join([codes])
@@ -35,7 +35,7 @@ def test_the_codes_of_a_cell_follow_each_other_at_one_position(model):
 
 
 def test_the_cursor_lets_each_place_have_its_depths_codes(model):
-    document = model.codec.encode((Segment("text", "a"), Segment("image", picture())))
+    document = model.codec.encode((Segment("text", "a"), Segment("image", make_image())))
     tokens, cursor = model.codec.join(document), model.codec.cursor()
     start, seen = model.codec.vocabulary.start("image"), []
     for token, position in zip(tokens.ids.tolist(), tokens.positions.tolist(), strict=True):
@@ -48,24 +48,24 @@ def test_the_cursor_lets_each_place_have_its_depths_codes(model):
 
 
 def test_every_learned_target_is_in_one_group(model):
-    document = model.codec.encode((Segment("text", "a"), Segment("image", picture())))
+    document = model.codec.encode((Segment("text", "a"), Segment("image", make_image())))
     tokens = model.codec.join(document)
     for token in tokens.ids[tokens.learn].tolist():
         assert sum(token in group.ids for group in model.codec.groups) == 1
 
 
-def test_whatever_an_untrained_model_draws_is_a_picture(model):
+def test_whatever_an_untrained_model_draws_is_an_image(model):
     images = model.draw(
         ["a", "b"], n=8, seed=1, size=(8, 12) if not model.codec.modalities["image"].shape else None
     )
     assert len(images) == 16 and {image.size for image in images} == {(12, 8)}
 
 
-def test_codes_of_a_picture_give_it_back(model):
-    codes = model.encode_image(picture())
+def test_codes_of_an_image_give_it_back(model):
+    codes = model.encode_image(make_image())
     assert codes.shape == (2, 3 * DEPTH)
     again = model.decode_image(codes)
-    assert again.size == (12, 8) and torch.equal(model.encode_image(picture()), codes)
+    assert again.size == (12, 8) and torch.equal(model.encode_image(make_image()), codes)
 
 
 def test_a_stream_shows_whole_cells(model):

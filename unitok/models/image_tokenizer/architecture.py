@@ -8,12 +8,12 @@ from torch import nn
 
 
 class Architecture(ABC):
-    """Sizes of an encoder and a decoder; the kinds are frozen dataclasses."""
+    """Sizes of an encoder and a decoder; subclasses are frozen dataclasses."""
 
     @property
     @abstractmethod
     def cell(self) -> int:
-        """Pixels a side of one code's cell."""
+        """Pixels per side of one code's cell."""
 
     @abstractmethod
     def encoder(self, dim: int) -> nn.Module:
@@ -24,14 +24,14 @@ class Architecture(ABC):
         """Latents [b, dim, h, w] to pixels [b, 3, h · cell, w · cell]."""
 
 
-def added(default: Any) -> Any:
-    """A field that a kind got after folders of it had been written: they mean its default.
+def added_field(default: Any) -> Any:
+    """A field that was added to an architecture after folders of it had been written; they get its default.
 
-    config.json leaves it out where it has that value, so that the fingerprints of such folders stay.
+    config.json omits it where it has that value, so that the fingerprints of such folders do not change.
     """
     return field(default=default, metadata={"added": True})
 
 
-def is_added(field: Field) -> bool:
+def is_added_field(field: Field) -> bool:
     """Whether a field may be absent from config.json."""
     return "added" in field.metadata

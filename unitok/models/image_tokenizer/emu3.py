@@ -23,13 +23,13 @@ class Emu3(Architecture):
     """Sizes as in transformers' Emu3VQVAEConfig.
 
     Args:
-        channels: of the finest level.
-        multipliers: channels of each level, in `channels`.
-        blocks: residual blocks a level and along time; the decoder has one more a level.
-        attention_levels: levels (0 is the finest) whose blocks are each followed by attention.
-        heads: of the attention.
-        frames: of the clip that stands for an image, a power of 2.
-        z_channels: of the latents, as many as a code has.
+        channels: channels of the finest level.
+        multipliers: channels of each level, as multiples of `channels`.
+        blocks: residual blocks per level and along time; the decoder has one more per level.
+        attention_levels: levels (0 is the finest) with attention after each block.
+        heads: attention heads.
+        frames: length of the clip that represents an image; must be a power of 2.
+        z_channels: channels of the latents, and of a code.
     """
 
     channels: int = 256
@@ -51,7 +51,7 @@ class Emu3(Architecture):
         check_depths(blocks=self.blocks, frames=self.frames)
         check_sizes(**{f"multipliers[{level}]": size for level, size in enumerate(self.multipliers)})
         if self.frames & (self.frames - 1):
-            raise ValueError(f"frames={self.frames}: expected a power of 2")
+            raise ValueError(f"frames must be a power of 2, got {self.frames}")
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -60,7 +60,7 @@ class Emu3(Architecture):
 
     @property
     def halvings(self) -> int:
-        """How often the clip is halved along time until one frame is left."""
+        """Number of halvings along time until one frame is left."""
         return self.frames.bit_length() - 1
 
     @property
@@ -101,7 +101,7 @@ class ClipEncoder(nn.Module):
         self.quant_conv = TimeConv(z, dim, (3, 1, 1))
 
     def forward(self, x: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b d h w"]:
-        x = self.conv_in(x)  # all frames are alike up to the layers along time
+        x = self.conv_in(x)  # all frames are equal before the layers along time
         for level in self.down_block.down:
             x = level(x)
         x = self.conv_out(F.silu(self.norm_out(self.middle_block(x))))
@@ -114,7 +114,7 @@ class ClipEncoder(nn.Module):
 
 
 class ClipDecoder(nn.Module):
-    """One grid, along time into frames, of which the first goes up the pyramid; all norms see the codes."""
+    """One grid, along time into frames, the first of which goes up the pyramid; all norms see the codes."""
 
     def __init__(self, sizes: Emu3, dim: int):
         super().__init__()
@@ -123,14 +123,14 @@ class ClipDecoder(nn.Module):
         self.time_res_stack = nn.ModuleList(TimeBlock(z) for _ in range(sizes.blocks))
         self.time_conv = nn.ModuleList(TimeDouble(z) for _ in range(sizes.halvings))
         self.conv_in = nn.Conv2d(z, widths[-1], 3, padding=1)
-        self.middle_block = ClipMiddle(widths[-1], sizes, seen=dim)
+        self.middle_block = ClipMiddle(widths[-1], sizes, condition_dim=dim)
         self.up_block = nn.Module()
         self.up_block.up = nn.ModuleList(
             ClipLevel(
                 [widths[min(i + 1, last)], *[widths[i]] * (sizes.blocks + 1)],
                 sizes,
                 attention=i in sizes.attention_levels,
-                seen=dim,
+                condition_dim=dim,
             )
             for i in range(last + 1)
         )
@@ -141,11 +141,11 @@ class ClipDecoder(nn.Module):
 
     def forward(self, codes: Float[Tensor, "b d h w"]) -> Float[Tensor, "b 3 H W"]:
         clip = codes.unsqueeze(2)
-        x, seen = (self._first_frame(part) for part in (self.post_quant_conv(clip), clip))
-        x = self.middle_block(self.conv_in(x), seen)
+        x, condition = (self._first_frame(y) for y in (self.post_quant_conv(clip), clip))
+        x = self.middle_block(self.conv_in(x), condition)
         for level in reversed(self.up_block.up):
-            x = level(x, seen)
-        return self.conv_out(F.silu(self.norm_out(x, seen)))
+            x = level(x, condition)
+        return self.conv_out(F.silu(self.norm_out(x, condition)))
 
     def _first_frame(self, x: Float[Tensor, "b z 1 h w"]) -> Float[Tensor, "b z h w"]:
         for block in self.time_res_stack:
@@ -156,72 +156,74 @@ class ClipDecoder(nn.Module):
 
 
 class ClipLevel(nn.Module):
-    """Residual blocks, perhaps attention after each, then a resize."""
+    """Residual blocks, optionally with attention after each, then a resize."""
 
-    def __init__(self, widths: Sequence[int], sizes: Emu3, *, attention: bool, seen: int | None = None):
+    def __init__(
+        self, widths: Sequence[int], sizes: Emu3, *, attention: bool, condition_dim: int | None = None
+    ):
         super().__init__()
         attended = widths[1:] if attention else []
-        self.block = nn.ModuleList(ClipBlock(a, b, seen=seen) for a, b in pairwise(widths))
+        self.block = nn.ModuleList(ClipBlock(a, b, condition_dim=condition_dim) for a, b in pairwise(widths))
         self.attn = nn.ModuleList(HeadedAttention(width, sizes.heads) for width in attended)
-        self.attn_norms = nn.ModuleList(_norm(width, seen) for width in attended)
+        self.attn_norms = nn.ModuleList(_norm(width, condition_dim) for width in attended)
         self.downsample = self.upsample = nn.Identity()
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         for i, block in enumerate(self.block):
-            x = block(x, seen)
+            x = block(x, condition)
             if len(self.attn):
-                x = x + self.attn[i](_normed(self.attn_norms[i], x, seen))
+                x = x + self.attn[i](_apply_norm(self.attn_norms[i], x, condition))
         return self.upsample(self.downsample(x))
 
 
 class ClipMiddle(nn.Module):
     """Two residual blocks on the coarsest grid with attention between them."""
 
-    def __init__(self, width: int, sizes: Emu3, *, seen: int | None = None):
+    def __init__(self, width: int, sizes: Emu3, *, condition_dim: int | None = None):
         super().__init__()
-        self.block_1 = ClipBlock(width, width, seen=seen)
+        self.block_1 = ClipBlock(width, width, condition_dim=condition_dim)
         self.attn_1 = HeadedAttention(width, sizes.heads)
-        self.attn_norm = _norm(width, seen)
-        self.block_2 = ClipBlock(width, width, seen=seen)
+        self.attn_norm = _norm(width, condition_dim)
+        self.block_2 = ClipBlock(width, width, condition_dim=condition_dim)
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
-        x = self.block_1(x, seen)
-        x = x + self.attn_1(_normed(self.attn_norm, x, seen))
-        return self.block_2(x, seen)
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        x = self.block_1(x, condition)
+        x = x + self.attn_1(_apply_norm(self.attn_norm, x, condition))
+        return self.block_2(x, condition)
 
 
 class ClipBlock(nn.Module):
-    """Twice norm, silu and a 3 × 3 convolution, beside a shortcut."""
+    """Twice norm, silu and a 3 × 3 convolution, with a shortcut."""
 
-    def __init__(self, width: int, out: int, *, seen: int | None = None):
+    def __init__(self, width: int, out: int, *, condition_dim: int | None = None):
         super().__init__()
-        self.norm1, self.norm2 = _norm(width, seen), _norm(out, seen)
+        self.norm1, self.norm2 = _norm(width, condition_dim), _norm(out, condition_dim)
         self.conv1 = nn.Conv2d(width, out, 3, padding=1)
         self.conv2 = nn.Conv2d(out, out, 3, padding=1)
         self.nin_shortcut = nn.Conv2d(width, out, 1) if width != out else nn.Identity()
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
-        y = self.conv1(F.silu(_normed(self.norm1, x, seen)))
-        return self.nin_shortcut(x) + self.conv2(F.silu(_normed(self.norm2, y, seen)))
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        y = self.conv1(F.silu(_apply_norm(self.norm1, x, condition)))
+        return self.nin_shortcut(x) + self.conv2(F.silu(_apply_norm(self.norm2, y, condition)))
 
 
 class SpatialNorm(nn.Module):
     """A group norm whose scale and shift come from the codes at each place (MoVQ, arXiv:2209.09002)."""
 
-    def __init__(self, seen: int, width: int):
+    def __init__(self, condition_dim: int, width: int):
         super().__init__()
         self.norm_layer = GroupNorm(32, width, eps=1e-6)
-        self.conv_y, self.conv_b = nn.Conv2d(seen, width, 1), nn.Conv2d(seen, width, 1)
+        self.conv_y, self.conv_b = nn.Conv2d(condition_dim, width, 1), nn.Conv2d(condition_dim, width, 1)
 
     def forward(
-        self, x: Float[Tensor, "b c u v"], seen: Float[Tensor, "b d h w"]
+        self, x: Float[Tensor, "b c u v"], condition: Float[Tensor, "b d h w"]
     ) -> Float[Tensor, "b c u v"]:
-        seen = F.interpolate(seen, size=x.shape[2:], mode="nearest")
-        return self.norm_layer(x) * self.conv_y(seen) + self.conv_b(seen)
+        condition = F.interpolate(condition, size=x.shape[2:], mode="nearest")
+        return self.norm_layer(x) * self.conv_y(condition) + self.conv_b(condition)
 
 
 class HeadedAttention(nn.Module):
-    """Every cell's look at every cell, with several heads."""
+    """Attention of every cell to every cell, with several heads."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -231,28 +233,28 @@ class HeadedAttention(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         rows = x.flatten(2).mT
         q, k, v = (
-            part(rows).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in (self.q_proj, self.k_proj, self.v_proj)
+            projection(rows).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        seen = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        return self.out_proj(seen).mT.reshape(x.shape)
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return self.out_proj(attended).mT.reshape(x.shape)
 
 
 class TimeConv(nn.Module):
-    """A convolution over (time, row, column) that sees no later frame."""
+    """A convolution over (time, row, column) that is causal in time."""
 
     def __init__(self, width: int, out: int, kernel: tuple[int, int, int], *, stride: int = 1):
         super().__init__()
         self.conv = nn.Conv3d(width, out, kernel, stride=(stride, 1, 1))
-        beside = [(size // 2, size // 2) for size in (kernel[2], kernel[1])]
-        self.padding = (*beside[0], *beside[1], 2, 0)
+        margins = [(size // 2, size // 2) for size in (kernel[2], kernel[1])]
+        self.padding = (*margins[0], *margins[1], 2, 0)
 
     def forward(self, x: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b d u h w"]:
         return self.conv(F.pad(x, self.padding))
 
 
 class TimeHalf(nn.Module):
-    """Half the frames."""
+    """Halves the number of frames."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -263,7 +265,7 @@ class TimeHalf(nn.Module):
 
 
 class TimeDouble(nn.Module):
-    """Every frame twice, then a convolution."""
+    """Repeats every frame, then a convolution."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -286,9 +288,9 @@ class TimeBlock(nn.Module):
         return x + self.conv2(F.silu(self.norm2(y)))
 
 
-def _norm(width: int, seen: int | None) -> nn.Module:
-    return GroupNorm(32, width, eps=1e-6) if seen is None else SpatialNorm(seen, width)
+def _norm(width: int, condition_dim: int | None) -> nn.Module:
+    return GroupNorm(32, width, eps=1e-6) if condition_dim is None else SpatialNorm(condition_dim, width)
 
 
-def _normed(norm: nn.Module, x: Tensor, seen: Tensor | None) -> Tensor:
-    return norm(x) if seen is None else norm(x, seen)
+def _apply_norm(norm: nn.Module, x: Tensor, condition: Tensor | None) -> Tensor:
+    return norm(x) if condition is None else norm(x, condition)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unitok.atomic_files import finish_folder, folder_beside, refuse_occupied, write_text
 from unitok.json_files import made_of, read_object
-from unitok.models.image_tokenizer.architecture import Architecture, is_added
+from unitok.models.image_tokenizer.architecture import Architecture, is_added_field
 from unitok.models.image_tokenizer.emu3 import Emu3
 from unitok.models.image_tokenizer.lookup_free import FSQLevels, LFQSigns
 from unitok.models.image_tokenizer.patch import Patch
@@ -38,58 +38,60 @@ KINDS = {
         *(EMACodebook, LearnedCodebook, SimVQCodebook, ResidualCodebooks, FSQLevels, LFQSigns, JanusCodebook),
     )
 }
-"""What a folder's config.json may name; nothing else is looked up, so that no file can run code."""
+"""Kinds that a folder's config.json may name; nothing else is looked up, so that no file can run code."""
 
 
 @dataclass(frozen=True)
 class ImageTokenizerConfig:
-    """What an image tokenizer is made of.
+    """Architecture and quantizer of an image tokenizer.
 
     Args:
         architecture: encoder and decoder: Patch, VQGAN, ViT, or Emu3 for its checkpoints.
-        quantizer: codes: EMACodebook, LearnedCodebook, SimVQCodebook, ResidualCodebooks, FSQLevels, LFQSigns,
-            or JanusCodebook for its checkpoints.
+        quantizer: codebook: EMACodebook, LearnedCodebook, SimVQCodebook, ResidualCodebooks, FSQLevels,
+            LFQSigns, or JanusCodebook for its checkpoints.
     """
 
     architecture: Architecture = Patch()  # noqa: RUF009
     quantizer: QuantizerConfig = EMACodebook()  # noqa: RUF009
 
     def to_json(self) -> dict[str, Any]:
-        """As config.json has it."""
+        """The contents of config.json."""
         return {field.name: _to_json(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
     def from_json(cls, values: Any) -> "ImageTokenizerConfig":
-        """Raises ValueError for anything that `to_json` does not write."""
+        """The inverse of `to_json`. Raises ValueError for anything else."""
         if not isinstance(values, dict) or set(values) != {"architecture", "quantizer"}:
-            raise ValueError(f"expected architecture and quantizer, not {_names(values)}")
+            raise ValueError(f"keys must be architecture and quantizer, got {_describe(values)}")
         parts = {name: _from_json(value) for name, value in values.items()}
         for name, kind in (("architecture", Architecture), ("quantizer", QuantizerConfig)):
             if not isinstance(parts[name], kind):
-                raise ValueError(f"{type(parts[name]).__name__} is no {kind.__name__}")
+                raise ValueError(
+                    f"{name} must be a kind of {kind.__name__}, got {type(parts[name]).__name__}"
+                )
         return cls(**parts)
 
 
 def _to_json(part: Any) -> dict[str, Any]:
-    known = {field.name: getattr(part, field.name) for field in fields(part)}
-    as_before = {
-        field.name for field in fields(part) if is_added(field) and known[field.name] == field.default
+    values = {field.name: getattr(part, field.name) for field in fields(part)}
+    omitted = {
+        field.name for field in fields(part) if is_added_field(field) and values[field.name] == field.default
     }
-    values = {name: value for name, value in known.items() if name not in as_before}
+    values = {name: value for name, value in values.items() if name not in omitted}
     return {"kind": type(part).__name__} | {
         name: _to_json(value) if type(value).__name__ in KINDS else value for name, value in values.items()
     }
 
 
 def _from_json(values: Any) -> Any:
-    """The part that a mapping with a `kind` describes, with the kind's own fields, no more and no less."""
+    """Builds the part that a mapping describes by its `kind` and exactly the fields of that kind."""
     if not isinstance(values, Mapping) or str(values.get("kind")) not in KINDS:
-        raise ValueError(f"kind is one of {', '.join(KINDS)}, not {_names(values)}")
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {_describe(values)}")
     kind = KINDS[values["kind"]]
-    odd = set(values) ^ {"kind", *(field.name for field in fields(kind))}
-    odd -= {field.name for field in fields(kind) if is_added(field)}
-    if odd:
-        raise ValueError(f"{kind.__name__}: missing or unknown {sorted(odd)}")
+    mismatched = set(values) ^ {"kind", *(field.name for field in fields(kind))}
+    mismatched -= {field.name for field in fields(kind) if is_added_field(field)}
+    if mismatched:
+        raise ValueError(f"{kind.__name__}: missing or unknown {sorted(mismatched)}")
     inner = {
         name: _from_json(value) if isinstance(value, Mapping) else value for name, value in values.items()
     }
@@ -97,7 +99,7 @@ def _from_json(values: Any) -> Any:
     return made_of(kind, inner)
 
 
-def _names(values: Any) -> str:
+def _describe(values: Any) -> str:
     return str(values.get("kind", sorted(values))) if isinstance(values, Mapping) else type(values).__name__
 
 
@@ -105,53 +107,54 @@ class ImageTokenizer(nn.Module):
     """A VQ-VAE (van den Oord et al., arXiv:1711.00937) whose codes a transformer can read and write.
 
     Args:
-        config: what it is made of.
-        device: where the networks' weights are made; "meta" makes none, for those that are to be given.
+        config: architecture and quantizer.
+        device: device of the networks' initial weights; "meta" creates none, for weights that are loaded
+            later.
     """
 
     def __init__(self, config: ImageTokenizerConfig, *, device: str = "cpu"):
         super().__init__()
         self.config = config
-        self.quantizer = config.quantizer.build()  # with tables that are computed, so never on no device
+        self.quantizer = config.quantizer.build()  # has computed tables, so never on the meta device
         with torch.device(device):
             self.encoder = config.architecture.encoder(self.quantizer.dim)
             self.decoder = config.architecture.decoder(self.quantizer.dim)
-        self._lay_out()
+        self._set_memory_format()
 
-    def _lay_out(self) -> None:
+    def _set_memory_format(self) -> None:
         for weight in self.parameters():
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     @property
     def cell(self) -> int:
-        """Pixels a side of one code's cell."""
+        """Pixels per side of one code's cell."""
         return self.config.architecture.cell
 
     @property
     def codebook_size(self) -> int:
-        """Number of codes, those of all depths together."""
+        """Number of codes, over all depths."""
         return self.quantizer.size
 
     @property
     def depth(self) -> int:
-        """Codes a cell; more than one with a residual quantizer."""
+        """Codes per cell; more than one with a residual quantizer."""
         return self.quantizer.depth
 
     def latents(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b d h w"]:
-        """Images in [-1, 1] as vectors before quantisation; H and W are multiples of the cell."""
+        """Encode images in [-1, 1] as vectors before quantisation; H and W are multiples of the cell."""
         self._check_images(images)
         return self.encoder(images.to(self.dtype).contiguous(memory_format=torch.channels_last))
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Quantized:
-        """Images in [-1, 1] as codes, in the precision of the weights whatever the surroundings have."""
+        """Encode images in [-1, 1] as codes, in the precision of the weights even under autocast."""
         with torch.autocast(images.device.type, enabled=False):
             return self.quantizer(self.latents(images))
 
-    def lowered(self, dtype: torch.dtype) -> "ImageTokenizer":
-        """A copy whose networks compute in `dtype`; in bf16 a per cent or two of the codes change.
+    def with_dtype(self, dtype: torch.dtype) -> "ImageTokenizer":
+        """A copy whose networks compute in `dtype`; in bf16 one or two per cent of the codes change.
 
-        Its fingerprint is another one, so that codes of both are never mixed.
+        Its fingerprint differs, so that the codes of both are never mixed.
         """
         copied = copy.deepcopy(self)
         copied.encoder.to(dtype)
@@ -159,31 +162,31 @@ class ImageTokenizer(nn.Module):
         return copied
 
     def decode(self, codes: Int64[Tensor, "b h n"]) -> Float[Tensor, "b 3 H W"]:
-        """Codes 0..codebook_size-1 as images in [-1, 1] of cell · (h, w) pixels."""
+        """Decode codes 0..codebook_size-1 to images in [-1, 1] of cell · (h, w) pixels."""
         return self.render(self.quantizer.lookup(codes)).clamp(-1, 1)
 
     def render(self, latents: Float[Tensor, "b d h w"]) -> Float[Tensor, "b 3 H W"]:
-        """Quantised vectors as the means of the pixels, not clamped."""
+        """Decode quantised vectors to the means of the pixels, not clamped."""
         return self.decoder(latents.to(self.dtype).contiguous(memory_format=torch.channels_last))
 
     @property
     def last_weight(self) -> Tensor:
-        """Of the decoder's last layer, where the terms of an objective are weighed against each other."""
+        """Weight of the decoder's last layer, where the gradients of loss terms are balanced."""
         return [weight for weight in self.decoder.parameters() if weight.ndim > 1][-1]
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.decoder.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights."""
+        """Precision of the weights."""
         return next(self.decoder.parameters()).dtype
 
     def fingerprint(self, *, decoder: bool = True) -> str:
-        """sha256 of configuration and weights; codes of two tokenizers mix only where it is equal but for
-        what `decoder=False` leaves out."""
+        """sha256 of configuration and weights; without the decoder, two tokenizers with equal fingerprints
+        have interchangeable codes."""
         digest = hashlib.sha256(json.dumps(self.config.to_json(), sort_keys=True).encode())
         for name, tensor in sorted(self.state_dict().items()):
             if name.startswith("decoder.") and not decoder:
@@ -193,7 +196,7 @@ class ImageTokenizer(nn.Module):
         return digest.hexdigest()
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write config.json and model.safetensors: both, or as they were. Errors as of `refuse_foreign`."""
+        """Write config.json and model.safetensors, atomically. Raises the errors of `refuse_foreign`."""
         self.refuse_foreign(folder)
         with folder_beside(folder, durable=True) as beside:
             write_weights(beside / WEIGHTS_FILE, self.state_dict())
@@ -201,7 +204,7 @@ class ImageTokenizer(nn.Module):
 
     @staticmethod
     def refuse_foreign(folder: str | Path) -> None:
-        """Raises FileExistsError where there is a file, or a folder of something else."""
+        """Raises FileExistsError where the path is a file, or a folder with other contents."""
         finish_folder(folder)
         try:
             ours = bool(_read_config(Path(folder) / CONFIG_FILE))
@@ -211,11 +214,11 @@ class ImageTokenizer(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "ImageTokenizer":
-        """The tokenizer of a folder that `save_pretrained` wrote, ready for use (not training).
+        """Load a tokenizer from a folder that `save_pretrained` wrote, in eval mode.
 
         Raises:
-            OSError: a file of it is missing or cannot be read.
-            ValueError: one is damaged, or does not fit the other.
+            OSError: a file is missing or cannot be read.
+            ValueError: a file is corrupt, or the two files do not match.
         """
         folder = Path(folder)
         finish_folder(folder)
@@ -224,35 +227,37 @@ class ImageTokenizer(nn.Module):
             tensors = read_weights(folder / WEIGHTS_FILE)
         except (FileNotFoundError, NotADirectoryError) as error:
             name = Path(error.filename).name
-            raise FileNotFoundError(f"{folder} is no image tokenizer: it has no {name}") from error
-        return cls.filled(config, tensors, source=folder / WEIGHTS_FILE).eval()
+            raise FileNotFoundError(f"{folder}: not an image tokenizer: {name} not found") from error
+        return cls.from_tensors(config, tensors, source=folder / WEIGHTS_FILE).eval()
 
     @classmethod
-    def filled(
+    def from_tensors(
         cls, config: ImageTokenizerConfig, tensors: Mapping[str, Tensor], *, source: str | Path
     ) -> "ImageTokenizer":
-        """A tokenizer that takes these tensors as its weights, in float32, without drawing any.
+        """Build a tokenizer with these tensors as weights, in float32, without initialising others.
 
-        Raises ValueError naming their source where they are not those of the config's sizes.
+        Raises ValueError naming `source` where the tensors do not fit the config.
         """
         try:
             tokenizer = cls(config, device="meta")
-        except Exception as error:  # torch and the codebooks' library raise many kinds
+        except Exception as error:  # torch and vector-quantize-pytorch raise many kinds
             reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise ValueError(f"{source}: nothing can be built by its configuration ({reason})") from error
+            raise ValueError(f"{source}: the configuration cannot be built ({reason})") from error
         expected = tokenizer.state_dict()
         check_tensors(tensors, expected, source=source)
-        given = {name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()}
-        tokenizer.load_state_dict(given, assign=True)
-        tokenizer._lay_out()
+        weights = {name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()}
+        tokenizer.load_state_dict(weights, assign=True)
+        tokenizer._set_memory_format()
         return tokenizer
 
     def _check_images(self, images: Tensor) -> None:
         shape, cell = tuple(images.shape), self.cell
         if len(shape) != 4 or shape[1] != 3:
-            raise ValueError(f"got images of shape {shape}, expected [batch, 3, height, width]")
+            raise ValueError(f"images must have shape [batch, 3, height, width], got {shape}")
         if not all(side and side % cell == 0 for side in shape[2:]):
-            raise ValueError(f"got images of {shape[2]}×{shape[3]} pixels, expected multiples of {cell}")
+            raise ValueError(
+                f"height and width of images must be multiples of {cell}, got {shape[2]}×{shape[3]} pixels"
+            )
 
 
 def _read_config(path: Path) -> ImageTokenizerConfig:
@@ -260,4 +265,4 @@ def _read_config(path: Path) -> ImageTokenizerConfig:
     try:
         return ImageTokenizerConfig.from_json(values)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is no image tokenizer's configuration: {error}") from error
+        raise ValueError(f"{path}: not an image tokenizer's configuration: {error}") from error

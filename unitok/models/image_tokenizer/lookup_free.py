@@ -12,7 +12,7 @@ from unitok.models.image_tokenizer.quantizer import Quantized, Quantizer, Quanti
 from unitok.models.sizes import check_depths
 
 MARGIN = 1e-3
-"""Of the library's FSQ: so much wider are the bounds, that the outermost levels can be reached."""
+"""Widening of the bounds in the library's FSQ, by which the outermost levels can be reached."""
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,15 @@ class FSQLevels(QuantizerConfig):
     """Each channel is rounded to a few levels (finite scalar quantisation, arXiv:2309.15505): no loss.
 
     Args:
-        levels: of each channel, 3 or more; their product is the number of codes. The paper advises 8 6 5 for
-            about 2^8, 8 5 5 5 for 2^10, 7 5 5 5 5 for 2^12, 8 8 8 6 5 for 2^14.
+        levels: number of levels of each channel, at least 3; their product is the number of codes. The paper
+            recommends 8 6 5 for about 2^8, 8 5 5 5 for 2^10, 7 5 5 5 5 for 2^12, 8 8 8 6 5 for 2^14.
     """
 
     levels: tuple[int, ...] = (8, 5, 5, 5)
 
     def __post_init__(self):
         if not self.levels or min(self.levels) < 3:
-            raise ValueError(f"levels={list(self.levels)}: every channel needs 3 levels or more")
+            raise ValueError(f"levels must be at least 3 for every channel, got {list(self.levels)}")
         check_codebook(size=prod(self.levels), dim=len(self.levels))
 
     def build(self) -> Quantizer:
@@ -40,9 +40,9 @@ class LFQSigns(QuantizerConfig):
     """A code is the signs of the latents (lookup-free quantisation, MAGVIT-v2, arXiv:2310.05737, eq. 5).
 
     Args:
-        bits: channels, so that there are 2^bits codes.
-        entropy_weight: of the entropy term: sure of each code, all codes in even use.
-        diversity: how much the even use counts in it.
+        bits: number of channels; there are 2^bits codes.
+        entropy_weight: weight of the entropy term: confident assignments, and uniform use of the codes.
+        diversity: weight of the uniform use within the entropy term.
         beta: weight of the commitment term.
     """
 
@@ -82,9 +82,9 @@ class ImplicitQuantizer(Quantizer):
 
 
 class FSQQuantizer(ImplicitQuantizer):
-    """Rounds each channel once it is bounded: tanh, stretched to the levels (arXiv:2309.15505, eq. 1)."""
+    """Bounds each channel by a tanh scaled to the levels, then rounds it (arXiv:2309.15505, eq. 1)."""
 
-    def placed(self, latents: Float32[Tensor, "b d h w"]) -> Float32[Tensor, "b d h w"]:
+    def to_code_space(self, latents: Float32[Tensor, "b d h w"]) -> Float32[Tensor, "b d h w"]:
         levels = self.module._levels.view(-1, 1, 1)
         half = (levels - 1) * (1 + MARGIN) / 2
         offset = torch.where(levels % 2 == 0, 0.5, 0.0)

@@ -6,23 +6,23 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unitok.models.image_tokenizer.architecture import Architecture, added
+from unitok.models.image_tokenizer.architecture import Architecture, added_field
 from unitok.models.sizes import check_depths, check_sizes
 
 
 @dataclass(frozen=True)
 class Patch(Architecture):
-    """A pixel-unshuffle leads to the code grid at once, where layers are cheap, and a shuffle leads back.
+    """A pixel-unshuffle goes to the code grid at once, where layers are cheap, and a pixel-shuffle goes back.
 
     Args:
-        factor: pixels a side of one code's cell.
-        channels: of the encoder's and decoder's layers.
+        factor: pixels per side of one code's cell.
+        channels: channels of the encoder's and decoder's layers.
         encoder_depth: residual blocks before the codes.
-        encoder_context: whether the encoder sees neighbouring cells; without it equal cells get equal codes,
-            which are easier to predict.
+        encoder_context: whether the encoder sees neighbouring cells; without it, its receptive field is one
+            cell, and equal cells get equal codes, which are easier to predict.
         decoder_depth: residual blocks after the codes; each sees its neighbours.
-        head_channels: of a hidden layer between these blocks and the pixels; 0 for none. A cell has more
-            pixels than a block has channels, so that without it all of them are blurred.
+        head_channels: channels of a hidden layer between these blocks and the pixels; 0 for none. A cell has
+            more pixels than a block has channels, so that without it images are blurred.
     """
 
     factor: int = 8
@@ -30,13 +30,13 @@ class Patch(Architecture):
     encoder_depth: int = 2
     encoder_context: bool = False
     decoder_depth: int = 4
-    head_channels: int = added(0)
+    head_channels: int = added_field(0)
 
     def __post_init__(self):
         check_sizes(factor=self.factor, channels=self.channels)
         check_depths(encoder_depth=self.encoder_depth + 1, decoder_depth=self.decoder_depth + 1)
         if type(self.head_channels) is not int or self.head_channels < 0:
-            raise ValueError(f"head_channels must be a whole number, 0 or more, got {self.head_channels!r}")
+            raise ValueError(f"head_channels must be an integer of at least 0, got {self.head_channels!r}")
 
     @property
     def cell(self) -> int:
@@ -64,7 +64,7 @@ class Patch(Architecture):
         )
 
     def _head(self) -> list[nn.Module]:
-        """From a cell's channels to its pixels."""
+        """The layers from a cell's channels to its pixels."""
         pixels, hidden = 3 * self.factor**2, self.head_channels
         if not hidden:
             return [nn.Conv2d(self.channels, pixels, 1)]
@@ -72,7 +72,7 @@ class Patch(Architecture):
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of each cell, so that no cell learns of another by its statistics."""
+    """Layer norm over the channels of each cell, so that statistics do not leak between cells."""
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

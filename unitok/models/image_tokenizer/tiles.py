@@ -11,7 +11,7 @@ from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 
 
 class Span(NamedTuple):
-    """Cells of one side: those a tile reads, and those of them that it answers for."""
+    """Cells along one side: `start` to `stop` are a tile's input, `first` to `last` of them its output."""
 
     start: int
     stop: int
@@ -20,7 +20,7 @@ class Span(NamedTuple):
 
 
 def spans(cells: int, *, tile: int, overlap: int) -> Iterator[Span]:
-    """Tiles of at most `tile` cells that answer for every cell once and see `overlap` cells around it.
+    """Yield tiles of at most `tile` cells that output every cell once, with `overlap` cells of context.
 
     Example:
         >>> [tuple(span) for span in spans(7, tile=5, overlap=1)]
@@ -28,7 +28,7 @@ def spans(cells: int, *, tile: int, overlap: int) -> Iterator[Span]:
     """
     step = tile - 2 * overlap
     if overlap < 0 or step < 1:
-        raise ValueError(f"tiles of {tile} cells with {overlap} of overlap on both sides leave {step} cells")
+        raise ValueError(f"overlap must be at least 0 and less than half of tile={tile}, got {overlap}")
     for first in range(0, cells, step):
         last = min(first + step, cells)
         yield Span(max(first - overlap, 0), min(last + overlap, cells), first, last)
@@ -38,16 +38,16 @@ def spans(cells: int, *, tile: int, overlap: int) -> Iterator[Span]:
 def encode_tiled(
     tokenizer: ImageTokenizer, images: Float[Tensor, "b 3 H W"], *, tile: int = 32, overlap: int = 4
 ) -> Int64[Tensor, "b h n"]:
-    """Codes of images, tile by tile.
+    """Encode images tile by tile.
 
     Args:
-        tokenizer: who encodes.
+        tokenizer: an image tokenizer.
         images: in [-1, 1].
-        tile: cells a side of a tile, its overlaps included.
-        overlap: cells around those that a tile answers for.
+        tile: cells per side of a tile, including its overlaps.
+        overlap: cells of context on each side of a tile.
 
     Raises:
-        ValueError: nothing is left of a tile beside its overlaps, or the images are of a wrong size.
+        ValueError: a tile consists of overlaps only, or the images have an invalid size.
     """
     tokenizer._check_images(images)
     cell, depth = tokenizer.cell, tokenizer.depth
@@ -55,10 +55,10 @@ def encode_tiled(
     for down in spans(images.shape[2] // cell, tile=tile, overlap=overlap):
         row = []
         for across in spans(images.shape[3] // cell, tile=tile, overlap=overlap):
-            part = images[
+            pixels = images[
                 :, :, down.start * cell : down.stop * cell, across.start * cell : across.stop * cell
             ]
-            codes = tokenizer.encode(part).codes
+            codes = tokenizer.encode(pixels).codes
             left = (across.first - across.start) * depth
             right = (across.last - across.start) * depth
             row.append(codes[:, down.first - down.start : down.last - down.start, left:right])
@@ -70,13 +70,13 @@ def encode_tiled(
 def decode_tiled(
     tokenizer: ImageTokenizer, codes: Int64[Tensor, "b h n"], *, tile: int = 32, overlap: int = 4
 ) -> Float[Tensor, "b 3 H W"]:
-    """Images of codes, tile by tile; where tiles overlap they fade into each other.
+    """Decode codes to images tile by tile; overlapping tiles are blended.
 
     Args:
-        tokenizer: who decodes.
-        codes: of whole images.
-        tile: cells a side of a tile, its overlaps included.
-        overlap: cells around those that a tile answers for.
+        tokenizer: an image tokenizer.
+        codes: codes of whole images.
+        tile: cells per side of a tile, including its overlaps.
+        overlap: cells of context on each side of a tile.
     """
     cell, depth = tokenizer.cell, tokenizer.depth
     height, width = codes.shape[1], codes.shape[2] // depth
@@ -84,7 +84,7 @@ def decode_tiled(
     weight = torch.zeros_like(total[:1, :1])
     for down in spans(height, tile=tile, overlap=overlap):
         for across in spans(width, tile=tile, overlap=overlap):
-            part = codes[:, down.start : down.stop, across.start * depth : across.stop * depth]
+            tile_codes = codes[:, down.start : down.stop, across.start * depth : across.stop * depth]
             fade = _fade(down, cell)[:, None] * _fade(across, cell)
             place = (
                 slice(None),
@@ -92,14 +92,16 @@ def decode_tiled(
                 slice(down.start * cell, down.stop * cell),
                 slice(across.start * cell, across.stop * cell),
             )
-            total[place] += tokenizer.decode(part).float() * fade.to(total.device)
+            total[place] += tokenizer.decode(tile_codes).float() * fade.to(total.device)
             weight[place] += fade.to(total.device)
     return total / weight
 
 
 def _fade(span: Span, cell: int) -> Float[Tensor, " n"]:
-    """Weights of a tile's pixels along one side: they rise to 1 over twice the overlap, as the neighbour also
-    reaches over the border."""
+    """Blending weights of a tile's pixels along one side.
+
+    They rise to 1 over twice the overlap, since the neighbour extends over the border as well.
+    """
     size, weights = (span.stop - span.start) * cell, torch.ones((span.stop - span.start) * cell)
     places = torch.arange(size) + 0.5
     for overlap, distance in ((span.first - span.start, places), (span.stop - span.last, size - places)):

@@ -1,8 +1,8 @@
 """Codebooks of vectors: EMA codebook, learned codebook, SimVQ, residual codebooks, Janus. Knows no pixels and
 no files.
 
-Wraps vector-quantize-pytorch, which owns the codebook, its k-means start, its moving averages and the revival
-of dead codes; the loss is computed here, so that both of its terms keep their own weight.
+Wraps vector-quantize-pytorch, which owns the codebook, its k-means initialisation, its moving averages and
+the revival of dead codes; the loss is computed here, so that each of its two terms has its own weight.
 """
 
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class EMACodebook(QuantizerConfig):
         size: number of codes.
         dim: channels of a code.
         beta: weight of the commitment term.
-        decay: of the moving averages.
+        decay: decay of the moving averages.
         revive_below: uses in a batch (moving average) below which a code restarts at a vector of the batch.
-        cosine: compare directions: vectors and codes have length 1 (ViT-VQGAN, arXiv:2110.04627).
+        cosine: compare by cosine: vectors and codes have length 1 (ViT-VQGAN, arXiv:2110.04627).
     """
 
     size: int = 1024
@@ -65,7 +65,7 @@ class EMACodebook(QuantizerConfig):
 
 @dataclass(frozen=True)
 class LearnedCodebook(QuantizerConfig):
-    """A codebook that its own term of the objective trains (arXiv:1711.00937, eq. 3).
+    """A codebook trained by its own loss term (arXiv:1711.00937, eq. 3).
 
     Args:
         size: number of codes.
@@ -121,7 +121,7 @@ class SimVQCodebook(QuantizerConfig):
 
 @dataclass(frozen=True)
 class JanusCodebook(QuantizerConfig):
-    """Codes are chosen by distance and read as directions, as transformers' Janus does; they stay fixed.
+    """Codes are assigned by distance and decoded with length 1, as in transformers' Janus; they are fixed.
 
     Args:
         size: number of codes.
@@ -142,11 +142,11 @@ class JanusCodebook(QuantizerConfig):
 
 @dataclass(frozen=True)
 class ResidualCodebooks(QuantizerConfig):
-    """Several codes a cell, each for what those before it left (RQ-VAE, arXiv:2203.01941).
+    """Several codes per cell, each for the residual of the previous ones (RQ-VAE, arXiv:2203.01941).
 
     Args:
-        codebook: of each depth; the sizes of all depths add up.
-        depth: codes a cell.
+        codebook: codebook of each depth; the sizes of all depths add up.
+        depth: codes per cell.
     """
 
     codebook: EMACodebook = EMACodebook()
@@ -162,12 +162,13 @@ class ResidualCodebooks(QuantizerConfig):
 class VectorQuantizer(Quantizer):
     """A codebook with ‖sg[z_e] − z_q‖² + β‖z_e − sg[z_q]‖² (arXiv:1711.00937, eq. 3), means over elements.
 
-    With moving averages the first term is reported and has no gradient; with a learned codebook it trains it.
+    With moving averages the first term is reported but has no gradient; with a learned codebook it trains the
+    codebook.
 
     Args:
         vq: the codebook.
         beta: weight of the commitment term.
-        cosine: latents are brought to length 1 first.
+        cosine: normalise latents to length 1 first.
     """
 
     def __init__(self, vq: VectorQuantize | SimVQ, *, beta: float, cosine: bool = False):
@@ -181,12 +182,12 @@ class VectorQuantizer(Quantizer):
         return self.vq.codebook
 
     def quantize(self, latents: Float32[Tensor, "b d h w"]) -> Quantized:
-        z_e = self.placed(latents)
+        z_e = self.to_code_space(latents)
         z_q, codes = self._assign(z_e)
         loss = F.mse_loss(z_q, z_e.detach()) + self.beta * F.mse_loss(z_e, z_q.detach())
         return Quantized(z_e + (z_q - z_e).detach(), codes, loss)
 
-    def placed(self, latents: Float32[Tensor, "b d h w"]) -> Float32[Tensor, "b d h w"]:
+    def to_code_space(self, latents: Float32[Tensor, "b d h w"]) -> Float32[Tensor, "b d h w"]:
         return F.normalize(latents, dim=1) if self.cosine else latents
 
     def vectors(self, codes: Int64[Tensor, "b h n"]) -> Float32[Tensor, "b d h w"]:
@@ -195,15 +196,15 @@ class VectorQuantizer(Quantizer):
     def stop_reviving(self) -> None:
         self.vq._codebook.has_dead_code_replacement = False
 
-    def state_of(self, codebook: Float32[Tensor, "k d"]) -> dict[str, Tensor]:
-        """The state of a codebook that was learned elsewhere; moving averages go on from it."""
+    def state_for(self, codebook: Float32[Tensor, "k d"]) -> dict[str, Tensor]:
+        """Returns the state dict for a codebook trained elsewhere, from which moving averages continue."""
         codes = F.normalize(codebook, dim=1) if self.cosine else codebook
-        book = {"embed": codes, "embed_avg": codes, "cluster_size": torch.ones(len(codes))}
-        state = {f"vq._codebook.{name}": tensor[None].clone() for name, tensor in book.items()}
+        buffers = {"embed": codes, "embed_avg": codes, "cluster_size": torch.ones(len(codes))}
+        state = {f"vq._codebook.{name}": tensor[None].clone() for name, tensor in buffers.items()}
         return state | {"vq._codebook.initted": torch.tensor(True)}
 
     def _assign(self, z_e: Float32[Tensor, "b d h w"]) -> tuple[Tensor, Int64[Tensor, "b h w"]]:
-        """Codes and their vectors before the codebook moves, with a gradient where it is learned."""
+        """Returns vectors and codes by the codebook before its update; learned vectors have a gradient."""
         rows = z_e.detach().permute(0, 2, 3, 1)
         if self.training:
             z_q, codes, _ = self.vq(rows.flatten(1, 2))
@@ -216,7 +217,7 @@ class VectorQuantizer(Quantizer):
 
 
 class MappedQuantizer(VectorQuantizer):
-    """The same over a codebook that is a function of its weights, so that nothing but gradients moves it."""
+    """A vector quantizer whose codebook is a function of its weights, so that only gradients change it."""
 
     def __init__(self, vq: SimVQ, *, beta: float):
         super().__init__(vq, beta=beta)
@@ -229,7 +230,7 @@ class MappedQuantizer(VectorQuantizer):
 
 
 class JanusQuantizer(VectorQuantizer):
-    """A fixed codebook whose vectors are brought to length 1 once they are chosen."""
+    """A fixed codebook whose vectors are normalised to length 1 after assignment."""
 
     def vectors(self, codes: Int64[Tensor, "b h n"]) -> Float32[Tensor, "b d h w"]:
         return F.normalize(super().vectors(codes), dim=1)
@@ -239,7 +240,7 @@ class JanusQuantizer(VectorQuantizer):
 
 
 class ResidualQuantizer(Quantizer):
-    """Σ of the vectors of several quantizers of one size, each fed with what is left."""
+    """The sum of the vectors of several quantizers of equal size, each of which gets the residual."""
 
     def __init__(self, quantizers: list[Quantizer]):
         super().__init__()
@@ -248,15 +249,16 @@ class ResidualQuantizer(Quantizer):
         self.size = sum(quantizer.size for quantizer in quantizers)
 
     def quantize(self, latents: Float32[Tensor, "b d h w"]) -> Quantized:
-        left, total, codes, loss = latents, torch.zeros_like(latents), [], latents.new_zeros(())
+        residual, total, codes, loss = latents, torch.zeros_like(latents), [], latents.new_zeros(())
         for quantizer in self.quantizers:
-            part = quantizer.quantize(left)
-            left, total, loss = left - part.latents.detach(), total + part.latents.detach(), loss + part.loss
-            codes.append(part.codes)
-        return Quantized(latents + (total - latents).detach(), self._side_by_side(codes), loss)
+            step = quantizer.quantize(residual)
+            vectors = step.latents.detach()
+            residual, total, loss = residual - vectors, total + vectors, loss + step.loss
+            codes.append(step.codes)
+        return Quantized(latents + (total - latents).detach(), self._interleave(codes), loss)
 
     def vectors(self, codes: Int64[Tensor, "b h n"]) -> Float32[Tensor, "b d h w"]:
-        """Raises ValueError where the codes of a cell are not one of each depth, in their order."""
+        """Raises ValueError where the codes of a cell are not one per depth, in order."""
         grids = codes.unflatten(2, (-1, self.depth)) - self._starts(codes)
         return sum(
             quantizer.lookup(grid) for quantizer, grid in zip(self.quantizers, grids.unbind(-1), strict=True)
@@ -266,7 +268,7 @@ class ResidualQuantizer(Quantizer):
         for quantizer in self.quantizers:
             quantizer.stop_reviving()
 
-    def _side_by_side(self, codes: list[Int64[Tensor, "b h w"]]) -> Int64[Tensor, "b h n"]:
+    def _interleave(self, codes: list[Int64[Tensor, "b h w"]]) -> Int64[Tensor, "b h n"]:
         return (torch.stack(codes, dim=-1) + self._starts(codes[0])).flatten(2)
 
     def _starts(self, like: Tensor) -> Int64[Tensor, " depth"]:

@@ -15,13 +15,13 @@ from unitok.models.sizes import check_depths, check_sizes
 class ViT(Architecture):
     """Each cell is a token; encoder and decoder are bidirectional transformers.
 
-    Positions are sines and cosines of row and column, so that any size of picture goes in.
+    Positions are sines and cosines of row and column, so that images may have any size.
 
     Args:
-        factor: pixels a side of one code's cell.
-        width: channels of a token, a multiple of 4 and of `heads`.
+        factor: pixels per side of one code's cell.
+        width: channels of a token; must be a multiple of 4 and of `heads`.
         depth: blocks of the encoder, and of the decoder.
-        heads: of the attention.
+        heads: attention heads.
         hidden: channels inside the MLP.
     """
 
@@ -35,7 +35,7 @@ class ViT(Architecture):
         check_sizes(factor=self.factor, width=self.width, heads=self.heads, hidden=self.hidden)
         check_depths(depth=self.depth)
         if self.width % 4 or self.width % self.heads:
-            raise ValueError(f"width={self.width}: expected a multiple of 4 and of heads={self.heads}")
+            raise ValueError(f"width must be a multiple of 4 and of heads={self.heads}, got {self.width}")
 
     @property
     def cell(self) -> int:
@@ -81,13 +81,13 @@ class Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
         q, k, v = self.qkv(self.norm_attention(x)).unflatten(-1, (3, self.heads, -1)).unbind(2)
-        seen = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
-        x = x + self.out(seen.transpose(1, 2).flatten(2))
+        attended = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        x = x + self.out(attended.transpose(1, 2).flatten(2))
         return x + self.down(F.gelu(self.up(self.norm_mlp(x))))
 
 
 def positions(rows: int, columns: int, width: int, *, device: torch.device) -> Float[Tensor, "n c"]:
-    """Sines and cosines of the row in the first half of the channels, of the column in the second."""
+    """Sines and cosines of the row in the first half of the channels, and of the column in the second."""
     rates = 100.0 ** -torch.linspace(0, 1, width // 4, device=device)
     halves = []
     for count in (rows, columns):

@@ -22,14 +22,14 @@ class VQGAN(Architecture):
     """Residual blocks on a pyramid of levels; each level after the first halves the sides.
 
     Args:
-        channels: of the finest level; all levels' are multiples of 32, or of `groups`.
-        multipliers: channels of each level, in `channels`.
-        blocks: residual blocks a level; the decoder has one more.
-        attention_levels: levels (0 is the finest) whose blocks are each followed by attention.
+        channels: channels of the finest level; every level must have a multiple of `groups`.
+        multipliers: channels of each level, as multiples of `channels`.
+        blocks: residual blocks per level; the decoder has one more.
+        attention_levels: levels (0 is the finest) with attention after each block.
         middle_attention: attention between the two blocks on the coarsest grid.
-        z_channels: between the pyramid and the 1 × 1 convolutions around the codes.
-        groups: of the group norms.
-        decodes: false for a checkpoint that holds no decoder: it gives codes, not pictures.
+        z_channels: channels between the pyramid and the 1 × 1 convolutions around the codes.
+        groups: groups of the group norms.
+        decodes: false for a checkpoint without a decoder, which can only encode images.
     """
 
     channels: int = 128
@@ -47,11 +47,10 @@ class VQGAN(Architecture):
         check_sizes(channels=self.channels, z_channels=self.z_channels, groups=self.groups)
         check_depths(blocks=self.blocks)
         check_sizes(**{f"multipliers[{level}]": size for level, size in enumerate(self.multipliers)})
-        odd = [width for width in self.widths if width % self.groups]
-        if odd or not self.multipliers:
+        if not self.multipliers or any(width % self.groups for width in self.widths):
             raise ValueError(
-                f"channels={self.channels}, multipliers={list(self.multipliers)}: {list(self.widths)} "
-                f"channels a level, expected multiples of {self.groups}"
+                f"channels of each level must be multiples of groups={self.groups}, got {list(self.widths)} "
+                f"(channels={self.channels}, multipliers={list(self.multipliers)})"
             )
 
     @property
@@ -64,15 +63,15 @@ class VQGAN(Architecture):
         return 2 ** (len(self.multipliers) - 1)
 
     def encoder(self, dim: int) -> nn.Module:
-        return nn.Sequential(Pyramid(self), nn.Conv2d(self.z_channels, dim, 1))
+        return nn.Sequential(VQGANEncoder(self), nn.Conv2d(self.z_channels, dim, 1))
 
     def decoder(self, dim: int) -> nn.Module:
         return nn.Sequential(
-            nn.Conv2d(dim, self.z_channels, 1), Summit(self) if self.decodes else NoDecoder()
+            nn.Conv2d(dim, self.z_channels, 1), VQGANDecoder(self) if self.decodes else NoDecoder()
         )
 
 
-class Pyramid(nn.Module):
+class VQGANEncoder(nn.Module):
     """Pixels, level by level, to the coarsest grid."""
 
     def __init__(self, sizes: VQGAN):
@@ -100,7 +99,7 @@ class Pyramid(nn.Module):
         return self.conv_out(F.silu(self.norm_out(self.mid(x))))
 
 
-class Summit(nn.Module):
+class VQGANDecoder(nn.Module):
     """The coarsest grid, level by level, to pixels."""
 
     def __init__(self, sizes: VQGAN):
@@ -129,14 +128,14 @@ class Summit(nn.Module):
 
 
 class NoDecoder(nn.Module):
-    """In the place of a decoder that a checkpoint does not hold."""
+    """Stands in for the decoder of a checkpoint that has none."""
 
     def forward(self, x: Float[Tensor, "b z h w"]) -> Float[Tensor, "b 3 H W"]:
-        raise ValueError("this image tokenizer came without a decoder: it gives codes, not pictures")
+        raise ValueError("this image tokenizer has no decoder: it can only encode images")
 
 
 class Level(nn.Module):
-    """Residual blocks from width to width, perhaps attention after each, then a resize."""
+    """Residual blocks from width to width, optionally with attention after each, then a resize."""
 
     def __init__(self, widths: Sequence[int], *, attention: bool, groups: int):
         super().__init__()
@@ -153,7 +152,7 @@ class Level(nn.Module):
 
 
 class Middle(nn.Module):
-    """Two residual blocks on the coarsest grid, perhaps attention between them."""
+    """Two residual blocks on the coarsest grid, optionally with attention between them."""
 
     def __init__(self, width: int, *, attention: bool, groups: int):
         super().__init__()
@@ -166,8 +165,11 @@ class Middle(nn.Module):
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group norm that is exact in fp32: with channels last, torch takes the variance as E x² − (E x)², which
-    loses digits where the mean is large; so the groups' means are taken off first."""
+    """Group norm that is accurate in fp32.
+
+    With channels last, torch computes the variance as E x² − (E x)², which loses digits where the mean is
+    large; so the means of the groups are subtracted first.
+    """
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         if x.dtype == torch.float32:
@@ -177,7 +179,7 @@ class GroupNorm(nn.GroupNorm):
 
 
 class ResidualBlock(nn.Module):
-    """Twice norm, silu and a 3 × 3 convolution, beside a shortcut."""
+    """Twice norm, silu and a 3 × 3 convolution, with a shortcut."""
 
     def __init__(self, width: int, out: int, *, groups: int):
         super().__init__()
@@ -193,7 +195,7 @@ class ResidualBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """x + every cell's look at every cell, with one head."""
+    """x + attention of every cell to every cell, with one head."""
 
     def __init__(self, width: int, *, groups: int):
         super().__init__()
@@ -202,13 +204,13 @@ class Attention(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         y = self.norm(x)
-        q, k, v = (part(y).flatten(2).mT.unsqueeze(1) for part in (self.q, self.k, self.v))
-        seen = F.scaled_dot_product_attention(q, k, v)
-        return x + self.proj_out(seen.squeeze(1).mT.reshape(x.shape))
+        q, k, v = (projection(y).flatten(2).mT.unsqueeze(1) for projection in (self.q, self.k, self.v))
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return x + self.proj_out(attended.squeeze(1).mT.reshape(x.shape))
 
 
 class Downsample(nn.Module):
-    """Half the sides, by a strided convolution that looks one pixel down and right only."""
+    """Halves the sides by a strided convolution, padded at the bottom and right only."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -219,7 +221,7 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Twice the sides: every pixel four times, then a convolution."""
+    """Doubles the sides: nearest-neighbour upsampling, then a convolution."""
 
     def __init__(self, width: int):
         super().__init__()
