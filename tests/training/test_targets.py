@@ -16,7 +16,7 @@ def test_a_full_head_also_learns_the_ends_of_learned_images():
         [Codes(c.modality, c.codes, c.shape, rng.random() < 0.7) for c in random_codes(CODEC, rng)]
         for _ in range(60)
     ]
-    batch = pack(CODEC.lay(documents), length=96, pad=words.pad)
+    batch = pack(CODEC.lay_out(documents), length=96, pad=words.pad)
     legal, full = Legal(CODEC).objective(batch), Full(CODEC).objective(batch)
     assert legal.targets is batch.targets and legal.among is None and full.among == range(words.size)
     new = full.targets != legal.targets

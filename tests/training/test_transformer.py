@@ -336,7 +336,7 @@ def test_a_batch_in_which_nothing_is_learned_has_a_gradient_of_zero():
 def test_what_may_be_hidden_comes_after_a_documents_first_segment():
     words = CODEC.vocabulary
     rng = random.Random(1)
-    batch = pack(CODEC.lay([random_codes(CODEC, rng) for _ in range(30)]), length=96, pad=words.pad)
+    batch = pack(CODEC.lay_out([random_codes(CODEC, rng) for _ in range(30)]), length=96, pad=words.pad)
     ends = {words.end(name) for name in words.modalities}
     later = after_first_segment(batch.ids, words)
     for row in range(len(batch.ids)):
