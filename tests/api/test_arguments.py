@@ -1,4 +1,4 @@
-"""Plausible arguments of other kinds than a method's own are taken as meant, or refused in one line."""
+"""Arguments of plausible other types are converted, or refused with a one-line error."""
 
 import jaxtyping
 import numpy as np
@@ -22,7 +22,7 @@ HOLE = Image.new("L", (12, 8), 255)
 
 @pytest.fixture
 def unchecked(monkeypatch):
-    """As users call it: no checker of types stands before the program's own words."""
+    """Disable jaxtyping, which users do not have, so that our own checks are reached."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
@@ -32,11 +32,11 @@ def pixels(images):
 
 @pytest.mark.parametrize("seed", [3, np.int64(3), np.uint8(3), torch.tensor(3), [3], (3,), np.array([3]),
                                   torch.tensor([3]), pd.Series([3])], ids=str)  # fmt: skip
-def test_a_seed_may_be_a_whole_number_of_any_library(seed):
+def test_seeds_may_be_integers_of_any_library(seed):
     assert pixels(MODEL.draw("a", seed=seed)) == pixels(MODEL.draw("a", seed=3))
 
 
-def test_no_seed_draws_one_by_torchs_generator():
+def test_without_a_seed_torchs_generator_gives_one():
     torch.manual_seed(0)
     first, second = MODEL.draw("a", seed=None), MODEL.draw("a", seed=None, temperature=1.0)
     torch.manual_seed(0)
@@ -45,7 +45,7 @@ def test_no_seed_draws_one_by_torchs_generator():
 
 
 @pytest.mark.parametrize("several", [list, tuple, pd.Series, np.array, iter], ids=lambda kind: kind.__name__)
-def test_several_may_be_of_any_kind(several):
+def test_lists_may_be_any_iterable(several):
     texts, both = ["a", "b"], [RED, Image.new("RGB", (12, 8), "blue")]
     images = tuple if several in (pd.Series, np.array) else several
     assert pixels(MODEL.draw(several(texts))) == pixels(MODEL.draw(texts))
@@ -63,12 +63,12 @@ def test_several_may_be_of_any_kind(several):
 
 def test_numbers_may_be_of_any_library():
     half, counts = np.float32(0.5), {"n": ONE, "best_of": np.int8(1), "batch_size": torch.tensor(2)}
-    wanted = MODEL.draw("a", temperature=0.5, top_p=0.5, top_k=3, guidance_scale=2, size=(8, 12))
-    found = MODEL.draw(
+    expected = MODEL.draw("a", temperature=0.5, top_p=0.5, top_k=3, guidance_scale=2, size=(8, 12))
+    drawn = MODEL.draw(
         "a", temperature=half, top_p=torch.tensor(0.5), top_k=np.int64(3), guidance_scale=np.float64(2),
         size=np.array([8, 12]), speculate=ONE, **counts,
     )  # fmt: skip
-    assert pixels(found) == pixels(wanted)
+    assert pixels(drawn) == pixels(expected)
     assert len(MODEL.vary(RED, "a", keep=half, seed=np.int64(-1), **counts)) == 1
     assert MODEL.decode_image(np.zeros((2, 3), np.int64)).size == (12, 8)
     assert MODEL.classify(RED, ["a", "b"], templates="a {}") == MODEL.classify(
@@ -77,12 +77,12 @@ def test_numbers_may_be_of_any_library():
     assert MODEL.rank(RED, "a")[0][0] == 0 and len(MODEL.mutual_information(RED, "a")) == 1
 
 
-def test_nothing_asked_is_nothing_answered():
+def test_empty_inputs_give_empty_outputs():
     assert MODEL.draw([]) == MODEL.caption([]) == MODEL.classify([], ["a", "b"]) == MODEL.rank([], "a") == []
     assert MODEL.generate([]) == MODEL.score([]) == MODEL.edit([], []) == ImageToText(MODEL)([]) == []
 
 
-def test_a_device_and_a_dtype_may_be_torchs_own(tmp_path):
+def test_device_and_dtype_may_be_torch_objects(tmp_path):
     MODEL.save_pretrained(tmp_path / "m")
     opened = UniTok.from_pretrained(tmp_path / "m", device=torch.device("cpu"), dtype=torch.float64)
     assert opened.model.embedding.weight.dtype == torch.float64
@@ -92,7 +92,7 @@ def test_a_device_and_a_dtype_may_be_torchs_own(tmp_path):
 @pytest.mark.parametrize(
     "options", [{"device": None}, {"dtype": None}, {"dtype": torch.int64}, {"dtype": 32}]
 )
-def test_what_is_no_device_and_no_dtype_is_told(unchecked, tmp_path, options):
+def test_invalid_devices_and_dtypes_are_reported(unchecked, tmp_path, options):
     MODEL.save_pretrained(tmp_path / "m")
     with pytest.raises(ValueError, match=r"is not available|dtype must be"):
         UniTok.from_pretrained(tmp_path / "m", **options)
@@ -157,7 +157,7 @@ WRONG = {
     "mutual_information": [((RED, None), {}, "texts must be a list of strings, got None")],
     "inpaint": [
         ((RED, None, "a"), {}, "masks must be a list of PIL images, got None"),
-        ((RED, HOLE, ["a", "b"]), {}, "equally many, got 1 images, 1 masks and 2 prompts"),
+        ((RED, HOLE, ["a", "b"]), {}, "the same length, got 1 images, 1 masks and 2 prompts"),
         ((RED, HOLE, "a"), {"n": False}, "n must be an integer, got False"),
         ((RED, HOLE, "a"), {"best_of": 0}, "best_of must be at least 1, got 0"),
         ((RED, HOLE, "a"), {"seed": [1]}, "seed must be an integer, got a list"),
@@ -167,7 +167,7 @@ WRONG = {
     "vary": [
         ((RED, "a"), {"keep": NAN}, "keep must be in [0, 1), got nan"),
         ((RED, "a"), {"keep": "half"}, "keep must be a number, got 'half'"),
-        (([RED, RED], "a"), {"keep": 0.5}, "equally many, got 2 images and 1 prompts"),
+        (([RED, RED], "a"), {"keep": 0.5}, "the same length, got 2 images and 1 prompts"),
     ],
     "edit": [
         ((RED, 5), {}, "instructions must be a list of strings, got 5"),
@@ -200,11 +200,11 @@ WRONG = {
 CALLS = [(name, *call) for name, calls in WRONG.items() for call in calls]
 
 
-@pytest.mark.parametrize(("name", "given", "options", "told"), CALLS)
-def test_what_is_wrong_is_told_in_one_line(unchecked, name, given, options, told):
+@pytest.mark.parametrize(("name", "arguments", "options", "message"), CALLS)
+def test_errors_take_one_line(unchecked, name, arguments, options, message):
     with pytest.raises(ValueError) as error:
-        getattr(MODEL, name)(*given, **options)
-    assert told in str(error.value) and "\n" not in str(error.value)
+        getattr(MODEL, name)(*arguments, **options)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 PIPED = [
@@ -227,20 +227,20 @@ PIPED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("task", "given", "options", "told"), PIPED)
-def test_pipelines_tell_what_is_wrong_in_one_line(unchecked, task, given, options, told):
+@pytest.mark.parametrize(("task", "arguments", "options", "message"), PIPED)
+def test_errors_of_pipelines_take_one_line(unchecked, task, arguments, options, message):
     with pytest.raises(ValueError) as error:
-        task(MODEL)(*given, **options)
-    assert told in str(error.value) and "\n" not in str(error.value)
+        task(MODEL)(*arguments, **options)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 @given(st.integers(-(2**40), 2**40))
-def test_whole_numbers_come_through(value):
+def test_integers_keep_their_value(value):
     assert as_int(np.int64(value), "n") == as_int(torch.tensor(value), "n") == as_int(value, "n") == value
 
 
 @given(st.floats(allow_nan=False, width=32))
-def test_numbers_come_through(value):
+def test_floats_keep_their_value(value):
     assert (
         as_float(np.float32(value), "x")
         == as_float(torch.tensor(value), "x")

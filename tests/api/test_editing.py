@@ -1,4 +1,4 @@
-"""Known codes stay as they are, the hole is drawn anew, and the rest of the pixels is the picture's own."""
+"""Inpainting redraws free cells and keeps known codes and pixels; variations; edits by instruction."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def make_image(seed: int = 0) -> Image.Image:
 
 
 def hole(*cells: tuple[int, int]) -> Image.Image:
-    """A mask with one white pixel in each of these cells of 4 x 4 pixels."""
+    """Build a mask with a white pixel in each of these cells of 4 x 4 pixels."""
     mask = Image.new("L", (12, 8))
     for row, column in cells:
         mask.putpixel((column * 4 + 1, row * 4 + 2), 255)
@@ -57,7 +57,7 @@ def test_known_codes_stay_and_free_ones_change(model, monkeypatch):
         assert len(drawn[i][:, free].flatten(1).unique(dim=0)) > 1, "the copies differ"
 
 
-def test_a_model_that_fills_is_shown_the_picture_with_its_hole_first():
+def test_a_model_that_fills_holes_is_prompted_with_the_masked_image():
     model, mask = tiny_model(shape=(2, 3), fills=True), hole((0, 1), (0, 2), (1, 0), (1, 1))
     (drawn,) = model.inpaint(make_image(), mask, "a", paste=False, seed=3, temperature=1.0)
     shown = Segment("image", blacken(make_image(), free_cells(mask, 4)))
@@ -74,7 +74,7 @@ def test_a_model_that_fills_is_shown_the_picture_with_its_hole_first():
     assert model.codec.decode(again[0][-1:])[0].content.tobytes() == drawn.tobytes()
 
 
-def test_pixels_outside_the_mask_are_the_pictures_own(model):
+def test_pixels_outside_the_mask_are_pasted_from_the_image(model):
     mask = hole((0, 1))
     (drawn,) = model.inpaint(make_image(), mask, "a")
     outside = np.asarray(mask) == 0
@@ -97,7 +97,7 @@ def test_the_result_does_not_depend_on_the_batch(model):
 
 
 @pytest.mark.parametrize("paste", [True, False])
-def test_the_best_of_several_goes_with_what_stays_and_shows_what_was_asked(model, monkeypatch, paste):
+def test_best_of_maximises_the_fit_to_image_and_prompt(model, monkeypatch, paste):
     written, mask = [], hole((0, 0), (0, 1), (1, 1))
     monkeypatch.setattr(
         "unitok.api.editing.generate", lambda *a, **k: written.extend(generate(*a, **k)) or written
@@ -106,15 +106,15 @@ def test_the_best_of_several_goes_with_what_stays_and_shows_what_was_asked(model
     drawn = [model.codec.decode(codes[-1:])[0].content for codes in written]
     if paste:
         drawn = [Image.composite(new, make_image(), mask) for new in drawn]
-    whole = scores(model.model, model.codec, written)
-    asked = model.score([(Segment("image", new), Segment("text", "a")) for new in drawn])
-    found = [a.log_probability + b.log_probability for a, b in zip(whole, asked, strict=True)]
-    wanted = [drawn[int(np.argmax(found[:4]))], drawn[4 + int(np.argmax(found[4:]))]]
-    assert [new.tobytes() for new in best] == [new.tobytes() for new in wanted]
+    image_scores = scores(model.model, model.codec, written)
+    prompt_scores = model.score([(Segment("image", new), Segment("text", "a")) for new in drawn])
+    fits = [a.log_probability + b.log_probability for a, b in zip(image_scores, prompt_scores, strict=True)]
+    expected = [drawn[int(np.argmax(fits[:4]))], drawn[4 + int(np.argmax(fits[4:]))]]
+    assert [new.tobytes() for new in best] == [new.tobytes() for new in expected]
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(0.0, 0), (0.5, None), (0.99, 5)])
-def test_a_variation_keeps_about_its_share_and_changes_a_cell_at_least(model, keep, kept, monkeypatch):
+def test_a_variation_keeps_about_its_share_and_changes_at_least_a_cell(model, keep, kept, monkeypatch):
     seen = []
     monkeypatch.setattr(
         "unitok.api.editing.generate", lambda *a, **k: seen.extend(r.fixed for r in a[2]) or generate(*a, **k)
@@ -126,14 +126,14 @@ def test_a_variation_keeps_about_its_share_and_changes_a_cell_at_least(model, ke
 
 
 @pytest.mark.parametrize(
-    ("call", "named"),
+    ("call", "message"),
     [
         (lambda m: m.inpaint(make_image(), hole(), "a"), "got nothing but black"),
         (
             lambda m: m.inpaint(make_image(), Image.new("L", (5, 5), 255), "a"),
             "got \\(5, 5\\)",
         ),
-        (lambda m: m.inpaint([make_image()], [hole((0, 0))], ["a", "b"]), "equally many"),
+        (lambda m: m.inpaint([make_image()], [hole((0, 0))], ["a", "b"]), "the same length"),
         (lambda m: m.inpaint(make_image(), hole((0, 0)), "a", n=0), "n must be at least 1"),
         (lambda m: m.vary(make_image(), "a", keep=1.0), r"keep must be in \[0, 1\), got 1.0"),
         (lambda m: m.edit([make_image()] * 2, ["a"]), "got 2 images and 1 instructions"),
@@ -141,25 +141,25 @@ def test_a_variation_keeps_about_its_share_and_changes_a_cell_at_least(model, ke
         (lambda m: m.inpaint(make_image(), hole((0, 0)), "a", colour=3), "unknown setting colour"),
     ],
 )
-def test_what_cannot_be_edited_is_named(model, call, named):
-    with pytest.raises(ValueError, match=named):
+def test_invalid_edits_are_reported(model, call, message):
+    with pytest.raises(ValueError, match=message):
         call(model)
 
 
-def test_an_instruction_follows_the_picture_whatever_the_batch(model):
-    pictures, options = [make_image(0), make_image(1)], {"n": 2, "seed": 5, "temperature": 1.0}
+def test_instructions_follow_their_image_in_any_batch(model):
+    images, options = [make_image(0), make_image(1)], {"n": 2, "seed": 5, "temperature": 1.0}
     scales = {"guidance_scale": 2.0, "image_guidance_scale": 1.0}
-    drawn = model.edit(pictures, ["a", "b"], **options, **scales)
-    known = [(Segment("image", p), Segment("text", t)) for p, t in zip(pictures, "ab", strict=True)]
-    asked = [document for document in known for _ in range(2)]
+    drawn = model.edit(images, ["a", "b"], **options, **scales)
+    prompts = [(Segment("image", i), Segment("text", t)) for i, t in zip(images, "ab", strict=True)]
+    repeated = [prompt for prompt in prompts for _ in range(2)]
     again = model.generate(
-        asked, target="image", copies=[0, 1, 0, 1], seed=5, temperature=1.0, batch_size=1, **scales
+        repeated, target="image", copies=[0, 1, 0, 1], seed=5, temperature=1.0, batch_size=1, **scales
     )
     assert [p.tobytes() for p in drawn] == [document[-1].content.tobytes() for document in again]
     assert drawn[0].tobytes() != drawn[1].tobytes()
 
 
-def test_the_script_writes_pictures(tmp_path, capsys):
+def test_the_script_writes_images(tmp_path, capsys):
     tiny_model().save_pretrained(tmp_path / "model")
     make_image().save(tmp_path / "a.png")
     hole((0, 0)).save(tmp_path / "hole.png")
@@ -174,7 +174,7 @@ def test_the_script_writes_pictures(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("more", "named"),
+    ("more", "message"),
     [
         (["--prompt", "a"], "exactly one of --instruction TEXT, --mask FILE and --keep SHARE"),
         (["--keep", "0.5", "--instruction", "a"], "one of --instruction"),
@@ -182,7 +182,7 @@ def test_the_script_writes_pictures(tmp_path, capsys):
         (["--instruction", "a", "--prompt", "a"], "absent with --instruction"),
     ],
 )
-def test_the_script_asks_for_one_way(more, named, capsys):
+def test_the_script_requires_exactly_one_method(more, message, capsys):
     with pytest.raises(SystemExit):
         edit.main(["--image", "a.png", *more])
-    assert named in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A model's folder is written without harm to anything else, and whatever is wrong with one is one error."""
+"""Saving a model folder harms no other file; every fault of a folder is a single error."""
 
 import copy
 import json
@@ -56,7 +56,7 @@ SAVED = {
          "tokenizer.json"},
     ),
 }  # fmt: skip
-"""How each kind of folder is written, and what then lies in it."""
+"""How each kind of folder is saved, and its files."""
 
 
 @pytest.fixture(params=SAVED)
@@ -81,7 +81,7 @@ class TestSaving:
         ],
         ids=lambda held: ",".join(held),
     )
-    def test_a_folder_of_something_else_is_refused_and_stays(self, model, saved, tmp_path, held):
+    def test_a_foreign_folder_is_refused_and_unchanged(self, model, saved, tmp_path, held):
         for name, content in held.items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(content)
@@ -90,7 +90,7 @@ class TestSaving:
         assert "\n" not in str(caught.value)
         assert {name: (tmp_path / name).read_text() for name in names(tmp_path)} == held
 
-    def test_one_kind_of_ours_is_not_written_over_another(self, model, folder, tmp_path):
+    def test_a_folder_is_not_overwritten_by_another_kind(self, model, folder, tmp_path):
         save_tokenizer(model, tmp_path)
         with pytest.raises(FileExistsError):
             model.save_pretrained(tmp_path)
@@ -98,7 +98,7 @@ class TestSaving:
             save_tokenizer(model, folder)
 
     @pytest.mark.parametrize("kind", ["model", "tokenizer"])
-    def test_a_users_files_beside_ours_stay(self, model, tmp_path, kind):
+    def test_a_users_files_stay(self, model, tmp_path, kind):
         save, files = SAVED[kind]
         save(model, tmp_path)
         for name in ("notes.txt", "samples/0.png", "image_tokenizer/mine"):
@@ -155,7 +155,7 @@ class TestSaving:
             saved[0](model, tmp_path / "m")
         assert os.listdir(tmp_path) == []
 
-    def test_everybody_may_read_what_the_umask_lets_them(self, model, saved, tmp_path):
+    def test_file_modes_follow_the_umask(self, model, saved, tmp_path):
         before = os.umask(0o022)
         try:
             saved[0](model, tmp_path / "m")
@@ -172,7 +172,7 @@ class TestSaving:
         assert again.draw("a", seed=3)[0].tobytes() == model.draw("a", seed=3)[0].tobytes()
 
     @pytest.mark.parametrize("renames", range(8))
-    def test_killed_between_its_renames_the_folder_is_one_whole_model(
+    def test_a_save_killed_between_renames_leaves_one_consistent_model(
         self, folder, model, tmp_path, monkeypatch, renames
     ):
         target = tmp_path / "m"
@@ -190,18 +190,18 @@ class TestSaving:
         with pytest.raises(Killed):
             newer.save_pretrained(target)
         monkeypatch.setattr("unitok.atomic_files.os.replace", real)
-        found = UniTok.from_pretrained(target, verify=True).model.norm.weight
-        assert torch.equal(found, (newer if renames else model).model.norm.weight)
+        weight = UniTok.from_pretrained(target, verify=True).model.norm.weight
+        assert torch.equal(weight, (newer if renames else model).model.norm.weight)
         assert names(target) == FILES
 
 
 class Killed(BaseException):
-    """As if the process were gone."""
+    """Simulates a killed process."""
 
 
 @pytest.fixture
 def as_nobody():
-    """Makes this process somebody who owns nothing, and the folder of a test one that he may enter."""
+    """Yield a folder that others may enter, and a function that drops root's privileges."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     yield folder, lambda: os.seteuid(65534)
@@ -212,7 +212,7 @@ def as_nobody():
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root becomes somebody else")
 class TestPermissions:
     @pytest.mark.parametrize("name", [*sorted(FILES - {"README.md", "sha256.json"}), "", "image_tokenizer"])
-    def test_who_may_not_read_a_file_is_told_so(self, folder, as_nobody, name):
+    def test_missing_read_permission_is_reported(self, folder, as_nobody, name):
         place, become = as_nobody
         shutil.copytree(folder, place / "m")
         (place / "m" / name).chmod(0)
@@ -220,14 +220,14 @@ class TestPermissions:
         with pytest.raises(PermissionError, match=str(place / "m" / name)):
             UniTok.from_pretrained(place / "m", device="cpu")
 
-    def test_who_may_read_opens_it(self, model, as_nobody):
+    def test_read_permission_is_enough_to_load(self, model, as_nobody):
         place, become = as_nobody
         model.save_pretrained(place / "m")
         become()
         UniTok.from_pretrained(place / "m", device="cpu", verify=True)
 
     @pytest.mark.parametrize("there", [True, False])
-    def test_who_may_not_write_is_told_so(self, model, saved, as_nobody, there):
+    def test_missing_write_permission_is_reported(self, model, saved, as_nobody, there):
         place, become = as_nobody
         if there:
             saved[0](model, place / "m") if saved[0] is not export else (place / "m").mkdir()
@@ -239,7 +239,7 @@ class TestPermissions:
 
 
 class TestReading:
-    def test_weights_do_not_change_with_their_file(self, folder, tmp_path):
+    def test_loaded_weights_do_not_depend_on_the_file(self, folder, tmp_path):
         shutil.copytree(folder, tmp_path / "m")
         model = UniTok.from_pretrained(tmp_path / "m", device="cpu")
         before = {name: weight.clone() for name, weight in model.model.state_dict().items()}
@@ -248,15 +248,15 @@ class TestReading:
                 file.truncate(0)
         assert all(torch.equal(before[name], weight) for name, weight in model.model.state_dict().items())
 
-    def test_no_weight_is_drawn_to_be_thrown_away(self, folder, monkeypatch):
+    def test_loading_initialises_no_weights(self, folder, monkeypatch):
         devices = set()
 
-        def noted(*args, drawn, **options):
+        def note(*args, original, **options):
             devices.add((args[0] if args else options["tensor"]).device.type)
-            return drawn(*args, **options)
+            return original(*args, **options)
 
         for name in ("normal_", "uniform_", "kaiming_uniform_", "trunc_normal_"):
-            monkeypatch.setattr(torch.nn.init, name, partial(noted, drawn=getattr(torch.nn.init, name)))
+            monkeypatch.setattr(torch.nn.init, name, partial(note, original=getattr(torch.nn.init, name)))
         UniTok.from_pretrained(folder)
         assert devices == {"meta"}
 
@@ -273,7 +273,7 @@ JSON_FILES = ["config.json", "image_tokenizer/config.json", "sha256.json"]
 
 
 def places(values, at=()):
-    """Where something stands in JSON values: keys and indices on the way there."""
+    """Yield the paths of all values in JSON, as tuples of keys and indices."""
     yield at
     keys = range(len(values)) if isinstance(values, list) else values if isinstance(values, dict) else ()
     for key in keys:
@@ -281,7 +281,7 @@ def places(values, at=()):
 
 
 def changed(values, at, new):
-    """A copy of JSON values with another at a place."""
+    """Copy JSON values with another one at a path."""
     if not at:
         return new
     key, copied = at[0], copy.copy(values)
@@ -290,7 +290,7 @@ def changed(values, at, new):
 
 
 def assert_one_error(folder: Path) -> None:
-    """A folder opens, or is refused by one line with the path of what is wrong."""
+    """Check that a folder loads, or is refused with one line that names its path."""
     try:
         UniTok.from_pretrained(folder, device="cpu", verify=(folder / "sha256.json").is_file())
     except (ValueError, OSError) as error:
@@ -305,7 +305,7 @@ def victim(folder, tmp_path_factory):
 CONTENTS = [b"", b"\xff\xfe", b"[" * 50_000, b"null", b"{}", b"[1]", None, "cut", "more"]
 
 
-def test_a_card_tells_the_last_figures_and_the_folder_stays_whole(tmp_path):
+def test_a_card_shows_the_latest_figures_and_checksums_stay_valid(tmp_path):
     tiny_model().save_pretrained(tmp_path / "m")
     for value in (0.25, 0.5):
         update_card(
@@ -323,7 +323,7 @@ class TestDamage:
     @pytest.mark.parametrize("name", JSON_FILES)
     @given(data=st.data())
     @settings(max_examples=40, deadline=None)
-    def test_any_value_of_another_kind_is_one_error(self, victim, folder, name, data):
+    def test_a_value_of_a_wrong_type_is_one_error(self, victim, folder, name, data):
         values = json.loads((folder / name).read_text())
         at = data.draw(st.sampled_from(list(places(values))))
         sums = (victim / "sha256.json").read_bytes()
@@ -351,7 +351,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("name", sorted(FILES - {"README.md"}))
     @pytest.mark.parametrize("content", CONTENTS)
-    def test_any_file_of_other_content_is_one_error(self, victim, folder, name, content):
+    def test_a_file_of_wrong_content_is_one_error(self, victim, folder, name, content):
         whole = (folder / name).read_bytes()
         given = {"cut": whole[: len(whole) // 2], "more": whole + b"xx", None: None}.get(content, content)
         (victim / name).unlink()

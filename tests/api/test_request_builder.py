@@ -1,4 +1,4 @@
-"""Documents become requests, each with what is its own and what all have in common."""
+"""Documents become engine requests with individual and shared settings."""
 
 import pytest
 
@@ -10,7 +10,7 @@ MODEL = tiny_model(shape=(2, 3))
 TEXTS = [(Segment("text", letter),) for letter in "abc"]
 
 
-def test_each_document_has_its_own_prompt_seed_copy_and_negative():
+def test_each_request_has_its_own_prompt_seed_copy_and_negative():
     requests = build_requests(
         MODEL.codec,
         MODEL.sampling,
@@ -26,7 +26,7 @@ def test_each_document_has_its_own_prompt_seed_copy_and_negative():
         assert same(request.negative[0], MODEL.codec.encode(unwanted)[0])
 
 
-def test_settings_are_the_models_own_but_for_those_that_are_given():
+def test_settings_override_the_defaults():
     merged = override_sampling(MODEL.sampling, {"temperature": 0.25, "top_k": None})
     assert set(merged) == set(MODEL.codec.modalities)
     for name, sampling in merged.items():
@@ -36,11 +36,11 @@ def test_settings_are_the_models_own_but_for_those_that_are_given():
 
 
 @pytest.mark.parametrize("what", ["seed", "copies", "negatives"])
-def test_another_number_than_of_documents_is_refused(what):
+def test_a_wrong_number_of_values_is_refused(what):
     given = {"seed": [1, 2], "copies": [0, 1], "negatives": TEXTS[:2]}[what]
     with pytest.raises(ValueError, match=rf"{what} must be one value or 3, one per prompt, got 2"):
         build_requests(MODEL.codec, MODEL.sampling, TEXTS, target="image", **{what: given})
 
 
-def test_one_value_stands_for_all():
+def test_one_value_is_repeated():
     assert one_each("a", 2, "prompt") == ["a", "a"] and one_each(range(2), 2, "seed") == [0, 1]

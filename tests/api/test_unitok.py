@@ -1,4 +1,4 @@
-"""A model folder comes back as it was; what is wrong with one is said in one line; the calls people make."""
+"""Model folders load as they were saved, broken ones fail with one line; the public methods of UniTok."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def make_image(color="red", size=(30, 20)):
     return Image.new("RGB", size, color)
 
 
-def test_a_folder_comes_back_as_it_was(folder, model):
+def test_a_folder_loads_as_it_was_saved(folder, model):
     before, after = tiny_model().model.state_dict(), model.model.state_dict()
     assert before.keys() == after.keys() and all(torch.equal(before[k], after[k]) for k in before)
     names = {"config.json", "model.safetensors", "tokenizer.json", "README.md", "sha256.json"}
@@ -39,11 +39,11 @@ def test_a_folder_comes_back_as_it_was(folder, model):
     assert tiny_model().draw("a", seed=4)[0].tobytes() == model.draw("a", seed=4)[0].tobytes()
 
 
-def test_a_folder_says_whether_its_model_fills_holes(tmp_path, model):
+def test_a_folder_stores_whether_its_model_fills_holes(tmp_path, model):
     tiny_model(fills=True).save_pretrained(tmp_path / "m")
     assert UniTok.from_pretrained(tmp_path / "m").fills and not model.fills
     config = json.loads((tmp_path / "m/config.json").read_text())
-    del config["fills"]  # as before there were such models
+    del config["fills"]  # as in folders of earlier versions
     (tmp_path / "m/config.json").write_text(json.dumps(config))
     assert UniTok.from_pretrained(tmp_path / "m").fills is False
 
@@ -69,20 +69,20 @@ def test_seeds_may_be_one_per_prompt(model):
         model.draw(["one", "two"], seed=[1, 2, 3])
 
 
-def test_captions_are_greedy_and_take_any_picture_size(model):
+def test_captions_are_greedy_and_take_images_of_any_size(model):
     texts = model.caption([make_image(), make_image(size=(7, 99))], max_new_tokens=5)
     assert len(texts) == 2 and texts[0] == model.caption(make_image(), max_new_tokens=5)[0]
 
 
-def test_generate_continues_documents_and_keeps_what_was_known(model):
-    known = [(Segment("text", "hi"), Segment("image", make_image())), (Segment("text", "x"),)]
-    documents = model.generate(known, target=None, max_new_tokens=4, temperature=1.0, max_segments=3)
-    for before, after in zip(known, documents, strict=True):
+def test_generate_appends_to_documents(model):
+    prompts = [(Segment("text", "hi"), Segment("image", make_image())), (Segment("text", "x"),)]
+    documents = model.generate(prompts, target=None, max_new_tokens=4, temperature=1.0, max_segments=3)
+    for before, after in zip(prompts, documents, strict=True):
         assert after[: len(before)] == before
         assert all(s.modality in ("text", "image") for s in after)
 
 
-def test_the_stream_ends_in_what_generate_returns(model):
+def test_the_stream_ends_with_the_result_of_generate(model):
     document = (Segment("text", "draw"),)
     updates = list(model.stream(document, target="image", seed=3))
     assert [u.done for u in updates] == [False] * (len(updates) - 1) + [True] and len(updates) == 3
@@ -91,7 +91,7 @@ def test_the_stream_ends_in_what_generate_returns(model):
     assert updates[-1].content.startswith(updates[0].content)
 
 
-def test_requests_of_all_kinds_are_written_together(model):
+def test_different_requests_share_a_batch(model):
     engine = model.engine(batch_size=2, speculate=2)
     one = engine.submit(model.request((Segment("text", "one"),), target="image", seed=1, guidance_scale=3.0))
     two = engine.submit(model.request((Segment("image", make_image()),), target="text", max_new_tokens=5))
@@ -105,26 +105,26 @@ def test_requests_of_all_kinds_are_written_together(model):
     assert last[two].content == model.caption(make_image(), max_new_tokens=5)[0]
 
 
-def test_pictures_go_to_codes_and_back(model):
+def test_images_are_encoded_and_decoded(model):
     codes = model.encode_image(make_image())
     assert codes.shape == (2, 3) and model.decode_image(codes).size == (12, 8)
     with pytest.raises(ValueError, match=r"16"):
         model.decode_image(codes + 16)
 
 
-def test_a_model_of_any_size_draws_the_size_asked_for():
+def test_a_model_of_any_size_draws_the_requested_size():
     model = tiny_model(shape=None)
     assert model.draw("a", size=(16, 8))[0].size == (8, 16)
     assert len({image.size for image in model.draw("a", n=20)}) > 2
     for size in ((40, 8), (10, 8), (0, 8), (8, -4)):
-        named = rf"height and width of 4 to 16 pixels, multiples of 4, got {size[0]} × {size[1]} pixels"
-        with pytest.raises(ValueError, match=named):
+        message = rf"height and width of 4 to 16 pixels, multiples of 4, got {size[0]} × {size[1]} pixels"
+        with pytest.raises(ValueError, match=message):
             model.draw("a", size=size)
     with pytest.raises(ValueError, match=r"must be 8 × 12 pixels .*, the only size.*, got 12 × 8 pixels"):
         tiny_model().draw("a", size=(12, 8))
 
 
-def test_defaults_travel_with_the_folder(tmp_path):
+def test_sampling_defaults_are_saved(tmp_path):
     tiny_model(sampling={"image": Sampling(temperature=0.3, top_k=5)}).save_pretrained(tmp_path / "m")
     assert UniTok.from_pretrained(tmp_path / "m").sampling["image"] == Sampling(temperature=0.3, top_k=5)
 
@@ -134,7 +134,7 @@ def test_an_unknown_setting_is_named(model):
         model.generate([()], target="text", temprature=1)
 
 
-def test_a_prompt_that_is_too_long_is_refused_with_the_numbers(model):
+def test_a_prompt_that_is_too_long_is_refused_with_its_length(model):
     with pytest.raises(ValueError, match=r"too long: it has 1\d\d\d ids.*max_length is 200"):
         model.draw("word " * 200)
 
@@ -180,7 +180,7 @@ def test_a_broken_folder_is_refused_by_name(folder, tmp_path, fault):
         UniTok.from_pretrained(tmp_path / "m")
 
 
-def test_a_changed_file_is_found_by_its_checksum(folder, tmp_path):
+def test_checksums_detect_changed_files(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "m")
     with (tmp_path / "m/tokenizer.json").open("a") as file:
         file.write(" ")
@@ -189,7 +189,7 @@ def test_a_changed_file_is_found_by_its_checksum(folder, tmp_path):
 
 
 @pytest.mark.parametrize("options", [{"device": "cuda:77"}, {"device": "toaster"}, {"dtype": "float99"}])
-def test_devices_and_dtypes_that_are_not_there_are_named(folder, options):
+def test_unavailable_devices_and_dtypes_are_named(folder, options):
     with pytest.raises(ValueError, match=next(iter(options.values()))):
         UniTok.from_pretrained(folder, **options)
 
@@ -201,7 +201,7 @@ def test_guidance_away_from_the_prompt_itself_is_no_guidance():
     assert [image.tobytes() for image in same] == [image.tobytes() for image in plain]
 
 
-def test_a_negative_prompt_leads_elsewhere_in_any_batch():
+def test_a_negative_prompt_changes_the_image_in_any_batch():
     model = tiny_model()
     prompts, settings = ["a dog", "b", "cc"], {"seed": 3, "guidance_scale": 4.0}
     free = model.draw(prompts, **settings)

@@ -1,4 +1,4 @@
-"""taming's and LlamaGen's published names and shapes, written out: all tensors are used, none is left."""
+"""Checkpoints with taming's and LlamaGen's published names and shapes: every tensor is used."""
 
 import pickle
 import re
@@ -37,7 +37,7 @@ def attention(name: str, width: int) -> dict[str, tuple[int, ...]]:
 
 
 def ends() -> dict[str, tuple[int, ...]]:
-    """What the two layouts share."""
+    """The part that both layouts share."""
     shapes = conv("encoder.conv_in", WIDTHS[0], 3, 3) | norm("encoder.norm_out", WIDTHS[-1])
     shapes |= conv("encoder.conv_out", Z, WIDTHS[-1], 3) | conv("decoder.conv_in", WIDTHS[-1], Z, 3)
     shapes |= norm("decoder.norm_out", WIDTHS[0]) | conv("decoder.conv_out", 3, WIDTHS[0], 3)
@@ -46,7 +46,7 @@ def ends() -> dict[str, tuple[int, ...]]:
 
 
 def taming() -> dict[str, tuple[int, ...]]:
-    """Three levels, two blocks a level, attention on the coarsest."""
+    """Three levels of two blocks each, attention on the coarsest."""
     shapes, last = ends(), len(WIDTHS) - 1
     for part in ("encoder", "decoder"):
         shapes |= residual(f"{part}.mid.block_1", WIDTHS[-1], WIDTHS[-1])
@@ -73,7 +73,7 @@ def taming() -> dict[str, tuple[int, ...]]:
 
 
 def llamagen() -> dict[str, tuple[int, ...]]:
-    """The same sizes by LlamaGen's names; its decoder counts levels from the coarsest."""
+    """The same sizes with LlamaGen's names; its decoder numbers levels from the coarsest."""
     shapes, last = ends(), len(WIDTHS) - 1
     for part in ("encoder", "decoder"):
         shapes |= residual(f"{part}.mid.0", WIDTHS[-1], WIDTHS[-1]) | attention(f"{part}.mid.1", WIDTHS[-1])
@@ -99,13 +99,13 @@ def llamagen() -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def drawn(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+def random_tensors(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     return {name: torch.randn(shape) * 0.2 for name, shape in shapes.items()}
 
 
 class ModelCheckpoint:
-    """Stands for the class that old Lightning files pickle as a key."""
+    """Stands in for the class that old Lightning checkpoints pickle as a key."""
 
 
 def write_taming(path, tensors) -> None:
@@ -125,12 +125,12 @@ LAYOUTS = {"taming": (taming, write_taming, "last.ckpt"), "llamagen": (llamagen,
 def written(request, tmp_path):
     """A checkpoint of a layout: its kind, path and tensors."""
     shapes, write, name = LAYOUTS[request.param]
-    tensors = drawn(shapes())
+    tensors = random_tensors(shapes())
     write(tmp_path / name, tensors)
     return request.param, tmp_path / name, tensors
 
 
-def test_every_tensor_is_used_and_none_is_left(written):
+def test_every_tensor_is_used(written):
     kind, path, tensors = written
     tokenizer = read(path, kind)
     assert tokenizer.cell == 4 and tokenizer.codebook_size == K and tokenizer.quantizer.dim == DIM
@@ -144,9 +144,9 @@ def test_every_tensor_is_used_and_none_is_left(written):
     torch.testing.assert_close(tokenizer.quantizer.codebook, book)
 
 
-def test_the_two_layouts_are_one_model(tmp_path):
-    """Same draws for the same place: the decoders agree wherever their levels are counted from."""
-    tensors = drawn(taming())
+def test_both_layouts_give_the_same_model(tmp_path):
+    """Equal weights at equal places: the decoders agree despite their numbering of levels."""
+    tensors = random_tensors(taming())
     write_taming(tmp_path / "a.ckpt", tensors)
     write_llamagen(tmp_path / "b.pt", {_llamagen_name(name): tensor for name, tensor in tensors.items()})
     a, b = read(tmp_path / "a.ckpt", "taming"), read(tmp_path / "b.pt", "llamagen")
@@ -164,9 +164,9 @@ def _llamagen_name(name: str) -> str:
     return name.replace(".block.", ".res.")
 
 
-def test_attention_and_resizes_are_where_taming_has_them(tmp_path):
-    """Against the formulas, on the smallest parts: one attention block and one asymmetric padding."""
-    tensors = drawn(taming())
+def test_attention_and_downsampling_match_taming(tmp_path):
+    """Compare the smallest parts with their formulas: an attention block and an asymmetric padding."""
+    tensors = random_tensors(taming())
     write_taming(tmp_path / "a.ckpt", tensors)
     pyramid = read(tmp_path / "a.ckpt", "taming").encoder[0]
     x = torch.randn(2, WIDTHS[-1], 3, 2)
@@ -194,21 +194,21 @@ def test_a_missing_tensor_is_named(written):
         read(path, kind)
 
 
-def test_another_shape_is_named_with_both(written):
+def test_a_wrong_shape_is_named_with_the_expected_one(written):
     kind, path, tensors = written
     LAYOUTS[kind][1](path, tensors | {"quant_conv.weight": torch.zeros(DIM, Z + 1, 1, 1)})
     with pytest.raises(ValueError, match=r"encoder\.1\.weight must be \(4, 8, 1, 1\), got \(4, 9, 1, 1\)"):
         read(path, kind)
 
 
-def test_a_tensor_too_many_is_named(written):
+def test_an_unexpected_tensor_is_named(written):
     kind, path, tensors = written
     LAYOUTS[kind][1](path, tensors | {"encoder.stray": torch.zeros(2)})
     with pytest.raises(ValueError, match=r"encoder\.0\.stray must be absent, got \(2,\)"):
         read(path, kind)
 
 
-def test_a_checkpoint_of_something_else_is_refused(tmp_path):
+def test_a_foreign_checkpoint_is_refused(tmp_path):
     torch.save({"state_dict": {"layer.weight": torch.zeros(2)}}, tmp_path / "x.ckpt")
     for kind in LAYOUTS:
         with pytest.raises(ValueError, match=r"x\.ckpt: no tensor encoder\.conv_in\.weight"):
@@ -216,7 +216,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
 
 
 class Bomb:
-    """What runs code when it is unpickled."""
+    """Runs code when it is unpickled."""
 
     def __reduce__(self):
         return (open, ("pwned", "w"))
@@ -224,7 +224,7 @@ class Bomb:
 
 def test_no_code_of_a_checkpoint_is_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    torch.save({"state_dict": drawn(taming()), "callbacks": Bomb()}, tmp_path / "x.ckpt")
+    torch.save({"state_dict": random_tensors(taming()), "callbacks": Bomb()}, tmp_path / "x.ckpt")
     (tmp_path / "y.ckpt").write_bytes(pickle.dumps(Bomb()))
     for name in ("x.ckpt", "y.ckpt"):
         with pytest.raises(ValueError, match="cannot be read as plain tensors"):
@@ -233,13 +233,13 @@ def test_no_code_of_a_checkpoint_is_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", bytes(range(256)) * 9])
-def test_a_damaged_file_is_named(tmp_path, content):
+def test_a_corrupt_file_is_named(tmp_path, content):
     (tmp_path / "x.pt").write_bytes(content)
     with pytest.raises(ValueError, match=r"x\.pt: cannot be read"):
         read(tmp_path / "x.pt", "llamagen")
 
 
-def test_the_command_writes_a_folder_that_opens(written, capsys, tmp_path):
+def test_the_command_writes_a_folder_that_loads(written, capsys, tmp_path):
     kind, path, _ = written
     main(["--format", kind, "--from", str(path), "--out", str(tmp_path / "out")])
     assert "32 codes of 4 channels, 4 pixels a side each" in capsys.readouterr().out
@@ -247,7 +247,7 @@ def test_the_command_writes_a_folder_that_opens(written, capsys, tmp_path):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_what_is_not_there_gives_one_line(kind, capsys, tmp_path):
+def test_a_missing_path_is_reported_in_one_line(kind, capsys, tmp_path):
     with pytest.raises(SystemExit) as stopped:
         main(["--format", kind, "--from", str(tmp_path / "absent"), "--out", str(tmp_path / "out")])
     error = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The names and arguments of transformers and diffusers do what the model's own calls do."""
+"""The pipelines' results equal those of the model's own methods."""
 
 import inspect
 
@@ -28,7 +28,7 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_pictures_come_prompt_by_prompt_and_again_by_generator(model):
+def test_images_come_prompt_by_prompt_and_are_reproducible(model):
     draw = pipeline("text-to-image", model)
     first = draw(["a", "b"], num_images_per_prompt=2, generator=seeded(3), guidance_scale=2.0).images
     assert len(first) == 4 and not same(first[:1], first[1:2])
@@ -38,7 +38,7 @@ def test_pictures_come_prompt_by_prompt_and_again_by_generator(model):
     assert not same(first, draw(["a", "b"], num_images_per_prompt=2, generator=seeded(4)).images)
 
 
-def test_a_generator_moves_on_and_torchs_own_is_the_default(model):
+def test_a_generator_advances_and_torchs_own_is_the_default(model):
     draw, generator = pipeline("text-to-image", model), seeded(0)
     assert not same(draw("a", generator=generator).images, draw("a", generator=generator).images)
     torch.manual_seed(5)
@@ -47,7 +47,7 @@ def test_a_generator_moves_on_and_torchs_own_is_the_default(model):
     assert same(first, draw("a").images)
 
 
-def test_a_generator_a_picture(model):
+def test_one_generator_per_image(model):
     draw = pipeline("text-to-image", model)
     both = draw("a", num_images_per_prompt=2, generator=[seeded(1), seeded(2)]).images
     assert same(both, [draw("a", generator=seeded(s)).images[0] for s in (1, 2)])
@@ -63,7 +63,7 @@ def test_drawings_are_those_of_draw(model):
     assert same(drawn, model.draw(["a", "b"], seed=seeds, negative=["c", "d"]))
 
 
-def test_kinds_of_output(model):
+def test_output_types(model):
     draw = pipeline("text-to-image", model)
     (pil,), array, tensor = (
         draw("a", generator=seeded(0), output_type=t).images for t in ("pil", "np", "pt")
@@ -83,20 +83,27 @@ def test_sizes(model):
 
 
 def test_captions(model, tmp_path):
-    tell = pipeline("image-to-text", model)
+    caption_pipeline = pipeline("image-to-text", model)
     make_image().save(tmp_path / "a.png")
-    (caption,) = tell(make_image(), max_new_tokens=4)
+    (caption,) = caption_pipeline(make_image(), max_new_tokens=4)
     assert caption == {"generated_text": model.caption(make_image(), max_new_tokens=4)[0]}
-    assert tell([make_image(), str(tmp_path / "a.png")], max_new_tokens=4) == [[caption], [caption]]
+    assert caption_pipeline([make_image(), str(tmp_path / "a.png")], max_new_tokens=4) == [
+        [caption],
+        [caption],
+    ]
 
 
-def test_anything_to_a_picture_or_a_text(model):
-    go = pipeline("any-to-any", model)
-    (drawn,) = go("a star", generation_mode="image", generator=seeded(0))
+def test_any_to_image_or_text(model):
+    any_to_any = pipeline("any-to-any", model)
+    (drawn,) = any_to_any("a star", generation_mode="image", generator=seeded(0))
     assert drawn["input_text"] == "a star" and drawn["generated_image"].size == (12, 8)
-    told = go(["what?", "why?"], [make_image(1), make_image(2)], generation_mode="text", max_new_tokens=3)
-    assert [sorted(result) for result in told] == [["generated_segments", "generated_text", "input_text"]] * 2
-    (alone,) = go(images=make_image(), generation_mode="text", max_new_tokens=3)
+    results = any_to_any(
+        ["what?", "why?"], [make_image(1), make_image(2)], generation_mode="text", max_new_tokens=3
+    )
+    assert [sorted(result) for result in results] == [
+        ["generated_segments", "generated_text", "input_text"]
+    ] * 2
+    (alone,) = any_to_any(images=make_image(), generation_mode="text", max_new_tokens=3)
     assert alone["input_text"] == ""
 
 
@@ -138,12 +145,12 @@ BAD = {
 
 
 @pytest.mark.parametrize("message", BAD)
-def test_what_is_wrong_is_said(model, message):
+def test_errors(model, message):
     with pytest.raises(ValueError, match=message):
         BAD[message](model)
 
 
-def test_names_are_those_of_transformers(model):
+def test_argument_names_are_those_of_transformers(model):
     transformers = pytest.importorskip("transformers")
     theirs = inspect.signature(transformers.AnyToAnyPipeline._sanitize_parameters).parameters
     ours = inspect.signature(type(pipeline("any-to-any", model)).__call__).parameters

@@ -1,4 +1,4 @@
-"""Tiny random VQ models of transformers, saved, read by us: the same codes, and the same pixels from them."""
+"""Tiny random VQ models of transformers, read by us, give the same codes and the same pixels."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def images(count: int = 64, side: int = 16) -> torch.Tensor:
 
 
 def randomised(model):
-    """The model with no weight or statistic left at its trivial start."""
+    """Randomise weights and statistics with trivial initial values."""
     torch.manual_seed(1)
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
@@ -62,7 +62,7 @@ def chameleon():
 
 
 def spread(model, latents: torch.Tensor) -> None:
-    """Lay the codebook out over the latents, so that many codes are in use."""
+    """Spread the codebook over the latents, so that many codes are used."""
     rows = latents.transpose(0, 1).flatten(1).mT
     chosen = rows[torch.randperm(len(rows))[: len(model.quantize.embedding.weight)]]
     model.quantize.embedding.weight.data.copy_(chosen + 0.01 * torch.randn_like(chosen))
@@ -98,7 +98,7 @@ def test_emu3(emu3, tmp_path):
 
 
 @torch.no_grad()
-def test_chameleon_gives_codes_and_says_that_it_has_no_decoder(chameleon, tmp_path):
+def test_chameleon_encodes_and_has_no_decoder(chameleon, tmp_path):
     pixels = images()
     spread(chameleon, chameleon.quant_conv(chameleon.encoder(pixels)))
     chameleon.save_pretrained(tmp_path)
@@ -124,7 +124,7 @@ def test_a_vq_model_is_found_inside_a_whole_model(janus, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["janus", "emu3", "chameleon"])
-def test_a_folder_survives_our_own_saving(kind, request, tmp_path):
+def test_a_converted_tokenizer_survives_saving(kind, request, tmp_path):
     from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 
     request.getfixturevalue(kind).save_pretrained(tmp_path / "theirs")

@@ -1,4 +1,4 @@
-"""A model in transformers' own classes: the same logits, the same greedy documents, with images in them."""
+"""An exported model in transformers gives the same logits and the same greedy documents."""
 
 import importlib.util
 import json
@@ -35,7 +35,7 @@ KINDS = {
 
 @pytest.fixture(scope="module", params=KINDS)
 def pair(request, tmp_path_factory):
-    """Our model, theirs, and the folder between them."""
+    """Our model, transformers' copy, and the exported folder."""
     ours = tiny_model(positions="sequential", **KINDS[request.param])
     folder = tmp_path_factory.mktemp("exported") / "model"
     export(ours, folder)
@@ -43,7 +43,7 @@ def pair(request, tmp_path_factory):
 
 
 def grammar_class(folder):
-    """The processor as a user imports it, from the folder."""
+    """Import the processor from the folder, as a user does."""
     spec = importlib.util.spec_from_file_location("grammar_processor", folder / PROCESSOR)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -67,7 +67,7 @@ def random_image(model: UniTok) -> tuple[Segment, ...]:
 @pytest.mark.parametrize("target", ["image", "text"])
 @torch.no_grad()
 def test_greedy_continuations_are_the_same(pair, target):
-    """50 prompts of each kind; text is compared as far as both were asked to write."""
+    """Compare 50 prompts; text up to the length limit of both."""
     ours, theirs, folder = pair
     grammar, limit = grammar_class(folder).from_pretrained(folder, target), 10
     generator = torch.Generator().manual_seed(0)
@@ -79,9 +79,9 @@ def test_greedy_continuations_are_the_same(pair, target):
         ours.model, ours.codec, make_requests(ours.codec, known, target=target, sampling=sampling)
     )
     starts = [ours.codec.join(codes, open=target).ids for codes in known]
-    room = 40 if target == "image" else limit
+    max_new = 40 if target == "image" else limit
     written = theirs.generate(
-        torch.stack(starts), max_new_tokens=room, do_sample=False, logits_processor=[grammar]
+        torch.stack(starts), max_new_tokens=max_new, do_sample=False, logits_processor=[grammar]
     )
     for document, start, row in zip(continued, starts, written, strict=True):
         expected = ours.codec.join(document).ids
@@ -105,8 +105,8 @@ def test_the_grammar_is_the_cursors(pair):
 
 
 @pytest.mark.parametrize("head", ["legal", "full"])
-def test_trained_with_a_full_head_a_model_writes_documents_without_the_grammar(tmp_path, head):
-    """Greedily, after learning four documents by heart; with the legal head alone the image does not end."""
+def test_a_model_trained_with_a_full_head_needs_no_grammar(tmp_path, head):
+    """Overfit four documents and decode greedily; trained with the legal head the image never ends."""
     ours = tiny_model(positions="sequential")
     letters = [(Segment("text", letter), *random_image(ours)) for letter in "abcd"]
     documents = [ours.codec.join(codes) for codes in ours.codec.encode_many(letters)]
@@ -123,13 +123,13 @@ def test_trained_with_a_full_head_a_model_writes_documents_without_the_grammar(t
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
     whole = 0
     for document in documents:
-        start = document.ids[:4]  # the document's and the text's begins, the letter, the text's end
+        start = document.ids[:4]  # document begin, text begin, letter, text end
         row = theirs.generate(start[None], max_new_tokens=len(document) - 4, do_sample=False)[0]
         whole += torch.equal(row, document.ids)
     assert whole == (4 if head == "full" else 0)
 
 
-def test_the_weights_come_back(pair):
+def test_weights_survive_the_round_trip(pair):
     ours, _, folder = pair
     config = json.loads((folder / "config.json").read_text())
     again = Transformer(TransformerConfig(**sizes_of(config), vocab_size=config["vocab_size"]))
@@ -147,7 +147,7 @@ def test_grid_positions_are_refused_with_the_reason(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_writes_a_folder_and_spares_what_is_there(tmp_path, capsys):
+def test_the_command_writes_a_folder_and_overwrites_none(tmp_path, capsys):
     tiny_model(positions="sequential").save_pretrained(tmp_path / "model")
     main([str(tmp_path / "model"), str(tmp_path / "out")])
     assert {"config.json", "model.safetensors", "tokenizer.json", "grammar.json", PROCESSOR} <= {
@@ -159,7 +159,7 @@ def test_the_command_writes_a_folder_and_spares_what_is_there(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("config", "named"),
+    ("config", "message"),
     [
         ({"model_type": "gpt2"}, "got 'gpt2'"),
         ({"model_type": "llama", "rope_scaling": {"rope_type": "yarn"}}, "yarn"),
@@ -176,6 +176,6 @@ def test_the_command_writes_a_folder_and_spares_what_is_there(tmp_path, capsys):
         ({"model_type": "qwen3", "layer_types": ["full_attention", "sliding_attention"]}, "sliding"),
     ],
 )
-def test_families_that_cannot_be_read_are_named(config, named):
-    with pytest.raises(ValueError, match=named):
+def test_unsupported_families_are_named(config, message):
+    with pytest.raises(ValueError, match=message):
         sizes_of(config)

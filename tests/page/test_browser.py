@@ -1,4 +1,4 @@
-"""The page as a person uses it: a real browser, wide and narrow, no error in its console, nobody else asked.
+"""The page in a real browser, wide and narrow, without console errors or requests to other hosts.
 
 `pytest tests/page -m slow --screenshots MODEL` uses that model and writes docs/page-*.png.
 """
@@ -27,8 +27,8 @@ pytestmark = [
 ]
 
 
-class Asked(list):
-    """Hosts other than this one that the server's process has asked for."""
+class OtherHosts(list):
+    """Other hosts that the server's process has contacted."""
 
     def look(self, event, arguments):
         if event == "socket.getaddrinfo" and arguments[0] not in (None, "127.0.0.1", "localhost", "0.0.0.0"):
@@ -38,12 +38,12 @@ class Asked(list):
 
 
 @pytest.fixture(scope="module")
-def asked():
+def other_hosts():
     import sys
 
-    found = Asked()
-    sys.addaudithook(lambda event, arguments: found.look(event, arguments) if "socket" in event else None)
-    return found
+    hosts = OtherHosts()
+    sys.addaudithook(lambda event, arguments: hosts.look(event, arguments) if "socket" in event else None)
+    return hosts
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +57,12 @@ def model(request):
 
 
 @pytest.fixture(scope="module")
-def address(model, asked):
+def address(model, other_hosts):
     from unitok.page.app import serve
 
     yield serve(model, port=0, block=False)
     gradio.close_all()
-    assert asked == []
+    assert other_hosts == []
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +76,14 @@ def browser():
 
 @pytest.fixture(params=[1280, 390])
 def page(request, browser, address):
-    """The page at one width; in the end nothing went wrong in it and nobody else was asked."""
+    """The page at one width; finally checks for errors and for requests to other hosts."""
     page = browser.new_page(viewport={"width": request.param, "height": 844})
     wrong = []
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     ours = (address, "data:", "blob:")
-    page.on("request", lambda r: None if r.url.startswith(ours) else wrong.append(f"asked {r.url}"))
-    page.set_default_timeout(60_000)  # a busy machine takes longer than a person would wait
+    page.on("request", lambda r: None if r.url.startswith(ours) else wrong.append(f"request to {r.url}"))
+    page.set_default_timeout(60_000)  # for busy machines
     page.goto(address)
     yield page
     assert wrong == []
@@ -101,8 +101,8 @@ def says(panel, text, role="status"):
     panel.get_by_role(role).filter(has_text=text, visible=True).wait_for()
 
 
-def keep(page, request, name):
-    """A screenshot for docs/, where they are asked for."""
+def screenshot(page, request, name):
+    """Write a screenshot for docs/, with --screenshots."""
     if request.config.getoption("--screenshots"):
         width = page.viewport_size["width"]
         page.mouse.move(0, 0)
@@ -111,7 +111,7 @@ def keep(page, request, name):
         page.screenshot(path=DOCS / f"page-{name}{'-phone' if width < 500 else ''}.png", full_page=True)
 
 
-def pictures(panel):
+def images(panel):
     return panel.locator("img").filter(visible=True)
 
 
@@ -123,11 +123,11 @@ def test_draw(page, request):
     )
     panel.get_by_label("What to draw").press("Enter")
     says(panel, "Done. Seeds 0 to 3 draw these again.")
-    assert pictures(panel).count() >= 4
-    keep(page, request, "draw")
+    assert images(panel).count() >= 4
+    screenshot(page, request, "draw")
 
 
-def test_an_empty_prompt_is_told_in_one_line(page):
+def test_an_empty_prompt_is_reported(page):
     panel = tab(page, "Draw")
     panel.get_by_label("What to draw").fill("")
     panel.get_by_role("button", name="Draw", exact=True).click()
@@ -136,7 +136,7 @@ def test_an_empty_prompt_is_told_in_one_line(page):
 
 @pytest.fixture
 def slow(monkeypatch):
-    """The times at which pictures grew; each row takes a while."""
+    """Slow down the model's stream; yields the times of its updates."""
     grown, quick = [], UniTok.stream
 
     def slowly(self, *arguments, **options):
@@ -149,7 +149,7 @@ def slow(monkeypatch):
     return grown
 
 
-def test_a_picture_grows_and_can_be_stopped(page, slow):
+def test_an_image_grows_and_can_be_stopped(page, slow):
     panel = tab(page, "Draw")
     panel.get_by_role("button", name="Draw", exact=True).click()
     says(panel, "Drawing 1 of 4")
@@ -174,12 +174,12 @@ def test_closing_the_page_stops_the_drawing(browser, address, slow):
 
 
 def asks(model):
-    """Whether a model was made for questions, too; a demo's only knows captions."""
+    """Whether a model was trained for questions; the demo's only captions."""
     return "box" in model.codec.modalities
 
 
 def ask(panel, question):
-    """By the example's button, then Enter."""
+    """Ask an example question by its button and Enter."""
     panel.get_by_role("button", name=question).click()
     sync_api.expect(panel.get_by_label("Question")).to_have_value(re.compile(re.escape(question)))
     panel.get_by_label("Question").press("Enter")
@@ -198,11 +198,11 @@ def test_describe(page, request, model):
         panel.get_by_role("button", name="Caption").click()
         says(panel, "Done: a caption")
     assert panel.get_by_label("Answer").input_value()
-    assert pictures(panel).count() >= 2
-    keep(page, request, "describe")
+    assert images(panel).count() >= 2
+    screenshot(page, request, "describe")
 
 
-def test_a_question_without_a_picture_is_told_in_one_line(page):
+def test_a_question_without_an_image_is_reported(page):
     panel = tab(page, "Describe")
     panel.get_by_role("button", name="Ask", exact=True).click()
     says(panel, "Ask something about the picture", role="alert")
@@ -230,13 +230,13 @@ def test_chat(page, request, model, tmp_path):
     sync_api.expect(panel.locator(".message.user img")).to_have_count(before + 1)
     says(panel, "Done.")
     assert not panel.get_by_label("Share").filter(visible=True).count()
-    keep(page, request, "chat")
+    screenshot(page, request, "chat")
     panel.get_by_role("button", name="New conversation").click()
     panel.get_by_text("Write, or upload a picture").wait_for()
 
 
 def paint(page, panel):
-    """A stroke over the circle of the first example, which is right of the middle and below it."""
+    """Paint a stroke over the circle of the first example, below the centre and to its right."""
     canvas = panel.locator("canvas").filter(visible=True).first
     canvas.wait_for()
     page.wait_for_timeout(1500)
@@ -253,15 +253,15 @@ def paint(page, panel):
 
 def test_edit_a_painted_part(page, request):
     panel = tab(page, "Edit")
-    told = panel.get_by_role("status").or_(panel.get_by_role("alert"))
+    status = panel.get_by_role("status").or_(panel.get_by_role("alert"))
     for _ in range(3):  # the canvas may take a while
         paint(page, panel)
         panel.get_by_role("button", name="Redraw", exact=True).click()
-        told.filter(has_text=re.compile("Done|Paint over"), visible=True).wait_for()
-        if told.filter(has_text="Done", visible=True).count():
+        status.filter(has_text=re.compile("Done|Paint over"), visible=True).wait_for()
+        if status.filter(has_text="Done", visible=True).count():
             break
     says(panel, "Done.")
-    keep(page, request, "edit")
+    screenshot(page, request, "edit")
 
 
 def test_edit_without_paint(page):
@@ -297,7 +297,7 @@ def test_tokens(page, request):
     panel.get_by_label("Code", exact=True).fill(str((old + 5) % 16))
     panel.get_by_role("button", name="Change the code").click()
     says(panel, "1 changed")
-    keep(page, request, "tokens")
+    screenshot(page, request, "tokens")
     panel.get_by_label("Code", exact=True).fill("99999")
     panel.get_by_role("button", name="Change the code").click()
     says(panel, "got 99999", role="alert")
@@ -306,7 +306,7 @@ def test_tokens(page, request):
 
 
 def test_drawing_by_keyboard(page):
-    """From the tab on to the button by the Tab key, never a mouse."""
+    """Reach the button from the tab by the Tab key alone."""
     page.get_by_role("tab", name="Draw", exact=True).focus()
     here = "e => e === document.activeElement"
     panel = page.get_by_role("tabpanel").filter(visible=True).first

@@ -20,13 +20,13 @@ def noise(width: int, height: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8))
 
 
-def test_small_pictures_are_enlarged_by_whole_factors():
+def test_small_images_are_enlarged_by_integer_factors():
     assert enlarge(noise(48, 48)).size == (384, 384) and enlarge(noise(50, 30)).size == (350, 210)
     assert enlarge(noise(500, 400)).size == (500, 400)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (6, 6)])
-def test_what_is_shown_is_what_the_model_sees(shape):
+def test_the_enlarged_view_is_exactly_the_models(shape):
     model = tiny_model(shape=shape)
     seen = model_view(model, noise(100, 70))
     assert seen.size == (4 * shape[1], 4 * shape[0])
@@ -45,20 +45,20 @@ def test_models_of_any_size_keep_the_size():
     assert enlarged_view(tiny_model(shape=None), noise(12, 16)).size == (12, 16)
 
 
-def test_no_picture_is_told():
+def test_a_missing_image_is_reported():
     with pytest.raises(ValueError, match="Choose a picture first"):
         model_view(tiny_model(), None)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), None])
-def test_an_uploaded_file_is_seen_as_the_command_line_sees_it(tmp_path, shape):
+def test_an_upload_is_read_as_on_the_command_line(tmp_path, shape):
     model, clear = tiny_model(shape=shape), noise(12, 8).convert("RGBA")
     clear.putalpha(noise(12, 8).getchannel("R"))
     clear.save(tmp_path / "clear.png")
-    wanted = model.codec.modalities["image"].fit(load_image(tmp_path / "clear.png"))
-    for given in (str(tmp_path / "clear.png"), Image.open(tmp_path / "clear.png")):
-        assert model_view(model, given).tobytes() == wanted.tobytes()
-        assert model_view(model, enlarged_view(model, given)).tobytes() == wanted.tobytes()
+    expected = model.codec.modalities["image"].fit(load_image(tmp_path / "clear.png"))
+    for source in (str(tmp_path / "clear.png"), Image.open(tmp_path / "clear.png")):
+        assert model_view(model, source).tobytes() == expected.tobytes()
+        assert model_view(model, enlarged_view(model, source)).tobytes() == expected.tobytes()
     with pytest.raises(ValueError, match=r"gone\.png: No such file"):
         model_view(model, str(tmp_path / "gone.png"))
 
@@ -71,7 +71,7 @@ def test_boxes_and_points_are_where_they_should_be():
     assert inked[345, 38] and not inked[30, 30]
 
 
-def test_grids_and_heat_have_the_size_of_the_enlarged_picture():
+def test_grids_and_heat_maps_have_the_size_of_the_enlarged_image():
     labels = [["1", "222"], ["3", "4"]]
     assert draw_grid(noise(8, 8), labels, chosen=(0, 1), changed=[(1, 1)]).size == (384, 384)
     heat = np.asarray(draw_heat_map(Image.new("RGB", (8, 8), "white"), [[0.0, 8.0], [0.0, 0.0]]))
@@ -84,7 +84,7 @@ class Update:
     done: bool
 
 
-def test_news_come_at_a_pace_and_ends_always():
+def test_updates_are_throttled_and_complete_ones_never_dropped():
     updates = (Update(done=k in (3, 9)) for k in range(10))
     assert [update.done for update in throttle(updates, pause=60)] == [False, True, True]
 
@@ -97,7 +97,7 @@ def test_news_come_at_a_pace_and_ends_always():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="gradio is not installed")
-def test_a_picture_is_written_once(tmp_path, monkeypatch):
+def test_an_image_is_written_once(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     from unitok.page.served_images import serve_image
 

@@ -1,4 +1,4 @@
-"""What the tabs answer, without a browser: the handlers themselves."""
+"""The tabs' event handlers, without a browser."""
 
 import pytest
 from PIL import Image
@@ -44,14 +44,14 @@ def test_every_tab_is_built(model):
 
 def test_drawings_are_those_of_draw_by_their_seeds(model):
     size = (24, 24) if model.codec.modalities["image"].shape is None else ()
-    *growing, (pictures, status) = Draw(model).draw("a red star", 2, 5, 1.0, 1.0, *size)
+    *growing, (images, status) = Draw(model).draw("a red star", 2, 5, 1.0, 1.0, *size)
     assert "Seeds 5 to 6 draw these again" in status and len(growing[0][0]) == 1
-    for path, seed in zip(pictures, (5, 6), strict=True):
-        wanted = model.draw("a red star", seed=seed, guidance_scale=1.0, size=size or None)[0]
-        assert Image.open(path).resize(wanted.size, Image.Resampling.BOX).tobytes() == wanted.tobytes()
+    for path, seed in zip(images, (5, 6), strict=True):
+        expected = model.draw("a red star", seed=seed, guidance_scale=1.0, size=size or None)[0]
+        assert Image.open(path).resize(expected.size, Image.Resampling.BOX).tobytes() == expected.tobytes()
 
 
-def test_what_cannot_be_drawn_is_told(model):
+def test_invalid_prompts_are_reported(model):
     assert 'role="alert"' in list(Draw(model).draw(" ", 1, 0, 1.0, 1.0))[-1][1]
     assert "too long" in list(Draw(model).draw("x" * 4000, 1, 0, 1.0, 1.0))[-1][1]
     if model.codec.modalities["image"].shape is None:
@@ -95,7 +95,7 @@ def test_edits(model, image):
         assert "Choose a picture first" in list(handler)[-1][1]
 
 
-def test_codes_are_read_changed_and_brought_back(model, image):
+def test_codes_are_encoded_changed_and_restored(model, image):
     tokens = Tokens(model)
     *_, grid, status = list(tokens.encode(image, ""))[-1]
     assert "0 changed" in status and grid.current.shape == model.encode_image(image).shape
@@ -108,7 +108,7 @@ def test_codes_are_read_changed_and_brought_back(model, image):
     assert "Encode the picture first" in list(tokens.change(None, "", 1, 1, 0))[-1][-1]
 
 
-def test_residual_codes_have_a_place_each():
+def test_residual_codes_have_a_column_each():
     model = tiny_model(shape=(6, 6), max_length=200, quantizer=_residual())
     *images, grid, status = list(Tokens(model).encode(examples.scenes(model)[0], ""))[-1]
     assert grid.current.shape == (6, 12) and "72 codes" in status and all(map(Image.open, images))

@@ -1,4 +1,4 @@
-"""The command lines of sample/: what they write, and what they say when the input is wrong."""
+"""The command lines of sample/: their output, and their errors for invalid input."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SCRIPTS = {"caption": caption, "image": image, "chat": chat, "demo": demo, "edit
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """A model, and pictures good and bad."""
+    """A model, and valid and invalid image files."""
     folder = tmp_path_factory.mktemp("world")
     tiny_model().save_pretrained(folder / "model")
     Image.new("RGB", (30, 20), "red").save(folder / "good.png")
@@ -41,20 +41,20 @@ def world(tmp_path_factory):
 
 
 def run(script, world, *arguments):
-    """Call a script's main in the folder `world`, with its model unless another is named."""
+    """Call a script's main with the model of `world`, unless the arguments name another."""
     model = [] if "--model" in arguments else ["--model", str(world / "model")]
     SCRIPTS[script].main([*model, *arguments])
 
 
-# ---- what they write
+# ---- output
 
 
-def test_one_picture_gets_one_caption(world, capsys):
+def test_one_image_gets_one_caption(world, capsys):
     run("caption", world, str(world / "good.png"), "--max-new-tokens", "5")
     assert capsys.readouterr().out.endswith("\n")
 
 
-def test_several_pictures_are_named(world, capsys):
+def test_several_captions_are_named_by_their_files(world, capsys):
     paths = [str(world / name) for name in ("good.png", "noise.png")]
     run("caption", world, *paths, "--max-new-tokens", "3")
     out = capsys.readouterr().out
@@ -74,7 +74,7 @@ def test_control_characters_of_a_caption_do_not_reach_the_terminal(world, capsys
 
 
 @pytest.mark.parametrize("between", [["--prompt"], []])
-def test_pictures_of_each_prompt_and_a_sheet(world, tmp_path, capsys, between):
+def test_images_of_each_prompt_and_a_sheet(world, tmp_path, capsys, between):
     out = tmp_path / "new" / "folder"
     run("image", world, "--prompt", "a cat", *between, "../Ünï/", "--n", "2", "--out", str(out))
     written = [Path(line) for line in capsys.readouterr().out.splitlines()]
@@ -83,20 +83,20 @@ def test_pictures_of_each_prompt_and_a_sheet(world, tmp_path, capsys, between):
     assert Image.open(written[0]).size == (12, 8)
 
 
-def test_the_same_seed_draws_the_same_picture(world, tmp_path):
+def test_the_same_seed_draws_the_same_image(world, tmp_path):
     for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
         run("image", world, "--prompt", "x", "--seed", str(seed), "--out", str(tmp_path / folder))
     a, b, c = ((tmp_path / folder / "00-x-0.png").read_bytes() for folder in "abc")
     assert a == b != c
 
 
-def test_all_settings_of_drawing_are_taken(world, tmp_path):
+def test_all_settings_of_drawing(world, tmp_path):
     settings = "--temperature 0.7 --top-k 4 --top-p 0.9 --guidance-scale 2 --size 8 12 --batch-size 1"
     run("image", world, "--prompt", "x", *settings.split(), "--out", str(tmp_path))
     assert (tmp_path / "sheet.png").is_file()
 
 
-def test_a_part_of_a_picture_is_drawn_anew(world, tmp_path, capsys):
+def test_a_part_of_an_image_is_redrawn(world, tmp_path, capsys):
     Image.new("L", (30, 20)).save(tmp_path / "black.png")
     hole = Image.new("L", (30, 20))
     hole.paste(255, (0, 0, 9, 9))
@@ -109,7 +109,7 @@ def test_a_part_of_a_picture_is_drawn_anew(world, tmp_path, capsys):
     assert Image.open(tmp_path / "out/00-x-0.png").getpixel((11, 7)) == (255, 0, 0)
 
 
-def test_a_mask_with_transparency_means_its_transparency(world, tmp_path):
+def test_the_alpha_channel_of_a_mask_takes_precedence(world, tmp_path):
     plain = Image.new("L", (30, 20))
     plain.paste(255, (0, 0, 9, 9))
     clear = Image.new("RGBA", (30, 20), "white")
@@ -124,7 +124,7 @@ def test_a_mask_with_transparency_means_its_transparency(world, tmp_path):
         assert first.tobytes() == second.tobytes()
 
 
-def test_guessing_ahead_draws_the_same_picture(world, tmp_path):
+def test_speculation_draws_the_same_image(world, tmp_path):
     for folder, guesses in (("a", "0"), ("b", "3")):
         run("image", world, "--prompt", "x", "--speculate", guesses, "--out", str(tmp_path / folder))
     plain, guessed = ((tmp_path / folder / "00-x-0.png").read_bytes() for folder in "ab")
@@ -132,7 +132,7 @@ def test_guessing_ahead_draws_the_same_picture(world, tmp_path):
 
 
 @pytest.mark.parametrize("score", ["plain", "mutual"])
-def test_texts_are_ranked_for_each_picture_and_turned(world, capsys, score):
+def test_ranking_by_image_and_by_text(world, capsys, score):
     paths = [str(world / name) for name in ("good.png", "noise.png")]
     given = [*paths, "--text", "a cat", "--text", "b", "--text", "dog", "--score", score]
     run("rank", world, *given, "--json")
@@ -151,7 +151,7 @@ def test_a_conversation_through_a_pipe(world, tmp_path):
     assert "/image PATH" in done.stdout and (tmp_path / "chat/picture-000.png").is_file()
 
 
-# ---- as processes
+# ---- processes
 
 
 def script(name, *arguments, stdin="", cwd=ROOT):
@@ -161,7 +161,7 @@ def script(name, *arguments, stdin="", cwd=ROOT):
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_help_comes_at_once(name):
+def test_help_imports_nothing_heavy(name):
     done = script(name, "--help")
     assert done.returncode == 0 and "--model DIR" in done.stdout and "runs/demo/model" in done.stdout
     assert "None" not in done.stdout
@@ -182,10 +182,10 @@ def test_errors_of_a_process_are_one_line(world):
     assert done.stderr.startswith(f"caption.py: error: {world}/torn.png: ") and done.stderr.count("\n") == 1
 
 
-# ---- bad input
+# ---- errors
 
 LONG = "x" * 300
-BAD = {  # W is the folder of models and pictures
+BAD = {  # W is the folder of models and images
     "caption no.png": "no.png: No such file",
     "caption W/torn.png": "torn.png: ",
     "caption W/text.png": "text.png: not a picture of a known format (PNG",
@@ -231,7 +231,7 @@ BAD = {  # W is the folder of models and pictures
 
 
 @pytest.mark.parametrize("line", BAD, ids=lambda line: line[:50])
-def test_what_is_wrong_is_said_in_one_line(world, tmp_path, capsys, monkeypatch, line):
+def test_errors_take_one_line(world, tmp_path, capsys, monkeypatch, line):
     name, *arguments = (word.replace("W", str(world)) for word in shlex.split(line))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stop:
@@ -243,7 +243,7 @@ def test_what_is_wrong_is_said_in_one_line(world, tmp_path, capsys, monkeypatch,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_is_no_traceback(world, capsys, monkeypatch):
+def test_ctrl_c_prints_no_traceback(world, capsys, monkeypatch):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""sample/serve.py in a process of its own, which notes every other host that it asks for.
+"""sample/serve.py in a process of its own, which logs every other host that it contacts.
 
 python -m tests.server.child LOG [options of sample/serve.py]
 """
@@ -12,7 +12,7 @@ HERE = (None, "", "127.0.0.1", "::1", "localhost")
 
 
 def note(log: str, event: str, arguments: tuple) -> None:
-    """Write down what would leave this machine."""
+    """Log a connection to another machine."""
     if event == "socket.getaddrinfo":
         host = arguments[0]
     elif event == "socket.connect" and arguments[0].family in (socket.AF_INET, socket.AF_INET6):

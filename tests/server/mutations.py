@@ -1,4 +1,4 @@
-"""Requests that are nearly right: honest ones with a value, some bytes or a header changed."""
+"""Nearly valid requests: valid ones with a value, some bytes or a header changed."""
 
 import base64
 import json
@@ -27,21 +27,21 @@ BOUNDARY = "boundary"
 
 
 class Sent(NamedTuple):
-    """A request: where, its headers, its body."""
+    """A request: path, headers and body."""
 
     path: str
     headers: dict[str, str]
     body: bytes
 
     def raw(self, host: str) -> bytes:
-        """All of it as bytes."""
+        """The whole request as bytes."""
         headers = {"host": host, "content-length": str(len(self.body)), "connection": "close", **self.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"POST {self.path} HTTP/1.1\r\n{head}\r\n".encode() + self.body
 
 
 def png(color: str = "red", mode: str = "RGB", size: tuple[int, int] = (12, 8)) -> bytes:
-    """A small picture file."""
+    """A small PNG file."""
     file = BytesIO()
     Image.new(mode, size, color).save(file, "PNG")
     return file.getvalue()
@@ -51,7 +51,7 @@ URI = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
 
 
 def chat(rng: random.Random) -> dict[str, Any]:
-    """An honest conversation."""
+    """A valid conversation."""
     parts = [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": URI}}]
     return {
         "model": "unitok",
@@ -72,7 +72,7 @@ def chat(rng: random.Random) -> dict[str, Any]:
 
 
 def drawing(rng: random.Random) -> dict[str, Any]:
-    """An honest wish."""
+    """A valid request for images."""
     return {
         "prompt": "a star", "n": rng.randint(1, 2), "size": "12x8", "response_format": "b64_json", "seed": 1,
         "stream": rng.random() < 0.3, "partial_images": 2, "negative_prompt": "no", "guidance_scale": 2.0,
@@ -81,7 +81,7 @@ def drawing(rng: random.Random) -> dict[str, Any]:
 
 
 def edit(rng: random.Random) -> bytes:
-    """An honest form."""
+    """A valid edit form."""
     fields: list[tuple[str, bytes]] = [
         ('name="prompt"', b"a star"),
         ('name="n"', b"1"),
@@ -101,20 +101,20 @@ def edit(rng: random.Random) -> bytes:
 
 @cache
 def costly() -> tuple[dict[str, Any], ...]:
-    """Parts that are small for what they ask of a server: many scans, many pixels, long texts."""
-    pictures = [
+    """Small parts that are costly for a server: many scans, many pixels, long texts."""
+    images = [
         jpeg(5000, (2048, 2048)),
         jpeg(90, (2048, 2048)),
         jpeg(0, (5000, 4000)),
         png(size=(4000, 4000)),
     ]
-    uris = (f"data:image/png;base64,{base64.b64encode(picture).decode()}" for picture in pictures)
+    uris = (f"data:image/png;base64,{base64.b64encode(image).decode()}" for image in images)
     texts = ({"type": "text", "text": letters * 60_000} for letters in ("a", "\u00e9", "a "))
     return (*({"type": "image_url", "image_url": {"url": uri}} for uri in uris), *texts)
 
 
 def jpeg(scans: int, size: tuple[int, int]) -> bytes:
-    """A progressive JPEG with so many scans more, of no code."""
+    """A progressive JPEG with `scans` additional empty scans."""
     file = BytesIO()
     Image.new("RGB", size).save(file, "JPEG", progressive=True)
     content = file.getvalue()
@@ -123,7 +123,7 @@ def jpeg(scans: int, size: tuple[int, int]) -> bytes:
 
 
 def heavy(rng: random.Random) -> Sent:
-    """A conversation of costly parts, now and then of more bytes than are taken."""
+    """A conversation of costly parts, sometimes over the size limit."""
     parts = [rng.choice(costly()) for _ in range(rng.choice([1, 2, 16, 60]))]
     content = {**chat(rng), "messages": [{"role": "user", "content": parts}] * rng.choice([1, 1, 2])}
     body = json.dumps(content, ensure_ascii=False).encode()
@@ -131,7 +131,7 @@ def heavy(rng: random.Random) -> Sent:
 
 
 def mutated(number: int) -> Sent:
-    """The request of this number; one in ten is honest, one in thirty heavy."""
+    """The request with this number; one in ten is valid, one in thirty heavy."""
     rng = random.Random(number)
     if rng.random() < 1 / 30:
         return heavy(rng)
@@ -143,17 +143,17 @@ def mutated(number: int) -> Sent:
         path = "/v1/chat/completions" if kind is chat else "/v1/images/generations"
         headers, content = {"content-type": "application/json"}, kind(rng)
         for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
-            content = _changed(content, rng)
+            content = _mutate(content, rng)
         body = json.dumps(content).encode()
     if rng.random() < 0.4:
-        body = _torn(body, rng)
+        body = _corrupt(body, rng)
     if rng.random() < 0.05:
         headers["content-type"] = rng.choice(TYPES)
     return Sent(path, headers, body)
 
 
-def _changed(node: Any, rng: random.Random) -> Any:
-    """A value with one of its parts replaced, removed or doubled."""
+def _mutate(node: Any, rng: random.Random) -> Any:
+    """Replace, remove or duplicate a part of a value."""
     if not isinstance(node, dict | list) or not node or rng.random() < 0.1:
         return rng.choice(ODD)
     keys = list(node) if isinstance(node, dict) else list(range(len(node)))
@@ -164,12 +164,12 @@ def _changed(node: Any, rng: random.Random) -> Any:
     elif how < 0.15 and isinstance(copy, list):
         copy += copy * rng.choice([1, 100])
     else:
-        copy[key] = _changed(copy[key], rng) if rng.random() < 0.7 else rng.choice(ODD)
+        copy[key] = _mutate(copy[key], rng) if rng.random() < 0.7 else rng.choice(ODD)
     return copy
 
 
-def _torn(body: bytes, rng: random.Random) -> bytes:
-    """Bytes flipped, cut out, doubled or put in."""
+def _corrupt(body: bytes, rng: random.Random) -> bytes:
+    """Flip, remove, duplicate or insert bytes."""
     data = bytearray(body)
     for _ in range(rng.randint(1, 4)):
         place, how = rng.randrange(len(data) + 1), rng.random()

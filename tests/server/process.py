@@ -1,4 +1,4 @@
-"""A server in a process of its own, for tests of what a whole process does."""
+"""A server in a process of its own, for tests of the process as a whole."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Child(NamedTuple):
-    """A process that serves."""
+    """A server process."""
 
     url: str
     process: subprocess.Popen
@@ -30,30 +30,30 @@ class Child(NamedTuple):
 
     @property
     def memory(self) -> float:
-        """MB that the process holds."""
+        """Resident memory in MB."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGESIZE") / 2**20
 
     def outside(self) -> list[str]:
-        """Other hosts that it asked for."""
+        """Other hosts that it contacted."""
         return self.log.read_text().splitlines() if self.log.exists() else []
 
     def stop(self, sent: int = signal.SIGTERM, *, seconds: float = 60) -> int:
-        """The exit code after a signal."""
+        """Send a signal and return the exit code."""
         self.process.send_signal(sent)
         return self.process.wait(seconds)
 
 
 @contextmanager
 def child(model: UniTok, folder: Path, *options: str) -> Iterator[Child]:
-    """A server of a model, killed at the end if it was not stopped."""
+    """Start a server of a model; it is killed at the end unless it was stopped."""
     model.save_pretrained(folder / "model")
     log, errors = folder / "outside.log", folder / "errors.log"
     command = [sys.executable, "-m", "tests.server.child", str(log), "--model", str(folder / "model")]
-    with errors.open("w") as said:
+    with errors.open("w") as stderr:
         process = subprocess.Popen(
             [*command, "--port", "0", "--device", "cpu", "--threads", "1", *options],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=said, text=True,
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True,
         )  # fmt: skip
     try:
         line = process.stdout.readline()

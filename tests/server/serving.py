@@ -1,4 +1,4 @@
-"""A running server for tests: uvicorn in a thread, and an engine whose steps wait to be allowed."""
+"""A running server for tests: uvicorn in a thread, and an engine that steps on demand."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ __all__ = ["Limits", "Running", "Steps", "running", "until"]
 
 
 class Running(NamedTuple):
-    """A server that listens."""
+    """A running server."""
 
     url: str
     state: ServerState
@@ -23,7 +23,7 @@ class Running(NamedTuple):
 
 @contextmanager
 def running(model: UniTok, **options) -> Iterator[Running]:
-    """A server of a model on a free port; options as of `build`."""
+    """Run a server of a model on a free port; options as in `build`."""
     app = build(model, **options)
     server, listener = listen(app, port=0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -37,7 +37,7 @@ def running(model: UniTok, **options) -> Iterator[Running]:
 
 
 class Steps:
-    """Lets a worker's engine take one step at a time; `taken` counts them, `waiting` says that one waits."""
+    """Lets a worker's engine step on demand; `taken` counts steps, `waiting` tells whether one is pending."""
 
     def __init__(self, state: ServerState):
         self.taken, self.waiting = 0, False
@@ -73,8 +73,8 @@ class Steps:
 
 
 def until(true: Callable[[], object], *, seconds: float = 30.0) -> None:
-    """Wait for something. Raises AssertionError where it does not come."""
+    """Wait until a condition is true. Raises AssertionError on timeout."""
     end = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < end, "it did not come"
+        assert time.monotonic() < end, "timeout"
         time.sleep(0.002)

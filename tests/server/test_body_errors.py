@@ -1,4 +1,4 @@
-"""Whatever is wrong with a body is told in a plain sentence that names the field and what came."""
+"""Every invalid body gets a plain message that names the field and the value."""
 
 import gzip
 import json
@@ -24,7 +24,7 @@ JARGON = re.compile(
     "Input should|constrained|union|valid dictionary|discriminator|Field required|UploadFile|<class|"
     r"at least \d+ items?|unable to|parsing|tagged|list\[|another value"
 )
-SAID = {"model": "unitok", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 2}
+CONVERSATION = {"model": "unitok", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 2}
 
 
 @pytest.fixture(scope="module")
@@ -42,23 +42,23 @@ def part(**fields) -> dict:
     "name", ["n", "stream", "stream_options", "modalities", "stop", "seed", "size", "tools", "max_tokens",
              "response_format", "output_format", "partial_images", "temperature", "negative_prompt"],
 )  # fmt: skip
-def test_null_is_absent(client, path, name):
-    asked = SAID if path == CHAT else {"prompt": "a star"}
-    answer = client.post(path, json={**asked, name: None})
+def test_null_means_absent(client, path, name):
+    body = CONVERSATION if path == CHAT else {"prompt": "a star"}
+    answer = client.post(path, json={**body, name: None})
     assert answer.status_code == 200, answer.text
 
 
-def test_null_is_absent_inside_too(client):
-    asked = {**SAID, "stream": True, "stream_options": {"include_usage": None}}
-    asked["messages"] = [
+def test_nested_null_means_absent(client):
+    body = {**CONVERSATION, "stream": True, "stream_options": {"include_usage": None}}
+    body["messages"] = [
         {"role": "user", "content": "a", "images": None},
         {"role": "assistant", "content": None},
     ]
-    assert client.post(CHAT, json=asked).status_code == 200
+    assert client.post(CHAT, json=body).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("change", "param", "says"),
+    ("change", "param", "message"),
     [
         ({"stream": "maybe"}, "stream", 'stream must be true or false, got "maybe"'),
         ({"stream_options": "yes"}, "stream_options", 'stream_options must be an object, got "yes"'),
@@ -94,14 +94,14 @@ def test_null_is_absent_inside_too(client):
         ({"stop": "x" * 300}, "stop", "a string of at most 256 characters, got a string of 300 characters"),
     ],
 )  # fmt: skip
-def test_a_wrong_chat_is_told_by_its_field(client, change, param, says):
-    error = client.post(CHAT, json={**SAID, **change}).json()["error"]
-    assert error["param"] == param and says in error["message"], error
+def test_an_invalid_chat_is_reported_with_its_field(client, change, param, message):
+    error = client.post(CHAT, json={**CONVERSATION, **change}).json()["error"]
+    assert error["param"] == param and message in error["message"], error
     assert not JARGON.search(json.dumps(error))
 
 
 @pytest.mark.parametrize("size", ["1024x1024", "12x8", "11x16"])
-def test_a_size_is_told_in_pixels(client, size):
+def test_an_invalid_size_is_reported_in_pixels(client, size):
     for answer in (
         client.post(DRAWINGS, json={"prompt": "a", "size": size}),
         client.post(EDITS, data={"prompt": "a", "size": size}, files={"image": mutations.png()}),
@@ -111,7 +111,7 @@ def test_a_size_is_told_in_pixels(client, size):
         assert f"size must be 12x16 or 'auto' here, got {size}" == error["message"]
 
 
-def test_a_size_of_a_model_of_all_sizes():
+def test_sizes_of_a_model_of_any_size():
     with TestClient(build(tiny_model(shape=None, max_side=4))) as client:
         assert client.post(DRAWINGS, json={"prompt": "a", "size": "8x12"}).status_code == 200
         for size in ("9x12", "64x64"):
@@ -124,8 +124,8 @@ def test_a_size_that_the_model_chooses(client, size):
     assert client.post(DRAWINGS, json={"prompt": "a", "size": size}).json()["size"] == "12x16"
 
 
-def test_a_body_of_another_kind(client):
-    body = json.dumps(SAID)
+def test_a_body_of_another_content_type(client):
+    body = json.dumps(CONVERSATION)
     for headers in (
         {"content-type": "application/x-www-form-urlencoded"},
         {"content-type": "text/plain"},
@@ -137,8 +137,8 @@ def test_a_body_of_another_kind(client):
     assert "Content-Type must be multipart/form-data, got application/json" in error["message"]
 
 
-def test_a_packed_body_is_told(client):
-    packed = gzip.compress(json.dumps(SAID).encode())
+def test_a_compressed_body_is_refused(client):
+    packed = gzip.compress(json.dumps(CONVERSATION).encode())
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
     answer = client.post(CHAT, content=packed, headers=headers)
     assert answer.status_code == 415
@@ -148,11 +148,11 @@ def test_a_packed_body_is_told(client):
 @pytest.mark.parametrize(
     "plain", [{"response_format": {"type": "text"}}, {"tool_choice": "none"}, {"tool_choice": "auto"}]
 )
-def test_what_changes_nothing_may_come(client, plain):
-    assert client.post(CHAT, json={**SAID, **plain}).status_code == 200
+def test_defaults_may_be_sent(client, plain):
+    assert client.post(CHAT, json={**CONVERSATION, **plain}).status_code == 200
 
 
-def test_a_picture_that_would_be_another_than_asked_for_is_refused(client):
+def test_unsupported_image_options_are_refused(client):
     error = client.post(DRAWINGS, json={"prompt": "a", "background": "transparent"}).json()["error"]
     assert "background must be auto or opaque" in error["message"]
     assert client.post(DRAWINGS, json={"prompt": "a", "background": "auto"}).status_code == 200
@@ -162,7 +162,7 @@ def test_a_picture_that_would_be_another_than_asked_for_is_refused(client):
 
 
 @pytest.mark.parametrize("body", ['{"model": "unitok", "messages": [}', '{"a": 1,}', "", "{", "{\"a\": 'b'}"])
-def test_a_body_that_is_no_json(client, body):
+def test_malformed_json(client, body):
     answer = client.post(CHAT, content=body, headers={"content-type": "application/json"})
     error = answer.json()["error"]
     assert answer.status_code == 400 and error["param"] is None
@@ -176,7 +176,7 @@ def test_a_form_with_texts_for_files(client):
     assert error["error"]["message"] == 'image must be a file, got "photo.png"'
 
 
-def test_thousands_of_wrong_bodies_are_told_without_jargon():
+def test_thousands_of_invalid_bodies_are_explained_without_jargon():
     seen = set()
     for number in range(4000):
         rng = random.Random(number)
@@ -184,19 +184,19 @@ def test_thousands_of_wrong_bodies_are_told_without_jargon():
             [(ChatRequest, mutations.chat(rng)), (DrawRequest, mutations.drawing(rng))]
         )
         for _ in range(rng.randint(1, 2)):
-            content = mutations._changed(content, rng)
+            content = mutations._mutate(content, rng)
         try:
             form.model_validate(content)
         except ValidationError as raised:
-            found = [{**error, "loc": ("body", *error["loc"])} for error in raised.errors()]
-            message, code, param = explain(found, content)
+            errors = [{**error, "loc": ("body", *error["loc"])} for error in raised.errors()]
+            message, code, param = explain(errors, content)
             assert not JARGON.search(f"{message} {code}"), (content, message, code)
             assert param is None or param in message
             seen.add(code)
     assert len(seen) > 15, seen
 
 
-# ---- forgiving base64
+# ---- lenient base64
 
 
 URI = mutations.URI
@@ -211,13 +211,13 @@ HEAD, LETTERS = URI.split(",")
      f"{HEAD}," + LETTERS.replace("+", "%2B").replace("=", "%3D"), "data:;base64," + LETTERS,
      "data:image/png;charset=utf-8; base64," + LETTERS, "Data:image/png;Base64," + LETTERS + "\n"],
 )  # fmt: skip
-def test_base64_is_read_as_browsers_read_it(client, uri):
-    answer = client.post(CHAT, json={**SAID, **part(type="image_url", image_url={"url": uri})})
+def test_base64_is_decoded_as_in_browsers(client, uri):
+    answer = client.post(CHAT, json={**CONVERSATION, **part(type="image_url", image_url={"url": uri})})
     assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize(
-    ("letters", "says"),
+    ("letters", "message"),
     [
         ("####", "the character '#'"),
         ("AAAAA", "ends after 5 characters"),
@@ -225,41 +225,43 @@ def test_base64_is_read_as_browsers_read_it(client, uri):
         ("A=AA", "="),
     ],
 )
-def test_what_is_no_base64_is_told(client, letters, says):
+def test_invalid_base64_is_reported(client, letters, message):
     url = f"data:image/png;base64,{letters}"
-    error = client.post(CHAT, json={**SAID, **part(type="image_url", image_url={"url": url})}).json()["error"]
-    assert "the image is not valid base64" in error["message"] and says in error["message"]
+    error = client.post(CHAT, json={**CONVERSATION, **part(type="image_url", image_url={"url": url})}).json()[
+        "error"
+    ]
+    assert "the image is not valid base64" in error["message"] and message in error["message"]
 
 
-# ---- pages in a browser
+# ---- CORS
 
 ORIGIN = "http://localhost:3000"
-ASKED = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST",
+PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST",
          "Access-Control-Request-Headers": "authorization,content-type"}  # fmt: skip
 
 
-def test_pages_may_not_ask_unless_they_are_named(client):
-    answer = client.options(CHAT, headers=ASKED)
+def test_origins_are_refused_by_default(client):
+    answer = client.options(CHAT, headers=PREFLIGHT)
     assert "access-control-allow-origin" not in answer.headers
     assert "access-control-allow-origin" not in client.get("/v1/models", headers={"Origin": ORIGIN}).headers
 
 
-def test_named_pages_may_ask_with_the_key():
+def test_allowed_origins_need_the_key_too():
     limits = serving.Limits(api_key="sesame")
     with TestClient(build(tiny_model(), limits=limits, origins=[ORIGIN, "https://a.example"])) as client:
-        leave = client.options(CHAT, headers=ASKED)
-        assert leave.status_code == 200 and leave.headers["access-control-allow-origin"] == ORIGIN
-        assert "POST" in leave.headers["access-control-allow-methods"]
-        assert "authorization" in leave.headers["access-control-allow-headers"]
-        refused = client.post(CHAT, json=SAID, headers={"Origin": ORIGIN})
+        preflight = client.options(CHAT, headers=PREFLIGHT)
+        assert preflight.status_code == 200 and preflight.headers["access-control-allow-origin"] == ORIGIN
+        assert "POST" in preflight.headers["access-control-allow-methods"]
+        assert "authorization" in preflight.headers["access-control-allow-headers"]
+        refused = client.post(CHAT, json=CONVERSATION, headers={"Origin": ORIGIN})
         assert refused.status_code == 401 and refused.headers["access-control-allow-origin"] == ORIGIN
         headers = {"Origin": ORIGIN, "Authorization": "Bearer sesame"}
-        answer = client.post(CHAT, json=SAID, headers=headers)
+        answer = client.post(CHAT, json=CONVERSATION, headers=headers)
         assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == ORIGIN
-        assert client.options(CHAT, headers={**ASKED, "Origin": "http://evil.example"}).status_code == 400
+        assert client.options(CHAT, headers={**PREFLIGHT, "Origin": "http://evil.example"}).status_code == 400
 
 
 @pytest.mark.parametrize("origin", ["localhost:3000", "http://localhost:3000/", "http://a b", "", "null"])
-def test_an_origin_that_is_none(origin):
+def test_an_invalid_origin(origin):
     with pytest.raises(ValueError, match=r"like http://localhost:3000"):
         build(tiny_model(), origins=[origin])

@@ -1,4 +1,4 @@
-"""The official `openai` client against a running server: what it asks, what it is told when it asks wrong."""
+"""The official `openai` client against a running server: valid and invalid requests."""
 
 import base64
 import io
@@ -17,14 +17,14 @@ Limits = serving.Limits
 RED = Image.new("RGB", (12, 8), "red")
 
 
-def file_of(picture, format="PNG") -> bytes:
+def file_of(image, format="PNG") -> bytes:
     file = io.BytesIO()
-    picture.save(file, format)
+    image.save(file, format)
     return file.getvalue()
 
 
-def uri_of(picture) -> str:
-    return f"data:image/png;base64,{base64.b64encode(file_of(picture)).decode()}"
+def uri_of(image) -> str:
+    return f"data:image/png;base64,{base64.b64encode(file_of(image)).decode()}"
 
 
 def image_of(item) -> Image.Image:
@@ -63,32 +63,32 @@ def client(server):
         yield client
 
 
-# ---- what it asks
+# ---- valid requests
 
 
 def test_models_are_listed(client):
-    (found,) = client.models.list()
-    assert found.id == "unitok" and client.models.retrieve("unitok").object == "model"
+    (model_info,) = client.models.list()
+    assert model_info.id == "unitok" and client.models.retrieve("unitok").object == "model"
 
 
-def test_a_question_about_a_picture(client, model):
+def test_a_question_about_an_image(client, model):
     answer = client.chat.completions.create(
         model="unitok", messages=[message_of(RED, "what is it?")], max_tokens=9, seed=3, temperature=1.0
     )
     (choice,) = answer.choices
     document = (Segment("image", RED), Segment("text", "what is it?"))
-    wanted = model.generate([document], target="text", seed=3, temperature=1.0, max_new_tokens=9)[0][-1]
-    assert choice.message.role == "assistant" and choice.message.content == wanted.content
+    expected = model.generate([document], target="text", seed=3, temperature=1.0, max_new_tokens=9)[0][-1]
+    assert choice.message.role == "assistant" and choice.message.content == expected.content
     assert answer.usage.prompt_tokens == 12 + len("what is it?")
     assert answer.usage.completion_tokens <= 9 and choice.finish_reason in ("stop", "length")
 
 
-def test_a_stream_says_what_the_answer_says(client):
-    asked = {"model": "unitok", "messages": [message_of("hello")], "n": 2, "max_tokens": 20, "seed": 1}
-    asked |= {"temperature": 1.2, "stop": ["a", "é?"]}
-    whole = client.chat.completions.create(**asked)
+def test_a_stream_equals_the_answer(client):
+    body = {"model": "unitok", "messages": [message_of("hello")], "n": 2, "max_tokens": 20, "seed": 1}
+    body |= {"temperature": 1.2, "stop": ["a", "é?"]}
+    whole = client.chat.completions.create(**body)
     texts, reasons, usage = ["", ""], [None, None], None
-    for chunk in client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}):
+    for chunk in client.chat.completions.create(**body, stream=True, stream_options={"include_usage": True}):
         usage = chunk.usage or usage
         for choice in chunk.choices:
             texts[choice.index] += choice.delta.content or ""
@@ -98,79 +98,79 @@ def test_a_stream_says_what_the_answer_says(client):
     assert usage.total_tokens == whole.usage.total_tokens
 
 
-def test_the_model_may_answer_in_pictures_and_read_its_own(client, model):
-    asked = {"model": "unitok", "seed": 5, "modalities": ["image"]}
-    first = client.chat.completions.create(messages=[message_of("a star")], **asked).choices[0].message
+def test_the_model_may_answer_with_images_and_read_its_own(client, model):
+    body = {"model": "unitok", "seed": 5, "modalities": ["image"]}
+    first = client.chat.completions.create(messages=[message_of("a star")], **body).choices[0].message
     (image,) = first.images
     content = base64.b64decode(image["image_url"]["url"].split(",")[1])
-    (wanted,) = model.draw("a star", seed=5)
-    assert Image.open(io.BytesIO(content)).tobytes() == wanted.tobytes() and first.content is None
+    (expected,) = model.draw("a star", seed=5)
+    assert Image.open(io.BytesIO(content)).tobytes() == expected.tobytes() and first.content is None
     again = client.chat.completions.create(
-        messages=[message_of("a star"), first.model_dump(), message_of("b")], **asked
+        messages=[message_of("a star"), first.model_dump(), message_of("b")], **body
     )
     assert again.usage.prompt_tokens == len("a star") + 12 + 1
 
 
 def test_the_model_may_choose(client):
-    asked = {"model": "unitok", "messages": [message_of("hello")], "modalities": ["text", "image"], "seed": 2}
-    whole = client.chat.completions.create(**asked, max_tokens=5).choices[0].message
+    body = {"model": "unitok", "messages": [message_of("hello")], "modalities": ["text", "image"], "seed": 2}
+    whole = client.chat.completions.create(**body, max_tokens=5).choices[0].message
     images, text = 0, ""
-    for chunk in client.chat.completions.create(**asked, max_tokens=5, stream=True):
+    for chunk in client.chat.completions.create(**body, max_tokens=5, stream=True):
         text += chunk.choices[0].delta.content or ""
         images += len(getattr(chunk.choices[0].delta, "images", ()))
     assert (text or None, images) == (whole.content or None, len(getattr(whole, "images", ())))
 
 
-def test_two_pictures_are_those_of_draw(client, model):
+def test_two_images_are_those_of_draw(client, model):
     answer = client.images.generate(
         model="unitok", prompt="a red star", n=2, size="12x16", extra_body={"seed": 7}
     )
-    for item, wanted in zip(answer.data, model.draw("a red star", n=2, seed=7), strict=True):
-        assert image_of(item).tobytes() == wanted.tobytes()
+    for item, expected in zip(answer.data, model.draw("a red star", n=2, seed=7), strict=True):
+        assert image_of(item).tobytes() == expected.tobytes()
     assert answer.size == "12x16" and answer.usage.output_tokens == 24
 
 
-def test_pictures_grow_row_by_row(client, model):
+def test_images_grow_row_by_row(client, model):
     events = list(
         client.images.generate(prompt="a star", stream=True, partial_images=3, extra_body={"seed": 7})
     )
     kinds = [event.type.removeprefix("image_generation.") for event in events]
     assert kinds == ["partial_image"] * 3 + ["completed"]
     assert [event.partial_image_index for event in events[:-1]] == [0, 1, 2]
-    (wanted,) = model.draw("a star", seed=7)
-    assert image_of(events[-1]).tobytes() == wanted.tobytes()
+    (expected,) = model.draw("a star", seed=7)
+    assert image_of(events[-1]).tobytes() == expected.tobytes()
     assert image_of(events[0]).getpixel((0, 15)) == (128, 128, 128)
 
 
 def test_a_mask_keeps_what_is_opaque(client, model):
-    picture = Image.effect_noise((12, 16), 80).convert("RGB")
+    image = Image.effect_noise((12, 16), 80).convert("RGB")
     mask = Image.new("RGBA", (12, 16), "red")
     mask.paste((0, 0, 0, 0), (0, 8, 12, 16))
     answer = client.images.edit(
-        image=("a.png", file_of(picture)), mask=("m.png", file_of(mask)), prompt="a star", n=2,
+        image=("a.png", file_of(image)), mask=("m.png", file_of(mask)), prompt="a star", n=2,
         extra_body={"seed": 4},
     )  # fmt: skip
     white = Image.new("L", (12, 16))
     white.paste(255, (0, 8, 12, 16))
-    for item, wanted in zip(answer.data, model.inpaint(picture, white, "a star", n=2, seed=4), strict=True):
+    for item, expected in zip(answer.data, model.inpaint(image, white, "a star", n=2, seed=4), strict=True):
         edited = image_of(item)
-        assert edited.tobytes() == wanted.tobytes()
-        assert not ImageChops.difference(edited, picture).crop((0, 0, 12, 8)).getbbox()
+        assert edited.tobytes() == expected.tobytes()
+        assert not ImageChops.difference(edited, image).crop((0, 0, 12, 8)).getbbox()
 
 
-def test_an_edit_by_words(client, model):
+def test_an_edit_by_instruction(client, model):
     events = list(
         client.images.edit(
             image=[file_of(RED)], prompt="a star", stream=True, partial_images=1, extra_body={"seed": 4}
         )
     )
     document = (Segment("image", RED), Segment("text", "a star"))
-    wanted = model.generate([document], target="image", seed=4)[0][-1].content
+    expected = model.generate([document], target="image", seed=4)[0][-1].content
     assert [event.type for event in events] == ["image_edit.partial_image", "image_edit.completed"]
-    assert image_of(events[-1]).tobytes() == wanted.tobytes()
+    assert image_of(events[-1]).tobytes() == expected.tobytes()
 
 
-def test_figures_are_told(client, server):
+def test_metrics(client, server):
     client.images.generate(prompt="a", extra_body={"seed": 0})
     text = httpx.get(f"{server.url}/metrics").text
     assert 'unitok_requests_total{route="/v1/images/generations",status="200"}' in text
@@ -178,11 +178,11 @@ def test_figures_are_told(client, server):
     assert httpx.get(f"{server.url}/health").json() == {"status": "ok"}
 
 
-# ---- what it is told when it asks wrong
+# ---- invalid requests
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "code", "says"),
+    ("change", "status", "code", "text"),
     [
         ({"model": "gpt-5"}, 404, "model_not_found", "model must be 'unitok', got 'gpt-5'"),
         ({"temperature": 3}, 400, "less_than_equal", "temperature"),
@@ -197,19 +197,19 @@ def test_figures_are_told(client, server):
         ({"stream": True, "messages": [message_of("x" * 400)]}, 400, "invalid_value", "prompt is too long"),
     ],
 )  # fmt: skip
-def test_a_wrong_chat(client, change, status, code, says):
-    asked = {"model": "unitok", "messages": [message_of("hello")], **change}
+def test_invalid_chats(client, change, status, code, text):
+    body = {"model": "unitok", "messages": [message_of("hello")], **change}
     with pytest.raises(openai.APIStatusError) as raised:
-        client.chat.completions.create(**asked)
+        client.chat.completions.create(**body)
     assert (raised.value.status_code, raised.value.code) == (status, code)
-    assert says in raised.value.message
+    assert text in raised.value.message
 
 
 @pytest.mark.parametrize(
     "url",
     ["http://a.b/a.png", "file:///etc/passwd", "data:image/png;base64,####", "data:,x", uri_of(RED)[:70]],
 )
-def test_a_picture_that_is_none(client, url):
+def test_invalid_images(client, url):
     part = {"type": "image_url", "image_url": {"url": url}}
     with pytest.raises(openai.BadRequestError) as raised:
         client.chat.completions.create(model="unitok", messages=[{"role": "user", "content": [part]}])
@@ -217,7 +217,7 @@ def test_a_picture_that_is_none(client, url):
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("body", "text"),
     [
         ({"size": "64x64"}, "size must be 12x16 or 'auto' here, got 64x64"),
         ({"size": "big"}, "WIDTHxHEIGHT"),
@@ -225,17 +225,17 @@ def test_a_picture_that_is_none(client, url):
         ({"prompt": ""}, "prompt"),
     ],
 )
-def test_a_wrong_drawing(client, asked, says):
-    with pytest.raises(openai.BadRequestError, match=says):
-        client.images.generate(**{"prompt": "a star", **asked})
+def test_invalid_drawings(client, body, text):
+    with pytest.raises(openai.BadRequestError, match=text):
+        client.images.generate(**{"prompt": "a star", **body})
 
 
-def test_a_mask_of_another_size_or_of_nothing(client):
-    for mask, says in (
+def test_invalid_masks(client):
+    for mask, text in (
         (Image.new("L", (5, 5), 255), "must have the size of its image"),
         (Image.new("L", (12, 8)), "got none"),
     ):
-        with pytest.raises(openai.BadRequestError, match=says):
+        with pytest.raises(openai.BadRequestError, match=text):
             client.images.edit(image=file_of(RED), mask=file_of(mask), prompt="a star")
 
 
@@ -256,7 +256,7 @@ def test_a_file_that_is_too_large(client, server):
     assert answer.status_code == 413 and answer.json()["error"]["code"] == "body_too_large"
 
 
-def test_a_body_that_does_not_say_how_large_it_is(server):
+def test_a_large_body_without_a_length(server):
     chunks = (b'{"prompt": "', *[b"x" * 50_000] * 6, b'"}')
     answer = httpx.post(
         f"{server.url}/v1/images/generations",
@@ -266,12 +266,12 @@ def test_a_body_that_does_not_say_how_large_it_is(server):
     assert answer.status_code == 413 and answer.json()["error"]["code"] == "body_too_large"
 
 
-def test_unknown_places_are_told_in_the_same_shape(server):
+def test_unknown_paths_and_methods_have_codes(server):
     assert httpx.get(f"{server.url}/v1/nothing").json()["error"]["code"] == "not_found"
     assert httpx.delete(f"{server.url}/v1/models").json()["error"]["code"] == "method_not_allowed"
 
 
-def test_who_asks_at_a_wrong_place_is_told_the_right_ones(server):
+def test_unknown_paths_are_answered_with_the_known_ones(server):
     message = httpx.post(f"{server.url}/chat/completions", json={}).json()["error"]["message"]
     assert message.startswith("/chat/completions: not found; known: /v1/models, ")
     assert "/v1/chat/completions, /v1/images/generations" in message
@@ -281,7 +281,7 @@ def test_who_asks_at_a_wrong_place_is_told_the_right_ones(server):
 
 
 @pytest.mark.parametrize("path", ["/health", "/metrics", "/v1/models", "/v1/models/unitok"])
-def test_a_probe_may_ask_for_the_head_alone(server, path):
+def test_head_requests(server, path):
     answer = httpx.head(f"{server.url}{path}")
     assert answer.status_code == 200 and not answer.content
 
@@ -295,14 +295,14 @@ def test_a_name_may_have_a_slash(model):
             client.models.retrieve("mine/other")
 
 
-def test_a_key_is_asked_for(model):
+def test_a_key_is_required(model):
     with serving.running(model, limits=Limits(api_key="sesame")) as server:
         for key in ("sesam", "sesame1", "Sesame", "x" * 1000):
             with pytest.raises(openai.AuthenticationError) as raised, client_of(server, key) as client:
                 client.chat.completions.create(model="unitok", messages=[message_of("hello")])
             assert raised.value.code == "invalid_api_key"
         with client_of(server, "sesame") as client:
-            assert [found.id for found in client.models.list()] == ["unitok"]
+            assert [info.id for info in client.models.list()] == ["unitok"]
         assert httpx.get(f"{server.url}/health").status_code == 200
         assert (
             httpx.get(f"{server.url}/v1/models", headers={"Authorization": "bearer sesame"}).status_code

@@ -1,4 +1,4 @@
-"""docs/serving.md does what it says: its commands and its example run against a server."""
+"""The commands and the example of docs/serving.md run against a server."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def server():
 
 
 @pytest.fixture(autouse=True)
-def pictures(tmp_path, monkeypatch):
+def images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (12, 8), "red").save("photo.png")
     Image.new("L", (12, 8), 255).save("hole.png")
@@ -38,16 +38,16 @@ def curls() -> list[str]:
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 @pytest.mark.parametrize("line", curls())
-def test_the_commands_are_answered(server, line):
-    said = subprocess.run(
+def test_the_commands_run(server, line):
+    done = subprocess.run(
         [*shlex.split(line.replace(ADDRESS, server.url)), "--fail-with-body", "--silent", "--show-error"],
         capture_output=True, text=True,
     )  # fmt: skip
-    assert said.returncode == 0, said.stdout + said.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     if "-N" in line:
-        assert said.stdout.count("data: ") > 1 and '"error"' not in said.stdout
+        assert done.stdout.count("data: ") > 1 and '"error"' not in done.stdout
     elif "metrics" not in line:
-        assert "error" not in json.loads(said.stdout)
+        assert "error" not in json.loads(done.stdout)
 
 
 def test_the_example_runs(server, tmp_path, capsys):
@@ -58,17 +58,17 @@ def test_the_example_runs(server, tmp_path, capsys):
     assert capsys.readouterr().out.endswith("data:image/png;base64,iVBORw0KGgoAAAANSU\n")
 
 
-def test_every_field_of_the_table_is_known_and_none_is_missing():
+def test_the_table_lists_exactly_the_fields_of_the_schemas():
     from unitok.server import schemas
 
     rows = dict(re.findall(r"^\| `POST (/v1/[\w/]+)` \| (.*) \|$", PAGE.read_text(), re.MULTILINE))
     common = set(schemas.ImageRequest.model_fields) - {"model"}
-    wanted = {
+    expected = {
         "/v1/chat/completions": set(schemas.ChatRequest.model_fields) - {"stream_options"},
         "/v1/images/generations": common | {"negative_prompt"},
         "/v1/images/edits": {"image", "image[]", "mask", "negative_prompt"},
     }
-    told = {path: set(re.findall(r"`([a-z_\[\]]+)`", fields)) for path, fields in rows.items()}
-    told["/v1/chat/completions"] -= {"image_url"}
-    told["/v1/images/generations"] -= {"b64_json"}
-    assert told == wanted
+    documented = {path: set(re.findall(r"`([a-z_\[\]]+)`", fields)) for path, fields in rows.items()}
+    documented["/v1/chat/completions"] -= {"image_url"}
+    documented["/v1/images/generations"] -= {"b64_json"}
+    assert documented == expected

@@ -1,4 +1,4 @@
-"""An engine that fails is made anew; where that cannot be, everybody is told and the server ends."""
+"""A failed engine is restarted; if that fails too, all clients get an error and the server exits."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def draw(server):
 
 
 @pytest.mark.parametrize("name", ["_drop", "_emit_all", "_step"])
-def test_whatever_fails_between_steps_the_server_goes_on(monkeypatch, name):
+def test_the_server_survives_errors_between_steps(monkeypatch, name):
     with serving.running(tiny_model()) as server:
         worker, honest = server.state.worker, getattr(server.state.worker, name)
         monkeypatch.setattr(worker, name, fail)
@@ -41,7 +41,7 @@ def test_whatever_fails_between_steps_the_server_goes_on(monkeypatch, name):
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
-def test_an_engine_that_cannot_be_made_anew(monkeypatch, kind, caplog):
+def test_an_engine_that_cannot_be_restarted(monkeypatch, kind, caplog):
     monkeypatch.setattr(app, "FAILURE_PERIOD", 2.0)
     model = tiny_model()
     with serving.running(model) as server:

@@ -1,4 +1,4 @@
-"""Whatever is sent: an answer or an error in OpenAI's shape, no failure, no more memory than before."""
+"""Fuzzing: every request gets an answer or an error in OpenAI's format, without failures or memory leaks."""
 
 import random
 import socket
@@ -15,11 +15,11 @@ from tests.server.mutations import mutated  # noqa: E402
 from tests.server.process import child  # noqa: E402
 
 RAW = 0.1
-"""Share of the requests that are torn as a whole, headers and all."""
+"""Share of the requests that are corrupted as a whole, headers included."""
 MOST = "4"
-"""MB of a body: enough for what is costly to read, and less than the largest requests have."""
+"""Body limit in MB: enough for costly requests, less than the largest ones."""
 MORE = 96
-"""MB that the server may hold more after the last two thirds of the requests than after the first."""
+"""MB by which the server's memory may grow over the last two thirds of the requests."""
 EXPECTED = {200, 400, 401, 404, 405, 408, 413, 415, 429}
 
 
@@ -37,16 +37,16 @@ def check(status: int, content_type: str, text: str) -> None:
 
 
 def send(server, client, number: int) -> int:
-    """Send the request of a number; returns its status, 0 where it was no HTTP."""
+    """Send the request with a number; return its status, 0 if it is not HTTP."""
     sent, rng = mutated(number), random.Random(number)
     if rng.random() < RAW:
-        return send_torn(server, sent, rng)
+        return send_corrupt(server, sent, rng)
     answer = client.post(sent.path, content=sent.body, headers=sent.headers)
     check(answer.status_code, answer.headers.get("content-type", ""), answer.text)
     return answer.status_code
 
 
-def send_torn(server, sent, rng: random.Random) -> int:
+def send_corrupt(server, sent, rng: random.Random) -> int:
     data = bytearray(sent.raw("127.0.0.1"))
     for _ in range(rng.randint(1, 3)):
         data[rng.randrange(min(len(data), 200))] = rng.randrange(256)
@@ -57,7 +57,7 @@ def send_torn(server, sent, rng: random.Random) -> int:
             answer = connection.recv(65536)
         except TimeoutError:
             raise
-        except OSError:  # what is no HTTP is not read to its end
+        except OSError:  # the server hangs up on what is not HTTP
             return 0
     status = int(answer.split(b" ")[1]) if answer.startswith(b"HTTP/1.1 ") else 0
     assert status == 0 or status in EXPECTED, answer[:500]
@@ -65,7 +65,7 @@ def send_torn(server, sent, rng: random.Random) -> int:
 
 
 def mutate(server, count: int) -> None:
-    """So many requests, and the memory meanwhile."""
+    """Send `count` mutated requests and check the memory."""
     statuses = []
     with httpx.Client(base_url=server.url, timeout=60) as client:
         for number in range(count):
@@ -81,7 +81,7 @@ def mutate(server, count: int) -> None:
 
 
 def by_schema(server, count: int) -> None:
-    """So many requests that schemathesis makes of the server's OpenAPI, right and wrong ones."""
+    """Send about `count` requests that schemathesis generates from the OpenAPI schema, valid and invalid."""
     schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
     operations = [operation.ok() for operation in schema.get_all_operations()]
     assert len(operations) == 7
@@ -105,8 +105,8 @@ def by_schema(server, count: int) -> None:
             ask()
 
 
-def left_in_order(server) -> None:
-    """Nothing failed, nothing is left over, nobody else was asked."""
+def check_server(server) -> None:
+    """Check that nothing failed, nothing is left over, and no other host was contacted."""
     figures = httpx.get(f"{server.url}/metrics").text
     assert 'status="5' not in figures and "unitok_documents_held 0" in figures, figures
     assert "Traceback" not in server.errors.read_text()
@@ -121,27 +121,27 @@ def test_heavy_requests_are_among_them():
 
 def test_hundreds_of_mutated_requests(server):
     mutate(server, 300)
-    left_in_order(server)
+    check_server(server)
 
 
 def test_hundreds_of_requests_by_the_schema(server):
     by_schema(server, 200)
-    left_in_order(server)
+    check_server(server)
 
 
 @pytest.mark.slow
 def test_six_thousand_mutated_requests(server):
     mutate(server, 6000)
-    left_in_order(server)
+    check_server(server)
 
 
 @pytest.mark.slow
 def test_four_thousand_requests_by_the_schema(server):
     by_schema(server, 4000)
-    left_in_order(server)
+    check_server(server)
 
 
-def test_what_leaves_the_machine_would_be_noted(tmp_path):
+def test_connections_to_other_hosts_would_be_logged(tmp_path):
     from tests.server.child import note
 
     note(str(tmp_path / "log"), "socket.getaddrinfo", ("example.com", 80))

@@ -1,4 +1,4 @@
-"""Beside clients that mean ill a small request is answered in time, and the server ends when told to."""
+"""Under attack small requests are still answered in time, and the server still stops."""
 
 import time
 
@@ -18,11 +18,11 @@ CHAT = {"model": "unitok", "messages": [{"role": "user", "content": "hello"}], "
 
 
 def small_requests(url: str) -> None:
-    picture = {"role": "user", "content": [scanned(0)]}
+    message = {"role": "user", "content": [scanned(0)]}
     for path, body in (
         ("/v1/images/generations", DRAW),
         ("/v1/chat/completions", CHAT),
-        ("/v1/chat/completions", {**CHAT, "messages": [picture]}),
+        ("/v1/chat/completions", {**CHAT, "messages": [message]}),
     ):
         answer = httpx.post(url + path, json=body, timeout=TIMEOUT)
         assert answer.status_code == 200, answer.text
@@ -35,7 +35,7 @@ def small_requests(url: str) -> None:
      pytest.param(tuple(KINDS), marks=pytest.mark.slow)],
     ids="+".join,
 )  # fmt: skip
-def test_small_requests_beside_hostile_ones(tmp_path, kinds):
+def test_small_requests_under_attack(tmp_path, kinds):
     with child(tiny_model(), tmp_path, "--timeout", str(TIMEOUT)) as server:
         with Attack(server.address, *kinds):
             time.sleep(1)

@@ -1,4 +1,4 @@
-"""Work for a client that goes away ends, and leaves no error that nobody reads."""
+"""Work for a disconnected client is cancelled and leaves no unretrieved error."""
 
 import asyncio
 import gc
@@ -11,14 +11,14 @@ from unitok.server.http.errors import invalid
 from unitok.server.pending_job import Disconnected, unless_disconnected
 
 
-def test_an_error_of_work_that_nobody_waits_for_is_not_logged():
+def test_late_errors_of_cancelled_work_are_not_logged():
     logged = []
 
     async def work():
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
-            raise invalid("too late") from None  # as where the news of a failure comes together with the end
+            raise invalid("too late") from None  # as if the job failed just then
 
     async def receive():
         await asyncio.sleep(0)

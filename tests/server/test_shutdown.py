@@ -1,4 +1,4 @@
-"""Told to stop, the server finishes what it answers or says that it does not, and ends with code 0."""
+"""On a signal the server finishes the requests in progress and exits with code 0; invalid options."""
 
 import signal
 import threading
@@ -16,7 +16,7 @@ DRAW = {"prompt": "a star", "seed": 1, "n": 4}
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_a_request_on_its_way_is_finished(tmp_path, sent):
+def test_requests_in_progress_are_finished(tmp_path, sent):
     with child(tiny_model(shape=(24, 24), max_length=700), tmp_path) as server:
         answers = []
 
@@ -36,9 +36,9 @@ def test_a_request_on_its_way_is_finished(tmp_path, sent):
 
 
 @pytest.mark.slow
-def test_idle_it_ends_at_once(tmp_path):
+def test_an_idle_server_exits_at_once(tmp_path):
     with child(tiny_model(), tmp_path) as server, httpx.Client() as client:
-        assert client.get(f"{server.url}/health").status_code == 200  # a connection that is kept alive
+        assert client.get(f"{server.url}/health").status_code == 200  # keeps a connection alive
         assert server.stop(seconds=10) == 0
 
 
@@ -49,12 +49,12 @@ def test_the_second_signal_does_not_wait(tmp_path):
             assert answer.status_code == 200
             server.process.send_signal(signal.SIGTERM)
             time.sleep(0.5)
-            assert server.process.poll() is None, "it did not wait for the picture"
+            assert server.process.poll() is None, "it did not wait for the image"
             assert server.stop(seconds=10) == 0
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         (["--host", "0.0.0.0"], "UNITOK_API_KEY is set, got 0.0.0.0"),
         (["--port", "PORT"], "in use"),
@@ -75,7 +75,7 @@ def test_the_second_signal_does_not_wait(tmp_path):
         (["--host", "[::1]"], "host must be an address or name of this machine"),
     ],
 )
-def test_what_cannot_be_is_told_in_one_line(tmp_path, capsys, monkeypatch, options, says):
+def test_invalid_options_take_one_line(tmp_path, capsys, monkeypatch, options, message):
     import socket
 
     from sample import serve
@@ -83,14 +83,14 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path, capsys, monkeypatch, optio
     monkeypatch.delenv("UNITOK_API_KEY", raising=False)
     tiny_model().save_pretrained(tmp_path / "model")
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        given = [option.replace("PORT", str(taken.getsockname()[1])) for option in options]
+        arguments = [option.replace("PORT", str(taken.getsockname()[1])) for option in options]
         with pytest.raises(SystemExit) as stop:
-            serve.main(["--model", str(tmp_path / "model"), *given])
-    assert stop.value.code == 2 and says in capsys.readouterr().err
+            serve.main(["--model", str(tmp_path / "model"), *arguments])
+    assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", [" ", "secret\n", "ключ", "\udcff"])
-def test_a_key_that_no_client_could_send_is_refused_and_not_shown(tmp_path, capsys, monkeypatch, key):
+def test_an_unusable_key_is_refused_and_not_printed(tmp_path, capsys, monkeypatch, key):
     from sample import serve
 
     monkeypatch.setitem(serve.os.environ, "UNITOK_API_KEY", key)

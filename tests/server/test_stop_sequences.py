@@ -1,4 +1,4 @@
-"""Stops end a text, and what a stream has told of it is never taken back."""
+"""Stops end a text, and a stream never has to take back what it sent."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ STOPS = st.lists(st.text("abc", min_size=1, max_size=4), max_size=3)
 
 
 @given(TEXT, STOPS)
-def test_a_cut_text_has_no_stop_and_is_the_longest_that_has_none_before_one(text, stops):
+def test_a_text_is_cut_before_its_first_stop(text, stops):
     before = before_stop(text, stops)
     if before is None:
         assert not any(stop in text for stop in stops)
@@ -20,7 +20,7 @@ def test_a_cut_text_has_no_stop_and_is_the_longest_that_has_none_before_one(text
 
 
 @given(TEXT, STOPS)
-def test_what_was_told_of_a_growing_text_begins_the_answer(text, stops):
+def test_streamed_text_is_a_prefix_of_the_answer(text, stops):
     answer = text
     for end in range(len(text) + 1):
         if (before := before_stop(text[:end], stops)) is not None:

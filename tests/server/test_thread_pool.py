@@ -1,4 +1,4 @@
-"""Reading, writing and making codes have threads of their own and a deadline; what is late is not done."""
+"""Images and texts are decoded and encoded in threads with a deadline; late work is not begun."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ def chat(*parts: dict) -> dict:
 IMAGE = {"type": "image_url", "image_url": {"url": uri()}}
 
 
-def test_what_is_not_begun_by_its_deadline_is_not_done():
+def test_work_is_not_begun_after_its_deadline():
     pool, free, done = ThreadPool("test", threads=1), threading.Event(), []
 
     async def main():
@@ -50,17 +50,17 @@ def test_what_is_not_begun_by_its_deadline_is_not_done():
     assert done == [2]
 
 
-def test_an_error_is_told_to_who_waits_and_the_thread_goes_on():
+def test_the_caller_gets_the_error_and_the_thread_survives():
     pool = ThreadPool("test", threads=1)
     with pytest.raises(ZeroDivisionError):
         asyncio.run(pool.run(lambda: 1 / 0, deadline=Deadline(30)))
     assert asyncio.run(pool.run(lambda: 1, deadline=Deadline(30))) == 1
 
 
-def test_pictures_that_take_for_ever_hold_up_no_drawing_and_are_given_up(monkeypatch):
+def test_slow_image_decoding_blocks_no_generation_and_times_out(monkeypatch):
     free, load = threading.Event(), image_io.load_image
     monkeypatch.setattr(
-        image_io, "load_image", lambda *given, **options: (free.wait(), load(*given, **options))[1]
+        image_io, "load_image", lambda *args, **options: (free.wait(), load(*args, **options))[1]
     )
     with serving.running(tiny_model(), limits=serving.Limits(timeout=3)) as server:
         try:
@@ -83,16 +83,16 @@ def test_pictures_that_take_for_ever_hold_up_no_drawing_and_are_given_up(monkeyp
         assert httpx.post(server.url + CHAT, json=chat(IMAGE), timeout=60).status_code == 200
 
 
-def test_texts_become_codes_beside_the_engine_and_no_more_than_there_is_room_for(monkeypatch):
+def test_texts_are_encoded_beside_the_engine_and_only_as_far_as_needed(monkeypatch):
     model = tiny_model(max_length=200)
     text, made = model.codec.modalities["text"], []
     encode = text.encode
 
-    def noted(content: str):
+    def note(content: str):
         made.append((threading.current_thread().name, len(content)))
         return encode(content)
 
-    monkeypatch.setattr(text, "encode", noted)
+    monkeypatch.setattr(text, "encode", note)
     with serving.running(model) as server:
         many = {"type": "text", "text": "x" * 60_000}
         messages = [{"role": "user", "content": [many] * 4}] * 64  # 15 MB
@@ -106,7 +106,7 @@ def test_texts_become_codes_beside_the_engine_and_no_more_than_there_is_room_for
     assert {name for name, _ in made} == {"encoder"}
 
 
-def test_no_codes_are_made_for_a_client_that_went_away(monkeypatch):
+def test_texts_of_disconnected_clients_are_not_encoded(monkeypatch):
     model, free, made = tiny_model(), threading.Event(), []
     text = model.codec.modalities["text"]
     encode = text.encode

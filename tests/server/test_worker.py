@@ -1,4 +1,4 @@
-"""Requests share a batch, wait in a bounded queue, and leave when nobody waits for them."""
+"""Requests share a batch, wait in a bounded queue, and are cancelled when their client disconnects."""
 
 import json
 import threading
@@ -29,7 +29,7 @@ def server(model):
 
 
 class Client:
-    """Sends requests in threads of its own."""
+    """Sends requests in threads."""
 
     def __init__(self, server):
         self.server, self.answers, self.threads = server, [], []
@@ -53,7 +53,7 @@ def held(server):
     return server.state.worker.held
 
 
-def test_requests_of_all_kinds_share_the_steps(server):
+def test_all_kinds_of_requests_share_the_steps(server):
     client = Client(server)
     with Steps(server.state) as steps:
         client.draw(n=2)
@@ -68,8 +68,8 @@ def test_requests_of_all_kinds_share_the_steps(server):
     thread.join()
     assert answers[0].status_code == 200 and held(server) == 0
     assert steps.taken < 3 * CODES + 200, "they did not advance together"
-    pictures = [item["b64_json"] for answer in client.answers for item in answer.json()["data"]]
-    assert len(set(pictures)) == 3
+    images = [item["b64_json"] for answer in client.answers for item in answer.json()["data"]]
+    assert len(set(images)) == 3
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -91,10 +91,10 @@ def test_closing_the_connection_frees_the_row_within_a_step(server, stream):
         until(lambda: held(server) == 0)
         assert steps.rows == 0 and steps.taken == 21
     assert server.state.metrics.count("unitok_cancelled_total") == 2
-    assert httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60).status_code == 200  # the server goes on
+    assert httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60).status_code == 200  # the server survives
 
 
-def test_a_full_queue_is_told_and_takes_more_when_there_is_room(server):
+def test_a_full_queue_refuses_requests_until_it_has_space(server):
     client = Client(server)
     with Steps(server.state) as steps:
         client.draw(6)
@@ -110,7 +110,7 @@ def test_a_full_queue_is_told_and_takes_more_when_there_is_room(server):
     assert never.status_code == 400 and never.json()["error"]["param"] == "n"
 
 
-def test_more_requests_than_are_answered_at_once_are_refused_unread(model):
+def test_requests_over_the_limit_are_refused_unread(model):
     with running(model, limits=Limits(max_requests=2)) as server, Steps(server.state):
         client = Client(server)
         client.draw(2)
@@ -119,7 +119,7 @@ def test_more_requests_than_are_answered_at_once_are_refused_unread(model):
         assert httpx.get(f"{server.url}/health").status_code == 200
 
 
-def test_who_waits_too_long_is_told_and_leaves(model):
+def test_requests_time_out_and_leave_the_batch(model):
     with running(model, limits=Limits(timeout=0.5)) as server, Steps(server.state) as steps:
         answer = httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60)
         assert answer.status_code == 504 and answer.json()["error"]["code"] == "timeout"
@@ -129,7 +129,7 @@ def test_who_waits_too_long_is_told_and_leaves(model):
         until(lambda: held(server) == 0)
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(model):
+def test_a_body_that_does_not_arrive_times_out(model):
     def slow():
         yield b'{"prompt": '
         time.sleep(1.5)
@@ -141,7 +141,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(model):
         assert answer.status_code == 408 and answer.json()["error"]["code"] == "timeout"
 
 
-def test_a_step_that_fails_ends_its_requests_not_the_server(server, caplog):
+def test_a_failed_step_fails_its_requests_not_the_server(server, caplog):
     def fail():
         raise RuntimeError("out of memory")
 
@@ -152,7 +152,7 @@ def test_a_step_that_fails_ends_its_requests_not_the_server(server, caplog):
     assert httpx.post(server.url + DRAWINGS, json=DRAW, timeout=60).status_code == 200
 
 
-def test_a_picture_does_not_depend_on_what_it_is_drawn_with(server, model):
+def test_an_image_does_not_depend_on_its_batch(server, model):
     client = Client(server)
     client.draw(1)
     client.draw(1, prompt="another", n=2, guidance_scale=2.0)

@@ -114,7 +114,7 @@ class DocumentModel:
                 yield update
 
     def engine(self, *, batch_size: IntLike = 32, speculate: IntLike = 0) -> Engine:
-        """An engine whose batch requests may join at any time; `previews.update_of` reads its events."""
+        """Create an engine; requests may join its batch at any time, previews.update_of reads its events."""
         return Engine(
             self.model,
             self.codec,

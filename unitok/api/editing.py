@@ -41,8 +41,7 @@ def inpaint(
         model: the model that draws.
         images, masks, prompts: one of each, or equally many; a prompt describes the whole image afterwards.
         n: results per image.
-        best_of: samples per result, of which the most likely one is returned, given the rest of the image and
-            the prompt.
+        best_of: samples per result; the one that fits the rest of the image and the prompt best is returned.
         seed: the same seed, image and prompt give the same result; None takes one from torch's generator.
         paste: keep the image's own pixels outside the mask, instead of decoding their codes.
         batch_size: images drawn at once.
@@ -55,7 +54,7 @@ def inpaint(
     prompts = as_texts(prompts, "prompts")
     if not len(images) == len(masks) == len(prompts):
         raise ValueError(
-            "images, masks and prompts must be equally many, "
+            "images, masks and prompts must have the same length, "
             f"got {len(images)} images, {len(masks)} masks and {len(prompts)} prompts"
         )
     modality: ImageModality = model.codec.modalities["image"]
@@ -93,7 +92,8 @@ def vary(
     images, prompts, seed = as_images(images), as_texts(prompts, "prompts"), as_seed(seed)
     if len(images) != len(prompts):
         raise ValueError(
-            f"images and prompts must be equally many, got {len(images)} images and {len(prompts)} prompts"
+            "images and prompts must have the same length, "
+            f"got {len(images)} images and {len(prompts)} prompts"
         )
     keep = as_float(keep, "keep")
     if not 0 <= keep < 1:
@@ -133,7 +133,7 @@ def apply_instructions(
     images, instructions = as_images(images), as_texts(instructions, "instructions")
     if len(images) != len(instructions):
         raise ValueError(
-            "images and instructions must be equally many, "
+            "images and instructions must have the same length, "
             f"got {len(images)} images and {len(instructions)} instructions"
         )
     n = as_int(n, "n", minimum=1)

@@ -212,7 +212,7 @@ def _prompts(text: Any, images: Any, template: ChatTemplate) -> tuple[list[Docum
     sources = None if images is None else _as_sources(images, "images")
     if texts is not None and sources is not None and len(texts) != len(sources):
         raise ValueError(
-            f"texts and images must be equally many, got {len(texts)} texts and {len(sources)} images"
+            f"texts and images must have the same length, got {len(texts)} texts and {len(sources)} images"
         )
     count = len(sources if texts is None else texts)
     before = [()] * count if sources is None else [(Segment("image", _load(s)),) for s in sources]
