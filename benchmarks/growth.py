@@ -73,8 +73,8 @@ def decoder(model: UniTok, *, context: int, batch: int) -> Callable[[], float]:
 
 def trainer(model: UniTok, *, context: int, batch: int) -> Callable[[], float]:
     """Seconds of a loss and its gradients on rows of image codes: what an image token costs in training."""
-    words, transformer = model.codec.vocabulary, model.model.train()
-    codes = words.codes("image")
+    vocabulary, transformer = model.codec.vocabulary, model.model.train()
+    codes = vocabulary.codes("image")
     ids = torch.randint(codes.start, codes.stop, (batch, context + 1))
     positions = torch.arange(context)[None, :, None].expand(batch, -1, 3)
 

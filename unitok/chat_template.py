@@ -61,7 +61,7 @@ class ChatTemplate:
         return {"system": self.system_mark, "user": self.user_mark, "assistant": self.assistant_mark}
 
     def render(self, turns: Sequence[Turn]) -> Document:
-        """Renders a whole conversation, for training."""
+        """Render a whole conversation, for training."""
         learn_all, segments = self.learn == "all", []
         for turn in self._add_system(turns):
             segments += [replace(mark, learn=learn_all) for mark in self._mark(turn.role)]
@@ -70,7 +70,7 @@ class ChatTemplate:
         return tuple(segments)
 
     def prompt(self, turns: Sequence[Turn] = (), *, past: Document = ()) -> Document:
-        """Renders the prompt for the assistant's next turn: the document so far, new turns, and its mark.
+        """Render the prompt for the assistant's next turn: the document so far, new turns, and its mark.
 
         `past` is the result of an earlier call, followed by the model's answer. Without new turns, and after
         a turn of its own, the assistant continues without another mark.
@@ -81,7 +81,7 @@ class ChatTemplate:
         return (*past, *(s for turn in turns for s in (*self._mark(turn.role), *self._escape(turn))), *mark)
 
     def _add_system(self, turns: Sequence[Turn]) -> list[Turn]:
-        """Drops empty turns, and prepends the template's system turn where the conversation has none."""
+        """Drop empty turns, and prepend the template's system turn where the conversation has none."""
         if not self.system or any(turn.role == "system" for turn in turns):
             return _drop_empty(turns)
         return [Turn("system", (Segment("text", self.system),)), *_drop_empty(turns)]

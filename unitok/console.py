@@ -65,7 +65,7 @@ def use_utf8() -> None:
 
 
 def as_json(value: Any) -> str:
-    """Formats a value as JSON, in ASCII where the terminal is not UTF-8."""
+    """Format a value as JSON, in ASCII where the terminal is not UTF-8."""
     is_utf = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
     return json.dumps(value, indent=2, ensure_ascii=not is_utf)
 
@@ -89,7 +89,7 @@ def _fail(line: str, code: int) -> int:
 
 
 def printable(text: str) -> str:
-    """Replaces control characters, which could control a terminal, by U+FFFD."""
+    """Replace control characters, which could control a terminal, by U+FFFD."""
     return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\ufffd" for c in text)
 
 

@@ -1,4 +1,4 @@
-"""Constrained decoding: the new segment is one of several given ones. Knows ids alone."""
+"""Constrained decoding: the new segment is one of several given ones. Knows only ids."""
 
 from collections.abc import Sequence
 

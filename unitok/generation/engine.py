@@ -203,7 +203,7 @@ class Engine:
 
 
 def _drain_events(sequences: list[Sequence]) -> list[Event]:
-    """Takes the pending events of the sequences."""
+    """Take the pending events of the sequences."""
     events = [event for sequence in sequences for event in sequence.events]
     for sequence in sequences:
         sequence.events = []

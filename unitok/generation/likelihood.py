@@ -77,7 +77,7 @@ def _batches(documents: Sequence, size: int) -> Iterator[Sequence]:
 
 
 def _score_last(codes: Sequence[Codes], of: int) -> list[Codes]:
-    """Moves the scored segment to the end and marks it alone as learned."""
+    """Move the scored segment to the end, and mark it alone as learned."""
     if not -len(codes) <= of < len(codes):
         raise ValueError(f"a document of {len(codes)} segments has no segment {of}")
     context = [replace(segment, learn=False) for segment in codes]

@@ -1,5 +1,5 @@
-"""Samples the next ids of many positions at once: head, guidance, draw. Knows hidden states and legal ids
-alone."""
+"""Samples the next ids of many positions at once: head, guidance, noise. Knows only hidden states and
+legal ids."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -31,7 +31,7 @@ class NextId(NamedTuple):
 def sample_next(
     head: Head, hidden: Float[Tensor, "n d"], requests: Sequence[NextId], *, noise: Noise = gumbel
 ) -> list[int]:
-    """Samples one id per request; requests with the same legal ids share one evaluation of the head."""
+    """Sample one id per request; requests with the same legal ids share one evaluation of the head."""
     sampled = [request.legal[0] for request in requests]
     blocks: dict[Legal, dict[tuple, list[int]]] = {}
     for i, request in enumerate(requests):
@@ -52,7 +52,7 @@ def _sample_block(
     requests: Sequence[NextId],
     groups: dict[tuple, list[int]],
 ) -> list[tuple[list[int], list[int]]]:
-    """Samples for all requests with the same legal ids, group by group of equal settings and weights."""
+    """Sample for all requests with the same legal ids, group by group of equal settings and weights."""
     device, indices = hidden.device, []
     for (_, weights), members in groups.items():
         indices += [requests[i].indices[branch] for branch in range(len(weights)) for i in members]

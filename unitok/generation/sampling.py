@@ -109,7 +109,7 @@ def filter_logits(logits: Float[Tensor, "b n"], sampling: Sampling) -> Float[Ten
 
 
 def _top_k(logits: Float[Tensor, "b n"], count: int) -> Bool[Tensor, "b n"]:
-    """Selects the `count` most likely ids of each row; ties keep the first ids."""
+    """Select the `count` most likely ids of each row; ties keep the first ids."""
     threshold = logits.topk(count, dim=-1).values[:, -1:]
     above, tied = logits > threshold, logits == threshold
     return above | (tied & (tied.cumsum(dim=-1) <= count - above.sum(dim=-1, keepdim=True)))
@@ -127,7 +127,7 @@ def sample_ids(
     counters: Int64[Tensor, " b"],
     noise: Noise = gumbel,
 ) -> Int64[Tensor, " b"]:
-    """Samples one id per row from the filtered softmax by the Gumbel-max trick; the most likely id at
+    """Sample one id per row from the filtered softmax by the Gumbel-max trick; the most likely id at
     temperature 0."""
     if sampling.temperature == 0:
         return ids[logits.argmax(dim=-1)]

@@ -53,7 +53,7 @@ class CacheRow:
         self.positions.append(self.shift_position(position))
 
     def shift_position(self, position: Position) -> Position:
-        """Converts a position of the first branch to this branch."""
+        """Convert a position of the first branch to this branch."""
         if not self.shift:
             return position
         time, row, column = position
@@ -104,7 +104,7 @@ class Sequence:
         self._check_space()
 
     def _check_length(self, count: int) -> None:
-        """Rejects an overlong prompt before anything is computed from it."""
+        """Reject an overlong prompt before anything is computed from it."""
         if count > self.max_length:
             raise ValueError(
                 f"the prompt is too long: it has {count} ids; the model's max_length is {self.max_length}"

@@ -71,7 +71,7 @@ _BOX = re.compile(rf"<box>\s*{_CORNER}\s*,\s*{_CORNER}\s*</box>")
 
 
 def write_point(point: Point, name: str) -> str:
-    """Formats a point as text, in per cent of the image with one decimal, as Molmo does.
+    """Format a point as text, in per cent of the image with one decimal, as Molmo does.
 
     Example:
         >>> write_point(Point(0.635, 0.445), "a cat")
@@ -81,7 +81,7 @@ def write_point(point: Point, name: str) -> str:
 
 
 def write_box(box: Box) -> str:
-    """Formats a box as text, in whole thousandths of the image, as Qwen-VL does.
+    """Format a box as text, in whole thousandths of the image, as Qwen-VL does.
 
     Example:
         >>> write_box(Box(0.1, 0.25, 0.5, 1.0))

@@ -20,13 +20,13 @@ MIN_CONTRAST = 0.04
 
 
 def to_pixels(image: Image.Image) -> Float[Tensor, "3 h w"]:
-    """Converts a PIL image to RGB values in [-1, 1]."""
+    """Convert a PIL image to RGB values in [-1, 1]."""
     values = np.asarray(as_rgb(image), dtype=np.float32)
     return torch.from_numpy(values / 127.5 - 1).permute(2, 0, 1)
 
 
 def to_image(pixels: Float[Tensor, "3 h w"]) -> Image.Image:
-    """Converts RGB values in [-1, 1] to a PIL image; values outside are clamped."""
+    """Convert RGB values in [-1, 1] to a PIL image; values outside are clamped."""
     values = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return Image.fromarray(values.permute(1, 2, 0).cpu().numpy())
 
@@ -84,7 +84,7 @@ class ImageModality(Modality):
         return tuple(self.codebook_size + side - 1 for side in shape)
 
     def cells_of(self, size: Sequence[int]) -> tuple[int, int]:
-        """Converts a size (height, width) in pixels to (rows, columns) in cells.
+        """Convert a size (height, width) in pixels to (rows, columns) in cells.
 
         Raises:
             ValueError: the model has no images of this size.
@@ -107,7 +107,7 @@ class ImageModality(Modality):
         return rows, columns
 
     def fit(self, image: Image.Image) -> Image.Image:
-        """Converts an image to RGB, resized and centre-cropped to a size that the tokenizer accepts.
+        """Convert an image to RGB, resized and centre-cropped to a size that the tokenizer accepts.
 
         Raises the errors of `pixels.as_rgb`.
         """
@@ -198,13 +198,13 @@ class ImageModality(Modality):
 
 
 def _size(sides: Iterable[int]) -> str:
-    """Formats a size, such as "24 × 36 pixels (height × width)"."""
+    """Format a size, such as "24 × 36 pixels (height × width)"."""
     height, width = sides
     return f"{height} × {width} pixels (height × width)"
 
 
 def _standardise(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Centres features and scales them to unit length on average."""
+    """Centre features and scale them to unit length on average."""
     centred = features - features.mean(dim=0)
     return centred / centred.square().sum(dim=1).mean().sqrt().clamp(min=1e-6)
 

@@ -14,7 +14,7 @@ Mask = Bool[np.ndarray, "rows columns"]
 
 
 def fit_mask(mask: Image.Image, image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Reads a mask by `as_mask` and crops and resizes it to `size` (width, height), as its upright image is.
+    """Read a mask by `as_mask`, and crop and resize it to `size` (width, height) like its upright image.
 
     Transparent pixels are redrawn, or the white ones where none is transparent.
 
@@ -55,6 +55,6 @@ def known_codes(codes: Codes, free: Mask, modality: ImageModality) -> Codes:
 
 
 def blacken(image: Image.Image, free: Mask) -> Image.Image:
-    """Paints the free cells of an image black: the model's input when it fills a hole."""
+    """Paint the free cells of an image black: the model's input when it fills a hole."""
     mask = Image.fromarray(free).convert("L").resize(image.size, Image.Resampling.NEAREST)
     return Image.composite(Image.new("RGB", image.size), as_rgb(image), mask)

@@ -21,7 +21,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def train_bpe(texts: Iterable[str], *, size: int = 1024) -> Tokenizer:
-    """Trains a byte-level BPE of at most `size` codes (256 bytes and the merges), without special tokens.
+    """Train a byte-level BPE of at most `size` codes (256 bytes and the merges), without special tokens.
 
     Raises:
         ValueError: `size` is below the number of bytes.
@@ -38,7 +38,7 @@ def train_bpe(texts: Iterable[str], *, size: int = 1024) -> Tokenizer:
 
 
 def clean(text: str) -> str:
-    """Replaces lone surrogates, which UTF-8 cannot encode, by U+FFFD."""
+    """Replace lone surrogates, which UTF-8 cannot encode, by U+FFFD."""
     return text if text.isascii() else SURROGATE.sub("\ufffd", text)
 
 

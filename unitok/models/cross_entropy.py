@@ -1,4 +1,4 @@
-"""The training loss: cross-entropy among the ids that are legal at each position. Knows ids alone.
+"""The training loss: cross-entropy among the ids that are legal at each position. Knows only ids.
 
 With the head evaluated on each group's own ids this is exactly the softmax over the whole vocabulary with all
 other ids masked, without ever computing their logits. Head and loss are one function that computes the
@@ -128,7 +128,7 @@ class HeadLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor, *rest) -> tuple[Tensor | None, Tensor | None, None, None]:
-        """Works in place, since the head's gradient may be the largest tensor, so it runs only once."""
+        """Work in place, since the head's gradient may be the largest tensor, so it runs only once."""
         return *(None if saved is None else saved.mul_(gradient) for saved in ctx.saved_tensors), None, None
 
 

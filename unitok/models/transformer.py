@@ -181,7 +181,7 @@ class Transformer(nn.Module):
     def _hide_earlier_images(
         self, ids: Int64[Tensor, "b t"], mask: Bool[Tensor, "b 1 t t"]
     ) -> Bool[Tensor, "b 1 t t"]:
-        """Restricts a mask so that text attends only to the most recent image."""
+        """Restrict a mask so that text attends only to the most recent image."""
         numbers = image_numbers(ids, self.config.images, before=ids.new_zeros(len(ids)))
         return mask & latest_image_mask(numbers, torch.arange(ids.shape[1], device=ids.device).expand_as(ids))
 
@@ -245,7 +245,7 @@ class Transformer(nn.Module):
 def transformer_of(
     config: TransformerConfig, tensors: Mapping[str, Tensor], *, source: str | Path = ""
 ) -> Transformer:
-    """Builds a transformer with these tensors as weights, without copying them or initialising others.
+    """Build a transformer with these tensors as weights, without copying them or initialising others.
 
     Raises ValueError naming `source` where the tensors do not fit the config.
     """

@@ -21,7 +21,7 @@ def write_weights(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Reads the tensors of a file into memory, so that they do not change with the file.
+    """Read the tensors of a file into memory, so that they do not change with the file.
 
     Raises:
         OSError: the file is missing or cannot be read.
@@ -50,7 +50,7 @@ def check_tensors(
 
 
 def _as_os_error(error: SafetensorError, path: str | Path) -> OSError:
-    """What the system said, of which the library keeps the number in its words alone."""
+    """The operating system's error, whose number safetensors reports only in the text of its own."""
     number = re.search(r"os error (\d+)", str(error))
     if number is None:
         return OSError(f"{path}: {error}")

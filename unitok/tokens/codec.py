@@ -63,7 +63,7 @@ class Codec:
     # -- content <-> codes
 
     def encode(self, document: Document) -> list[Codes]:
-        """Converts each segment's content to codes."""
+        """Convert each segment's content to codes."""
         return self.encode_many([document])[0]
 
     def encode_many(self, documents: Sequence[Document]) -> list[list[Codes]]:
@@ -84,7 +84,7 @@ class Codec:
         return [[next(rest) for _ in document] for document in documents]
 
     def decode(self, codes: Sequence[Codes]) -> Document:
-        """Converts each segment's codes to content."""
+        """Convert each segment's codes to content."""
         return self.decode_many([codes])[0]
 
     def decode_many(self, documents: Sequence[Sequence[Codes]]) -> list[Document]:
@@ -149,7 +149,7 @@ class Codec:
         return modality.header_length + len(modality.grid(shape)) + 1
 
     def split(self, ids: Int64[Tensor, " t"]) -> list[Codes]:
-        """Splits a document's ids into segments; inverse of `join`. Raises ValueError for malformed ids."""
+        """Split a document's ids into segments; inverse of `join`. Raises ValueError for malformed ids."""
         vocabulary, values = self.vocabulary, ids.tolist()
         begin, end = vocabulary.document_begin, vocabulary.document_end
         if len(values) < 2 or values[0] != begin or values[-1] != end:

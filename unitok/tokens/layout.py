@@ -44,7 +44,7 @@ class FlatIds(NamedTuple):
     lengths: list[int]
 
     def tokens(self) -> list[Tokens]:
-        """Splits the ids into documents."""
+        """Split the ids into documents."""
         columns = (torch.from_numpy(array).split(self.lengths) for array in self[:3])
         return list(map(Tokens, *columns))
 

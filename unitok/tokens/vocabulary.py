@@ -129,7 +129,7 @@ class Vocabulary:
         return range(self.start(name) + codes.start, self.start(name) + codes.stop)
 
     def shared_ids(self, old: "Vocabulary") -> list[SharedIds]:
-        """Maps the ids of an old vocabulary to this one, for the modalities that both have, by name.
+        """Map the ids of an old vocabulary to this one, for the modalities that both have, by name.
 
         Where a modality has more codes in one of them, the common codes, its end and its begin are mapped.
 

@@ -77,7 +77,7 @@ def _products(
 
 
 def _mask_scores(scores: Float[Tensor, "b h t s"], start: int, end: int, mask: Tensor | None) -> None:
-    """Sets the scores of keys that a block of queries must not attend to to -inf."""
+    """Set the scores of keys that a block of queries must not attend to to -inf."""
     if mask is None:
         later = torch.ones(end - start, end - start, dtype=torch.bool, device=scores.device).triu(1)
         scores[..., start:].masked_fill_(later, -torch.inf)

@@ -37,12 +37,12 @@ def to_huge_pages(model: nn.Module) -> None:
 
 
 def _aligned_size(size: int) -> int:
-    """Rounds a size up to whole cache lines."""
+    """Round a size up to whole cache lines."""
     return -(-size // CACHE_LINE) * CACHE_LINE
 
 
 def _allocate(size: int) -> mmap.mmap | None:
-    """Allocates enough memory for `size` bytes that begin at a huge page; None where that is unavailable."""
+    """Allocate enough memory for `size` bytes that begin at a huge page; None where that is unavailable."""
     try:
         memory = mmap.mmap(-1, size + HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         memory.madvise(mmap.MADV_HUGEPAGE)

@@ -109,7 +109,7 @@ def prepacked_product(x: Float[Tensor, "m k"], weight: Tensor) -> Float[Tensor, 
 
 @cache
 def compiles() -> bool:
-    """Registers `torch.ops.unitok.prepacked_product` with inductor; returns whether compiled code is correct.
+    """Register `torch.ops.unitok.prepacked_product` with inductor; returns whether compiled code is correct.
 
     Inductor's own prepacking requires constant weights: one compilation per set of weights, which could never
     change. And a plain custom operation is called through Python, which takes as long as prepacking saves.

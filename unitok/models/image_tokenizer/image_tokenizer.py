@@ -84,7 +84,7 @@ def _to_json(part: Any) -> dict[str, Any]:
 
 
 def _from_json(values: Any) -> Any:
-    """Builds the part that a mapping describes by its `kind` and exactly the fields of that kind."""
+    """Build the part that a mapping describes by its `kind` and exactly the fields of that kind."""
     if not isinstance(values, Mapping) or str(values.get("kind")) not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {_describe(values)}")
     kind = KINDS[values["kind"]]

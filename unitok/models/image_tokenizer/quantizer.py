@@ -58,7 +58,7 @@ class Quantizer(nn.Module, ABC):
         return latents
 
     def lookup(self, codes: Int64[Tensor, "b h n"]) -> Float32[Tensor, "b d h w"]:
-        """Return the vectors of codes. ValueError outside 0..size-1: indexing would accept negative ones."""
+        """Returns the vectors of codes. ValueError outside 0..size-1: indexing would accept negative ones."""
         if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < self.size:
             raise ValueError(
                 f"codes must be in 0..{self.size - 1}, got {int(codes.min())}..{int(codes.max())}"
@@ -98,7 +98,7 @@ def check_codebook(*, size: int, dim: int) -> None:
 def nearest(
     vectors: Float32[Tensor, "n d"], codebook: Float32[Tensor, "k d"], *, scores: int = MAX_SCORES
 ) -> Int64[Tensor, " n"]:
-    """Return the index of each vector's nearest code by Euclidean distance.
+    """Returns the index of each vector's nearest code by Euclidean distance.
 
     argmin |z − e|² = argmax z·e − |e|²/2: one addmm per chunk of at most `scores` numbers, always in fp32
     (bf16 scores select another code in several per cent of cases, and TF32 in some).
