@@ -9,7 +9,7 @@ In reading order:
     tokens/        From segments to ids and back: vocabulary, grammar, codec
     models/        The transformer, and image tokenizers
     generation/    From a prompt to new segments: engine, sampling, likelihood
-    api/           What people call: UniTok and its folder
+    api/           The public API: UniTok and its folder
     data/          From files to batches
     worlds/        Rendered worlds with their judges
     training/      Training of both models

@@ -1,4 +1,4 @@
-"""What people call. In reading order:
+"""The public API. In reading order:
 
 arguments        Checks the arguments of public calls: numbers, texts, images, documents
 request_builder  Builds engine requests from documents and sampling settings

@@ -10,7 +10,7 @@ examples         Examples to start with: prompts that the model knows, scenes of
 example_buttons  A row of buttons that fill an input with an example
 model_view       An image as the model sees it, enlarged for people
 overlay          Draws boxes, points, grids and heat maps onto images
-status           The status line of a tab: what to do, results, errors
+status           The status line of a tab: hints, results, errors
 throttle         Throttles updates to what a browser can show
 served_images    Serves images as files, each written once
 """

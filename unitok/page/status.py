@@ -1,4 +1,4 @@
-"""The status line of a tab: what to do, results, errors."""
+"""The status line of a tab: hints, results, errors."""
 
 import html
 from collections.abc import Callable, Iterator

@@ -12,5 +12,5 @@ worker          The worker thread that owns the engine: jobs from any thread sha
 state           The state that routes share: model, name, worker, limits
 middleware      Middleware before any body is read: API keys, body size, rate limit
 metrics         Metrics of a running server in Prometheus' text format
-http/           What any HTTP service needs: errors, slow clients, threads
+http/           HTTP without models: errors, slow clients, threads
 """

@@ -1,4 +1,4 @@
-"""What any HTTP service needs. In reading order:
+"""HTTP without models. In reading order:
 
 errors       Errors in OpenAI's format
 body_errors  Messages for invalid bodies: field, rule, value
