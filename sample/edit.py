@@ -45,7 +45,7 @@ def main(args: list[str] | None = None) -> None:
         raise ValueError("--best-of needs --mask or --keep, got --instruction")
     from unitok import UniTok
     from unitok.atomic_files import refuse_unwritable
-    from unitok.contact_sheet import save_drawings
+    from unitok.contact_sheet import save_images
     from unitok.data.files.images import load_image, load_mask
 
     refuse_unwritable(options.out)  # fail before the work, not after it
@@ -61,7 +61,7 @@ def main(args: list[str] | None = None) -> None:
     else:
         settings |= {"keep": options.keep, "best_of": options.best_of}
         images = model.vary(image, options.prompt, **settings)
-    for path in save_drawings(images, [options.prompt or options.instruction], Path(options.out)):
+    for path in save_images(images, [options.prompt or options.instruction], Path(options.out)):
         print(path)
 
 

@@ -39,7 +39,7 @@ def main(args: list[str] | None = None) -> None:
         raise ValueError(f"--{excluded[0]} must be absent with --init")
     from unitok import UniTok
     from unitok.atomic_files import refuse_unwritable
-    from unitok.contact_sheet import save_drawings
+    from unitok.contact_sheet import save_images
     from unitok.data.files.images import load_image, load_mask
 
     refuse_unwritable(options.out)  # fail before the work, not after it
@@ -55,7 +55,7 @@ def main(args: list[str] | None = None) -> None:
         images = model.draw(
             prompts, **settings, size=size, negative=options.negative, speculate=options.speculate
         )
-    for path in save_drawings(images, prompts, Path(options.out)):
+    for path in save_images(images, prompts, Path(options.out)):
         print(path)
     if options.best_of > 1:
         for i, image in enumerate(images):

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from unitok.atomic_files import (
     RUN,
-    WRITTEN,
-    file_beside,
+    STAGING,
+    atomic_file,
+    atomic_folder,
     finish_folder,
-    folder_beside,
-    name_beside,
     refuse_occupied,
+    temporary_name,
     write_bytes,
     write_text,
 )
@@ -61,11 +61,11 @@ def killed_in(code: str) -> None:
 
 
 WRITING_A_FILE = """
-with file_beside({!r}) as beside:
+with atomic_file({!r}) as beside:
     beside.write_text("half"); print("writing", flush=True); time.sleep(600)
 """
 WRITING_A_FOLDER = """
-with folder_beside({!r}) as beside:
+with atomic_folder({!r}) as beside:
     (beside / "a").write_text("half"); print("writing", flush=True); time.sleep(600)
 """
 
@@ -78,7 +78,7 @@ class TestFiles:
     @pytest.mark.parametrize("durable", [False, True])
     def test_a_failed_write_leaves_the_old_file_and_nothing_else(self, tmp_path, durable):
         write_text(tmp_path / "f", "old")
-        with pytest.raises(RuntimeError), file_beside(tmp_path / "f", durable=durable) as beside:
+        with pytest.raises(RuntimeError), atomic_file(tmp_path / "f", durable=durable) as beside:
             beside.write_text("half")
             raise RuntimeError
         assert tree(tmp_path) == {"f": b"old"}
@@ -87,20 +87,20 @@ class TestFiles:
 
     def test_a_full_disk_is_told_by_the_files_own_name(self, tmp_path):
         write_text(tmp_path / "f", "old")
-        with pytest.raises(OSError, match=r"No space.*f'$") as caught, file_beside(tmp_path / "f"):
+        with pytest.raises(OSError, match=r"No space.*f'$") as caught, atomic_file(tmp_path / "f"):
             raise OSError(errno.ENOSPC, "No space left on device")
         assert caught.value.errno == errno.ENOSPC
         assert tree(tmp_path) == {"f": b"old"}
 
     def test_other_errors_keep_their_words(self, tmp_path):
-        with pytest.raises(OSError, match=r"^the source is gone$"), file_beside(tmp_path / "f"):
+        with pytest.raises(OSError, match=r"^the source is gone$"), atomic_file(tmp_path / "f"):
             raise OSError("the source is gone")
 
     @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
     def test_the_mode_is_the_umasks_whatever_the_writer_makes_of_it(self, tmp_path, umask):
         before = os.umask(umask)
         try:
-            with file_beside(tmp_path / "f") as beside:
+            with atomic_file(tmp_path / "f") as beside:
                 beside.unlink()
                 beside.touch(0o600)
         finally:
@@ -168,7 +168,7 @@ class TestFiles:
 
     @given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1))
     def test_names_beside_are_valid_and_never_the_same(self, name):
-        first, second = (name_beside(Path("/folder") / name) for _ in range(2))
+        first, second = (temporary_name(Path("/folder") / name) for _ in range(2))
         assert first != second and first.parent == (Path("/folder") / name).parent
         assert len(os.fsencode(first.name)) <= 255 or len(os.fsencode(name)) > 255
 
@@ -192,7 +192,7 @@ class TestFiles:
 class TestFolders:
     @pytest.mark.parametrize("durable", [False, True])
     def test_a_folder_is_written(self, tmp_path, durable):
-        with folder_beside(tmp_path / "deep/m", durable=durable) as beside:
+        with atomic_folder(tmp_path / "deep/m", durable=durable) as beside:
             fill(beside)
             assert not (tmp_path / "deep/m").exists()
         assert tree(tmp_path / "deep/m") == FILLED
@@ -202,7 +202,7 @@ class TestFolders:
         (tmp_path / "inner").mkdir()
         for name in ("notes.txt", "a", "inner/mine"):
             (tmp_path / name).write_text("old")
-        with folder_beside(tmp_path) as beside:
+        with atomic_folder(tmp_path) as beside:
             fill(beside)
         assert tree(tmp_path) == FILLED | {"notes.txt": b"old", "inner/mine": b"old"}
         assert sorted(os.listdir(tmp_path)) == ["a", "inner", "notes.txt"]
@@ -213,7 +213,7 @@ class TestFolders:
         if there:
             target.mkdir()
             (target / "a").write_text("old")
-        with pytest.raises(RuntimeError), folder_beside(target) as beside:
+        with pytest.raises(RuntimeError), atomic_folder(target) as beside:
             fill(beside)
             raise RuntimeError
         assert tree(tmp_path) == ({"m/a": b"old"} if there else {})
@@ -221,7 +221,7 @@ class TestFolders:
 
     def test_the_working_folder_can_be_written(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        with folder_beside(".") as beside:
+        with atomic_folder(".") as beside:
             fill(beside)
         assert tree(Path(".")) == FILLED
 
@@ -230,14 +230,14 @@ class TestFolders:
         if not dangling:
             (tmp_path / "far").mkdir()
         (tmp_path / "link").symlink_to(tmp_path / "far")
-        with folder_beside(tmp_path / "link") as beside:
+        with atomic_folder(tmp_path / "link") as beside:
             fill(beside)
         assert (tmp_path / "link").is_symlink() and tree(tmp_path / "far") == FILLED
         assert sorted(os.listdir(tmp_path)) == ["far", "link"]
 
     def test_a_file_is_not_replaced(self, tmp_path):
         (tmp_path / "m").write_text("mine")
-        with pytest.raises(FileExistsError, match=r"m'$"), folder_beside(tmp_path / "m"):
+        with pytest.raises(FileExistsError, match=r"m'$"), atomic_folder(tmp_path / "m"):
             pass
         assert tree(tmp_path) == {"m": b"mine"}
 
@@ -250,14 +250,14 @@ class TestFolders:
             "file": lambda p: p.touch(),
             "link": lambda p: p.symlink_to(far),
         }[kind](target / name)
-        with pytest.raises(FileExistsError, match=f"{name}'$"), folder_beside(target) as beside:
+        with pytest.raises(FileExistsError, match=f"{name}'$"), atomic_folder(target) as beside:
             fill(beside)
         assert os.listdir(target) == [name] and not os.listdir(far)
 
     def test_the_modes_are_the_umasks(self, tmp_path):
         before = os.umask(0o027)
         try:
-            with folder_beside(tmp_path / "m") as beside:
+            with atomic_folder(tmp_path / "m") as beside:
                 fill(beside)
                 (beside / "inner/b").chmod(0o600)
         finally:
@@ -273,14 +273,14 @@ class TestFolders:
         killed_in(WRITING_A_FOLDER.format(str(target)))
         assert len(list(tmp_path.iterdir())) == 1
         refuse_occupied(target, ours=False, what="ours")
-        with folder_beside(target) as beside:
+        with atomic_folder(target) as beside:
             fill(beside)
         assert os.listdir(tmp_path) == ["m"] and sorted(os.listdir(target)) == ["a", "inner"]
 
     @pytest.mark.parametrize("renames", range(5))
     def test_killed_between_renames_it_is_finished_by_whoever_opens_it(self, tmp_path, monkeypatch, renames):
         old = {"a": b"old", os.path.join("inner", "b"): b"old"}
-        with folder_beside(tmp_path) as beside:
+        with atomic_folder(tmp_path) as beside:
             fill(beside, "old")
         left, real = iter(range(renames)), os.replace
 
@@ -291,7 +291,7 @@ class TestFolders:
 
         monkeypatch.setattr(os, "replace", replace)
         try:
-            with folder_beside(tmp_path) as beside:
+            with atomic_folder(tmp_path) as beside:
                 fill(beside)
         except Killed:
             pass
@@ -301,16 +301,16 @@ class TestFolders:
         assert sorted(os.listdir(tmp_path)) == ["a", "inner"]
 
     def test_what_was_cut_off_is_finished_before_the_next_write(self, tmp_path):
-        (tmp_path / WRITTEN).mkdir()
-        (tmp_path / WRITTEN / "c").write_text("of the earlier write")
-        with folder_beside(tmp_path) as beside:
+        (tmp_path / STAGING).mkdir()
+        (tmp_path / STAGING / "c").write_text("of the earlier write")
+        with atomic_folder(tmp_path) as beside:
             fill(beside)
         assert tree(tmp_path) == FILLED | {"c": b"of the earlier write"}
 
     @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
     def test_no_permission_is_told_by_the_folders_own_name(self, tmp_path):
         tmp_path.chmod(0o500)
-        with pytest.raises(PermissionError, match=r"/m'$"), folder_beside(tmp_path / "m"):
+        with pytest.raises(PermissionError, match=r"/m'$"), atomic_folder(tmp_path / "m"):
             pass
 
 

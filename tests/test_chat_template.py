@@ -213,7 +213,7 @@ def test_the_server_asks_as_training_told(tmp_path, template):
     wire = pytest.importorskip("unitok.server.schemas")
     from unitok.server.image_io import build_document
 
-    trained = open_data(written(tmp_path)).told_by(template)[0]
+    trained = open_data(written(tmp_path)).with_chat(template)[0]
     uris = (f"data:image/png;base64,{base64.b64encode(png(image)).decode()}" for image in (RED, BLUE))
     asked = [{"type": "image_url", "image_url": {"url": uri}} for uri in uris]
     sent = [{"role": "user", "content": [*asked, MESSAGES[0]["content"][2]]}, *MESSAGES[1:3]]
@@ -229,7 +229,7 @@ def test_llavas_conversations_by_a_template(tmp_path):
              {"from": "gpt", "value": "red"}]  # fmt: skip
     records = [{"image": "red.png", "conversations": turns}, {"image": "red.png", "conversations": turns[1:]}]
     (tmp_path / "llava.json").write_text(json.dumps(records))
-    source = open_data(tmp_path / "llava.json").told_by(MARKED)
+    source = open_data(tmp_path / "llava.json").with_chat(MARKED)
     answered = ["~user:", "~<red>", "~which?", "~assistant:", "red"]
     assert told(source[0]) == ["~system:", "~Be kind.", *answered]
     assert told(source[1]) == ["~system:", "~Answer in a word.", *answered]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unitok.contact_sheet import GAP, PAPER, RIGHT, WRONG, save_drawings, sheet, side_by_side
+from unitok.contact_sheet import GAP, PAPER, RIGHT, WRONG, save_images, sheet, side_by_side
 
 
 def picture(colour="red", size=(16, 16)):
@@ -42,7 +42,7 @@ def test_pictures_side_by_side_keep_their_sizes_and_order():
     assert [row.getpixel((x, 0)) for x in (3, 4, 4 + GAP)] == [(255, 0, 0), PAPER, (0, 0, 255)]
     alone = picture()
     assert side_by_side([alone]) is alone
-    with pytest.raises(ValueError, match="no picture"):
+    with pytest.raises(ValueError, match="images must not be empty"):
         side_by_side([])
 
 
@@ -69,7 +69,7 @@ def test_odd_labels_and_no_pictures_are_drawn_too():
 
 
 def test_each_picture_needs_a_label():
-    with pytest.raises(ValueError, match="2 pictures and 1 labels"):
+    with pytest.raises(ValueError, match="got 2 and 1"):
         sheet([picture()] * 2, ["one"])
 
 
@@ -81,7 +81,7 @@ def test_pictures_are_not_changed():
 
 def test_files_are_named_after_their_prompts(tmp_path):
     drawn = [picture(colour) for colour in ("red", "green", "blue", "white")]
-    paths = save_drawings(drawn, ["A Cat!", "../../etc"], tmp_path / "deep/folder")
+    paths = save_images(drawn, ["A Cat!", "../../etc"], tmp_path / "deep/folder")
     assert [path.name for path in paths] == [
         "00-a-cat-0.png",
         "00-a-cat-1.png",
@@ -94,5 +94,5 @@ def test_files_are_named_after_their_prompts(tmp_path):
 
 
 def test_prompts_without_letters_and_long_ones_have_names_too(tmp_path):
-    paths = save_drawings([picture()] * 2, ["日本", "x" * 500], tmp_path)
+    paths = save_images([picture()] * 2, ["日本", "x" * 500], tmp_path)
     assert [path.name for path in paths] == ["00-picture-0.png", f"01-{'x' * 48}-0.png", "sheet.png"]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from unitok.atomic_files import file_beside
+from unitok.atomic_files import atomic_file
 from unitok.pixels import as_rgb
 
-GAP, LINE, MOST_LINES, INK, PAPER = 8, 13, 6, (40, 40, 40), (255, 255, 255)
+GAP, LINE, MAX_LINES, INK, PAPER = 8, 13, 6, (40, 40, 40), (255, 255, 255)
 RIGHT, WRONG = (30, 140, 60), (190, 40, 40)
 
 
@@ -21,48 +21,48 @@ def sheet(
     side: int = 128,
     marks: Sequence[bool | None] | None = None,
 ) -> Image.Image:
-    """A grid of pictures with a label under each.
+    """Renders a grid of images with a label under each.
 
     Args:
-        images: pictures of any size; small ones are enlarged without smoothing.
-        labels: one a picture; wrapped, and cut after six lines.
-        columns: pictures a row.
-        side: pixels of a picture's longer side on the sheet.
+        images: images of any size; small ones are enlarged without smoothing.
+        labels: one per image; wrapped, and truncated after six lines.
+        columns: images per row.
+        side: pixels of an image's longer side on the sheet.
         marks: True prints the label in green, False in red, None in black.
     """
     if len(images) != len(labels):
-        raise ValueError(f"{len(images)} pictures and {len(labels)} labels")
+        raise ValueError(f"images and labels must be equally many, got {len(images)} and {len(labels)}")
     marks = marks or [None] * len(images)
     font = ImageFont.load_default(size=LINE - 2)
-    wrapped = [_wrapped(label, font, side) for label in labels]
+    wrapped = [_wrap(label, font, side) for label in labels]
     columns = max(1, min(columns, len(images)))
-    lines = max((len(words) for words in wrapped), default=1)
-    pictures = [_enlarged(image, side) for image in images]
-    tallest = max((picture.height for picture in pictures), default=side)
-    cell_width, cell_height = side + GAP, tallest + GAP + lines * LINE
+    line_count = max((len(lines) for lines in wrapped), default=1)
+    images = [_resize(image, side) for image in images]
+    tallest = max((image.height for image in images), default=side)
+    cell_width, cell_height = side + GAP, tallest + GAP + line_count * LINE
     rows = -(-len(images) // columns)
-    page = Image.new("RGB", (columns * cell_width + GAP, rows * cell_height + GAP), PAPER)
-    draw = ImageDraw.Draw(page)
-    for i, (picture, words, mark) in enumerate(zip(pictures, wrapped, marks, strict=True)):
+    canvas = Image.new("RGB", (columns * cell_width + GAP, rows * cell_height + GAP), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for i, (image, lines, mark) in enumerate(zip(images, wrapped, marks, strict=True)):
         x, y = GAP + i % columns * cell_width, GAP + i // columns * cell_height
-        page.paste(picture, (x, y))
+        canvas.paste(image, (x, y))
         ink = INK if mark is None else (RIGHT if mark else WRONG)
-        for n, line in enumerate(words):
+        for n, line in enumerate(lines):
             draw.text((x, y + tallest + 1 + n * LINE), line, fill=ink, font=font)
-    return page
+    return canvas
 
 
-def _wrapped(label: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """A label as lines of at most `width` pixels; words that are wider are broken."""
+def _wrap(label: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Wraps a label into lines of at most `width` pixels; wider words are broken."""
     lines = [""]
     for word in label.split():
-        for piece in _pieces(word, font, width):
+        for piece in _break_word(word, font, width):
             longer = f"{lines[-1]} {piece}".lstrip()
             lines[-1:] = [longer] if font.getlength(longer) <= width else [lines[-1], piece]
-    return lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], "…"]
+    return lines if len(lines) <= MAX_LINES else [*lines[: MAX_LINES - 1], "…"]
 
 
-def _pieces(word: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+def _break_word(word: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     pieces = [""]
     for letter in word:
         longer = pieces[-1] + letter
@@ -70,7 +70,7 @@ def _pieces(word: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     return pieces
 
 
-def _enlarged(image: Image.Image, side: int) -> Image.Image:
+def _resize(image: Image.Image, side: int) -> Image.Image:
     image = as_rgb(image)
     scale = side / max(image.size)
     resample = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
@@ -78,9 +78,9 @@ def _enlarged(image: Image.Image, side: int) -> Image.Image:
 
 
 def side_by_side(images: Sequence[Image.Image]) -> Image.Image:
-    """Pictures in a row, at their own sizes; raises ValueError where there is none."""
+    """Puts images in a row, at their own sizes. Raises ValueError without images."""
     if not images:
-        raise ValueError("no picture to put beside another")
+        raise ValueError("images must not be empty")
     if len(images) == 1:
         return images[0]
     images = [as_rgb(image) for image in images]
@@ -93,13 +93,13 @@ def side_by_side(images: Sequence[Image.Image]) -> Image.Image:
 
 
 def write_png(path: str | Path, image: Image.Image) -> None:
-    """Write an image as a PNG file; it is complete or absent."""
-    with file_beside(path) as beside:
-        image.save(beside, "PNG")
+    """Writes an image as a PNG file, atomically."""
+    with atomic_file(path) as temporary:
+        image.save(temporary, "PNG")
 
 
-def save_drawings(images: Sequence[Image.Image], prompts: Sequence[str], directory: Path) -> list[Path]:
-    """Write what `draw` returned for prompts as PNG files, and a contact sheet; returns the paths."""
+def save_images(images: Sequence[Image.Image], prompts: Sequence[str], directory: Path) -> list[Path]:
+    """Writes the images that `draw` returned for prompts, and a contact sheet, as PNG; returns the paths."""
     copies = len(images) // len(prompts)
     paths = []
     for i, image in enumerate(images):

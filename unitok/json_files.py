@@ -11,7 +11,7 @@ Kind = TypeVar("Kind")
 
 
 def read_object(path: str | Path) -> dict[str, Any]:
-    """The object that a JSON file holds.
+    """Reads a JSON file that holds an object.
 
     Raises:
         OSError: the file is missing or cannot be read.
@@ -21,52 +21,52 @@ def read_object(path: str | Path) -> dict[str, Any]:
 
 
 def parse_object(text: bytes | str, *, source: str | Path) -> dict[str, Any]:
-    """The object that a JSON text holds. Raises ValueError naming its source where it is none."""
+    """Parses a JSON text that holds an object. Raises ValueError with its source if it does not."""
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{source}: not readable as JSON ({error})") from error
     if not isinstance(values, dict):
-        raise ValueError(f"{source}: got {type(values).__name__}, expected an object")
+        raise ValueError(f"{source}: must hold an object, got {type(values).__name__}")
     return values
 
 
-def made_of(kind: type[Kind], values: Any) -> Kind:
-    """A dataclass of an object with its fields; lists become tuples.
+def build_dataclass(kind: type[Kind], values: Any) -> Kind:
+    """Builds a dataclass from a JSON object with its fields; lists become tuples.
 
     Raises:
         ValueError: a field is missing, unknown or of another type, or the dataclass refuses its value.
     """
     if not isinstance(values, dict):
-        raise ValueError(f"got {type(values).__name__}, expected an object with {_listed(kind)}")
-    known = {field.name: field.default is MISSING for field in fields(kind)}
-    if odd := sorted(set(values) - set(known)):
-        raise ValueError(f"{', '.join(odd)} is unknown; {kind.__name__} has {_listed(kind)}")
-    if missing := [name for name, needed in known.items() if needed and name not in values]:
-        raise ValueError(f"{', '.join(missing)} is missing")
-    values = {name: _frozen(value) for name, value in values.items()}
+        raise ValueError(f"must be an object with {_field_names(kind)}, got {type(values).__name__}")
+    required = {field.name: field.default is MISSING for field in fields(kind)}
+    if unknown := sorted(set(values) - set(required)):
+        raise ValueError(f"unknown {', '.join(unknown)}; {kind.__name__} has {_field_names(kind)}")
+    if missing := [name for name, is_required in required.items() if is_required and name not in values]:
+        raise ValueError(f"missing {', '.join(missing)}")
+    values = {name: _to_tuples(value) for name, value in values.items()}
     check_types(values, get_type_hints(kind))
     return kind(**values)
 
 
 def check_types(values: dict[str, Any], hints: dict[str, Any]) -> None:
-    """Raises ValueError naming the first of some values by name that is not of the type of that name."""
+    """Raises ValueError with the first name whose value is not of its type."""
     for name, value in values.items():
         if not _fits(value, hints[name]):
-            wanted = getattr(hints[name], "__name__", str(hints[name]))
-            raise ValueError(f"{name} must be {wanted}, got {value!r:.80}")
+            expected = getattr(hints[name], "__name__", str(hints[name]))
+            raise ValueError(f"{name} must be {expected}, got {value!r:.80}")
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+def _to_tuples(value: Any) -> Any:
+    return tuple(map(_to_tuples, value)) if isinstance(value, list) else value
 
 
-def _listed(kind: type) -> str:
+def _field_names(kind: type) -> str:
     return ", ".join(field.name for field in fields(kind))
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of an annotation's type; a whole number is one with a fraction too, no flag is."""
+    """Whether a value is of an annotation's type; an int is a float too, but a bool is neither."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return any(_fits(value, one) for one in inner)
@@ -82,8 +82,8 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _all_fit(values: tuple, hints: tuple) -> bool:
-    wanted: Iterable = hints[:1] * len(values) if hints[1:] == (...,) else hints
-    return len(values) == len(tuple(wanted)) and all(map(_fits, values, wanted))
+    expected: Iterable = hints[:1] * len(values) if hints[1:] == (...,) else hints
+    return len(values) == len(tuple(expected)) and all(map(_fits, values, expected))
 
 
 def _is_a(value: Any, hint: Any) -> bool:

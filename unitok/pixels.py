@@ -7,93 +7,93 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-MOST_PIXELS = 64 * 2**20
+MAX_PIXELS = 64 * 2**20
 
 
 class ImageError(ValueError):
-    """An image that cannot be read; the message names it, `detail` says why and `reason` in which way."""
+    """Raised for an unreadable image; the message names it, `reason` the kind of fault, `detail` why."""
 
-    def __init__(self, called: str, reason: str, detail: str):
+    def __init__(self, name: str, reason: str, detail: str):
         self.reason = reason
         self.detail = detail
-        super().__init__(f"{called}: {detail}")
+        super().__init__(f"{name}: {detail}")
 
     def __reduce__(self):
-        called = str(self).removesuffix(f": {self.detail}")
-        return ImageError, (called, self.reason, self.detail)
+        name = str(self).removesuffix(f": {self.detail}")
+        return ImageError, (name, self.reason, self.detail)
 
 
-def as_rgb(image: Any, *, name: str | None = None, most_pixels: int = MOST_PIXELS) -> Image.Image:
-    """A PIL image as RGB: upright by its EXIF tag, transparency on white, 16 bits scaled to 8.
+def as_rgb(image: Any, *, name: str | None = None, most_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Converts a PIL image to RGB: rotated by its EXIF tag, transparency on white, 16 bits scaled to 8.
 
-    An image that has been through here comes back as it is.
+    Converting an image twice changes nothing.
 
     Args:
-        image: of any mode, also one whose file PIL has opened but not yet decoded.
-        name: what errors call it; None is the file that PIL opened, if any.
-        most_pixels: of more it is refused, before it is decoded.
+        image: a PIL image of any mode, decoded or not.
+        name: its name in errors; by default the file that PIL opened, if any.
+        most_pixels: a larger image is refused before it is decoded.
 
     Raises:
-        ImageError: it is damaged, too large, closed or empty.
-        ValueError: it is no PIL image.
+        ImageError: the image is corrupt, too large, closed or empty.
+        ValueError: it is not a PIL image.
     """
-    return _through(image, name, most_pixels, _rgb)
+    return _convert(image, name, most_pixels, _rgb)
 
 
-def as_mask(image: Any, *, name: str | None = None, most_pixels: int = MOST_PIXELS) -> Image.Image:
-    """A PIL image as a mask of 0 and 255: white is what is transparent, or light where nothing is.
+def as_mask(image: Any, *, name: str | None = None, most_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Converts a PIL image to a mask of 0 and 255: transparent pixels, or light ones without any, are 255.
 
     Arguments and errors are those of `as_rgb`.
     """
-    return _through(image, name, most_pixels, _mask)
+    return _convert(image, name, most_pixels, _mask)
 
 
-def _through(
+def _convert(
     image: Any, name: str | None, most_pixels: int, finish: Callable[[Image.Image], Image.Image]
 ) -> Image.Image:
-    """An image, checked, decoded, upright and finished."""
+    """Checks, decodes, rotates and converts an image."""
     if not isinstance(image, Image.Image):
         raise ValueError(
             f"an image must be a PIL image, got {type(image).__name__}: PIL.Image.open reads a file, "
             "PIL.Image.fromarray an array"
         )
-    called = name or str(getattr(image, "filename", "") or "the image")
-    check_size(called, image.size, most_pixels)
+    name = name or str(getattr(image, "filename", "") or "the image")
+    check_size(name, image.size, most_pixels)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow: odd metadata
+            warnings.simplefilter("ignore")  # Pillow's, on odd metadata
             image.load()
-            return finish(_eight_bits(_upright(image)))
-    except Exception as error:  # damaged files fail in every way there is
-        raise ImageError(called, "damaged picture", reason_of(error)) from error
+            return finish(_to_eight_bits(_rotate(image)))
+    except Exception as error:  # corrupt files raise errors of any kind
+        raise ImageError(name, "damaged picture", describe_error(error)) from error
 
 
-def reason_of(error: Exception) -> str:
-    """What an error of Pillow or of the system says, without numbers and names of files."""
+def describe_error(error: Exception) -> str:
+    """The message of an error of Pillow or the system, without its number and file name."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def check_size(called: str, size: tuple[int, int], most_pixels: int) -> None:
-    """Raises ImageError for an image of more pixels, or of none."""
+def check_size(name: str, size: tuple[int, int], most_pixels: int) -> None:
+    """Raises ImageError for an image with too many pixels, or none."""
     width, height = size
     if width * height > most_pixels:
-        detail = f"{width} × {height} pixels, the most is {most_pixels} in all"
-        raise ImageError(called, "picture too large", detail)
+        detail = f"{width} × {height} pixels, at most {most_pixels} in total are allowed"
+        raise ImageError(name, "picture too large", detail)
     if not width * height:
-        raise ImageError(called, "damaged picture", f"{width} × {height} pixels: there is nothing to see")
+        raise ImageError(name, "damaged picture", f"{width} × {height} pixels: the image is empty")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turned by its EXIF tag; a damaged tag turns nothing."""
+def _rotate(image: Image.Image) -> Image.Image:
+    """Rotates an image by its EXIF tag; a corrupt tag is ignored."""
     try:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-        return ImageOps.exif_transpose(image) if turned else image
+        rotated = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return ImageOps.exif_transpose(image) if rotated else image
     except Exception:
         return image
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """An image of bytes; of 16 bits, the value that is transparent stays so."""
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scales 16 bits to 8, keeping the transparent value."""
     if not (image.mode.startswith("I") or image.mode == "F"):
         return image.convert(image.mode.upper()) if image.mode == "La" else image
     values = np.asarray(image)
@@ -106,7 +106,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _as_bytes(values: np.ndarray) -> np.ndarray:
-    """Whole numbers of 16 bits, or fractions of 0..1 (if none is larger) or 0..255, as bytes."""
+    """Converts to bytes: integers of 16 bits, or floats in 0..1 (if none is larger) or 0..255."""
     if values.dtype.kind == "f":
         values = np.nan_to_num(values)
         scale = 255 if values.size and values.max() <= 1 else 1

@@ -85,7 +85,7 @@ class TestSaving:
         for name, content in held.items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(content)
-        with pytest.raises(FileExistsError, match=f"{tmp_path} holds .* absent") as caught:
+        with pytest.raises(FileExistsError, match=f"{tmp_path}: holds .* absent") as caught:
             saved[0](model, tmp_path)
         assert "\n" not in str(caught.value)
         assert {name: (tmp_path / name).read_text() for name in names(tmp_path)} == held
@@ -122,7 +122,7 @@ class TestSaving:
     def test_the_folder_above_is_not_empty(self, model, saved, tmp_path, monkeypatch):
         (tmp_path / "sub").mkdir()
         monkeypatch.chdir(tmp_path / "sub")
-        with pytest.raises(FileExistsError, match=r"\.\. holds sub"):
+        with pytest.raises(FileExistsError, match=r"\.\.: holds sub"):
             saved[0](model, "..")
 
     @pytest.mark.parametrize("there", [True, False])
@@ -136,7 +136,7 @@ class TestSaving:
 
     def test_a_file_is_not_replaced(self, model, saved, tmp_path):
         (tmp_path / "f").write_text("mine")
-        with pytest.raises(FileExistsError, match="f is a file"):
+        with pytest.raises(FileExistsError, match="f: must be a folder"):
             saved[0](model, tmp_path / "f")
         assert os.listdir(tmp_path) == ["f"] and (tmp_path / "f").read_text() == "mine"
 

@@ -170,7 +170,7 @@ def test_a_path_as_it_stands_goes_before_what_it_may_mean(tmp_path):
         ("/image file://[", "error: file://[: No such file"),
         ("/image no/where.png", "error: no/where.png: No such file or directory"),
         ("/image", "error: /image needs the path of an image"),
-        ("/image FOLDER/text.png", "text.png: not a picture of a known format"),
+        ("/image FOLDER/text.png", "text.png: not an image of a known format"),
     ],
 )
 def test_a_bad_picture_is_told_and_the_conversation_goes_on(tmp_path, line, message):

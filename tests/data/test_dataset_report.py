@@ -32,7 +32,7 @@ def test_a_set_is_read_and_described(shards, tmp_path, capsys, workers):
     said = capsys.readouterr().out
     for line in (
         f"{shards}: WebDataset, 11 documents",
-        "12 samples: 9 whole, 3 faulty",
+        "12 samples: 9 intact, 3 corrupt",
         "  9 documents of 1 texts, 1 pictures",
         "  width: 8 to 8 pixels, median 8",
         "  height: 4 to 15 pixels, median 8",
@@ -57,7 +57,7 @@ def test_parts_formats_and_settings_are_passed_on(tmp_path, capsys):
     main(["check", str(tmp_path / "t.txt"), "--format", "text", "--set", "unit=line", *out])
     assert "3 documents of 1 texts, 0 pictures" in capsys.readouterr().out
     for wrong, said in (
-        (["--format", "nope"], "format is one of webdataset"),
+        (["--format", "nope"], "format must be one of webdataset"),
         (["--split", "some"], "split is one of all, train"),
         (["--set", "colour=red"], "unexpected keyword argument 'colour'"),
     ):

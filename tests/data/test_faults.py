@@ -21,7 +21,7 @@ from unitok.data.faults import (
     Faults,
     SampleError,
     TooManyFaults,
-    journal_report,
+    read_journal,
     write_report,
 )
 from unitok.data.source import Concat, Source, read
@@ -239,21 +239,21 @@ def test_ten_thousand_samples_with_a_thousand_faults(tmp_path):
 def test_the_share_of_faults_stops_a_run_after_a_thousand_samples():
     faults = Faults(most=0.1, after=100, name="set")
     faults.add(*(Fault("no caption", f"{i}.png") for i in range(50)))  # too early to tell
-    faults.seen(49)
+    faults.add_intact(49)
     with pytest.raises(TooManyFaults, match=r"set: 50 of 100 samples .* 10%: 50 no caption.*first is 0\.png"):
-        faults.seen()
+        faults.add_intact()
     patient = Faults(most=0.5, after=100)
     patient.add(*(Fault("no caption", "a") for _ in range(60)))
-    patient.seen(60)
+    patient.add_intact(60)
     assert patient.total == 60
-    with pytest.raises(ValueError, match="most=2 is not a share"):
+    with pytest.raises(ValueError, match="most must be in \[0, 1\]"):
         Faults(most=2)
 
 
 def test_the_report_has_counts_and_places(tmp_path):
     faults = Faults()
     faults.add(Fault("no picture", "a.tar:b", offset=512), Fault("no caption", "c"), Fault("no caption", "d"))
-    faults.seen(7)
+    faults.add_intact(7)
     report = json.loads(write_report(tmp_path / "new", faults.report()).read_text())
     assert report["samples"] == 10 and report["whole"] == 7 and report["faults"] == 3
     assert report["reasons"] == {"no caption": 2, "no picture": 1} and set(report["reasons"]) <= set(REASONS)
@@ -291,6 +291,6 @@ def test_a_journal_that_was_cut_short_is_read_and_gone_on_with(tmp_path, cut, ca
     with journal.open("ab") as file:
         file.write(cut)
     faults.add(Fault("no caption", "星"))
-    report = journal_report(journal)
+    report = read_journal(journal)
     assert [fault["path"] for fault in report["listed"]] == ["a", "星"]
-    assert "1 of its lines" in caplog.text
+    assert "1 corrupt lines" in caplog.text

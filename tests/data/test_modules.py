@@ -15,9 +15,10 @@ from tests.tiny_codecs import tiny_codec
 from tests.tiny_model import tiny_model
 from unitok.chat_template import ChatTemplate
 from unitok.data.batches.batch_sampler import DocumentBatch
+from unitok.data.batches.image_batches import ImageBatches
 from unitok.data.codes.store_writer import write_store
 from unitok.data.mixture import Mixture
-from unitok.data.modules import DocumentData, ImageData, Pictures
+from unitok.data.modules import DocumentData, ImageData
 from unitok.data.readers.conversations import Messages
 from unitok.data.readers.folders import PictureFolder, TextPairs
 from unitok.data.readers.webdataset import WebDataset
@@ -53,7 +54,7 @@ def test_paths_and_formats_come_from_the_command_line(sets, kind):
         kind, "train=TextPairs", f"train.path={sets}/a", "val=WebDataset", f"val.path={sets}/b.tar"
     )
     assert isinstance(named.train, TextPairs) and len(named.val) == 2
-    with pytest.raises(Exception, match="format is one of webdataset"):
+    with pytest.raises(Exception, match="format must be one of webdataset"):
         parsed(kind, f"path={sets}/a", "format=nope")
     with pytest.raises(Exception, match="no data: give"):
         parsed(kind)
@@ -91,7 +92,7 @@ def test_holes_are_taught_by_a_config(sets):
 
 @pytest.mark.parametrize("preload", [True, False])
 def test_damaged_pictures_are_left_out_of_batches(sets, preload):
-    pictures = Pictures(WebDataset(f"{sets}/b.tar"), size=(8, 8), preload=preload)
+    pictures = ImageBatches(WebDataset(f"{sets}/b.tar"), size=(8, 8), preload=preload)
     assert len(pictures) == (1 if preload else 2)
     batch = pictures[DocumentBatch(0, [0] if preload else [0, 1])]
     assert batch.shape == (1, 3, 8, 8) and pictures.faults.counts == {"not a picture": 1}
@@ -102,13 +103,13 @@ def test_damaged_pictures_are_left_out_of_batches(sets, preload):
 
 def test_pictures_are_held_only_where_they_fit(sets, monkeypatch, caplog):
     source = PictureFolder(f"{sets}/a")
-    held = Pictures(source, size=(8, 8), preload=True)
-    assert held.held and not caplog.messages
+    held = ImageBatches(source, size=(8, 8), preload=True)
+    assert held.preloaded and not caplog.messages
     monkeypatch.setattr("unitok.data.batches.image_batches.free_memory", lambda: 2 * held.bytes - 1)
-    read = Pictures(source, size=(8, 8), preload=True)
-    assert not read.held and held.bytes == 2 * 8 * 8 * 3
+    read = ImageBatches(source, size=(8, 8), preload=True)
+    assert not read.preloaded and held.bytes == 2 * 8 * 8 * 3
     (line,) = caplog.messages
-    assert line.startswith("2 pictures of 8 x 8 pixels take") and "data.workers" in line
+    assert line.startswith("2 images of 8 x 8 pixels take") and "data.workers" in line
     window = DocumentBatch(0, [1, 0])
     assert (held[window] == read[window]).all()
 
@@ -137,7 +138,7 @@ def test_faults_of_all_processes_are_in_the_report_of_the_run(tmp_path, workers)
     codec = tiny_codec(shape=(2, 2))
     codec.modalities["image"].encode = lambda content: (codec_ids(content), (2, 2))
     options = {"codec": codec, "workers": workers, "batch_size": 8, "resize": Fit(2, 2)}
-    with pytest.raises(ValueError, match=r"data\.train: 8 of 40 samples are faulty, more than 10%"):
+    with pytest.raises(ValueError, match=r"data\.train: 8 of 40 samples are corrupt, more than 10%"):
         data = DocumentData(str(tmp_path / "set"), **options)
         data.trainer = Bare(tmp_path / "strict")
         data.setup("fit")
@@ -197,22 +198,22 @@ def test_conversations_are_told_by_the_template_of_the_command_line(conversation
 def test_every_kind_of_source_tells_conversations_by_the_template(conversations):
     source, pairs = Messages(str(conversations)), PictureFolder(str(conversations.parent))
     mixed = Mixture([Concat([source, source]), pairs], [1.0, 2.0])
-    whole = mixed.told_by(MARKED)
+    whole = mixed.with_chat(MARKED)
     assert isinstance(whole, Mixture) and whole.counts == mixed.counts
     assert told(whole[0])[0] == "~user:" and told(mixed[0])[0] == "~<red>"
     assert told(whole[len(whole) - 1]) == ["<red>"]
-    assert told(SplitOf(source, "val").told_by(MARKED)[0])[0] == "~user:"
+    assert told(SplitOf(source, "val").with_chat(MARKED)[0])[0] == "~user:"
 
 
 def test_a_store_keeps_the_template_that_training_goes_by(conversations, tmp_path):
     codec, source = tiny_model().codec, open_data(conversations)
     for name, template in (("marked", MARKED), ("plain", ChatTemplate())):
-        write_store(tmp_path / name, source.told_by(template), codec, progress=False, chat=template)
+        write_store(tmp_path / name, source.with_chat(template), codec, progress=False, chat=template)
     marked, plain = str(tmp_path / "marked"), str(tmp_path / "plain")
     assert DocumentData(train=marked, val=marked, codec=codec).chat == MARKED
     assert DocumentData(train=marked, val=marked, codec=codec, chat=MARKED).chat == MARKED
     assert DocumentData(train=plain, val=plain, codec=codec).chat == ChatTemplate()
     with pytest.raises(ValueError, match=r"one chat template; data\.chat and stores have"):
         _ = DocumentData(train=marked, val=marked, codec=codec, chat=ChatTemplate(user_mark="U:")).chat
-    with pytest.raises(ValueError, match=r"was written with chat .*model:.*, this run has"):
+    with pytest.raises(ValueError, match=r"written with chat .*model:.*, this run has"):
         write_store(tmp_path / "marked", source, codec, progress=False)

@@ -78,7 +78,7 @@ def test_the_split_is_the_name_of_the_shards(folder):
 def test_where_chooses_by_metadata(folder, where, captions):
     source = WebDataset(str(folder), where=where)
     assert [source.caption(i) for i in range(len(source))] == captions
-    assert not source.dropped
+    assert not source.skipped
 
 
 def test_where_may_ask_for_lists(tmp_path):
@@ -98,14 +98,14 @@ def test_faulty_samples_are_dropped_counted_and_named(tmp_path, caplog):
          "e.png": png("red"), "e.txt": b"e", "e.json": b"{"},
     )  # fmt: skip
     source = WebDataset(str(tmp_path))
-    assert source.dropped == {"no caption": 2, "no picture": 1} and len(source) == 2
+    assert source.skipped == {"no caption": 2, "no picture": 1} and len(source) == 2
     assert "train-0.tar:a (byte 512): no caption" in caplog.text
     with pytest.raises(ValueError, match=r"train-0\.tar:e\.json: not JSON"):
         source.metadata(1)
     write_shard(tmp_path / "val-0.tar", {"c.png": png("red"), "c.txt": b"c", "c.json": b'{"n": 1}',
                                          "e.png": png("red"), "e.txt": b"e", "e.json": b"[]"})  # fmt: skip
     source = WebDataset(str(tmp_path), "val", where={"n": 1})
-    assert source.dropped == {"damaged metadata": 1} and len(source) == 1
+    assert source.skipped == {"damaged metadata": 1} and len(source) == 1
 
 
 def test_a_damaged_picture_or_caption_is_named(tmp_path):
@@ -122,7 +122,7 @@ def test_a_damaged_picture_or_caption_is_named(tmp_path):
 
 def test_missing_shards_name_the_folder_and_the_pattern(tmp_path):
     for folder in (tmp_path, tmp_path / "gone"):
-        with pytest.raises(FileNotFoundError, match=rf"{folder.name} has no shards test-\*\.tar"):
+        with pytest.raises(FileNotFoundError, match=rf"{folder.name}: no shards test-\*\.tar"):
             WebDataset(str(folder), "test")
 
 
@@ -130,7 +130,7 @@ def test_a_cut_shard_is_one_fault_and_loses_its_tail_alone(folder):
     shard = folder / "train-000001.tar"
     shard.write_bytes(shard.read_bytes()[:600])
     source = WebDataset(str(folder))
-    assert source.dropped == {"truncated archive": 1} and len(source) == 2
+    assert source.skipped == {"truncated archive": 1} and len(source) == 2
     assert source.faults[0].path == str(shard) and source.faults[0].offset == 600
 
 
@@ -162,7 +162,7 @@ def test_dots_in_a_key_follow_the_convention_of_the_format(tmp_path):
     files = {"x.y/a.png": png("red"), "x.y/a.txt": b"a", "x.y/a.seg.png": png("blue")}
     write_shard(tmp_path / "train-0.tar", files)
     source = WebDataset(str(tmp_path))
-    assert len(source) == 1 and source[0][1].content.getpixel((0, 0)) == (255, 0, 0) and not source.dropped
+    assert len(source) == 1 and source[0][1].content.getpixel((0, 0)) == (255, 0, 0) and not source.skipped
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_published_sets_are_read(name, split, where, count):
     if not (SHARED / name).is_dir():
         pytest.skip(f"the data set {name} is not beside the repository")
     source = WebDataset(str(SHARED / name), split, where)
-    assert len(source) == count and not source.dropped
+    assert len(source) == count and not source.skipped
     text, image = source[count - 1]
     assert text.content == source.metadata(count - 1)["caption"] and image.content.size == (64, 64)
 
@@ -205,5 +205,5 @@ def test_a_folder_of_pictures_is_read_by_name_and_below(tmp_path):
 @pytest.mark.parametrize("path", ["absent", "."])
 def test_a_folder_without_pictures_is_named(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match=rf"the folder {path} has no pictures"):
+    with pytest.raises(FileNotFoundError, match=rf"{path}: no images"):
         PictureFolder(path)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tiny_codecs import tiny_codec
-from unitok.data.codes.encoding import encode_each
+from unitok.data.codes.encoding import encode_documents
 from unitok.data.codes.store_writer import write_store
 from unitok.data.faults import Fault, Faults
 from unitok.data.source import read
@@ -56,7 +56,7 @@ def test_texts_of_records_come_back(tmp_path_factory, texts):
     source = open_data(file)
     assert len(source) == len(texts)
     faults = Faults(most=1)
-    codes = encode_each(source, CODEC, range(len(texts)), faults=faults)
+    codes = encode_documents(source, CODEC, range(len(texts)), faults=faults)
     for text, coded in zip(texts, codes, strict=True):
         if not text.strip():
             assert coded is None

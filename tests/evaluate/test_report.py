@@ -138,7 +138,7 @@ def test_where_a_report_goes_is_looked_at_before_the_work(tmp_path, capsys, monk
     (tmp_path / "file").write_text("mine")
     with pytest.raises(SystemExit) as stop:
         main(["--out", str(tmp_path / "file" / "out")])
-    assert stop.value.code == 2 and f"{tmp_path / 'file'} is no folder" in capsys.readouterr().err
+    assert stop.value.code == 2 and f"{tmp_path / 'file'}: must be a folder" in capsys.readouterr().err
 
 
 def test_a_reconstruction_is_compared_with_what_the_tokenizer_saw(model):

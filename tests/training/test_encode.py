@@ -154,7 +154,7 @@ WRONG = {
         "batch_size must be a whole number, got 'many'",
     ),
     "no tokenizer": ({"source": SHAPES, "image_tokenizer": "nowhere"}, "nowhere"),
-    "no text": ({"source": SHAPES, "text_tokenizer": "nowhere.json"}, "nowhere.json: no text tokenizer here"),
+    "no text": ({"source": SHAPES, "text_tokenizer": "nowhere.json"}, "nowhere.json: text tokenizer not found"),
 }
 
 
@@ -208,8 +208,8 @@ def test_a_config_trains_from_a_store_with_the_text_tokenizer_beside_it(tmp_path
     assert data.codec.modalities["image"].shape == (6, 6)
 
 
-@pytest.mark.parametrize(("missing", "named"), [("image_tokenizer", "no image_tokenizer is given"),
-                                                ("text_tokenizer", "no run has a folder")])  # fmt: skip
+@pytest.mark.parametrize(("missing", "named"), [("image_tokenizer", "image_tokenizer must be"),
+                                                ("text_tokenizer", "no run.s folder")])  # fmt: skip
 def test_a_missing_tokenizer_is_named(image_tokenizer, missing, named):
     config = {"train": SHAPES, "val": SHAPES, "image_tokenizer": str(image_tokenizer)} | {missing: None}
     with pytest.raises(ValueError, match=named):

@@ -58,7 +58,7 @@ PARTS = pytest.mark.parametrize("part", ["tokenizer", "transformer"])
 @pytest.mark.parametrize("options", [(), ("--data.most_faults", "1"), ("--data.workers", "2")])
 def test_a_set_of_which_nothing_can_be_read_trains_nothing(train, tmp_path, part, options):
     write(tmp_path / "set", 0, 6)
-    assert "not a picture" in train(part, *options)
+    assert "not an image" in train(part, *options)
 
 
 def test_nothing_to_learn_ends_a_run_that_is_shorter_than_an_epoch(train, tmp_path):
@@ -81,7 +81,7 @@ def test_more_faults_than_are_put_up_with_end_a_small_set_too(train, tmp_path, p
     write(tmp_path / "set/train", 8, 4)
     write(tmp_path / "set/val", 2)
     more = ("--data.workers", workers, "--trainer.max_steps", "40")
-    assert "4 of 12 samples are faulty, more than 10%" in train(part, *more)
+    assert "4 of 12 samples are corrupt, more than 10%" in train(part, *more)
     run = train(part, *more, "--data.most_faults", "0.5")
     assert json.loads((run / "data_report.json").read_text())["faults"] == 4
 

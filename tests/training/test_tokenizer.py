@@ -10,7 +10,7 @@ from lightning.pytorch import Callback
 from PIL import Image
 
 from train.tokenizer import main
-from unitok.data.modules import Pictures
+from unitok.data.batches.image_batches import ImageBatches
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.image_tokenizer.lookup_free import FSQLevels
 from unitok.models.image_tokenizer.patch import Patch
@@ -52,7 +52,7 @@ def train(monkeypatch, tmp_path):
 
 def poison(monkeypatch, *numbers: int) -> None:
     """Make every batch of these numbers, counted from 0, hold one value that is not finite."""
-    original, calls = Pictures.__getitem__, []
+    original, calls = ImageBatches.__getitem__, []
 
     def poisoned(self, window):
         pictures = original(self, window)
@@ -62,7 +62,7 @@ def poison(monkeypatch, *numbers: int) -> None:
             calls.append(window)
         return pictures
 
-    monkeypatch.setattr(Pictures, "__getitem__", poisoned)
+    monkeypatch.setattr(ImageBatches, "__getitem__", poisoned)
 
 
 def test_a_run_learns_and_leaves_everything_in_its_folder(train, tmp_path):

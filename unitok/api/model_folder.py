@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from unitok.atomic_files import finish_folder, folder_beside, refuse_occupied, write_text
+from unitok.atomic_files import atomic_folder, finish_folder, refuse_occupied, write_text
 from unitok.chat_template import ChatTemplate
 from unitok.device import pick_device, pick_dtype
 from unitok.generation.sampling import Sampling
-from unitok.json_files import made_of, read_object
+from unitok.json_files import build_dataclass, read_object
 from unitok.modalities.image import ImageModality
 from unitok.modalities.location_bins import LOCATIONS, LocationModality
 from unitok.modalities.text import TextModality
@@ -51,7 +51,7 @@ def save(parts: Parts, directory: str | Path, *, card: str) -> None:
         FileExistsError: see `refuse_foreign`.
     """
     refuse_foreign(directory)
-    with folder_beside(directory, durable=True) as beside:
+    with atomic_folder(directory, durable=True) as beside:
         image: ImageModality = parts.codec.modalities["image"]
         image.tokenizer.save_pretrained(beside / IMAGE)
         parts.codec.modalities["text"].save(beside / TEXT)
@@ -72,7 +72,7 @@ def update_card(directory: str | Path, update: Callable[[str], str]) -> None:
     directory = Path(directory)
     card = update((directory / CARD).read_text(encoding="utf-8"))
     sums = read_object(directory / SUMS)
-    with folder_beside(directory, durable=True) as beside:
+    with atomic_folder(directory, durable=True) as beside:
         write_text(beside / CARD, card)
         sums[CARD] = _sha256(beside / CARD)
         write_text(beside / SUMS, json.dumps(sums, indent=2) + "\n")
@@ -127,7 +127,7 @@ class _ImageSizes:
 
 @dataclass(frozen=True)
 class _Config:
-    """The content of config.json; `made_of` checks the types."""
+    """The content of config.json; `build_dataclass` checks the types."""
 
     transformer: TransformerConfig
     vocabulary: tuple[tuple[str, int], ...]
@@ -204,7 +204,7 @@ def _read_config(directory: Path) -> _Config:
                 values[name] = read(values[name])
     with _errors_at(str(path)):
         known = {field.name: values.get(field.name) for field in fields(_Config)}
-        return made_of(_Config, {name: value for name, value in known.items() if value is not None})
+        return build_dataclass(_Config, {name: value for name, value in known.items() if value is not None})
 
 
 @contextmanager
@@ -217,7 +217,7 @@ def _errors_at(place: str) -> Iterator[None]:
 
 
 def _read_sampling(values: Any) -> dict[str, Sampling]:
-    return {name: made_of(Sampling, settings) for name, settings in _as_object(values).items()}
+    return {name: build_dataclass(Sampling, settings) for name, settings in _as_object(values).items()}
 
 
 def _read_locations(values: Any) -> list[LocationModality]:
@@ -225,7 +225,7 @@ def _read_locations(values: Any) -> list[LocationModality]:
     unknown = sorted(_as_object(values).keys() - LOCATIONS.keys())
     if unknown:
         raise ValueError(f"unknown modality {', '.join(unknown)}; known: {', '.join(LOCATIONS)}")
-    return [LOCATIONS[name](made_of(_Bins, sizes).bins) for name, sizes in values.items()]
+    return [LOCATIONS[name](build_dataclass(_Bins, sizes).bins) for name, sizes in values.items()]
 
 
 def _as_object(values: Any) -> dict[str, Any]:
@@ -242,10 +242,10 @@ class _Bins:
 
 
 _READERS = {
-    "transformer": partial(made_of, TransformerConfig),
-    "image": partial(made_of, _ImageSizes),
+    "transformer": partial(build_dataclass, TransformerConfig),
+    "image": partial(build_dataclass, _ImageSizes),
     "sampling": _read_sampling,
-    "chat": partial(made_of, ChatTemplate),
+    "chat": partial(build_dataclass, ChatTemplate),
     "locations": _read_locations,
 }
 """Readers of the objects in config.json, by key."""

@@ -14,7 +14,7 @@ from rich.console import Console
 from unitok.api.model_card import with_figures
 from unitok.api.model_folder import refuse_foreign, update_card
 from unitok.api.unitok import UniTok
-from unitok.atomic_files import folder_beside, write_text
+from unitok.atomic_files import atomic_folder, write_text
 from unitok.cli.lightning_cli import run
 from unitok.cli.yaml_defaults import read_config
 from unitok.data.modules import DocumentData, ImageData
@@ -142,7 +142,7 @@ class Demo:
 
     def _evaluate(self) -> None:
         model = self.out / "model"
-        with folder_beside(model) as beside:
+        with atomic_folder(model) as beside:
             shutil.copytree(self.out / "transformer/model", beside, dirs_exist_ok=True)
         report = shapes_report(UniTok.from_pretrained(model), canvas=self.canvas, scenes=self.scenes)
         data = f"{self.scenes} unseen rendered scenes of {self.canvas} pixels, and as many held-out ones"

@@ -26,7 +26,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
-from unitok.atomic_files import alone_in
+from unitok.atomic_files import lock_folder
 from unitok.cli.data_overrides import config_files, flag_names, resolve_data_overrides
 from unitok.cli.unknown_settings import clear_parser_errors
 from unitok.cli.yaml_defaults import read_config
@@ -189,7 +189,7 @@ class UniTokCLI(LightningCLI):
     def before_fit(self) -> None:
         config, folder = self.config[self.subcommand], Path(self.trainer.default_root_dir)
         if self.trainer.is_global_zero:
-            self._locks.enter_context(alone_in(folder))
+            self._locks.enter_context(lock_folder(folder))
         self._resolve_checkpoint()
         if self.config_init[self.subcommand].ckpt_path:
             _print_changes(folder / "logs/config.yaml", config)

@@ -18,21 +18,21 @@ from unitok.modalities.text import clean
 
 SHEET = "pictures.png"
 SIDE = 128
-MOST_LABEL = 120
+MAX_LABEL = 120
 
 
-class Looked(NamedTuple):
-    """What is kept of a document: the sizes of its pictures, the lengths of its texts, a small picture."""
+class DocumentStats(NamedTuple):
+    """Statistics of one document: image sizes, text lengths, and a thumbnail with its label, if wanted."""
 
     sizes: list[tuple[int, int]]
     letters: list[int]
     repaired: int
-    small: Image.Image | None
+    thumbnail: Image.Image | None
     label: str
 
 
-class _Looks(Dataset):
-    """Every document of a source as what is kept of it, or its fault; `shown` indices keep a picture."""
+class _StatsDataset(Dataset):
+    """The statistics of each document of a source, or its fault; `shown` indices get a thumbnail."""
 
     def __init__(self, source: Source, shown: set[int]):
         self.source, self.shown = source, shown
@@ -40,76 +40,78 @@ class _Looks(Dataset):
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int) -> Looked | Fault:
+    def __getitem__(self, index: int) -> DocumentStats | Fault:
         document = read(self.source, index)
-        return document if isinstance(document, Fault) else _look(document, keep=index in self.shown)
+        return document if isinstance(document, Fault) else _measure(document, show=index in self.shown)
 
 
-def _look(document: Document, *, keep: bool) -> Looked:
+def _measure(document: Document, *, show: bool) -> DocumentStats:
     images = [segment.content for segment in document if segment.modality == "image"]
     texts = [segment.content for segment in document if segment.modality == "text"]
-    small = images[0].copy() if keep and images else None
-    if small is not None:
-        small.thumbnail((SIDE, SIDE))
-    label = printable(" | ".join(texts).replace("\n", " "))[:MOST_LABEL] if keep else ""
+    thumbnail = images[0].copy() if show and images else None
+    if thumbnail is not None:
+        thumbnail.thumbnail((SIDE, SIDE))
+    label = clean(printable(" | ".join(texts).replace("\n", " "))[:MAX_LABEL] if show else "")
     repaired = sum(clean(text) != text for text in texts)
-    return Looked([image.size for image in images], [*map(len, texts)], repaired, small, clean(label))
+    return DocumentStats([image.size for image in images], [*map(len, texts)], repaired, thumbnail, label)
 
 
 def check_source(
     source: Source,
     *,
     out: str | Path,
-    pictures: int = 64,
+    images: int = 64,
     workers: int = 0,
     most_faults: float = 1.0,
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Read every document once; write data_report.json and a sheet of pictures; return the report.
+    """Reads every document once, writes data_report.json and a contact sheet, and returns the report.
 
     Args:
-        source: what is read.
-        out: folder of the report and the sheet, made if missing.
-        pictures: most pictures on the sheet, evenly spread over the set.
+        source: the documents.
+        out: folder of the report and the contact sheet, made if missing.
+        images: most images on the contact sheet, evenly spread over the set.
         workers: processes that read; 0 reads in this one.
-        most_faults: share of faulty samples, after the first 1,000, that ends the reading; 1 never does.
-        progress: show a bar.
+        most_faults: share of corrupt samples, after the first 1,000, that ends the check; 1 never does.
+        progress: show a progress bar.
 
     Raises:
         TooManyFaults: see `most_faults`; the report is written all the same.
     """
-    faults, seen = Faults(most=most_faults, name="the data"), []
-    shown = set(range(0, len(source), max(1, -(-len(source) // max(1, pictures))))) if pictures else set()
+    faults, stats = Faults(most=most_faults, name="the data"), []
+    shown = set(range(0, len(source), max(1, -(-len(source) // max(1, images))))) if images else set()
     try:
         faults.add(*source.faults)
-        for looked in _looks(source, shown, workers=workers, progress=progress):
-            if isinstance(looked, Fault):
-                faults.add(looked)
+        for result in _measure_all(source, shown, workers=workers, progress=progress):
+            if isinstance(result, Fault):
+                faults.add(result)
                 continue
-            faults.seen()
-            faults.repaired += looked.repaired
-            seen.append(looked)
+            faults.add_intact()
+            faults.repaired += result.repaired
+            stats.append(result)
     finally:
-        report = faults.report() | describe(seen)
+        report = faults.report() | describe(stats)
         write_report(out, report)
-        small = [(looked.small, looked.label) for looked in seen if looked.small is not None]
-        if small:
-            images, labels = zip(*small, strict=True)
-            write_png(Path(out) / SHEET, sheet(images, labels))
+        shown_stats = [one for one in stats if one.thumbnail is not None]
+        if shown_stats:
+            labels = [one.label for one in shown_stats]
+            write_png(Path(out) / SHEET, sheet([one.thumbnail for one in shown_stats], labels))
     return report
 
 
-def _looks(source: Source, shown: set[int], *, workers: int, progress: bool) -> Iterator[Looked | Fault]:
-    loader = DataLoader(_Looks(source, shown), batch_size=64, num_workers=workers, collate_fn=list)
+def _measure_all(
+    source: Source, shown: set[int], *, workers: int, progress: bool
+) -> Iterator[DocumentStats | Fault]:
+    loader = DataLoader(_StatsDataset(source, shown), batch_size=64, num_workers=workers, collate_fn=list)
     for batch in track(loader, description="reading", transient=True, disable=not progress):
         yield from batch
 
 
-def describe(seen: Sequence[Looked]) -> dict[str, Any]:
-    """Counts of documents' parts, and the spread of widths, heights and lengths."""
-    sizes = [size for looked in seen for size in looked.sizes]
-    letters = [length for looked in seen for length in looked.letters]
-    kinds = Counter(f"{len(looked.letters)} texts, {len(looked.sizes)} pictures" for looked in seen)
+def describe(stats: Sequence[DocumentStats]) -> dict[str, Any]:
+    """Counts the segments of documents, and gives the spread of widths, heights and lengths."""
+    sizes = [size for one in stats for size in one.sizes]
+    letters = [length for one in stats for length in one.letters]
+    kinds = Counter(f"{len(one.letters)} texts, {len(one.sizes)} pictures" for one in stats)
     return {
         "pictures": len(sizes),
         "texts": len(letters),
@@ -121,23 +123,23 @@ def describe(seen: Sequence[Looked]) -> dict[str, Any]:
 
 
 def spread(values: Sequence[int]) -> dict[str, int] | None:
-    """Smallest, median and largest; None of nothing."""
+    """Smallest, median and largest value; None if there is none."""
     if not values:
         return None
     ordered = sorted(values)
     return {"least": ordered[0], "median": ordered[len(ordered) // 2], "most": ordered[-1]}
 
 
-def in_words(report: dict[str, Any]) -> list[str]:
-    """A report as lines for people."""
-    lines = [f"{report['samples']} samples: {report['whole']} whole, {report['faults']} faulty"]
+def to_lines(report: dict[str, Any]) -> list[str]:
+    """Formats a report as lines of text."""
+    lines = [f"{report['samples']} samples: {report['whole']} intact, {report['faults']} corrupt"]
     lines += [f"  {count} documents of {kind}" for kind, count in report["documents"].items()]
     for name, unit in (("width", "pixels"), ("height", "pixels"), ("letters", "letters a text")):
         if report[name]:
             least, median, most = report[name].values()
             lines.append(f"  {name}: {least} to {most} {unit}, median {median}")
     if report["repaired_texts"]:
-        lines.append(f"  {report['repaired_texts']} texts have lone surrogates, which are replaced by U+FFFD")
+        lines.append(f"  {report['repaired_texts']} texts have lone surrogates, replaced by U+FFFD")
     for reason, count in report["reasons"].items():
         first = next((fault for fault in report["listed"] if fault["reason"] == reason), None)
         lines.append(f"  fault: {count} × {reason}" + (f", such as {Fault(**first)}" if first else ""))

@@ -13,16 +13,16 @@ import torch
 from torch.utils.data import get_worker_info
 
 from unitok.atomic_files import append_lines, write_text
-from unitok.json_files import made_of, parse_object
+from unitok.json_files import build_dataclass, parse_object
 
 log = logging.getLogger(__name__)
 
 REPORT, JOURNAL = "data_report.json", "data_faults.jsonl"
-LISTED = 10_000
-"""Faults that are listed one by one; more are counted only."""
+MAX_LISTED = 10_000
+"""Most faults that are listed one by one; further ones are only counted."""
 
 Reason = Literal[
-    # pictures
+    # images
     "no picture", "missing file", "empty file", "not a picture", "picture too large", "damaged picture",
     "url, not a file", "path outside the folder",
     # texts
@@ -40,12 +40,12 @@ REASONS: tuple[str, ...] = get_args(Reason)
 
 @dataclass(frozen=True)
 class Fault:
-    """One sample that is left out.
+    """One sample that is skipped.
 
     Args:
-        reason: what is wrong, in words that are counted.
+        reason: the kind of fault, by which faults are counted.
         path: the file; a file inside a shard is SHARD:NAME.
-        detail: what is wrong with this one.
+        detail: details of this fault.
         offset: bytes from the file's beginning to the fault (in a tar, its header or content; in JSON lines
             and csv, the line), or None.
     """
@@ -58,12 +58,12 @@ class Fault:
     def __str__(self) -> str:
         place = self.path if self.offset is None else f"{self.path} (byte {self.offset})"
         detail = "" if self.detail == self.reason else self.detail.removeprefix(f"{self.reason}: ")
-        said = f"{place}: {self.reason}" + (f": {detail}" if detail else "")
-        return said.encode("utf-8", "backslashreplace").decode()  # names of files may hold anything
+        text = f"{place}: {self.reason}" + (f": {detail}" if detail else "")
+        return text.encode("utf-8", "backslashreplace").decode()  # file names may hold anything
 
 
 class SampleError(ValueError):
-    """A sample that is damaged; raised by a source when it is read. `fault` says how."""
+    """Raised by a source for a corrupt sample when it is read; `fault` describes it."""
 
     def __init__(self, reason: Reason, path: str | Path, detail: str = "", *, offset: int | None = None):
         self.fault = Fault(reason, str(path), detail, offset)
@@ -71,33 +71,33 @@ class SampleError(ValueError):
 
     def __reduce__(self):
         fault = self.fault
-        return _rebuilt, (fault.reason, fault.path, fault.detail, fault.offset)
+        return _rebuild, (fault.reason, fault.path, fault.detail, fault.offset)
 
 
-def _rebuilt(reason: Reason, path: str, detail: str, offset: int | None) -> SampleError:
+def _rebuild(reason: Reason, path: str, detail: str, offset: int | None) -> SampleError:
     return SampleError(reason, path, detail, offset=offset)
 
 
-def tell(*faults: Fault) -> None:
-    """Name samples that are left out in the log."""
+def log_faults(*faults: Fault) -> None:
+    """Logs samples that are skipped."""
     for fault in faults:
-        log.warning("dropped: %s", fault)
+        log.warning("skipped: %s", fault)
 
 
 class TooManyFaults(ValueError):
-    """More faults than a run puts up with."""
+    """More faults than a run tolerates."""
 
 
 class Faults:
-    """Counts samples and faults, and stops where the share of faults is too high.
+    """Counts samples and faults, and raises TooManyFaults when the share of faults is too high.
 
     Args:
-        most: share of faulty samples from which `add` and `seen` raise TooManyFaults; 1 never stops.
-        after: samples that must have been seen before the share counts, or all `of` the set if it has fewer.
-        of: samples of the set, those that are faulty included; None where that is not known.
+        most: share of corrupt samples above which `add` and `add_intact` raise TooManyFaults; 1 never raises.
+        after: samples to read before the share is checked, or all `size` samples of a smaller set.
+        size: samples of the set, corrupt ones included; None if unknown.
         name: of the data, for messages.
         journal: file to which each fault is appended as a line of JSON, by all processes that read.
-        readers: processes that read, this one included; the share is that of all.
+        readers: processes that read, this one included; the share is over all of them.
     """
 
     def __init__(
@@ -105,15 +105,15 @@ class Faults:
         *,
         most: float = 0.1,
         after: int = 1000,
-        of: int | None = None,
+        size: int | None = None,
         name: str = "the data",
         journal: Path | None = None,
         readers: int = 1,
     ):
         if not 0 <= most <= 1 or after < 1:
-            raise ValueError(f"most={most} is not a share from 0 to 1, or after={after} is below 1")
+            raise ValueError(f"most must be in [0, 1] and after at least 1, got {most} and {after}")
         self.most, self.name, self.journal = most, name, journal
-        self.after = max(1, after if of is None else min(after, of))
+        self.after = max(1, after if size is None else min(after, size))
         self._by_reader = torch.zeros(readers, 2, dtype=torch.long).share_memory_()
         self.samples = self.repaired = 0
         self.counts: Counter[str] = Counter()
@@ -124,42 +124,42 @@ class Faults:
         """Faults of all reasons."""
         return self.counts.total()
 
-    def repair(self) -> None:
-        """Count a text whose lone surrogates were replaced."""
+    def add_repaired(self) -> None:
+        """Counts a text whose lone surrogates were replaced."""
         self.repaired += 1
 
-    def seen(self, count: int = 1) -> None:
-        """Count samples that were whole."""
+    def add_intact(self, count: int = 1) -> None:
+        """Counts intact samples."""
         self.samples += count
-        self._share(count, faulty=0)
+        self._check_share(count, faulty=0)
 
     def add(self, *faults: Fault) -> None:
-        """Count faulty samples, and name them in the log."""
+        """Counts and logs corrupt samples."""
         for fault in faults:
             self.samples += 1
             self.counts[fault.reason] += 1
-            if len(self.listed) < LISTED:
+            if len(self.listed) < MAX_LISTED:
                 self.listed.append(fault)
-        tell(*faults)
+        log_faults(*faults)
         if self.journal is not None and faults:
             append_lines(self.journal, [json.dumps(asdict(fault)) for fault in faults])
-        self._share(len(faults), faulty=len(faults))
+        self._check_share(len(faults), faulty=len(faults))
 
-    def _share(self, samples: int, *, faulty: int) -> None:
-        """Let all readers know of samples. Raises TooManyFaults where too many of all are faulty."""
+    def _check_share(self, samples: int, *, faulty: int) -> None:
+        """Adds samples to the counts of all readers. Raises TooManyFaults if the share is too high."""
         worker = get_worker_info()
         reader = worker.id + 1 if worker is not None and len(self._by_reader) > 1 else 0
         self._by_reader[reader] += torch.tensor([samples, faulty])
         samples, faulty = self._by_reader.sum(dim=0).tolist()
         if samples >= self.after and faulty > self.most * samples:
-            first = f": {summary(self.counts)}. The first is {self.listed[0]}" if self.listed else ""
+            first = f": {summarize(self.counts)}. The first is {self.listed[0]}" if self.listed else ""
             raise TooManyFaults(
-                f"{self.name}: {faulty} of {samples} samples are faulty, more than {self.most:.0%}{first}; "
-                "most_faults lets more pass"
+                f"{self.name}: {faulty} of {samples} samples are corrupt, more than {self.most:.0%}{first}; "
+                "raise most_faults to tolerate more"
             )
 
     def report(self) -> dict[str, Any]:
-        """Everything counted, as `data_report.json` has it."""
+        """All counts, as written to `data_report.json`."""
         return {
             "samples": self.samples,
             "whole": self.samples - self.total,
@@ -170,59 +170,59 @@ class Faults:
         }
 
 
-def summary(counts: Counter[str]) -> str:
-    """Reasons and their counts in one line, the most frequent first."""
+def summarize(counts: Counter[str]) -> str:
+    """Formats counts by reason in one line, the most frequent first."""
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "no faults"
 
 
 def write_report(path: str | Path, report: dict[str, Any]) -> Path:
-    """Write `data_report.json` into a folder; it is complete or absent. Returns its path."""
+    """Writes `data_report.json` into a folder, atomically, and returns its path."""
     file = Path(path) / REPORT
     write_text(file, json.dumps(report, indent=2) + "\n")
     return file
 
 
-def journal_report(journal: Path) -> dict[str, Any]:
-    """What all processes of a run have written, as a report; a fault met in several epochs counts once."""
+def read_journal(journal: Path) -> dict[str, Any]:
+    """Builds a report from the faults that all processes of a run journaled, each counted once."""
     lines = journal.read_bytes().splitlines() if journal.is_file() else []
-    read = [_read_fault(line) for line in dict.fromkeys(lines)]
-    faults = [fault for fault in read if fault is not None]
-    if len(faults) < len(read):
-        log.warning("%s: %d of its lines are damaged and not counted", journal, len(read) - len(faults))
+    parsed = [_parse_fault(line) for line in dict.fromkeys(lines)]
+    faults = [fault for fault in parsed if fault is not None]
+    if len(faults) < len(parsed):
+        log.warning("%s: %d corrupt lines are not counted", journal, len(parsed) - len(faults))
     return {
         "faults": len(faults),
-        "reasons": dict(by_reason(faults).most_common()),
-        "listed": [asdict(fault) for fault in faults[:LISTED]],
+        "reasons": dict(count_reasons(faults).most_common()),
+        "listed": [asdict(fault) for fault in faults[:MAX_LISTED]],
     }
 
 
-def _read_fault(line: bytes) -> Fault | None:
-    """A line of a journal; None where it was cut short, as by a process that was killed."""
+def _parse_fault(line: bytes) -> Fault | None:
+    """Parses a line of a journal; None if it was cut short, as by a killed process."""
     try:
-        return made_of(Fault, parse_object(line, source="a fault"))
+        return build_dataclass(Fault, parse_object(line, source="a fault"))
     except ValueError:
         return None
 
 
-def by_reason(faults: Iterable[Fault]) -> Counter[str]:
-    """How many faults there are of each reason."""
+def count_reasons(faults: Iterable[Fault]) -> Counter[str]:
+    """Counts faults by reason."""
     return Counter(fault.reason for fault in faults)
 
 
-def faults_of_run(trainer: Any, name: str, *, of: int | None, most: float, workers: int = 0) -> Faults:
-    """What counts the faults of one split of the data; all processes of a run note them in its folder."""
+def run_faults(trainer: Any, name: str, *, size: int | None, most: float, workers: int = 0) -> Faults:
+    """Returns the fault counter for one split of the data; all processes of a run journal in its folder."""
     journal = Path(trainer.default_root_dir) / JOURNAL if trainer else None
-    share = of if of is None or trainer is None else -(-of // trainer.world_size)
-    return Faults(most=most, of=share, name=f"data.{name}", journal=journal, readers=1 + workers)
+    rank_size = size if size is None or trainer is None else -(-size // trainer.world_size)
+    return Faults(most=most, size=rank_size, name=f"data.{name}", journal=journal, readers=1 + workers)
 
 
-def report_run(trainer: Any) -> None:
-    """Write data_report.json into a run's folder, and the totals into the log, if there was any fault."""
+def write_run_report(trainer: Any) -> None:
+    """Writes data_report.json into a run's folder and logs the totals, if there was any fault."""
     folder = Path(trainer.default_root_dir) if trainer else None
     if folder is None or not trainer.is_global_zero or not (folder / JOURNAL).is_file():
         return
-    report = journal_report(folder / JOURNAL)
+    report = read_journal(folder / JOURNAL)
     file = write_report(folder, report)
     log.warning(
-        "%s: %d samples were left out: %s", file, report["faults"], summary(Counter(report["reasons"]))
+        "%s: %d samples were skipped: %s", file, report["faults"], summarize(Counter(report["reasons"]))
     )

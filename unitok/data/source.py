@@ -11,24 +11,24 @@ from typing import ClassVar
 
 from unitok.chat_template import ChatTemplate
 from unitok.data.faults import Fault, SampleError
-from unitok.data.files.open_records import Look
-from unitok.data.files.splits import Part, where
+from unitok.data.files.open_records import FirstLook
+from unitok.data.files.splits import Split, resolve_split
 from unitok.data.tasks import Task
 from unitok.document import Document
 
 log = logging.getLogger(__name__)
 
-EVERY = 20
-"""Of a set without splits, every so many-th document is for validation."""
+VALIDATE_EVERY = 20
+"""In a set without splits, one document in so many is for validation."""
 
 
 class Source(ABC):
     """A finite, random-access set of documents, each a pure function of its index.
 
-    A picture with a caption is always `(Segment("text", caption), Segment("image", picture))`; which of the
-    two comes first in training is decided later, by the task. A damaged sample that has an index raises
-    SampleError when it is read, each time, and no other is read in its place; one that has none, because it
-    was met while the set was indexed, is in `faults`.
+    A captioned image is always `(Segment("text", caption), Segment("image", image))`; the task decides later
+    which of the two comes first in training. A corrupt sample with an index raises SampleError each time it
+    is read, and no other is read in its place; one without an index, because it was met while the set was
+    indexed, is in `faults`.
     """
 
     faults: Sequence[Fault] = ()
@@ -39,19 +39,19 @@ class Source(ABC):
     @abstractmethod
     def __getitem__(self, index: int) -> Document: ...
 
-    def told_by(self, template: ChatTemplate) -> "Source":
-        """The same documents with conversations by this template; what is no conversation stays as it is."""
+    def with_chat(self, template: ChatTemplate) -> "Source":
+        """Returns the same documents, with conversations rendered by this template; others are unchanged."""
         return self
 
 
 @cache
-def tell_once(message: str) -> None:
-    """Say in the log what is odd about a set, the first time; nothing is left out because of it."""
+def warn_once(message: str) -> None:
+    """Log a warning the first time it occurs. It says what is odd about a data set; no sample is skipped."""
     log.warning("%s", message)
 
 
 def read(source: Source, index: int) -> Document | Fault:
-    """A document, or what is wrong with it."""
+    """Returns a document, or the fault that keeps it from being read."""
     try:
         return source[index]
     except SampleError as error:
@@ -61,32 +61,32 @@ def read(source: Source, index: int) -> Document | Fault:
 
 
 class Reader(Source):
-    """A source that reads one format, and knows it when it sees it."""
+    """A source that reads one format and can tell whether a path holds it."""
 
     format: ClassVar[str]
-    """What `--data.format` calls it."""
+    """The format's name for `--data.format`."""
     looks_like: ClassVar[str]
-    """What `fits` looks for, for people."""
+    """A description of what `fits` looks for."""
 
     @classmethod
     @abstractmethod
-    def fits(cls, look: Look) -> bool:
-        """Whether a file or folder looks like this format; reads as little as it can."""
+    def fits(cls, look: FirstLook) -> bool:
+        """Whether a file or folder looks like this format; reads as little as possible."""
 
     @classmethod
-    def overlooked(cls, look: Look) -> Iterator[str]:
-        """What at a path that fits would be lost, in words: what may hold captions, and is not read."""
+    def find_unread(cls, look: FirstLook) -> Iterator[str]:
+        """Describes what a path that fits may hold beside it, such as captions, that would not be read."""
         return iter(())
 
     @classmethod
-    def open(cls, path: Path, part: Part | None, **settings) -> Source:
-        """The whole set, or one part of it: here, of a set that has no splits of its own."""
+    def open(cls, path: Path, split: Split | None, /, **settings) -> Source:
+        """Opens the whole set, or one split of it; by default the set has no splits of its own."""
         whole = cls(str(path), **settings)
-        return whole if part is None else SplitOf(whole, part)
+        return whole if split is None else SplitOf(whole, split)
 
 
 class Concat(Source):
-    """Several sources, one after the other; each may have its task, and modalities that are learned."""
+    """Several sources, one after the other; each may have its own task and learned modalities."""
 
     def __init__(self, sources: list[Source]):
         if not sources:
@@ -101,48 +101,53 @@ class Concat(Source):
         return self.ends[-1]
 
     def __getitem__(self, index: int) -> Document:
-        number, within = self.place(index)
-        return self.sources[number][within]
+        number, inner = self.locate(index)
+        return self.sources[number][inner]
 
     @property
     def names(self) -> list[str]:
-        """What logs call the sources: their kinds, numbered where one kind comes twice."""
+        """The names of the sources in logs: their classes, numbered where one class comes twice."""
         kinds = [type(source).__name__ for source in self.sources]
         return [
             kind if kinds.count(kind) == 1 else f"{kind} {number}" for number, kind in enumerate(kinds, 1)
         ]
 
-    def with_each(self, change: Callable[[Source], Source]) -> "Concat":
-        """The same of changed sources."""
-        return Concat([change(source) for source in self.sources])
+    def map_sources(self, transform: Callable[[Source], Source]) -> "Concat":
+        """Returns the concatenation of the transformed sources."""
+        return Concat([transform(source) for source in self.sources])
 
-    def place(self, index: int) -> tuple[int, int]:
-        """Which source has a document, and which of that source's it is."""
+    def locate(self, index: int) -> tuple[int, int]:
+        """Returns the number of the source that holds a document, and the document's index there."""
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} of {len(self)} documents")
         number = bisect_right(self.ends, index)
         return number, index - (self.ends[number - 1] if number else 0)
 
-    def told_by(self, template: ChatTemplate) -> "Concat":
-        return self.with_each(lambda source: source.told_by(template))
+    def with_chat(self, template: ChatTemplate) -> "Concat":
+        return self.map_sources(lambda source: source.with_chat(template))
 
 
 class SplitOf(Source):
-    """One part of a source that has no splits: every 20th document validates, all others train.
+    """One split of a source that has none of its own: every 20th document validates, all others train.
 
-    A single document does both: to learn one by heart is a test.
+    A single document does both, so that a model can be tested by overfitting one example.
+
+    Args:
+        source: a source without splits.
+        part: train or val.
+        every: one document in so many validates.
 
     Raises:
-        ValueError: the test part, which only a set with splits has.
+        ValueError: the split is test, which only a set with splits of its own has.
     """
 
-    def __init__(self, source: Source, part: Part, *, every: int = EVERY):
+    def __init__(self, source: Source, part: Split, *, every: int = VALIDATE_EVERY):
         if part == "test":
-            raise ValueError("this set has no split named test: its documents are for train and val")
+            raise ValueError("this set has no split test: its documents are split into train and val")
         self.source, self.part, self.every = source, part, every
         self.faults = source.faults if part == "train" else ()
         if len(source) == 1:
-            log.warning("a set of one document: it trains and validates")
+            log.warning("a set of one document: it is used for training and for validation")
         else:
             log.info("no splits: every %dth of %d documents is for validation", every, len(source))
 
@@ -159,12 +164,12 @@ class SplitOf(Source):
             return self.source[index * self.every]
         return self.source[index + index // (self.every - 1) + 1]
 
-    def told_by(self, template: ChatTemplate) -> "SplitOf":
-        return SplitOf(self.source.told_by(template), self.part, every=self.every)
+    def with_chat(self, template: ChatTemplate) -> "SplitOf":
+        return SplitOf(self.source.with_chat(template), self.part, every=self.every)
 
 
-class Chosen(Source):
-    """Some documents of a source, by their indices; what was met while it was indexed is the source's own."""
+class Subset(Source):
+    """Some documents of a source, by their indices; the faults met in indexing are the whole source's."""
 
     def __init__(self, source: Source, indices: Sequence[int]):
         self.source, self.indices = source, indices
@@ -176,24 +181,24 @@ class Chosen(Source):
     def __getitem__(self, index: int) -> Document:
         return self.source[self.indices[index]]
 
-    def told_by(self, template: ChatTemplate) -> "Chosen":
-        return Chosen(self.source.told_by(template), self.indices)
+    def with_chat(self, template: ChatTemplate) -> "Subset":
+        return Subset(self.source.with_chat(template), self.indices)
 
 
-def of_split(
-    opened: Callable[[Part], Source], part: Part, there: Collection[Part], *, path: str | Path
+def open_split(
+    opener: Callable[[Split], Source], split: Split, existing: Collection[Split], *, path: str | Path
 ) -> Source:
-    """One split of a set that has some; without val, a share of train validates.
+    """Opens one split of a set that has splits; without val, a share of train validates.
 
     Args:
-        opened: opens a split that is there.
-        part: the split that is wanted.
-        there: the splits of the set.
-        path: the set, for messages.
+        opener: opens an existing split.
+        split: the split to open.
+        existing: the splits of the set.
+        path: the set, for error messages.
 
     Raises:
-        FileNotFoundError: there is no such split.
+        FileNotFoundError: the set has no such split.
     """
-    found = where(part, there, path=path)
-    source = opened(found.split)
-    return source if found.share is None else SplitOf(source, found.share)
+    resolved = resolve_split(split, existing, path=path)
+    source = opener(resolved.split)
+    return source if resolved.share is None else SplitOf(source, resolved.share)

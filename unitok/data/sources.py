@@ -4,85 +4,88 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from unitok.data.files.remote import local
-from unitok.data.files.splits import SPLITS, Part
+from unitok.data.files.remote import local_path
+from unitok.data.files.splits import SPLITS, Split
 from unitok.data.readers.detect_format import (
     FORMATS,
-    Found,
-    find,
-    find_split,
-    inmost,
-    of_format,
-    say_left_out,
+    Match,
+    detect,
+    detect_split,
+    find_split_table,
+    innermost,
+    match_format,
     split_paths,
-    table_over,
+    warn_unread_folders,
 )  # fmt: skip
-from unitok.data.source import Concat, Source, of_split
+from unitok.data.source import Concat, Source, open_split
 
 Documents = Source | str
-"""Documents, or the folder of their store."""
+"""A source of documents, or the folder of a store of their codes."""
 
 
 def open_data(
     path: str | Path | Sequence[str],
     *,
-    part: str | None = None,
+    split: str | None = None,
     format: str | None = None,
     captions: bool = True,
     **settings,
 ) -> Source:
-    """The documents of a path, in whichever format they lie there.
+    """Opens the documents of a path, in any supported format.
 
     Args:
         path: a file or folder, also as a URL (see `remote`); or several, which are read one after the other.
-        part: train, val or test: the folder or file of that name, else the shards whose names say it, else
-            (of a set without val) a share: every 20th document is for validation. None takes all.
-        format: one of FORMATS; if absent it is recognised.
-        captions: they are wanted, so a set is refused in which some would lie unread beside the images.
+        split: train, val or test: the folder or file of that name, else the shards with it in their names,
+            else (in a set without val) a share: every 20th document is for validation. None takes all.
+        format: one of FORMATS; if absent it is detected.
+        captions: whether captions are needed; then a set whose captions would stay unread is refused.
         settings: arguments of the reader.
 
     Raises:
         FileNotFoundError: there is nothing at the path.
-        ValueError: it is a URL that is not read; its format is not recognised, or damaged as a whole; or the
-            part is unknown.
+        ValueError: it is an unsupported URL; its format is unknown, or the set is corrupt as a whole; or the
+            split is unknown.
     """
     if path in ("", []):
-        raise ValueError("a path is empty: give a file or folder")
+        raise ValueError("path must name a file or folder, got an empty one")
     if not isinstance(path, str | Path):
-        shared = {"part": part, "format": format, "captions": captions, **settings}
+        shared = {"split": split, "format": format, "captions": captions, **settings}
         return Concat([open_data(one, **shared) for one in path])
     if format and format not in FORMATS:
-        raise ValueError(f"format is one of {', '.join(FORMATS)}, not {format!r}")
-    if part is not None and part not in SPLITS:
-        raise ValueError(f"the parts of a set are {', '.join(SPLITS)}, not {part!r}")
-    whole = local(path)
-    if not whole.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    root = local_path(path)
+    if not root.exists():
+        raise FileNotFoundError(f"{path}: not found")
     if format:
-        return _of_splits(whole, part, lambda place: of_format(place, FORMATS[format]), settings)
-    whole = inmost(whole)
-    over = table_over(whole)
-    if over is not None:
-        return over.reader.open(over.path, part, **settings)
-    parts = split_paths(whole)
-    recognised = partial(find_split, parts=parts, captions=captions, above=whole)
-    return _of_splits(whole, part, recognised if parts else partial(find, captions=captions), settings)
+        return _open_splits(root, split, lambda place: match_format(place, FORMATS[format]), settings)
+    root = innermost(root)
+    table = find_split_table(root)
+    if table is not None:
+        return table.reader.open(table.path, split, **settings)
+    paths = split_paths(root)
+    if paths:
+        match = partial(detect_split, splits=paths, captions=captions, parent=root)
+    else:
+        match = partial(detect, captions=captions)
+    return _open_splits(root, split, match, settings)
 
 
-def _of_splits(path: Path, part: Part | None, find_in: Callable[[Path], Found], settings: dict) -> Source:
-    """A set, or a split of it that is a folder or file of its own."""
+def _open_splits(path: Path, split: Split | None, match: Callable[[Path], Match], settings: dict) -> Source:
+    """Opens a set, or a split of it that is a folder or file of its own."""
 
-    def opened(place: Path, share: Part | None = None) -> Source:
-        found = find_in(place)
-        return found.reader.open(found.path, share, **settings)
+    def open_path(place: Path, share: Split | None = None) -> Source:
+        matched = match(place)
+        return matched.reader.open(matched.path, share, **settings)
 
-    parts = split_paths(path)
-    say_left_out(path, parts)
-    if not parts:
-        return opened(path, part)
-    if part is None:
-        return Concat([opened(place) for place in parts.values()])
-    return of_split(lambda split: opened(parts[split]), part, parts, path=path)
+    paths = split_paths(path)
+    warn_unread_folders(path, paths)
+    if not paths:
+        return open_path(path, split)
+    if split is None:
+        return Concat([open_path(place) for place in paths.values()])
+    return open_split(lambda name: open_path(paths[name]), split, paths, path=path)
 
 
 def train_and_val(
@@ -93,29 +96,29 @@ def train_and_val(
     format: str | None = None,
     captions: bool = True,
 ) -> tuple[Documents, Documents]:
-    """The two sources of a data module: as given, and else the two parts of what is at a path.
+    """Returns the training and validation sources of a data module: its own, or the splits of a path.
 
     Args:
         path, format, captions: see `open_data`.
-        train, val: in place of a path.
+        train, val: sources in place of a path.
 
     Raises:
-        FileNotFoundError: there is nothing there, or no such part.
-        ValueError: a path and sources are given, or neither; a source without the other, or a format without
-            a path; or the format is unknown.
+        FileNotFoundError: there is nothing at the path, or no such split.
+        ValueError: both a path and sources are given, or neither; one source without the other, or a format
+            without a path; or the format is unknown.
     """
-    given = [name for name, source in (("train", train), ("val", val)) if source is not None]
-    if path is not None and given:
-        raise ValueError(
-            f"give data.path, or data.train and data.val, not both: here are path and {given[0]}"
-        )
+    sources = [name for name, source in (("train", train), ("val", val)) if source is not None]
+    if path is not None and sources:
+        raise ValueError(f"give data.path, or data.train and data.val, not both: got path and {sources[0]}")
     if path is not None:
         shared = {"format": format, "captions": captions}
-        return open_data(path, part="train", **shared), open_data(path, part="val", **shared)
+        return open_data(path, split="train", **shared), open_data(path, split="val", **shared)
     if format is not None:
-        raise ValueError(f"data.format {format} is that of data.path, which is not given")
-    if len(given) == 1:
-        raise ValueError(f"data.{given[0]} is given alone: give data.train and data.val, or data.path")
-    if not given:
+        raise ValueError(f"data.format {format} needs data.path, which is not given")
+    if len(sources) == 1:
+        raise ValueError(
+            f"data.{sources[0]} needs its counterpart: give data.train and data.val, or data.path"
+        )
+    if not sources:
         raise ValueError("no data: give --data.path PATH (docs/your-data.md), or data.train and data.val")
     return train, val

@@ -10,22 +10,22 @@ from typing import Literal, TypeVar, get_args
 from unitok.data.keyed_random import uniform
 from unitok.document import Codes, Segment
 
-Part = TypeVar("Part", Segment, Codes)
+Item = TypeVar("Item", Segment, Codes)
 Task = Literal["caption", "draw", "both", "chat"]
 PAIR = ("text", "image")
 UNPROMPTED = ("text", "image")
 
 
 def check_task(task: str, condition_dropout: float) -> None:
-    """Raises ValueError where a task is unknown or a probability is none."""
+    """Raises ValueError if a task is unknown or a probability is out of range."""
     if task not in get_args(Task):
-        raise ValueError(f"task is one of {', '.join(get_args(Task))}, not {task!r}")
+        raise ValueError(f"task must be one of {', '.join(get_args(Task))}, got {task!r}")
     if not 0 <= condition_dropout < 1:
-        raise ValueError(f"condition_dropout is a probability from 0 to below 1, not {condition_dropout}")
+        raise ValueError(f"condition_dropout must be in [0, 1), got {condition_dropout}")
 
 
-def learned_only(segments: Iterable[Part], modalities: Sequence[str] | None) -> list[Part]:
-    """Segments of which those of other modalities are not learned; None changes nothing."""
+def learn_only(segments: Iterable[Item], modalities: Sequence[str] | None) -> list[Item]:
+    """Marks segments of all other modalities as not learned; None changes nothing."""
     return [
         segment if modalities is None or segment.modality in modalities else replace(segment, learn=False)
         for segment in segments
@@ -42,21 +42,21 @@ def arrange(
     epoch: int,
     index: int,
 ) -> list[Codes]:
-    """A document as its task reads it in one epoch.
+    """Orders the segments of a document by its task, and drops its condition at random.
 
     Args:
-        codes: its segments in canonical order. What follows is for pairs (text, image): a conversation, a
-            page or a task, which has its own order and its own marks of what is learned, stays as it is, but
-            for `condition_dropout` where its last segment is learned and in `unprompted`.
-        task: "draw" keeps the order (text, then image), "caption" turns it round, "both" tosses a coin;
-            "chat" leaves all as they are.
-        condition_dropout: probability that only the last segment is left, which guidance needs; where earlier
-            ones are of its modality, as in an edit, they are left as well half of that (InstructPix2Pix,
+        codes: its segments in canonical order. The task applies to pairs (text, image). A conversation, an
+            interleaved document or another task has its own order and learned segments and is unchanged,
+            except that `condition_dropout` applies where its last segment is learned and in `unprompted`.
+        task: "draw" keeps the order (text, then image), "caption" reverses it, "both" tosses a coin; "chat"
+            leaves all documents unchanged.
+        condition_dropout: probability that only the last segment is kept, which guidance needs; half of the
+            time, earlier segments of its modality are kept too, as in an edit (InstructPix2Pix,
             arXiv:2211.09800, section 3.2.1).
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`. A model that never learns captions by themselves has no habit of
-            pairing words to unlearn when a picture shows a pair that it has not seen.
-        seed, epoch, index: what the draws depend on; nothing else does.
+            pairing words to unlearn when an image shows a pair that it has not seen.
+        seed, epoch, index: the key of the random numbers, which depend on nothing else.
 
     Example:
         >>> import torch
@@ -67,23 +67,23 @@ def arrange(
     """
     if task == "chat":
         return list(codes)
-    drawn = uniform(seed, epoch, index, "condition") if condition_dropout else 1.0
+    sampled = uniform(seed, epoch, index, "condition") if condition_dropout else 1.0
     if tuple(segment.modality for segment in codes) != PAIR:
-        if len(codes) > 2 and drawn < condition_dropout and _goes_alone(codes[-1], unprompted):
-            return _answer(codes, with_alike=drawn < condition_dropout / 2)
+        if len(codes) > 2 and sampled < condition_dropout and _may_stand_alone(codes[-1], unprompted):
+            return _answer(codes, keep_modality=sampled < condition_dropout / 2)
         return list(codes)
-    turned = task == "caption" or (task == "both" and uniform(seed, epoch, index, "task") < 0.5)
-    first, last = codes[::-1] if turned else codes
-    if drawn < condition_dropout and _goes_alone(last, unprompted):
+    reverse = task == "caption" or (task == "both" and uniform(seed, epoch, index, "task") < 0.5)
+    first, last = codes[::-1] if reverse else codes
+    if sampled < condition_dropout and _may_stand_alone(last, unprompted):
         return [last]
     return [first if first.modality in unprompted else replace(first, learn=False), last]
 
 
-def _goes_alone(codes: Codes, unprompted: Sequence[str]) -> bool:
+def _may_stand_alone(codes: Codes, unprompted: Sequence[str]) -> bool:
     return codes.learn and codes.modality in unprompted
 
 
-def _answer(codes: Sequence[Codes], *, with_alike: bool) -> list[Codes]:
-    """The last segment alone, or after those before it that are of its modality."""
-    *asked, answer = codes
-    return [*(segment for segment in asked if with_alike and segment.modality == answer.modality), answer]
+def _answer(codes: Sequence[Codes], *, keep_modality: bool) -> list[Codes]:
+    """The last segment alone, or with the earlier segments of its modality."""
+    *prompt, answer = codes
+    return [*(part for part in prompt if keep_modality and part.modality == answer.modality), answer]

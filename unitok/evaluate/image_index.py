@@ -60,7 +60,7 @@ class NamedPictures:
 
     def _places(self) -> Iterator[Place]:
         for file in sorted(self.path.rglob("*")):
-            if file.suffix.lower() in WebDataset.PICTURES:
+            if file.suffix.lower() in WebDataset.IMAGE_SUFFIXES:
                 yield Place(file, _parts(file.relative_to(self.path).as_posix()))
             elif file.suffix == ".tar":
                 yield from _members(file)
@@ -94,7 +94,7 @@ def _members(file: Path) -> Iterator[Place]:
     try:
         with tarfile.open(file, "r:") as archive:
             for info in archive:
-                if info.isreg() and Path(info.name).suffix.lower() in WebDataset.PICTURES:
+                if info.isreg() and Path(info.name).suffix.lower() in WebDataset.IMAGE_SUFFIXES:
                     yield Place(file, _parts(info.name), info.offset_data, info.size)
     except tarfile.TarError as error:
         raise ValueError(f"{file}: not a readable tar file ({error})") from error
@@ -121,7 +121,7 @@ def _without_suffix(name: str) -> str:
 
 def _stem(name: str) -> str:
     """A name without the suffix of a picture, if it has one."""
-    return _without_suffix(name) if PurePosixPath(name).suffix.lower() in WebDataset.PICTURES else name
+    return _without_suffix(name) if PurePosixPath(name).suffix.lower() in WebDataset.IMAGE_SUFFIXES else name
 
 
 def _number(name: str) -> Iterator[str]:

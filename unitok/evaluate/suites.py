@@ -101,7 +101,7 @@ def _folder_report(
         questions = QuestionShards(*shards, boxes=boxed)
         return questions_report(model, questions, count=count, batch_size=batch_size)
     where = {"where": shards[2]} if shards[2] else {}
-    source = open_data(shards[0], part=shards[1], **where)
+    source = open_data(shards[0], split=shards[1], **where)
     if suite == "labels":
         return labels_report(model, pairs_set(source), count=count, batch_size=batch_size)
     return world_report(model, FOLDERS[suite](source, count=count), batch_size=batch_size)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from unitok.api.unitok import UniTok
-from unitok.atomic_files import finish_folder, folder_beside, refuse_occupied, write_bytes, write_text
+from unitok.atomic_files import atomic_folder, finish_folder, refuse_occupied, write_bytes, write_text
 from unitok.interop.qwen3 import config_of, to_transformers
 from unitok.models.weights import write_weights
 from unitok.tokens.codec import Codec
@@ -39,7 +39,7 @@ def export(model: UniTok, folder: str | Path) -> None:
         "eos_token_id": vocabulary.document_end,
         "pad_token_id": vocabulary.pad,
     }
-    with folder_beside(folder, durable=True) as beside:
+    with atomic_folder(folder, durable=True) as beside:
         write_weights(beside / "model.safetensors", to_transformers(model.model.state_dict(), config))
         dtype = str(model.model.norm.weight.dtype).removeprefix("torch.")
         _write(beside / "config.json", config_of(config, **ids) | {"dtype": dtype})

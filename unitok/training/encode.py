@@ -12,12 +12,12 @@ import torch
 
 from unitok.chat_template import ChatTemplate
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
-from unitok.data.codes.source_changes import stamp_of
+from unitok.data.codes.source_changes import compute_stamp
 from unitok.data.codes.store import TEXT_TOKENIZER
 from unitok.data.codes.store_writer import Summary, refuse_foreign, write_store
-from unitok.data.dataset_report import SHEET, check_source, in_words
+from unitok.data.dataset_report import SHEET, check_source, to_lines
 from unitok.data.faults import REPORT
-from unitok.data.mixture import more_than_documents
+from unitok.data.mixture import find_codes_or_tasks
 from unitok.data.source import Source
 from unitok.data.transforms.resize import Buckets, Resized
 from unitok.device import pick_device
@@ -78,7 +78,7 @@ def encode(
         torch.set_num_threads(threads)
     start, stored = time.monotonic(), Path(out) / TEXT_TOKENIZER
     template = _template(chat or {})
-    documents = _open_documents(source, split=split, settings=settings, format=format).told_by(template)
+    documents = _open_documents(source, split=split, settings=settings, format=format).with_chat(template)
     if text_tokenizer is None and not stored.is_file():
         train_text_tokenizer(documents, stored, size=text_size)
     codec = build_codec(
@@ -90,7 +90,7 @@ def encode(
         documents = Resized(documents, Buckets(cells=image_cells, cell=tokenizer.cell))
     options = {"batch_size": batch_size, "shard_size": shard_size, "progress": progress, "chat": template}
     arguments = {"source": source, "split": split, "settings": settings, "format": format}
-    stamp = stamp_of(arguments | {"image_cells": image_cells})
+    stamp = compute_stamp(arguments | {"image_cells": image_cells})
     summary = write_store(out, documents, codec, most_faults=most_faults, stamp=stamp, **options)
     print(f"{out}: {_describe(summary, codec, seconds=time.monotonic() - start)}")
     return summary
@@ -99,7 +99,7 @@ def encode(
 def _open_documents(source: str | list[str] | Mapping[str, Any], **options) -> Source:
     """Opens a source for a store. Raises ValueError if it has tasks, which a store cannot hold."""
     documents = open_source(source, **options)
-    if more_than_documents(documents) is not None:
+    if find_codes_or_tasks(documents) is not None:
         raise ValueError("a store cannot hold tasks: encode each source separately and mix the stores")
     return documents
 
@@ -150,10 +150,8 @@ def check(
     """
     with _errors_only(logging.getLogger("unitok.data.faults")):  # the report lists the faults
         source = open_source(path, split=split, format=format, settings=settings)
-        report = check_source(
-            source, out=out, pictures=pictures, workers=workers, progress=sys.stderr.isatty()
-        )
-    print(f"{path}: {reader_names(source)}, {len(source)} documents", *in_words(report), sep="\n")
+        report = check_source(source, out=out, images=pictures, workers=workers, progress=sys.stderr.isatty())
+    print(f"{path}: {reader_names(source)}, {len(source)} documents", *to_lines(report), sep="\n")
     files = [name for name in (REPORT, SHEET) if (Path(out) / name).exists()]
     print(f"{out}: {', '.join(files)}")
     return report

@@ -79,7 +79,7 @@ def _open_data_set(path: str | list[str], split: str, format: str | None, settin
     if split not in ("all", *SHAPES_SEEDS):
         raise ValueError(f"split must be one of all, {', '.join(SHAPES_SEEDS)}, got {split!r}")
     try:
-        return open_data(path, part=None if split == "all" else split, format=format, **settings)
+        return open_data(path, split=None if split == "all" else split, format=format, **settings)
     except TypeError as error:
         raise ValueError(f"{path}: {error}") from error
 

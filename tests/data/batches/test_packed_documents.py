@@ -58,7 +58,7 @@ def numbers(batch) -> list[int]:
 def test_each_document_is_in_one_window_of_an_epoch(count, size, world, seed, epoch):
     ranks = [DocumentBatchSampler(count, size, seed=seed, rank=rank, world=world) for rank in range(world)]
     steps = range(epoch * len(ranks[0]), (epoch + 1) * len(ranks[0]))
-    windows = [windows.window(step) for windows in ranks for step in steps]
+    windows = [windows.batch(step) for windows in ranks for step in steps]
     assert sorted(i for window in windows for i in window.indices) == list(range(count))
     assert {window.epoch for window in windows} == {0 if seed is None else epoch}
     assert all(len(window.indices) <= size for window in windows)
@@ -70,7 +70,7 @@ def test_a_pass_begins_where_the_last_one_stopped(start):
         DocumentBatchSampler(20, 3, seed=1),
         DocumentBatchSampler(20, 3, seed=1, start=lambda: start),
     )
-    assert list(resumed) == [whole.window(start + i) for i in range(7)]
+    assert list(resumed) == [whole.batch(start + i) for i in range(7)]
 
 
 @given(
@@ -81,29 +81,29 @@ def test_a_pass_begins_where_the_last_one_stopped(start):
 def test_other_sizes_and_ranks_begin_after_what_was_seen(sizes, seed, steps):
     (size, world), (larger, more) = sizes
     before = [DocumentBatchSampler(20, size, seed=seed, rank=rank, world=world) for rank in range(world)]
-    place = before[0].place(steps)
-    seen = [i for number in range(steps) for windows in before for i in windows.window(number).indices]
+    place = before[0].position(steps)
+    seen = [i for number in range(steps) for windows in before for i in windows.batch(number).indices]
     after = [
-        DocumentBatchSampler(20, larger, seed=seed, begun=place, rank=rank, world=more)
+        DocumentBatchSampler(20, larger, seed=seed, origin=place, rank=rank, world=more)
         for rank in range(more)
     ]
     for number in range(steps, steps + 40):
-        seen += [i for windows in after for i in windows.window(number).indices]
+        seen += [i for windows in after for i in windows.batch(number).indices]
     for epoch in range(len(seen) // 20):
         assert sorted(seen[20 * epoch : 20 * epoch + 20]) == list(range(20))
-    same = DocumentBatchSampler(20, size, seed=seed, begun=place, rank=0, world=world)
-    assert [same.window(steps + i) for i in range(9)] == [before[0].window(steps + i) for i in range(9)]
+    same = DocumentBatchSampler(20, size, seed=seed, origin=place, rank=0, world=world)
+    assert [same.batch(steps + i) for i in range(9)] == [before[0].batch(steps + i) for i in range(9)]
 
 
 def test_epochs_and_seeds_have_orders_of_their_own():
     orders = {
-        tuple(DocumentBatchSampler(30, 30, seed=s).window(e).indices) for s in range(3) for e in range(3)
+        tuple(DocumentBatchSampler(30, 30, seed=s).batch(e).indices) for s in range(3) for e in range(3)
     }
     assert len(orders) == 9
 
 
 def test_no_document_makes_no_batch():
-    with pytest.raises(ValueError, match="0 documents in batches of 4"):
+    with pytest.raises(ValueError, match="got 0 and 4"):
         DocumentBatchSampler(0, 4, seed=0)
 
 
@@ -126,9 +126,9 @@ def test_a_store_gives_the_batches_of_its_source(tmp_path):
 def test_too_long_and_damaged_documents_are_dropped_and_named(caplog):
     with caplog.at_level(logging.WARNING):
         batches = packed(Numbered(6, long=(2,), bad=(4,)), task="draw")
-        assert numbers(batches[DocumentBatchSampler(6, 6, seed=0).window(0)]) == [0, 1, 3, 5]
-    assert "document 2 takes 110 places, a row has 40" in caplog.text
-    assert "dropped: document 4: unreadable: picture 4 is damaged" in caplog.text
+        assert numbers(batches[DocumentBatchSampler(6, 6, seed=0).batch(0)]) == [0, 1, 3, 5]
+    assert "document 2 has 110 tokens, a row has 40" in caplog.text
+    assert "skipped: document 4: unreadable: picture 4 is damaged" in caplog.text
 
 
 def test_long_documents_of_a_store_are_counted_in_one_line(tmp_path, caplog):
@@ -137,19 +137,19 @@ def test_long_documents_of_a_store_are_counted_in_one_line(tmp_path, caplog):
         stored = PackedDocuments(Store(tmp_path, CODEC), CODEC, row_length=40)
     assert len(stored) == 4 and len(caplog.records) == 1
     assert "2 of 6 documents are dropped" in caplog.text and "at most 110" in caplog.text
-    with pytest.raises(ValueError, match="no document fits a row of 5 places; the shortest takes 10"):
+    with pytest.raises(ValueError, match="no document fits a row of 5 tokens; the shortest has 10"):
         PackedDocuments(Store(tmp_path, CODEC), CODEC, row_length=5)
 
 
 def test_a_source_of_long_documents_only_is_refused_with_the_numbers():
     with pytest.raises(
-        ValueError, match=r"none of the first 3 documents fits: .* 110 places, row_length is 40"
+        ValueError, match=r"none of the first 3 documents fits: .* 110 tokens, row_length is 40"
     ):
-        packed(Numbered(3, long=range(3)))[DocumentBatchSampler(3, 3, seed=None).window(0)]
+        packed(Numbered(3, long=range(3)))[DocumentBatchSampler(3, 3, seed=None).batch(0)]
 
 
 def test_an_empty_window_is_a_row_of_padding():
-    batch = packed(Numbered())[DocumentBatchSampler(1, 2, seed=0, rank=1, world=2).window(0)]
+    batch = packed(Numbered())[DocumentBatchSampler(1, 2, seed=0, rank=1, world=2).batch(0)]
     assert len(batch.ids) == 1 and batch.padding == 1.0
 
 
@@ -271,7 +271,7 @@ def test_a_checkpoint_of_other_tokenizers_is_refused(tmp_path):
     with pytest.raises(Stop):
         fit(tmp_path, batches_of(4), callbacks=[save, StopAfter(9)])
     other = Codec([byte_text(), GridModality(codebook=50, shape=(2, 3))])
-    with pytest.raises(ValueError, match=r"last\.ckpt was trained with other tokenizers"):
+    with pytest.raises(ValueError, match=r"last\.ckpt: trained with other tokenizers"):
         data = DocumentData(train=Numbered(), val=Numbered(7), codec=other, row_length=40)
         fit(tmp_path, data, ckpt_path=tmp_path / "last.ckpt")
 
@@ -284,8 +284,8 @@ def test_batches_are_the_same_whoever_asks(seed, size):
     )
     data.setup("fit")
     again = packed(Numbered(), condition_dropout=0.1, seed=seed)
-    windows = DocumentBatchSampler(22, size, seed=seed)
-    assert equal(list(data.train_dataloader()), [again[windows.window(n)] for n in range(len(windows))])
+    sampler = DocumentBatchSampler(22, size, seed=seed)
+    assert equal(list(data.train_dataloader()), [again[sampler.batch(n)] for n in range(len(sampler))])
 
 
 # ---- codes of a source
@@ -303,10 +303,10 @@ class Counting(Numbered):
         return super().__getitem__(index)
 
 
-@pytest.mark.parametrize(("remembered", "reads"), [(100, [3, 1, 7]), (2, [3, 1, 7, 7]), (0, [3, 1, 7, 7, 3])])
-def test_codes_of_a_source_are_computed_once_as_far_as_memory_goes(remembered, reads):
+@pytest.mark.parametrize(("cached", "reads"), [(100, [3, 1, 7]), (2, [3, 1, 7, 7]), (0, [3, 1, 7, 7, 3])])
+def test_codes_of_a_source_are_computed_once_as_far_as_memory_goes(cached, reads):
     source = Counting(bad=(1,))
-    encoded = EncodedSource(source, CODEC, remembered=remembered)
+    encoded = EncodedSource(source, CODEC, cached=cached)
     first, second = encoded.fetch([3, 1, 3, 7]), encoded.fetch([7, 3])
     assert source.reads == reads
     assert first[1] is None

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from unitok.data.batches.loader import exact_loader
+from unitok.data.batches.loader import build_loader
 from unitok.data.batches.packing import Batch
 
 
@@ -35,13 +35,13 @@ def read(loader, *signals: signal.Signals) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_all_processes_costs_no_batch(number):
-    loader = exact_loader(Numbers(), None, batch_size=2, workers=2, seed=None)
+    loader = build_loader(Numbers(), None, batch_size=2, workers=2, seed=None)
     assert read(loader, number, number) == list(range(40))
     assert read(loader, number) == list(range(40))
 
 
 def test_a_worker_ends_when_its_parent_says_so():
-    loader = exact_loader(Numbers(), None, batch_size=2, workers=1, seed=None)
+    loader = build_loader(Numbers(), None, batch_size=2, workers=1, seed=None)
     next(batches := iter(loader))
     (worker,) = multiprocessing.active_children()
     worker.terminate()
@@ -52,7 +52,7 @@ def test_a_worker_ends_when_its_parent_says_so():
 
 def test_signals_reach_the_training_process_as_before():
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    read(exact_loader(Numbers(), None, batch_size=2, workers=1, seed=None))
+    read(build_loader(Numbers(), None, batch_size=2, workers=1, seed=None))
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
@@ -61,7 +61,7 @@ def test_what_a_gpu_takes_lies_in_pinned_memory(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor)
     for there, count in ((False, 0), (True, 4)):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
-        loader = exact_loader(Numbers(), None, batch_size=20, workers=0, seed=None)
+        loader = build_loader(Numbers(), None, batch_size=20, workers=0, seed=None)
         ids = np.zeros((1, 4), dtype=np.int64)
         loader._as_tensors(Batch(ids, np.zeros((1, 4, 3), dtype=np.int64), ids, ids))
         assert (loader.pin_memory, len(pinned)) == (there, count)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unitok.data.codes.source_changes import Summed, stamp_of
+from unitok.data.codes.source_changes import HashedSource, compute_stamp
 from unitok.data.faults import SampleError
 from unitok.data.source import Source
 from unitok.document import Codes, Segment, TurnText
@@ -29,13 +29,13 @@ class Given(Source):
 
 
 def sum_of(*documents) -> str:
-    source = Summed(Given(*documents))
+    source = HashedSource(Given(*documents))
     for index in range(len(source)):
         try:
             source[index]
         except ValueError:
             continue
-    return source.sum
+    return source.digest
 
 
 def test_sums_of_different_documents_differ():
@@ -75,19 +75,19 @@ def folder(tmp_path):
 
 def test_a_stamp_changes_with_every_file(folder):
     described = {"source": str(folder / "set"), "format": None}
-    stamps = [stamp_of(described), stamp_of(described | {"format": "pairs"})]
+    stamps = [compute_stamp(described), compute_stamp(described | {"format": "pairs"})]
     for name in ("set/a.txt", "set/inner/b.png", "elsewhere/c.txt"):
         times = (folder / name).stat()
         (folder / name).write_text("CONTENT")
         os.utime(folder / name, ns=(times.st_atime_ns, times.st_mtime_ns))  # as `cp -p` leaves it
-        stamps.append(stamp_of(described))
+        stamps.append(compute_stamp(described))
     (folder / "set/new.txt").write_text("")
-    stamps.append(stamp_of(described))
-    assert None not in stamps and len(set(stamps)) == len(stamps) and stamp_of(described) == stamps[-1]
+    stamps.append(compute_stamp(described))
+    assert None not in stamps and len(set(stamps)) == len(stamps) and compute_stamp(described) == stamps[-1]
 
 
 def test_there_is_no_stamp_where_files_are_not_known(folder):
     (folder / "list.csv").write_text("a,b")
-    assert stamp_of({"source": str(folder / "list.csv")}) is None
-    assert stamp_of({"source": "shapes"}) is None
-    assert stamp_of({"source": [str(folder / "set/a.txt"), str(folder / "set")]}) is not None
+    assert compute_stamp({"source": str(folder / "list.csv")}) is None
+    assert compute_stamp({"source": "shapes"}) is None
+    assert compute_stamp({"source": [str(folder / "set/a.txt"), str(folder / "set")]}) is not None

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from tests.tiny_codecs import GridModality, byte_text, random_codes, tiny_codec
-from unitok.data.codes.shards import documents_of, map_shard, to_shard, write_shard
+from unitok.data.codes.shards import map_shard, read_documents, to_shard, write_shard
 from unitok.data.codes.store import Store
 from unitok.data.codes.store_writer import write_store
 from unitok.data.source import Source
@@ -74,7 +74,7 @@ def test_any_documents_survive_a_shard(tmp_path_factory, seed, count, wide):
     write_shard(file, to_shard(documents, ["text", "image"], wide=wide), {})
     shard = map_shard(file)
     assert shard.codes.itemsize == (4 if wide else 2)
-    found = documents_of([(shard, i) for i in range(len(documents))], ["text", "image"])
+    found = read_documents([(shard, i) for i in range(len(documents))], ["text", "image"])
     assert all(map(equal, found, documents))
 
 
@@ -110,7 +110,7 @@ def test_a_store_travels_to_other_processes_without_its_maps(tmp_path):
 
 def test_faulty_documents_are_dropped_counted_and_named(tmp_path, caplog):
     assert write(tmp_path, Pictures(bad=(0, 7))) == (8, 0, 2)
-    assert "dropped: document 7: unreadable: shard.tar:7.png: truncated" in caplog.text
+    assert "skipped: document 7: unreadable: shard.tar:7.png: truncated" in caplog.text
     report = json.loads((tmp_path / "data_report.json").read_text())
     assert report["samples"] == 10 and report["whole"] == 8 and report["reasons"] == {"unreadable": 2}
     assert json.loads((tmp_path / "index.json").read_text())["dropped"] == 2
@@ -125,7 +125,7 @@ def test_a_document_that_its_modality_refuses_costs_only_itself(tmp_path, caplog
             return (Segment("text", "long" * (20_000 if index == 1 else 1)),)
 
     assert write(tmp_path, Foreign(4)) == (3, 0, 1)
-    assert "dropped: document 1: cannot be encoded: a text must have at most" in caplog.text
+    assert "skipped: document 1: cannot be encoded: a text must have at most" in caplog.text
 
 
 def test_a_source_of_faults_only_is_refused(tmp_path):
@@ -176,7 +176,7 @@ def test_shards_of_documents_that_have_changed_are_encoded_again(tmp_path, caplo
     write(tmp_path, Pictures(bad=bad), stamp="before")
     source = Mended(mended=mended)
     assert write(tmp_path, source, stamp="after") == (10, 1 if bad and mended != 6 else 2, 0)
-    assert caplog.text.count("such files are encoded again") == 1
+    assert caplog.text.count("such shards are encoded again") == 1
     store = Store(tmp_path, CODEC)
     assert all(equal(store[i], CODEC.encode(source[i])) for i in range(10))
 
@@ -217,11 +217,11 @@ def test_a_wrong_or_damaged_folder_is_named(tmp_path, damage):
     elif damage == "format":
         index.write_text(json.dumps({"format": 99, "modalities": {}}))
     named = {
-        "missing": "codes-00001.safetensors: this shard of the store is missing",
-        "short": r"codes-00001.safetensors: \d+ bytes, the index says \d+",
+        "missing": "codes-00001.safetensors: shard not found",
+        "short": r"codes-00001.safetensors: \d+ bytes, \d+ in the index",
         "index": "index.json: not readable as JSON",
-        "format": "its format is 99, this program reads 1",
-        "no_folder": "no store of codes here",
+        "format": "format must be 1, got 99",
+        "no_folder": "not a store of codes",
     }[damage]
     with pytest.raises((ValueError, FileNotFoundError), match=named):
         Store(tmp_path / "elsewhere" if damage == "no_folder" else tmp_path, CODEC)
@@ -230,7 +230,9 @@ def test_a_wrong_or_damaged_folder_is_named(tmp_path, damage):
 def test_a_damaged_shard_is_not_kept(tmp_path):
     write(tmp_path, Pictures())
     (tmp_path / "codes-00000.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match=r"codes-00000.safetensors: damaged or not safetensors .* remove it"):
+    with pytest.raises(
+        ValueError, match=r"codes-00000.safetensors: corrupt or not safetensors .* remove the file"
+    ):
         write(tmp_path, Pictures())
 
 

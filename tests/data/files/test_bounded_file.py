@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unitok.data.files import bounded_file
-from unitok.data.files.bounded_file import MOST_SCANS, scans
+from unitok.data.files.bounded_file import MAX_SCANS, count_scans
 from unitok.data.files.images import ImageError, load_image
 
 
@@ -86,7 +86,7 @@ COSTLY = {
 
 @pytest.mark.parametrize(("content", "says"), COSTLY.values(), ids=COSTLY)
 def test_what_would_take_a_decoder_long_is_refused(content, says, tmp_path, monkeypatch):
-    monkeypatch.setattr(bounded_file, "LOADING", 5000)  # quicker than the million of a real one
+    monkeypatch.setattr(bounded_file, "MAX_READS_LOADING", 5000)  # quicker than the million of a real one
     (tmp_path / "a").write_bytes(content)
     started = time.process_time()
     for source in (content, tmp_path / "a"):
@@ -104,10 +104,10 @@ def test_honest_files_of_the_same_kinds_are_read():
 
 
 def test_what_looks_like_a_scan_in_a_note_or_behind_the_end_is_none():
-    content, note = file_of("JPEG"), b"\xff\xda" * 2 * MOST_SCANS
+    content, note = file_of("JPEG"), b"\xff\xda" * 2 * MAX_SCANS
     noted = content[:2] + b"\xff\xfe" + struct.pack(">H", 2 + len(note)) + note + content[2:]
-    assert scans(noted) == 1 and load_image(noted).size == (64, 64)
-    assert scans(noted + note) == 1 and load_image(noted + note).size == (64, 64)
+    assert count_scans(noted) == 1 and load_image(noted).size == (64, 64)
+    assert count_scans(noted + note) == 1 and load_image(noted + note).size == (64, 64)
 
 
 @given(
@@ -116,4 +116,4 @@ def test_what_looks_like_a_scan_in_a_note_or_behind_the_end_is_none():
 def test_filled_and_restarted_scans_are_counted(parts):
     head, wanted = b"\xff\xd8", sum(part.endswith(b"\xda") for part in parts)
     body = b"".join(part + b"\0\x02" if part.endswith(b"\xda") else part for part in parts)
-    assert min(scans(head + body), MOST_SCANS + 1) == min(wanted, MOST_SCANS + 1)
+    assert min(count_scans(head + body), MAX_SCANS + 1) == min(wanted, MAX_SCANS + 1)

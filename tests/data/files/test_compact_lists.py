@@ -176,13 +176,13 @@ def test_a_store_of_a_million_documents_is_mapped(tmp_path):
     (tmp_path / "index.json").write_text(json.dumps(index))
     before = anonymous()
     packed = PackedDocuments(Store(tmp_path, CODEC), CODEC, row_length=40)
-    windows = DocumentBatchSampler(len(packed), 64, seed=0)
-    packed[windows.window(0)]
+    sampler = DocumentBatchSampler(len(packed), 64, seed=0)
+    packed[sampler.batch(0)]
     opened = anonymous()
     print(f"a store: {(opened - before) / 10**6:.0f} bytes a document")
     assert len(packed) == 10**6 and opened - before < 64 * 10**6
     for number in range(1, 2000):
-        packed[windows.window(number)]
+        packed[sampler.batch(number)]
     assert anonymous() - opened < 2**22
 
 

@@ -60,7 +60,7 @@ def test_a_mask_is_what_is_transparent_or_light():
     light = Image.new("RGB", (2, 1), "black")
     light.putpixel((1, 0), (200, 200, 200))
     assert load_mask(as_bytes(light)).tobytes() == b"\x00\xff"
-    with pytest.raises(ImageError, match="not a picture"):
+    with pytest.raises(ImageError, match="not an image"):
         load_mask(b"nothing")
 
 
@@ -106,7 +106,7 @@ def test_a_bomb_is_refused_before_it_is_decoded():
 
 
 def test_a_smaller_limit_can_be_asked_for():
-    with pytest.raises(ImageError, match="8 × 4 pixels, the most is 31"):
+    with pytest.raises(ImageError, match="8 × 4 pixels, at most 31"):
         load_image(as_bytes(half_and_half()), most_pixels=31)
 
 
@@ -114,13 +114,13 @@ def test_errors_name_the_file_and_the_reason(tmp_path):
     with pytest.raises(ImageError, match=r"gone\.png: No such file"):
         load_image(tmp_path / "gone.png")
     (tmp_path / "text.png").write_text("not a picture")
-    with pytest.raises(ImageError, match=r"text\.png: not a picture of a known format"):
+    with pytest.raises(ImageError, match=r"text\.png: not an image of a known format"):
         load_image(tmp_path / "text.png")
     with pytest.raises(ImageError, match=r"known format"):
         load_image(as_bytes(half_and_half(), "ICO"))
     with pytest.raises(ImageError, match=r"^shard\.tar:a\.png: "):
         load_image(as_bytes(half_and_half())[:45], name="shard.tar:a.png")
-    with pytest.raises(ImageError, match=r"a picture of 0 bytes"):
+    with pytest.raises(ImageError, match=r"an image of 0 bytes"):
         load_image(b"")
 
 

@@ -42,7 +42,7 @@ def test_a_link_to_nothing_is_a_fault(tmp_path, format):
     (tmp_path / "there").symlink_to("/nowhere/at/all")
     source = open_data(tmp_path, format=format)
     fault = next(fault for fault in source.faults if fault.reason == "missing file")
-    assert fault.path.endswith("/there") and fault.detail == "a link to /nowhere/at/all, which is not there"
+    assert fault.path.endswith("/there") and fault.detail == "a link to /nowhere/at/all, which does not exist"
 
 
 def test_a_pipe_is_a_fault_and_nobody_waits_for_it(tmp_path):

@@ -10,7 +10,7 @@ from tests.data.batches.test_packed_documents import CODEC, Numbered
 from tests.data.samples import all_told, png, told, write_lines, write_tar
 from unitok.data.codes.store import Store
 from unitok.data.codes.store_writer import write_store
-from unitok.data.files.remote import cache_folder, is_url, local
+from unitok.data.files.remote import cache_folder, is_url, local_path
 from unitok.data.modules import DocumentData
 from unitok.data.readers.tables import CaptionTable
 from unitok.data.readers.webdataset import WebDataset
@@ -50,7 +50,7 @@ def shard(folder: Path, *colours: str) -> bytes:
 def test_tars_are_fetched_once_and_read_in_place(memory, reads, tmp_path):
     memory.pipe({"/set/train-0.tar": shard(tmp_path, "red"), "/set/val-0.tar": shard(tmp_path, "blue")})
     for _ in range(2):
-        assert all_told(open_data("memory://set", part="train")) == [["red", "<red>"]]
+        assert all_told(open_data("memory://set", split="train")) == [["red", "<red>"]]
         assert all_told(WebDataset("memory://set", "val")) == [["blue", "<blue>"]]
         assert all_told(open_data("memory://set/val-0.tar")) == [["blue", "<blue>"]]
         assert open_source("memory://set").format == "webdataset"
@@ -122,7 +122,7 @@ def test_what_breaks_off_leaves_nothing_and_is_fetched_again(memory, tmp_path, m
         return Short(file) if path.endswith("b.tar") else file
 
     monkeypatch.setattr(type(memory), "open", broken)
-    with pytest.raises(OSError, match=r"b\.tar has \d+ bytes, 700 came"):
+    with pytest.raises(OSError, match=r"b\.tar has \d+ bytes, received 700"):
         open_data("memory://set")
     files = [path.name for path in (tmp_path / "cache").rglob("*.tar*")]
     assert files == ["a.tar"]
@@ -135,8 +135,8 @@ def test_names_that_lead_elsewhere_are_refused(memory, tmp_path, monkeypatch):
         entry = {"name": f"/set/{name}", "size": 1, "type": "file"}
         monkeypatch.setattr(type(memory), "info", lambda self, path: {"type": "directory"})
         monkeypatch.setattr(type(memory), "find", lambda self, path, e=entry, **_: {e["name"]: e})
-        with pytest.raises(ValueError, match="would lie outside"):
-            local("memory://set")
+        with pytest.raises(ValueError, match="would be outside"):
+            local_path("memory://set")
     assert not list(tmp_path.rglob("*owned*"))
 
 
@@ -148,7 +148,7 @@ def test_what_is_not_there_or_needs_a_package_is_said(memory, monkeypatch):
         raise ImportError("Install s3fs to access S3")
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
-    with pytest.raises(ValueError, match="s3 needs another package: Install s3fs"):
+    with pytest.raises(ValueError, match="s3 needs an additional package: Install s3fs"):
         open_data("s3://bucket/set")
 
 
@@ -156,11 +156,11 @@ def test_paths_are_no_urls(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("odd:name.txt").write_text("text")
     assert not is_url("odd:name.txt") and not is_url("C:\\data") and not is_url("data/a") and is_url("odd:x")
-    assert local("data/a") == Path("data/a") and open_data("odd:name.txt").format == "text"
+    assert local_path("data/a") == Path("data/a") and open_data("odd:name.txt").format == "text"
 
 
 def test_pages_of_http_are_no_folders(memory, monkeypatch):
     monkeypatch.setattr(fsspec.core, "url_to_fs", lambda url: (memory, "/set"))
     memory.pipe("/set/a.tar", json.dumps({}).encode())
     with pytest.raises(ValueError, match="http has no folders"):
-        local("https://localhost/set")
+        local_path("https://localhost/set")

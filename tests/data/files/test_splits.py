@@ -8,25 +8,27 @@ from hypothesis import strategies as st
 
 from tests.data.readers.test_formats import write_parquet
 from tests.data.samples import all_told, png, write_lines, write_pictures, write_tar
-from unitok.data.files.splits import NAMED, SPLITS, split_named, split_said
+from unitok.data.files.splits import SPLIT_BY_NAME, SPLITS, split_in_name, split_named
 from unitok.data.readers.detect_format import split_paths
 from unitok.data.readers.webdataset import WebDataset
 from unitok.data.source import SplitOf
 from unitok.data.sources import open_data
 
-NAMES = st.sampled_from(sorted(NAMED))
+NAMES = st.sampled_from(sorted(SPLIT_BY_NAME))
 
 
 @given(name=NAMES, changed=st.sampled_from([str.upper, str.title, str.lower]), after=st.text("-_.0123456789"))
 def test_a_name_says_its_split_in_any_case(name, changed, after):
-    assert split_named(changed(name)) == split_said(changed(name) + after) == NAMED[name]
-    assert split_said(f"cc3m-{changed(name)}-{after}") == NAMED[name]
+    assert split_named(changed(name)) == split_in_name(changed(name) + after) == SPLIT_BY_NAME[name]
+    assert split_in_name(f"cc3m-{changed(name)}-{after}") == SPLIT_BY_NAME[name]
 
 
 @given(name=NAMES, letters=st.text(st.characters(categories=["L"]), min_size=1))
 def test_a_letter_more_is_another_word(name, letters):
     longer = name + letters
-    assert longer.casefold() in NAMED or (split_said(longer) is None and split_named(longer) is None)
+    assert longer.casefold() in SPLIT_BY_NAME or (
+        split_in_name(longer) is None and split_named(longer) is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,14 +47,14 @@ def test_folders_of_class_folders_keep_their_classes_and_their_splits(tmp_path, 
     assert {folder.name for folder in parts.values()} == set(names)
     assert list(parts) == [part for part in SPLITS if part in parts]
     for part in parts:
-        assert {line[0] for line in all_told(open_data(tmp_path, part=part))} <= {"red", "blue"}
+        assert {line[0] for line in all_told(open_data(tmp_path, split=part))} <= {"red", "blue"}
 
 
 def test_two_folders_of_one_split_are_refused(tmp_path):
     for name in ("train", "val", "eval"):
         write_pictures(tmp_path / name, "red")
-    with pytest.raises(ValueError, match="eval and val are named like one split, val"):
-        open_data(tmp_path, part="train")
+    with pytest.raises(ValueError, match="eval and val both have the name of the split val"):
+        open_data(tmp_path, split="train")
 
 
 def test_what_a_system_leaves_beside_is_no_folder_of_the_set(tmp_path):
@@ -71,8 +73,8 @@ def test_files_of_records_say_their_splits(tmp_path, suffix):
         else:
             between = "," if suffix == "csv" else "\t"
             file.write_text(f"image{between}text\n{colour}.png{between}{colour}\n")
-    assert all_told(open_data(tmp_path, part="train")) == [["red", "<red>"]]
-    assert all_told(open_data(tmp_path, part="val")) == [["blue", "<blue>"]]
+    assert all_told(open_data(tmp_path, split="train")) == [["red", "<red>"]]
+    assert all_told(open_data(tmp_path, split="val")) == [["blue", "<blue>"]]
 
 
 # ---- shards and Parquet files
@@ -92,7 +94,7 @@ def write_set(folder, kind, *names):
 
 
 def said(path, part):
-    return [line[0] for line in all_told(open_data(path, part=part))]
+    return [line[0] for line in all_told(open_data(path, split=part))]
 
 
 @pytest.mark.parametrize("kind", ["tar", "parquet"])
@@ -106,15 +108,15 @@ def said(path, part):
 def test_a_shard_belongs_to_the_split_that_its_name_says(tmp_path, kind, train, val):
     write_set(tmp_path, kind, train, val)
     assert said(tmp_path, "train") == [train] and said(tmp_path, "val") == [val]
-    with pytest.raises(FileNotFoundError, match="no split test here, there is train, val"):
-        open_data(tmp_path, part="test")
+    with pytest.raises(FileNotFoundError, match="no split test, only train, val"):
+        open_data(tmp_path, split="test")
 
 
 @pytest.mark.parametrize("kind", ["tar", "parquet"])
 @pytest.mark.parametrize("others", [(), ("test-0",)])
 def test_without_val_a_share_of_train_validates(tmp_path, kind, others):
     write_set(tmp_path, kind, *(f"train-{number:02}" for number in range(21)), *others)
-    train, val = open_data(tmp_path, part="train"), open_data(tmp_path, part="val")
+    train, val = open_data(tmp_path, split="train"), open_data(tmp_path, split="val")
     assert isinstance(train, SplitOf) and (len(train), len(val)) == (19, 2)
     assert said(tmp_path, "val") == ["train-00", "train-20"]
     if others:
@@ -124,14 +126,16 @@ def test_without_val_a_share_of_train_validates(tmp_path, kind, others):
 @pytest.mark.parametrize("kind", ["tar", "parquet"])
 def test_without_train_it_is_said_which_splits_there_are(tmp_path, kind):
     write_set(tmp_path, kind, "val-0", "test-0")
-    with pytest.raises(FileNotFoundError, match="no split train here, there is val, test"):
-        open_data(tmp_path, part="train")
+    with pytest.raises(FileNotFoundError, match="no split train, only val, test"):
+        open_data(tmp_path, split="train")
 
 
 @pytest.mark.parametrize("kind", ["tar", "parquet"])
 def test_shards_that_say_no_split_are_one_set(tmp_path, kind):
     write_set(tmp_path, kind, "trainval-0", "tested-0", *(f"{number:03}" for number in range(19)))
-    assert len(open_data(tmp_path, part="train")) == 19 + 2 - 2 and len(open_data(tmp_path, part="val")) == 2
+    assert (
+        len(open_data(tmp_path, split="train")) == 19 + 2 - 2 and len(open_data(tmp_path, split="val")) == 2
+    )
 
 
 def test_shards_may_be_chosen_by_what_their_names_begin_with(tmp_path):
@@ -190,8 +194,8 @@ def test_rows_of_which_one_says_no_split_are_one_set(tmp_path, caplog):
     rows = [{"image": "train/red.png", "text": "a train"}]
     rows += [{"image": f"bus/#{number:06x}.png", "text": "a bus"} for number in range(20)]
     file = write_lines(tmp_path / "all.jsonl", rows)
-    assert len(open_data(file, part="train")) == 19 and len(open_data(file, part="val")) == 2
-    assert "row 1 says no split, others do: all are one set" in caplog.text
+    assert len(open_data(file, split="train")) == 19 and len(open_data(file, split="val")) == 2
+    assert "row 1 names no split, but others do: all are read as one set" in caplog.text
 
 
 # ---- what is not taken for a split is said
@@ -200,7 +204,7 @@ def test_rows_of_which_one_says_no_split_are_one_set(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("folders", "words"),
     [
-        (("train", "bus"), "train: named like splits, but not all beside them are"),
+        (("train", "bus"), "train: named like splits, but not all entries beside them are"),
         (("images/train", "images/val", "more"), "images/train, images/val: named like splits, but not all"),
         (("train", "val", "extra"), "extra is not read: the splits are train, val"),
     ],

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.data.samples import png, told, write_tar
 from unitok.data.files import gzip_shards
-from unitok.data.files.tar import Break, Member, _extension, members
+from unitok.data.files.tar import Damage, Member, _parse_extension, members
 from unitok.data.readers.webdataset import WebDataset
 from unitok.data.sources import open_data
 
@@ -37,7 +37,7 @@ def contents(whole: bytes) -> dict[str, bytes]:
 
 
 def breaks(whole: bytes) -> list[tuple[str, int]]:
-    return [(m.reason, m.offset) for m in members(whole) if isinstance(m, Break)]
+    return [(m.reason, m.offset) for m in members(whole) if isinstance(m, Damage)]
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -156,7 +156,7 @@ def test_an_extended_header_is_read_in_one_pass():
     info = tarfile.TarInfo("x")
     info.type = tarfile.XHDTYPE
     data = Counted(b"6 a=b\n" * 10_000)
-    assert _extension(info, data) == {"a": "b"}
+    assert _parse_extension(info, data) == {"a": "b"}
     assert Counted.taken < len(data)
 
 
@@ -206,11 +206,11 @@ def test_a_damaged_gzip_loses_its_tail_and_is_one_fault(tmp_path, damage):
 
 
 def test_a_gzip_bomb_is_cut_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(gzip_shards, "SMALL", 2**20)
+    monkeypatch.setattr(gzip_shards, "ALWAYS_ALLOWED", 2**20)
     files = pairs("red") | {"zeros.bin": bytes(2**25)}
     write_tar(tmp_path / "x.tar.gz", files, mode="w:gz")
     source = open_data(tmp_path)
-    assert source.dropped == {"archive too large": 1} and len(source) == 1
+    assert source.skipped == {"archive too large": 1} and len(source) == 1
     assert source._files[0].plain.stat().st_size < 2**23
 
 
@@ -220,7 +220,7 @@ def temporary(tmp_path, monkeypatch):
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    gzip_shards._tidy.cache_clear()
+    gzip_shards._remove_stale.cache_clear()
     return folder
 
 
@@ -239,8 +239,8 @@ class Forked:
         reading, writing = os.pipe()
         self.process = os.fork()
         if not self.process:
-            gzip_shards._tidy.cache_clear()
-            kept = gzip_shards.Unpacked(path)
+            gzip_shards._remove_stale.cache_clear()
+            kept = gzip_shards.UnpackedFile(path)
             os.write(writing, os.fsencode(kept.plain))
             signal.pause()
         self.plain = type(path)(os.fsdecode(os.read(reading, 1000)))
@@ -256,7 +256,7 @@ def test_what_a_killed_process_unpacked_goes_with_the_next_and_a_living_ones_sta
     try:
         killed.kill()
         assert {living.plain, killed.plain} < set(temporary.iterdir())
-        mine = gzip_shards.Unpacked(squeezed)
+        mine = gzip_shards.UnpackedFile(squeezed)
         expected = {living.plain, mine.plain, temporary / "unitok.tar"}
         assert set(temporary.iterdir()) == expected and mine.plain.stat().st_mode & 0o777 == 0o600
         assert mine.content[:] == living.plain.read_bytes() == gzip.decompress(squeezed.read_bytes())
@@ -268,7 +268,7 @@ def test_what_a_process_of_another_machine_unpacked_stays_however_old(temporary,
     other = temporary / ".unitok.tar.00000000-1-00000000-00000000.part"
     other.write_bytes(b"")
     os.utime(other, (0, 0))
-    gzip_shards.Unpacked(squeezed)
+    gzip_shards.UnpackedFile(squeezed)
     assert other.exists()
 
 
@@ -277,7 +277,7 @@ def test_a_temporary_folder_that_is_full_is_named_and_left_empty(temporary, sque
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
         with pytest.raises(OSError, match=rf"File too large: '{squeezed}, unpacked into {temporary}'"):
-            gzip_shards.Unpacked(squeezed)
+            gzip_shards.UnpackedFile(squeezed)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(temporary.iterdir())

@@ -7,7 +7,7 @@ import pytest
 from tests.data.samples import all_told, told, write_pictures
 from unitok.data.faults import Fault
 from unitok.data.readers.coco import CocoCaptions
-from unitok.data.source import read, tell_once
+from unitok.data.source import read, warn_once
 from unitok.data.sources import open_data
 
 NAMES = ("red.png", "blue.png", "lime.png")
@@ -15,7 +15,7 @@ NAMES = ("red.png", "blue.png", "lime.png")
 
 @pytest.fixture(autouse=True)
 def _said_anew():
-    tell_once.cache_clear()
+    warn_once.cache_clear()
 
 
 def write_coco(file, names=NAMES, *, ids=range(9), shown=range(9)):

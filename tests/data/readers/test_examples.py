@@ -49,6 +49,6 @@ def test_the_template_on_the_page_makes_the_segments_on_the_page(tmp_path):
     template = yaml.safe_load(block)["data"]["chat"]
     (segments,) = re.findall(r"^```text\n(.*\|.*)\n```$", PAGE, re.MULTILINE)
     example = next(json.loads(text) for _, text in EXAMPLES if "conversations" in text)
-    source = open_data(write_lines(tmp_path / "llava.jsonl", [example])).told_by(ChatTemplate(**template))
+    source = open_data(write_lines(tmp_path / "llava.jsonl", [example])).with_chat(ChatTemplate(**template))
     *read, learned = [part.replace("(image)", "<red>") for part in segments.split(" | ")]
     assert told(source[0]) == [*(f"~{part}" for part in read), learned]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from tests.data.samples import all_told, png, told, write_lines, write_pictures, write_tar
 from unitok.data.faults import Fault, SampleError
 from unitok.data.files import records
-from unitok.data.files.open_records import Look
-from unitok.data.readers.detect_format import FORMATS, recognise
+from unitok.data.files.open_records import FirstLook
+from unitok.data.readers.detect_format import FORMATS, detect
 from unitok.data.readers.tables import CaptionTable
 from unitok.data.source import Source, SplitOf, read
 from unitok.data.sources import open_data
@@ -29,7 +29,7 @@ def whole(path, **options) -> Source:
 
 
 def formats(path) -> str:
-    return recognise(path).format
+    return detect(path).reader.format
 
 
 # ---- pictures in folders
@@ -65,7 +65,7 @@ def test_folders_of_classes_with_a_template(tmp_path):
     assert formats(tmp_path) == "classes"
     assert all_told(whole(tmp_path)) == [["fire truck", "<red>"], ["train", "<blue>"]]
     assert told(whole(tmp_path, template="a photo of a {}")[0])[0] == "a photo of a fire truck"
-    with pytest.raises(ValueError, match=r"has no \{\}"):
+    with pytest.raises(ValueError, match=r"must have \{\}"):
         whole(tmp_path, template="a photo")
 
 
@@ -123,7 +123,7 @@ def test_columns_can_be_named_and_must_be_there(pictures):
     file = write_lines(pictures / "list.jsonl", [{"shown": "red.png", "said": ["a", "b"]}])
     source = whole(file, format="table", picture_column="shown", caption_column="said")
     assert all_told(source) == [["a", "<red>"]]
-    with pytest.raises(ValueError, match=r"no column of pictures among shown, said"):
+    with pytest.raises(ValueError, match=r"no column of images among shown, said"):
         whole(file, format="table")
     with pytest.raises(ValueError, match=r"no column of captions 'words' among shown, said"):
         whole(file, format="table", picture_column="shown", caption_column="words")
@@ -162,10 +162,10 @@ def test_a_csv_of_unbalanced_quotations_is_read_in_linear_time(tmp_path, monkeyp
         work.append(len(row) + 1)
         return parse(self, row, **options)
 
-    quoted_at_end, parse = records._quoted_at_end, records.DelimitedRows._parsed
-    monkeypatch.setattr(records, "_quoted_at_end", quoted)
-    monkeypatch.setattr(records.DelimitedRows, "_parsed", parsed)
-    monkeypatch.setattr(records, "MOST_IN_VAIN", 2**12)
+    quoted_at_end, parse = records._ends_quoted, records.DelimitedRows._parse
+    monkeypatch.setattr(records, "_ends_quoted", quoted)
+    monkeypatch.setattr(records.DelimitedRows, "_parse", parsed)
+    monkeypatch.setattr(records, "MAX_WASTED", 2**12)
     file = tmp_path / "list.csv"
     file.write_text("image,text\n" + line * (6_000 // len(line)) + end)
     rows = records.DelimitedRows(file)
@@ -214,11 +214,11 @@ def test_parquet_with_pictures_in_it_and_splits_by_name(tmp_path):
     write_parquet(tmp_path / "data/validation-00000.parquet", rows[:1])
     assert formats(tmp_path) == "table"
     assert [line[0] for line in all_told(whole(tmp_path))] == ["red", "lime", "blue", "red"]
-    assert all_told(whole(tmp_path, part="val")) == [["red", "<red>"]]
+    assert all_told(whole(tmp_path, split="val")) == [["red", "<red>"]]
     source = whole(tmp_path / "data/train-00000.parquet")
     assert [told(source[index]) for index in (2, 0)] == [["blue", "<blue>"], ["red", "<red>"]]
-    with pytest.raises(FileNotFoundError, match="no split test here, there is train, val"):
-        whole(tmp_path, part="test")
+    with pytest.raises(FileNotFoundError, match="no split test, only train, val"):
+        whole(tmp_path, split="test")
     with pytest.raises(FileNotFoundError, match=r"no \.parquet files of the split test"):
         CaptionTable(str(tmp_path), part="test")
 
@@ -231,7 +231,7 @@ def test_a_set_saved_by_datasets(tmp_path):
     made.save_to_disk(tmp_path / "one")
     datasets.DatasetDict({"train": made, "validation": made.select([1])}).save_to_disk(tmp_path / "both")
     assert all_told(whole(tmp_path / "one")) == [["one", "<red>"], ["two", "<blue>"]]
-    assert all_told(whole(tmp_path / "both", part="val")) == [["two", "<blue>"]]
+    assert all_told(whole(tmp_path / "both", split="val")) == [["two", "<blue>"]]
     assert len(whole(tmp_path / "both")) == 3
 
 
@@ -261,7 +261,7 @@ def test_coco_captions_find_their_pictures(tmp_path):
     file.parent.mkdir()
     file.write_text(json.dumps(content))
     assert formats(file) == formats(tmp_path) == "coco"
-    for source in (whole(file), whole(tmp_path, part="val")):
+    for source in (whole(file), whole(tmp_path, split="val")):
         assert [told(source[i]) for i in range(3)] == [
             ["blue", "<blue>"],
             ["red", "<red>"],
@@ -269,7 +269,7 @@ def test_coco_captions_find_their_pictures(tmp_path):
         ]
         assert read(source, 3).reason == "no picture" and source.faults[0].reason == "not a JSON object"
     with pytest.raises(FileNotFoundError, match="captions_train"):
-        whole(tmp_path, part="train")
+        whole(tmp_path, split="train")
 
 
 # ---- pages
@@ -431,12 +431,12 @@ def test_idx_files_of_mnist(tmp_path):
     write_idx(tmp_path, "train", count=41)
     write_idx(tmp_path, "t10k")
     assert formats(tmp_path) == "idx"
-    assert len(whole(tmp_path)) == 44 and len(whole(tmp_path, part="test")) == 3
-    assert len(whole(tmp_path, part="val")) == 3 and len(whole(tmp_path, part="train")) == 38
-    source = whole(tmp_path, part="test", names=["no", "one", "two"], template="digit {}")
+    assert len(whole(tmp_path)) == 44 and len(whole(tmp_path, split="test")) == 3
+    assert len(whole(tmp_path, split="val")) == 3 and len(whole(tmp_path, split="train")) == 38
+    source = whole(tmp_path, split="test", names=["no", "one", "two"], template="digit {}")
     assert [document[0].content for document in source] == ["digit no", "digit one", "digit two"]
     assert [document[1].content.getpixel((1, 1)) for document in source] == [(0,) * 3, (255,) * 3, (0,) * 3]
-    few = whole(tmp_path, part="test", names=["no"])
+    few = whole(tmp_path, split="test", names=["no"])
     assert read(few, 1).reason == "parts do not match"
 
 
@@ -500,28 +500,28 @@ def test_several_paths_are_read_together(tmp_path):
 def test_parts_are_folders_or_files_of_that_name(tmp_path):
     write_pictures(tmp_path / "a/train", "red")
     write_pictures(tmp_path / "a/validation", "blue")
-    assert all_told(whole(tmp_path / "a", part="val")) == [["<blue>"]]
+    assert all_told(whole(tmp_path / "a", split="val")) == [["<blue>"]]
     assert all_told(whole(tmp_path / "a")) == [["<red>"], ["<blue>"]]
-    with pytest.raises(FileNotFoundError, match="no split test here, there is train, val"):
-        whole(tmp_path / "a", part="test")
+    with pytest.raises(FileNotFoundError, match="no split test, only train, val"):
+        whole(tmp_path / "a", split="test")
     write_pictures(tmp_path / "b", "red", "blue")
     for name, colour in (("train", "red"), ("dev", "blue")):
         write_lines(tmp_path / f"b/{name}.jsonl", [{"image": f"{colour}.png", "text": colour}])
-    assert all_told(whole(tmp_path / "b", part="val")) == [["blue", "<blue>"]]
+    assert all_told(whole(tmp_path / "b", split="val")) == [["blue", "<blue>"]]
 
 
 def test_without_parts_a_share_is_held_out(tmp_path):
     file = write_lines(tmp_path / "t.jsonl", [{"text": str(i)} for i in range(45)])
-    train, val = whole(file, part="train"), whole(file, part="val")
+    train, val = whole(file, split="train"), whole(file, split="val")
     assert [told(d)[0] for d in val] == ["0", "20", "40"] and len(train) == 42
     assert sorted(int(told(d)[0]) for s in (train, val) for d in s) == list(range(45))
-    with pytest.raises(ValueError, match="no split named test"):
-        whole(file, part="test")
+    with pytest.raises(ValueError, match="no split test"):
+        whole(file, split="test")
     with pytest.raises(IndexError):
         train[42]
     only_train = tmp_path / "s"
     write_pictures(only_train / "train", *(f"#{i:06x}" for i in range(21)))
-    assert len(whole(only_train, part="train")) == 19 and isinstance(whole(only_train, part="val"), SplitOf)
+    assert len(whole(only_train, split="train")) == 19 and isinstance(whole(only_train, split="val"), SplitOf)
 
 
 def test_what_is_unknown_is_told_with_all_that_was_looked_for(tmp_path):
@@ -530,9 +530,9 @@ def test_what_is_unknown_is_told_with_all_that_was_looked_for(tmp_path):
         with pytest.raises(ValueError, match="no known format") as error:
             open_data(path)
         assert str(error.value).endswith(f"--data.format chooses one: {', '.join(FORMATS)}")
-    with pytest.raises(ValueError, match=r"format is one of webdataset, .* not 'nope'"):
+    with pytest.raises(ValueError, match=r"format must be one of webdataset, .* got 'nope'"):
         open_data(tmp_path, format="nope")
-    with pytest.raises(FileNotFoundError, match="gone: no such file or folder"):
+    with pytest.raises(FileNotFoundError, match="gone: not found"):
         open_data(tmp_path / "gone")
 
 
@@ -563,13 +563,13 @@ def test_the_files_of_parts_come_before_folders_of_pictures(tmp_path):
     for part, colour in (("train", "red"), ("val", "blue")):
         write_pictures(tmp_path / part, colour)
         write_lines(tmp_path / f"{part}.jsonl", [{"image": f"{part}/{colour}.png", "text": colour}])
-    assert all_told(whole(tmp_path, part="val")) == [["blue", "<blue>"]]
+    assert all_told(whole(tmp_path, split="val")) == [["blue", "<blue>"]]
 
 
 def test_a_look_reads_a_file_once(tmp_path, monkeypatch):
     file = tmp_path / "a.json"
     file.write_text("[1, 2]")
-    look = Look(file)
+    look = FirstLook(file)
     assert look.record is None and look.json == [1, 2]
     file.unlink()
     assert not any(reader.fits(look) for reader in FORMATS.values())

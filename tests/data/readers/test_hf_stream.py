@@ -115,7 +115,7 @@ def test_a_damaged_row_is_a_fault_and_a_damaged_file_ends_the_run(texts):
 def test_a_stream_that_ends_early_and_a_set_that_is_not_there(texts, tmp_path):
     with pytest.raises(StreamError, match="ended before row 30 of 40"):
         Streamed(str(texts), count=40)[30]
-    with pytest.raises(ValueError, match="no such set"):
+    with pytest.raises(ValueError, match="not found"):
         Streamed(str(tmp_path / "nothing"))
-    with pytest.raises(ValueError, match="no such set"):
+    with pytest.raises(ValueError, match="not found"):
         Streamed(str(texts), split="test")

@@ -307,7 +307,7 @@ def test_images_alone_are_read_as_such(tmp_path, row, layout):
 @pytest.mark.parametrize("part", [None, "train", "val"])
 def test_a_layout_is_refused_in_one_line_by_the_sentence_on_the_page(tmp_path, row, layout, part):
     with pytest.raises(ValueError, match="") as error:
-        open_data(lay(tmp_path, layout), part=part)
+        open_data(lay(tmp_path, layout), split=part)
     words = row.sentence.strip("`").replace("\\|", "|")
     pattern = ".*".join(re.escape(piece) for piece in words.split("…"))
     assert re.search(pattern, str(error.value)) and "\n" not in str(error.value)

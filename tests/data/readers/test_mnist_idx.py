@@ -27,7 +27,7 @@ def write_set(folder, prefix: str, *, count: int, form=("-", "-", ""), own_folde
 
 
 def counts(path) -> list[int]:
-    return [len(open_data(path, part=part)) for part in ("train", "val", "test", None)]
+    return [len(open_data(path, split=part)) for part in ("train", "val", "test", None)]
 
 
 @pytest.mark.parametrize("form", product("-.", "-.", ("", ".gz")))
@@ -56,12 +56,12 @@ def test_two_sets_in_a_folder_are_told_apart_by_a_path(tmp_path):
     for name in ("letters", "digits"):
         write_set(tmp_path, f"emnist-{name}-train-", count=21)
     with pytest.raises(
-        FileNotFoundError, match=r"found emnist-digits-train-.*, emnist-letters-.*; give the path of one"
+        FileNotFoundError, match=r"got emnist-digits-train-.*, emnist-letters-.*; give the path of one"
     ):
-        open_data(tmp_path, part="train")
-    assert len(open_data(tmp_path / "emnist-digits-train-images-idx3-ubyte", part="train")) == 19
-    with pytest.raises(FileNotFoundError, match="no split test here, there is train"):
-        open_data(tmp_path, part="test")
+        open_data(tmp_path, split="train")
+    assert len(open_data(tmp_path / "emnist-digits-train-images-idx3-ubyte", split="train")) == 19
+    with pytest.raises(FileNotFoundError, match="no split test, only train"):
+        open_data(tmp_path, split="test")
 
 
 def test_a_name_that_only_begins_so_is_another_file(tmp_path):
@@ -75,14 +75,12 @@ def test_a_name_that_only_begins_so_is_another_file(tmp_path):
 
 
 def test_a_packed_file_that_swells_is_cut_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(mnist_idx, "SMALL", 2**16)
+    monkeypatch.setattr(mnist_idx, "ALWAYS_ALLOWED", 2**16)
     write(tmp_path / "train-images-idx3-ubyte.gz", count=2**20, body=bytes(2**22))
     write(tmp_path / "train-labels-idx1-ubyte", count=2**20, sides=(), body=bytes(2**20))
     source = open_data(tmp_path)
     assert [fault.reason for fault in source.faults] == ["archive too large"]
-    assert source.pictures.nbytes <= max(
-        2**16, 100 * (tmp_path / "train-images-idx3-ubyte.gz").stat().st_size
-    )
+    assert source.images.nbytes <= max(2**16, 100 * (tmp_path / "train-images-idx3-ubyte.gz").stat().st_size)
 
 
 @pytest.mark.parametrize("packed", ["", ".gz"])

@@ -69,5 +69,5 @@ def test_a_class_has_one_name_in_either_form(tmp_path):
             folder = tmp_path / split / normalize(form, name)
             folder.mkdir(parents=True)
             (folder / "a.png").write_bytes(png())
-    train, val = (all_told(open_data(tmp_path, part=part)) for part in ("train", "val"))
+    train, val = (all_told(open_data(tmp_path, split=part)) for part in ("train", "val"))
     assert train == val == [["Größe", "<red>"], ["über", "<red>"]]

@@ -27,7 +27,7 @@ def published(name: str) -> Path:
     ("name", "part", "count"), [("emoji", "val", 188), ("easy_vqa", "val", 431), ("captions", None, 87)]
 )
 def test_shards(name, part, count):
-    source = open_data(published(name), part=part)
+    source = open_data(published(name), split=part)
     assert isinstance(source, WebDataset) and len(source) == count and not source.faults
     for index in (0, count - 1):
         text, image = source[index]
@@ -70,7 +70,7 @@ def test_coco_json(tmp_path):
 
 def test_mnist():
     folder = published("mnist")
-    test, train = open_data(folder, part="test"), open_data(folder, part="train")
+    test, train = open_data(folder, split="test"), open_data(folder, split="train")
     assert isinstance(test, Idx) and (len(test), len(train)) == (10_000, 57_000)
     whole = open_data(folder)
     assert [whole[i][0].content for i in range(5)] == list("50419")
@@ -89,7 +89,7 @@ def test_captions_in_json_lines():
     source = open_data(published("text") / "coco_val2017_captions.jsonl")
     assert isinstance(source, TextTable) and len(source) == 24_754
     assert told(source[0]) == ["A woman stands in the dining area at the table."]
-    assert isinstance(open_data(source.records.path, part="val"), SplitOf)
+    assert isinstance(open_data(source.records.path, split="val"), SplitOf)
 
 
 def test_photographs():

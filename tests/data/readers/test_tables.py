@@ -10,13 +10,13 @@ import pytest
 from tests.data.samples import all_told, png, told, write_lines, write_pictures
 from unitok.data.faults import Fault
 from unitok.data.readers.hf_stream import Streamed
-from unitok.data.source import read, tell_once
+from unitok.data.source import read, warn_once
 from unitok.data.sources import open_data
 
 
 @pytest.fixture(autouse=True)
 def _said_anew():
-    tell_once.cache_clear()
+    warn_once.cache_clear()
 
 
 def reasons(source) -> list[str]:
@@ -88,7 +88,9 @@ def test_classes_of_a_saved_set_and_of_a_stream(tmp_path, monkeypatch):
 def test_files_that_number_their_classes_differently_are_not_read_as_one(tmp_path):
     for name, names in (("a", ("cat", "dog")), ("b", ("dog", "cat"))):
         write_parquet(tmp_path / f"{name}.parquet", [{"image": image(), "label": 0}], label=classes(*names))
-    with pytest.raises(ValueError, match=r"b\.parquet: its classes in the column 'label', \['dog'"):
+    with pytest.raises(
+        ValueError, match=r"b\.parquet: classes of the column 'label' must be .*, got \['dog'"
+    ):
         open_data(tmp_path)
 
 
@@ -101,7 +103,7 @@ def test_captions_without_names_are_said_to_be_numbers_once(tmp_path, caplog, de
     table = pyarrow.Table.from_pylist([{"image": image(), "label": number} for number in (None, 3)])
     parquet.write_table(table.replace_schema_metadata({"huggingface": described}), tmp_path / "a.parquet")
     for part in ("train", "val", None):
-        source = open_data(tmp_path / "a.parquet", part=part)
+        source = open_data(tmp_path / "a.parquet", split=part)
     assert reasons(source) == ["no caption", "3"]
     assert [record.message for record in caplog.records] == [
         f"{tmp_path / 'a.parquet'}: the captions in 'label' are numbers, such as 3, and the file has no "
@@ -154,7 +156,7 @@ IMAGES = {
 def test_images_that_no_name_claims_are_not_left_out_silently(tmp_path, kind):
     rows = [{"caption": "one", "shown": None}, {"caption": "two", "shown": IMAGES[kind]}]
     file = write_parquet(tmp_path / "a.parquet", rows)
-    with pytest.raises(ValueError, match="'shown' of caption, shown, which no known name claims"):
+    with pytest.raises(ValueError, match="'shown' of caption, shown, which has no known name"):
         open_data(file)
     assert all_told(open_data(file, format="texts")) == [["one"], ["two"]]
     if not isinstance(IMAGES[kind], str):
@@ -217,7 +219,7 @@ def test_words_that_spell_a_missing_value_are_counted_once(tmp_path, caplog, suf
     text = f"image,text,nan\r\n{rows}red.png,<NA>,nan"
     (tmp_path / f"a.{suffix}").write_text(text.replace(",", separator))
     source = open_data(tmp_path / f"a.{suffix}")
-    open_data(tmp_path / f"a.{suffix}", part="train")
+    open_data(tmp_path / f"a.{suffix}", split="train")
     assert reasons(source) == [
         "nan",
         "NaN",
@@ -230,7 +232,7 @@ def test_words_that_spell_a_missing_value_are_counted_once(tmp_path, caplog, suf
     ]
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
         f"{tmp_path / f'a.{suffix}'}: 4 captions in 'text' are words such as nan or null, which are learned "
-        "as they stand: leave the cell empty where there is no caption"
+        "verbatim: leave the cell empty if there is no caption"
     ]  # fmt: skip
 
 
@@ -295,7 +297,7 @@ def test_what_looks_like_a_list_and_is_none_of_captions_stays_and_is_said(tmp_pa
     with (tmp_path / "data.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["image", "caption"], ["red.png", cell]])
     assert reasons(open_data(str(tmp_path))) == [cell]
-    assert ("are learned as they stand" in caplog.text) == (cell[-1] in "]}")
+    assert ("are learned verbatim" in caplog.text) == (cell[-1] in "]}")
 
 
 def test_lists_of_captions_in_json_are_said_to_be_cut(tmp_path, caplog):
@@ -311,12 +313,12 @@ def test_base64_is_told_from_a_name(tmp_path, start):
     write_lines(tmp_path / "data.jsonl", [{"image": cell, "text": "one"}])
     fault = read(open_data(str(tmp_path)), 0)
     assert fault.reason == "no picture"
-    assert f"base64 of {len(cell)} letters, not a file's name: write the image to a file" in str(fault)
+    assert f"base64 of {len(cell)} characters, not a file name: write the image to a file" in str(fault)
 
 
 def test_a_cell_that_csv_does_not_hold_says_so(tmp_path):
     (tmp_path / "data.csv").write_text(f"image,caption\n{'A' * 140_000},one\n")
-    with pytest.raises(ValueError, match="a cell has more than 131,072 letters, as images in base64 have"):
+    with pytest.raises(ValueError, match="a cell has more than 131,072 characters, as images in base64 do"):
         open_data(str(tmp_path))
 
 

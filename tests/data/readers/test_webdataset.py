@@ -8,13 +8,13 @@ import pytest
 
 from tests.data.samples import all_told, png, told, write_lines, write_pictures, write_tar
 from unitok.data.faults import Fault
-from unitok.data.source import read, tell_once
+from unitok.data.source import read, warn_once
 from unitok.data.sources import open_data
 
 
 @pytest.fixture(autouse=True)
 def _said_anew():
-    tell_once.cache_clear()
+    warn_once.cache_clear()
 
 
 def pair(key: str, colour: str = "red") -> dict[str, bytes]:
@@ -40,9 +40,7 @@ def test_an_image_that_a_dot_takes_from_its_sample_is_a_fault(tmp_path):
 
 def test_where_dots_take_all_one_name_is_shown(tmp_path):
     write_tar(tmp_path / "a.tar", pair("22.00") | pair("22.01") | pair("22.02") | {"lost.txt": b"a"})
-    with pytest.raises(
-        ValueError, match=r"dropped are 3 dot in the name, 1 no picture, such as .*:22\.00\.png"
-    ):
+    with pytest.raises(ValueError, match=r"skipped 3 dot in the name, 1 no picture, such as .*:22\.00\.png"):
         open_data(tmp_path)
 
 
@@ -53,7 +51,7 @@ def test_what_lies_beside_says_whether_an_image_was_meant_for_a_sample(tmp_path,
     write_tar(tmp_path / "a.tar", files)
     assert not open_data(tmp_path).faults
     assert [record.message for record in caplog.records] == [
-        f"{tmp_path}: 3 images are passed over, which lie beside those of samples: .mask.png, .depth.png"
+        f"{tmp_path}: 3 images beside those of samples are ignored: .mask.png, .depth.png"
     ]
     write_tar(tmp_path / "a.tar", files | {f"a.mask.{beside}": b"{}"})
     assert faults(open_data(tmp_path)) == [("dot in the name", "a.mask.png")]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unitok.data.transforms.inpainting import Fills, middle, rectangle
+from unitok.data.transforms.inpainting import Fills, crop_to_grid, rectangle
 from unitok.document import Segment
 from unitok.worlds.shapes.scenes import ShapesSource
 from unitok.worlds.shapes.tasks import ShapesTasks
@@ -44,7 +44,7 @@ def test_holes_are_large_and_small_anywhere_and_the_same_for_a_seed():
 @pytest.mark.parametrize("size", [(40, 20), (13, 31), (3, 2), (200, 7)])
 def test_of_any_picture_the_middle_is_cells_of_whole_pixels(size):
     picture = Image.fromarray(np.random.default_rng(0).integers(1, 256, (*size[::-1], 3), np.uint8))
-    cut = middle(picture, (2, 3))
+    cut = crop_to_grid(picture, (2, 3))
     cell = min(size[0] // 3, size[1] // 2)
     assert cut.size == (3 * cell, 2 * cell)
     if cell == min(size[0] / 3, size[1] / 2):  # one side fits: the other is cut, and no pixel changes
@@ -52,7 +52,7 @@ def test_of_any_picture_the_middle_is_cells_of_whole_pixels(size):
         same = picture.crop((left, top, left + cut.width, top + cut.height))
         assert cut.tobytes() == same.tobytes()
     with pytest.raises(ValueError, match=f"{size[0]} x {size[1]} pixels has no 300 x 200 cells"):
-        middle(picture, (200, 300))
+        crop_to_grid(picture, (200, 300))
 
 
 @pytest.mark.parametrize("draws", [[0.0] * 4, [0.999] * 4, [0.5, 0.2, 0.999, 0.0]])
@@ -64,7 +64,7 @@ def test_rectangles_lie_inside_the_grid(draws):
 
 
 def test_other_documents_are_refused():
-    with pytest.raises(ValueError, match="document 0 is no pair of text and image to fill, but image, text"):
+    with pytest.raises(ValueError, match="document 0: must be a pair of text and image, got image, text"):
         Fills(ShapesTasks(count=3, canvas=48, tasks=["count"]), (6, 6))[0]
     with pytest.raises(ValueError, match="rows and columns"):
         Fills(Pairs(), (6, 0))

@@ -47,7 +47,7 @@ def test_buckets_of_64_cells():
     buckets = Buckets(cells=64, cell=8)
     assert buckets.shape(width=99, height=99) == (8, 8) and (4, 16) in buckets.shapes
     assert buckets(stripes(200, 50)).size == (128, 32)
-    with pytest.raises(ValueError, match="1 or more"):
+    with pytest.raises(ValueError, match="at least 1"):
         Buckets(cells=0, cell=8)
 
 

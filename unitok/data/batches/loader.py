@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from unitok.data.batches.batch_sampler import DocumentBatchSampler, Place
+from unitok.data.batches.batch_sampler import DocumentBatchSampler, Position
 from unitok.data.batches.packing import Batch
-from unitok.data.batches.workers import heed_parent_alone, held
+from unitok.data.batches.workers import ignore_foreign_signals, signals_blocked
 
 
-class ExactLoader(DataLoader):
-    """Begins each pass where the trainer's own count of batches says, so there is no state to keep."""
+class ResumableLoader(DataLoader):
+    """Begins each pass at the trainer's own count of batches, so it has no state to save."""
 
     def __iter__(self) -> Iterator:
-        with held():
+        with signals_blocked():
             batches = super().__iter__()  # forks the workers
-        for batch in _plainly(batches):
+        for batch in _without_worker_traceback(batches):
             yield self._as_tensors(batch) if _is_packed(batch, np.ndarray) else batch
 
     def _as_tensors(self, batch: Batch) -> Batch:
@@ -33,8 +33,8 @@ class ExactLoader(DataLoader):
         pass
 
 
-def _plainly(batches: Iterator) -> Iterator:
-    """The same batches; what a worker raised as if this process had, without the worker's traceback."""
+def _without_worker_traceback(batches: Iterator) -> Iterator:
+    """Yields the same batches; an error of a worker is raised as this process's, without its traceback."""
     try:
         yield from batches
     except ValueError as error:
@@ -47,17 +47,17 @@ def _is_packed(batch: Any, kind: type) -> bool:
     return isinstance(batch, Batch) and isinstance(batch.ids, kind)
 
 
-def lightened(batch: Any) -> Any:
-    """What a worker sends: arrays of packed documents, which pass a pipe in a tenth of the time of tensors.
+def to_arrays(batch: Any) -> Any:
+    """Collates in a worker: packed documents become arrays, which pass a pipe ten times as fast as tensors.
 
-    A tensor would be given shared memory and a file descriptor of its own, four of them a batch.
+    Each of a batch's four tensors would get its own shared memory and file descriptor.
     """
     if get_worker_info() is not None and _is_packed(batch, Tensor):
         return Batch(*(tensor.numpy() for tensor in batch))
     return batch
 
 
-def exact_loader(
+def build_loader(
     dataset: Dataset,
     trainer: Any,
     *,
@@ -65,33 +65,33 @@ def exact_loader(
     workers: int,
     seed: int | None,
     start: Callable[[], int] = int,
-    begun: Place = Place(),  # noqa: B008 (it cannot change)
+    origin: Position = Position(),  # noqa: B008 (it is immutable)
 ) -> DataLoader:
-    """A loader whose dataset makes whole batches, each of one window of its documents.
+    """Builds a loader for a dataset that returns whole batches, indexed by DocumentBatch.
 
     Args:
-        dataset: batches by window.
-        trainer: says which process this is among how many; None for one alone.
-        batch_size, seed, start, begun: of the windows.
+        dataset: batches by DocumentBatch.
+        trainer: gives the rank and the number of processes; None for a single process.
+        batch_size, seed, start, origin: see DocumentBatchSampler.
         workers: processes that read; 0 reads in this one.
     """
     rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-    order = {"seed": seed, "start": start, "begun": begun}
-    if getattr(trainer, "overfit_batches", 0):  # the same few, in every pass
+    order = {"seed": seed, "start": start, "origin": origin}
+    if getattr(trainer, "overfit_batches", 0):  # the same few batches in every pass
         order = {"seed": None}
-    windows = DocumentBatchSampler(len(dataset), batch_size, rank=rank, world=world, **order)
-    return ExactLoader(
+    sampler = DocumentBatchSampler(len(dataset), batch_size, rank=rank, world=world, **order)
+    return ResumableLoader(
         dataset,
-        sampler=windows,
+        sampler=sampler,
         batch_size=None,
-        collate_fn=lightened,
+        collate_fn=to_arrays,
         num_workers=workers,
-        worker_init_fn=heed_parent_alone,
+        worker_init_fn=ignore_foreign_signals,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
 
 
-def trained(trainer: Any) -> int:
-    """Batches that a run was trained on, before and after it was resumed; 0 without a trainer."""
+def batches_trained(trainer: Any) -> int:
+    """The number of batches that a run was trained on, over all its starts; 0 without a trainer."""
     return trainer.fit_loop.epoch_loop.batch_progress.total.processed if trainer else 0

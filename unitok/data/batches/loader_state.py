@@ -6,51 +6,54 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from unitok.data.batches.batch_sampler import DocumentBatchSampler, Place
-from unitok.data.batches.loader import trained
+from unitok.data.batches.batch_sampler import DocumentBatchSampler, Position
+from unitok.data.batches.loader import batches_trained
 
 log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Which documents a run has seen, over all its starts."""
+    """The position of a run in its training data, over all its starts."""
 
     def __init__(self) -> None:
-        self.begun = Place()
-        self._windows: DocumentBatchSampler | None = None
+        self.origin = Position()
+        self._sampler: DocumentBatchSampler | None = None
 
     def follow(self, loader: DataLoader) -> DataLoader:
-        """Remember the order of the training documents; returns the loader."""
-        self._windows = loader.sampler
+        """Tracks the sampler of the training documents; returns the loader."""
+        self._sampler = loader.sampler
         return loader
 
     def state(self, trainer: Any) -> dict[str, int]:
-        """For a checkpoint: the place, and what it is a place in."""
-        windows = self._windows
-        if windows is None:
+        """Returns, for a checkpoint, the position and the settings of the sampler."""
+        sampler = self._sampler
+        if sampler is None:
             return {}
-        place = windows.place(trained(trainer))._asdict()
-        return place | {"count": windows.count, "seed": windows.order_seed, "size": windows.size}
+        position = sampler.position(batches_trained(trainer))._asdict()
+        return position | {"count": sampler.count, "seed": sampler.order_seed, "size": sampler.size}
 
-    def go_on(self, state: Mapping[str, int], windows: DocumentBatchSampler) -> None:
-        """Begin where a checkpoint was; one of an older version has no place, and batches are counted then.
+    def resume(self, state: Mapping[str, int], sampler: DocumentBatchSampler) -> None:
+        """Resumes at the position of a checkpoint; without one (older versions), batches are counted.
 
         Args:
-            state: of the checkpoint.
-            windows: as this run would have them from its beginning.
+            state: the checkpoint's.
+            sampler: this run's, as if from scratch.
         """
         if not state:
             return
-        self.begun = Place(*(state[name] for name in Place._fields))
-        for name, here, what in (("count", windows.count, "documents"), ("seed", windows.order_seed, "seed")):
-            if state[name] != here:
+        self.origin = Position(*(state[name] for name in Position._fields))
+        for name, value, noun in (
+            ("count", sampler.count, "documents"),
+            ("seed", sampler.order_seed, "seed"),
+        ):
+            if state[name] != value:
                 log.warning(
-                    "data: %s %s, in the checkpoint %s: the order is another, some documents come twice this "
+                    "data: %s %s, in the checkpoint %s: the order differs, some documents occur twice this "
                     "epoch or not at all",
-                    *(what, here, state[name]),
+                    *(noun, value, state[name]),
                 )
-        if state["size"] != windows.size:
+        if state["size"] != sampler.size:
             log.warning(
-                "data: %d documents a step, in the checkpoint %d: going on after %d documents of epoch %d",
-                *(windows.size, state["size"], self.begun.documents, self.begun.epoch),
+                "data: %d documents per step, in the checkpoint %d: resuming after %d documents of epoch %d",
+                *(sampler.size, state["size"], self.origin.documents, self.origin.epoch),
             )

@@ -1,8 +1,8 @@
 """Sequence packing: documents to rows of a batch; the only place that shifts and pads. Knows ids, not what
 they mean.
 
-A document of n ids gives n - 1 pairs (id, next id), so that no target crosses a document and no place is
-spent on predicting from a document's last id.
+A document of n ids gives n - 1 pairs (id, next id), so that no target crosses a document boundary and no
+token is spent on predicting from a document's last id.
 """
 
 from itertools import accumulate
@@ -13,14 +13,14 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from unitok.data.batches.bin_packing import tightest
+from unitok.data.batches.bin_packing import pack_tightly
 from unitok.tokens.layout import FlatIds
 
 IGNORED = -100
 
 
 class Batch(NamedTuple):
-    """Rows of packed documents, numbered in a row by `document` (-1 pads); targets of -100 have no loss."""
+    """Rows of packed documents; `document` numbers those of a row (-1 pads), targets of -100 are ignored."""
 
     ids: Int64[Tensor, "b t"]
     positions: Int64[Tensor, "b t 3"]
@@ -29,27 +29,27 @@ class Batch(NamedTuple):
 
     @property
     def one_per_row(self) -> bool:
-        """Whether no row holds a second document, so that plain causal attention is enough."""
+        """Whether no row holds a second document, so that plain causal attention suffices."""
         return not bool((self.document > 0).any())
 
     @property
     def padding(self) -> float:
-        """Share of places that hold no document."""
+        """Share of tokens that are padding."""
         return float((self.document < 0).float().mean())
 
 
 def pack(documents: FlatIds, *, length: int, pad: int) -> Batch:
-    """A batch with as little padding as `tightest` finds; of no document, a row of padding.
+    """Packs documents into a batch, by `pack_tightly`; without documents it is one row of padding.
 
     Args:
-        documents: each takes one place less than it has ids.
-        length: places of a row, at most.
-        pad: id that fills the rest.
+        documents: each takes one token less than it has ids.
+        length: most tokens per row.
+        pad: the padding id.
 
     Raises:
         ValueError: a document is longer than a row.
     """
-    rows, length = tightest([ids - 1 for ids in documents.lengths], length)
+    rows, length = pack_tightly([ids - 1 for ids in documents.lengths], length)
     rows = rows or [[]]
     ids = np.full(len(rows) * length, pad, np.int64)
     positions = np.zeros((len(rows) * length, 3), np.int64)

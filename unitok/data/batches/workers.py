@@ -10,30 +10,30 @@ SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait: a process that is forked meanwhile never meets them unprepared."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+def signals_blocked() -> Iterator[None]:
+    """Blocks Ctrl-C and SIGTERM, so that they cannot end a process forked meanwhile before it is set up."""
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
-def heed_parent_alone(worker: int) -> None:
-    """Begin a worker that Ctrl-C does not end, nor SIGTERM from anybody but its parent.
+def ignore_foreign_signals(worker: int) -> None:
+    """Initialises a worker that ignores Ctrl-C, and SIGTERM from any process but its parent.
 
-    Terminals, torchrun and SLURM signal all processes of a run, and the training process still needs its
+    Terminals, torchrun and SLURM signal all processes of a run, but the training process still needs its
     batches: it finishes the step, saves, and ends its workers itself.
 
     Args:
-        worker: its number, as a loader gives it.
+        worker: its number, as passed by the loader.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     if hasattr(signal, "sigwaitinfo"):  # macOS does not tell who sent a signal
-        threading.Thread(target=_end_by_parent, daemon=True).start()
+        threading.Thread(target=_exit_on_parent_signal, daemon=True).start()
 
 
-def _end_by_parent() -> None:
+def _exit_on_parent_signal() -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
     os._exit(0)

@@ -13,11 +13,11 @@ from unitok.modalities.text import clean
 from unitok.tokens.codec import Codec
 
 log = logging.getLogger(__name__)
-GLANCE = 16
-"""Documents that are looked at to see whether a set has texts."""
+INSPECTED = 16
+"""Documents that are inspected for texts."""
 
 
-class Coded(ABC):
+class CodedDocuments(ABC):
     """Documents of codes by index, in canonical order."""
 
     @abstractmethod
@@ -25,55 +25,55 @@ class Coded(ABC):
 
     @abstractmethod
     def fetch(self, indices: Sequence[int]) -> list[list[Codes] | None]:
-        """Codes of several documents; None for one that is faulty."""
+        """Returns the codes of several documents; None for a corrupt one."""
 
     def task(self, index: int) -> Task | None:
-        """The task of a document; None leaves it to the run."""
+        """Returns the task of a document; None leaves it to the run."""
         return None
 
     def count(self, indices: Sequence[int], ids: Sequence[int]) -> None:  # noqa: B027 (most keep no counts)
-        """Told of the documents of each batch, and as how many ids each was laid out."""
+        """Counts the documents of a batch and their numbers of ids."""
 
 
-def say_without_text(documents: Coded) -> None:
-    """Say that there is no text to learn, where none of some documents, evenly spread, has any."""
-    indices = range(0, len(documents), max(1, len(documents) // GLANCE))
-    found = [codes for codes in documents.fetch(indices) if codes]
-    if found and not any(segment.modality == "text" for codes in found for segment in codes):
+def warn_without_text(documents: CodedDocuments) -> None:
+    """Warns if none of some evenly spread documents has any text."""
+    indices = range(0, len(documents), max(1, len(documents) // INSPECTED))
+    inspected = [codes for codes in documents.fetch(indices) if codes]
+    if inspected and not any(segment.modality == "text" for codes in inspected for segment in codes):
         log.warning(
-            "no text in %d of %d training documents that were looked at: the model learns images without a "
-            "word. Where they have captions, docs/your-data.md shows how captions may lie",
-            len(found),
+            "no text in %d of %d training documents: the model learns images alone. If there are captions, "
+            "docs/your-data.md shows the layouts that are read",
+            len(inspected),
             len(documents),
         )
 
 
-def encode_each(
+def encode_documents(
     source: Source, codec: Codec, indices: Sequence[int], *, faults: Faults | None = None
 ) -> list[list[Codes] | None]:
-    """Codes of these documents; None for one that cannot be read or encoded, which `faults` counts.
+    """Encodes documents; one that cannot be read or encoded is None, and counted in `faults`.
 
     Raises:
-        TooManyFaults: `faults` has had enough.
+        TooManyFaults: `faults` exceeds its limit.
     """
     faults = Faults(most=1) if faults is None else faults
-    found = [read(source, index) for index in indices]
-    whole = [document for document in found if not isinstance(document, Fault)]
+    documents = [read(source, index) for index in indices]
+    intact = [document for document in documents if not isinstance(document, Fault)]
     try:
-        encoded = iter(codec.encode_many(whole))
-    except ValueError:  # find the faulty one
-        encoded = iter([_encode(codec, document) for document in whole])
-    results = [document if isinstance(document, Fault) else next(encoded) for document in found]
+        encoded = iter(codec.encode_many(intact))
+    except ValueError:  # encode one by one, to find the corrupt one
+        encoded = iter([_encode(codec, document) for document in intact])
+    results = [document if isinstance(document, Fault) else next(encoded) for document in documents]
     for index, result in zip(indices, results, strict=True):
         if isinstance(result, ValueError):
             faults.add(Fault("cannot be encoded", f"document {index}", str(result)))
         elif isinstance(result, Fault):
             faults.add(result)
         else:
-            faults.seen()
-    for segment in (segment for document in whole for segment in document):
+            faults.add_intact()
+    for segment in (segment for document in intact for segment in document):
         if segment.modality == "text" and clean(segment.content) != segment.content:
-            faults.repair()
+            faults.add_repaired()
     return [result if isinstance(result, list) else None for result in results]
 
 

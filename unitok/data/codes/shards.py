@@ -32,7 +32,7 @@ ARRAYS = {
     "segments": (("I32",), 2),
     "documents": (("I64",), 1),
 }
-"""What a file holds: types and number of sides."""
+"""The arrays of a file: their types and number of dimensions."""
 
 
 class Shard(NamedTuple):
@@ -45,7 +45,7 @@ class Shard(NamedTuple):
 
 
 def to_shard(documents: Sequence[Sequence[Codes]], names: Sequence[str], *, wide: bool) -> Shard:
-    """The arrays of these documents; `wide` codes take four bytes each, others two."""
+    """Converts documents to arrays; `wide` codes take four bytes each, others two."""
     flat = [codes for document in documents for codes in document]
     sides = max((len(codes.shape) for codes in flat), default=0)
     rows = [(names.index(c.modality), c.learn, *c.shape, *[-1] * (sides - len(c.shape))) for c in flat]
@@ -59,12 +59,12 @@ def to_shard(documents: Sequence[Sequence[Codes]], names: Sequence[str], *, wide
 
 
 def write_shard(file: Path, shard: Shard, metadata: dict[str, str]) -> None:
-    """Write a file; it is complete or absent."""
+    """Writes a shard to a file, atomically."""
     write_bytes(file, save(shard._asdict(), metadata=metadata), durable=True)
 
 
-def documents_of(places: Iterable[tuple[Shard, int]], names: Sequence[str]) -> list[list[Codes]]:
-    """Codes of documents, each of a shard by its index there; `names` are the modalities by number."""
+def read_documents(places: Iterable[tuple[Shard, int]], names: Sequence[str]) -> list[list[Codes]]:
+    """Reads documents by shard and index within it; `names` are the modalities by number."""
     rows: list[list[list[int]]] = []
     pieces, sizes = [np.empty(0, np.int64)], [0]
     for shard, index in places:
@@ -74,17 +74,17 @@ def documents_of(places: Iterable[tuple[Shard, int]], names: Sequence[str]) -> l
         pieces.append(shard.codes[offsets[0] : offsets[-1]])
         sizes += map(sub, offsets[1:], offsets)
     codes = iter(torch.from_numpy(np.concatenate(pieces, dtype=np.int64)).split(sizes)[1:])
-    return [[_segment(row, names, next(codes)) for row in document] for document in rows]
+    return [[_to_codes(row, names, next(codes)) for row in document] for document in rows]
 
 
-def _segment(row: Sequence[int], names: Sequence[str], codes: Tensor) -> Codes:
+def _to_codes(row: Sequence[int], names: Sequence[str], codes: Tensor) -> Codes:
     modality, learn, *shape = row
     return Codes(names[modality], codes, tuple([side for side in shape if side >= 0]), bool(learn))
 
 
 def map_shard(file: Path) -> Shard:
-    """The arrays of a shard, mapped rather than read. Raises ValueError where the file is damaged."""
-    metadata_of(file)  # safetensors checks that the arrays lie in the file
+    """Memory-maps the arrays of a shard. Raises ValueError if the file is corrupt."""
+    read_metadata(file)  # safetensors checks that the arrays are within the file
     with file.open("rb") as opened:
         size = int.from_bytes(opened.read(8), "little")
         header = json.loads(opened.read(size))
@@ -92,8 +92,8 @@ def map_shard(file: Path) -> Shard:
         field = header.get(name, {"dtype": "nothing", "shape": ()})
         if field["dtype"] not in types or len(field["shape"]) != sides:
             raise ValueError(
-                f"{file}: {name} must be {' or '.join(types)} of {sides} sides, got {field['dtype']} of "
-                f"{list(field['shape'])}; remove it"
+                f"{file}: {name} must be {' or '.join(types)} of {sides} dimensions, got {field['dtype']} of "
+                f"shape {list(field['shape'])}; remove the file"
             )
     data = np.memmap(file, np.uint8, "r").view(np.ndarray)[8 + size :]
     fields = (header[name] for name in Shard._fields)
@@ -103,13 +103,13 @@ def map_shard(file: Path) -> Shard:
             for field in fields
         )
     )
-    if not _belong_together(shard):
-        raise ValueError(f"{file}: its documents, segments and codes do not belong together; remove it")
+    if not _is_consistent(shard):
+        raise ValueError(f"{file}: its documents, segments and codes are inconsistent; remove the file")
     return shard
 
 
-def _belong_together(shard: Shard) -> bool:
-    """Whether documents are runs of all segments, and segments runs of all codes."""
+def _is_consistent(shard: Shard) -> bool:
+    """Whether documents partition the segments, and segments the codes."""
     runs = ((shard.documents, len(shard.segments)), (shard.offsets, len(shard.codes)))
     whole = all(
         len(ends) and ends[0] == 0 and ends[-1] == count and (np.diff(ends) >= 0).all()
@@ -118,10 +118,10 @@ def _belong_together(shard: Shard) -> bool:
     return whole and len(shard.offsets) == len(shard.segments) + 1 and shard.segments.shape[1] >= 2
 
 
-def metadata_of(file: Path) -> dict[str, str]:
-    """What was written beside the arrays. Raises ValueError where the file is damaged."""
+def read_metadata(file: Path) -> dict[str, str]:
+    """Reads the metadata of a shard. Raises ValueError if the file is corrupt."""
     try:
         with safe_open(file, "numpy") as opened:
             return opened.metadata() or {}
     except SafetensorError as error:
-        raise ValueError(f"{file}: damaged or not safetensors ({error}); remove it") from error
+        raise ValueError(f"{file}: corrupt or not safetensors ({error}); remove the file") from error

@@ -17,15 +17,15 @@ import numpy as np
 from jaxtyping import Int64
 
 from unitok.chat_template import ChatTemplate
-from unitok.data.codes.encoding import Coded
+from unitok.data.codes.encoding import CodedDocuments
 from unitok.data.codes.shards import (
     Shard,
-    documents_of,
     map_shard,
+    read_documents,
 )
-from unitok.data.files.remote import local
+from unitok.data.files.remote import local_path
 from unitok.document import Codes
-from unitok.json_files import made_of, read_object
+from unitok.json_files import build_dataclass, read_object
 from unitok.tokens.codec import Codec
 
 INDEX, TEXT_TOKENIZER = "index.json", "tokenizer.json"
@@ -35,7 +35,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """What an index says of a shard."""
+    """The entry of a shard in an index."""
 
     file: str
     bytes: int
@@ -43,12 +43,12 @@ class ShardRecord:
 
     def __post_init__(self):
         if self.documents < 0:
-            raise ValueError(f"{self.file} has {self.documents} documents")
+            raise ValueError(f"{self.file}: documents must be 0 or more, got {self.documents}")
 
 
 @dataclass(frozen=True)
 class Index:
-    """What a store's index.json says of its codec, of its shards and of how conversations were told."""
+    """A store's index.json: the fingerprints of its codec, its shards, and the chat template."""
 
     fingerprint: str
     modalities: dict[str, str]
@@ -56,28 +56,28 @@ class Index:
     chat: ChatTemplate = ChatTemplate()  # noqa: RUF009 (it is frozen)
 
 
-class Store(Coded):
-    """A folder that `write_store` wrote, as documents of codes in canonical order.
+class Store(CodedDocuments):
+    """A folder written by `write_store`, as documents of codes in canonical order.
 
-    Shards are memory-mapped when first touched, and again in each process that the store is sent to.
+    Shards are memory-mapped on first use, and again in each process to which the store is sent.
 
     Args:
         path: the folder, also as a URL (see `remote`).
-        codec: whose codes they must be. It may have more modalities than the store, or other positions.
+        codec: the codec of the codes. It may have more modalities than the store, or other positions.
 
     Raises:
-        FileNotFoundError: there is no store, or a shard of it is missing.
-        ValueError: it is unfinished, damaged, or of another tokenizer; or a URL that is not read.
+        FileNotFoundError: there is no store, or a shard is missing.
+        ValueError: the store is unfinished, corrupt, or of another tokenizer, or its URL is not supported.
     """
 
     def __init__(self, path: str | Path, codec: Codec):
-        self.path = local(path)
+        self.path = local_path(path)
         index = read_index(self.path)
         self.fingerprint = index.fingerprint
         self.names = list(index.modalities)
         _check_codec(self.path, index.modalities, codec)
         self._outer = [codec.segment_length(name, 0) for name in self.names]
-        self._files = [self.path / _shard_name(self.path, record.file) for record in index.shards]
+        self._files = [self.path / _check_shard_name(self.path, record.file) for record in index.shards]
         for file, record in zip(self._files, index.shards, strict=True):
             _check_size(file, record.bytes)
         self._starts = [0, *accumulate(record.documents for record in index.shards)]
@@ -90,23 +90,23 @@ class Store(Coded):
         return self.fetch([index])[0]
 
     def fetch(self, indices: Sequence[int]) -> list[list[Codes]]:
-        """Codes of several documents."""
-        return documents_of(map(self._place, indices), self.names)
+        """Returns the codes of several documents."""
+        return read_documents(map(self._locate, indices), self.names)
 
-    def _place(self, index: int) -> tuple[Shard, int]:
-        """The shard that has a document, and which of that shard's it is."""
+    def _locate(self, index: int) -> tuple[Shard, int]:
+        """Returns the shard that holds a document, and the document's index there."""
         if not 0 <= index < len(self):
             raise IndexError(f"document {index} of a store of {len(self)}")
         number = bisect_right(self._starts, index) - 1
         return self._shard(number), index - self._starts[number]
 
     def length(self, index: int) -> int:
-        """Number of ids of a document."""
+        """The number of ids of a document."""
         return int(self.lengths[index])
 
     @cached_property
     def lengths(self) -> Int64[np.ndarray, " documents"]:
-        """Number of ids of each document; no codes are read."""
+        """The number of ids of each document; no codes are read."""
         return np.concatenate([self._shard_lengths(self._shard(i)) for i in range(len(self._files))])
 
     def _shard_lengths(self, shard: Shard) -> np.ndarray:
@@ -116,18 +116,20 @@ class Store(Coded):
 
     def _shard(self, number: int) -> Shard:
         if number not in self._shards:
-            self._shards[number] = self._opened(number)
+            self._shards[number] = self._open(number)
         return self._shards[number]
 
-    def _opened(self, number: int) -> Shard:
-        """A shard that holds what the index says. Raises ValueError where it does not."""
-        file, wanted = self._files[number], self._starts[number + 1] - self._starts[number]
+    def _open(self, number: int) -> Shard:
+        """Maps a shard. Raises ValueError if it does not match the index."""
+        file, expected = self._files[number], self._starts[number + 1] - self._starts[number]
         shard = map_shard(file)
-        held, modalities = len(shard.documents) - 1, shard.segments[:, 0]
-        if held != wanted:
-            raise ValueError(f"{file}: {held} documents, the index says {wanted}; remove it and encode again")
+        count, modalities = len(shard.documents) - 1, shard.segments[:, 0]
+        if count != expected:
+            raise ValueError(
+                f"{file}: {count} documents, {expected} in the index; remove it and encode again"
+            )
         if len(modalities) and not 0 <= modalities.min() <= modalities.max() < len(self.names):
-            raise ValueError(f"{file}: a segment is of none of {', '.join(self.names)}; remove it")
+            raise ValueError(f"{file}: segments must be of {', '.join(self.names)}; remove the file")
         return shard
 
     def __getstate__(self) -> dict[str, Any]:
@@ -135,7 +137,7 @@ class Store(Coded):
 
 
 def read_index(path: Path) -> Index:
-    """What a store's index.json says. Raises FileNotFoundError or ValueError where there is no whole one."""
+    """Reads a store's index.json. Raises FileNotFoundError or ValueError if it is missing or corrupt."""
     try:
         values = read_object(path / INDEX)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -143,38 +145,38 @@ def read_index(path: Path) -> Index:
             raise ValueError(
                 f"{path}: this store is unfinished; run the same encoding again to complete it"
             ) from error
-        raise FileNotFoundError(f"{path}: no store of codes here ({INDEX} is missing)") from error
+        raise FileNotFoundError(f"{path}: not a store of codes ({INDEX} is missing)") from error
     try:
-        return _index_of(values)
+        return _parse_index(values)
     except ValueError as error:
         raise ValueError(f"{path / INDEX}: not the index of a store of codes ({error})") from error
 
 
-def _index_of(values: dict[str, Any]) -> Index:
+def _parse_index(values: dict[str, Any]) -> Index:
     if values.get("format") != FORMAT:
-        raise ValueError(f"its format is {values.get('format')!r:.80}, this program reads {FORMAT}")
+        raise ValueError(f"format must be {FORMAT}, got {values.get('format')!r:.80}")
     known = {field.name: values[field.name] for field in fields(Index) if field.name in values}
-    known["chat"] = made_of(ChatTemplate, known.get("chat", {}))
+    known["chat"] = build_dataclass(ChatTemplate, known.get("chat", {}))
     if isinstance(known.get("shards"), list):
-        known["shards"] = [_record_of(record) for record in known["shards"]]
-    return made_of(Index, known)
+        known["shards"] = [_parse_record(record) for record in known["shards"]]
+    return build_dataclass(Index, known)
 
 
-def _record_of(values: Any) -> ShardRecord:
-    """What an index says of a shard; what else it says of it is not needed."""
+def _parse_record(values: Any) -> ShardRecord:
+    """Parses the entry of a shard; its further fields are ignored."""
     names = [field.name for field in fields(ShardRecord)]
-    return made_of(ShardRecord, {n: values[n] for n in names if n in values} if values else values)
+    return build_dataclass(ShardRecord, {n: values[n] for n in names if n in values} if values else values)
 
 
-def chat_of(path: str | Path) -> ChatTemplate:
-    """How the conversations of a store were told. Raises as `read_index`."""
-    return read_index(local(path)).chat
+def read_chat(path: str | Path) -> ChatTemplate:
+    """Reads the chat template of a store. Raises as `read_index`."""
+    return read_index(local_path(path)).chat
 
 
-def _shard_name(path: Path, name: Any) -> str:
-    """A shard's name as the index has it: of a file in the store's own folder."""
+def _check_shard_name(path: Path, name: Any) -> str:
+    """Returns a shard's name in the index, which must be that of a file in the store's own folder."""
     if not isinstance(name, str) or not SHARD.fullmatch(name):
-        raise ValueError(f"{path / INDEX}: it names a shard {name!r:.80}, expected {SHARD.pattern}")
+        raise ValueError(f"{path / INDEX}: a shard's name must match {SHARD.pattern}, got {name!r:.80}")
     return name
 
 
@@ -183,21 +185,21 @@ def _check_codec(path: Path, stored: dict[str, str], codec: Codec) -> None:
     for name, fingerprint in stored.items():
         if present.get(name) != fingerprint:
             raise ValueError(
-                f"{path} was written with another {name} tokenizer: its fingerprint is {fingerprint:.80}, "
-                f"this model's is {present.get(name, 'missing'):.80}. Encode again with this model's "
-                "tokenizers, or take those of the store"
+                f"{path}: written with another {name} tokenizer: its fingerprint is {fingerprint:.80}, this "
+                f"model's is {present.get(name, 'missing'):.80}. Encode again with this model's tokenizers, "
+                "or use those of the store"
             )
 
 
 def _check_size(file: Path, size: int) -> None:
     if not file.is_file():
-        raise FileNotFoundError(f"{file}: this shard of the store is missing")
+        raise FileNotFoundError(f"{file}: shard not found")
     if file.stat().st_size != size:
         raise ValueError(
-            f"{file}: {file.stat().st_size} bytes, the index says {size}; remove it and encode again"
+            f"{file}: {file.stat().st_size} bytes, {size} in the index; remove it and encode again"
         )
 
 
 def fingerprints(codec: Codec) -> dict[str, str]:
-    """What each modality's codes mean, in letters."""
+    """The fingerprint of each modality's codes."""
     return {name: modality.fingerprint() for name, modality in codec.modalities.items()}

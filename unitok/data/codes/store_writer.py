@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from unitok.atomic_files import held_by, refuse_occupied, write_text
+from unitok.atomic_files import list_entries, refuse_occupied, write_text
 from unitok.chat_template import ChatTemplate
-from unitok.data.codes.encoding import encode_each
+from unitok.data.codes.encoding import encode_documents
 from unitok.data.codes.shards import (
     Shard,
     map_shard,
-    metadata_of,
+    read_metadata,
     to_shard,
     write_shard,
 )
-from unitok.data.codes.source_changes import Summed
+from unitok.data.codes.source_changes import HashedSource
 from unitok.data.codes.store import FORMAT, INDEX, SHARD, TEXT_TOKENIZER, fingerprints, read_index
 from unitok.data.faults import REPORT, Fault, Faults, write_report
 from unitok.data.source import Source, read
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Summary(NamedTuple):
-    """Documents in a store, shards of it that were kept from before, documents dropped for a fault."""
+    """The number of documents in a store, of shards kept from an earlier run, and of skipped documents."""
 
     documents: int
     kept: int
@@ -49,10 +49,10 @@ def write_store(
     chat: ChatTemplate = ChatTemplate(),  # noqa: B008 (it is frozen)
     stamp: str | None = None,
 ) -> Summary:
-    """Encode a source into the folder `path`.
+    """Encodes a source into the folder `path`.
 
-    Shards that are there are kept if their documents are what they were, and else encoded again. What a
-    source or a modality refuses is dropped, counted by reason in the store's data_report.json, and named
+    Existing shards are kept if their documents are unchanged, and encoded again otherwise. Documents that a
+    source or a modality refuses are skipped, counted by reason in the store's data_report.json, and listed
     there and in the log.
 
     Args:
@@ -60,12 +60,12 @@ def write_store(
         source: documents in canonical order.
         codec: encodes them.
         batch_size: documents encoded at once.
-        shard_size: documents a shard.
-        progress: show a bar.
-        most_faults: share of faulty documents, after the first 1,000, that stops the run.
-        chat: how the source's conversations were told, for those who train on the codes.
-        stamp: what changes whenever the source's files do, see `stamp_of`; with another one, or None, all
-            documents of a shard that is there are read and compared.
+        shard_size: documents per shard.
+        progress: show a progress bar.
+        most_faults: share of corrupt documents, after the first 1,000, that stops the run.
+        chat: the chat template of the source's conversations, for training on the codes.
+        stamp: changes whenever the source's files do, see `compute_stamp`; if it has changed or is None, all
+            documents of an existing shard are read and compared.
 
     Raises:
         FileExistsError: the folder holds something else.
@@ -88,11 +88,10 @@ def write_store(
 
 
 def refuse_foreign(path: str | Path) -> None:
-    """Raises FileExistsError where there is a file, or a folder of something else than a store, also of one
-    that is unfinished."""
-    names = held_by(path)
-    begun = any(SHARD.fullmatch(name) for name in names) or set(names) <= {TEXT_TOKENIZER, REPORT}
-    refuse_occupied(path, ours=begun or _is_store(Path(path)), what="a store of codes")
+    """Raises FileExistsError for a file, or a folder that is neither empty nor a store, finished or not."""
+    names = list_entries(path)
+    unfinished = any(SHARD.fullmatch(name) for name in names) or set(names) <= {TEXT_TOKENIZER, REPORT}
+    refuse_occupied(path, ours=unfinished or _is_store(Path(path)), what="a store of codes")
 
 
 def _is_store(path: Path) -> bool:
@@ -123,9 +122,10 @@ class _Writer:
     ):
         if batch_size < 1 or shard_size < 1 or not len(source):
             raise ValueError(
-                f"{len(source)} documents in batches of {batch_size}, shards of {shard_size}: no store"
+                "documents, batch_size and shard_size must be at least 1, got "
+                f"{len(source)}, {batch_size} and {shard_size}"
             )
-        self.path, self.source, self.codec = path, Summed(source), codec
+        self.path, self.source, self.codec = path, HashedSource(source), codec
         self.batch_size, self.shard_size, self.faults = batch_size, shard_size, faults
         self.names, self.chat = list(codec.modalities), chat
         self.identity = {
@@ -137,71 +137,71 @@ class _Writer:
         }
         self.stamp = stamp or ""
         self.records: list[dict[str, Any]] = []
-        self.kept, self.renewed = 0, False
+        self.kept, self.changed = 0, False
         refuse_foreign(path)
         path.mkdir(parents=True, exist_ok=True)
 
     def shard(self, start: int) -> Iterator[int]:
-        """Write or keep the shard that begins at document `start`; yields counts of documents done."""
+        """Writes or keeps the shard that begins at document `start`; yields counts of documents done."""
         stop = min(start + self.shard_size, len(self.source))
         file = self.path / f"codes-{start // self.shard_size:05d}.safetensors"
         if file.exists():
-            if self._is_kept(file, range(start, stop)):
+            if self._keep(file, range(start, stop)):
                 yield stop - start
                 return
-            self._renew(file)
-        self.source.begin()
+            self._invalidate(file)
+        self.source.reset()
         documents: list[list[Codes]] = []
         dropped, listed = 0, len(self.faults.listed)
         for first in range(start, stop, self.batch_size):
             indices = range(first, min(first + self.batch_size, stop))
-            encoded = encode_each(self.source, self.codec, indices, faults=self.faults)
+            encoded = encode_documents(self.source, self.codec, indices, faults=self.faults)
             documents.extend(codes for codes in encoded if codes is not None)
             dropped += sum(codes is None for codes in encoded)
             yield len(indices)
         arrays = to_shard(documents, self.names, wide=max(self.codec.vocabulary.sizes.values()) > 2**15)
-        met = json.dumps([asdict(fault) for fault in self.faults.listed[listed:]])
-        told = {"dropped": str(dropped), "faults": met, "sum": self.source.sum, "stamp": self.stamp}
-        write_shard(file, arrays, self.identity | told)
+        faults = json.dumps([asdict(fault) for fault in self.faults.listed[listed:]])
+        state = {"dropped": str(dropped), "faults": faults, "sum": self.source.digest, "stamp": self.stamp}
+        write_shard(file, arrays, self.identity | state)
         self._record(file, arrays, dropped)
 
-    def _is_kept(self, file: Path, indices: range) -> bool:
-        """Count a complete shard whose documents are what they were; False where they are not, or not known.
+    def _keep(self, file: Path, indices: range) -> bool:
+        """Counts a complete shard whose documents are unchanged; returns False if they may have changed.
 
         Raises:
-            ValueError: it is of another codec, or of a source of another size.
+            ValueError: the shard is of another codec, or of a source of another size.
         """
-        found = metadata_of(file)
+        metadata = read_metadata(file)
         for name, value in self.identity.items():
-            if found.get(name, "") != value:
+            if metadata.get(name, "") != value:
                 raise ValueError(
-                    f"{file} was written with {name} {found.get(name)!s:.200}, this run has {value:.200}: "
+                    f"{file}: written with {name} {metadata.get(name)!s:.200}, this run has {value:.200}; "
                     "remove the folder or choose another"
                 )
-        shard, dropped = map_shard(file), int(found["dropped"])
-        if not self.stamp or found.get("stamp") != self.stamp:
-            if found.get("sum") != self._sum_of(indices):
+        shard, dropped = map_shard(file), int(metadata["dropped"])
+        if not self.stamp or metadata.get("stamp") != self.stamp:
+            if metadata.get("sum") != self._digest(indices):
                 return False
-            if self.stamp:  # the next run need not read the documents
-                write_shard(file, shard, found | {"stamp": self.stamp})
+            if self.stamp:  # so that the next run need not read the documents
+                write_shard(file, shard, metadata | {"stamp": self.stamp})
         self.kept += 1
-        self.faults.seen(len(shard.documents) - 1)
-        self.faults.add(*(Fault(**fault) for fault in json.loads(found.get("faults", "[]"))))
+        self.faults.add_intact(len(shard.documents) - 1)
+        self.faults.add(*(Fault(**fault) for fault in json.loads(metadata.get("faults", "[]"))))
         self._record(file, shard, dropped)
         return True
 
-    def _sum_of(self, indices: range) -> str:
-        """The sum of documents as they are now."""
-        self.source.begin()
+    def _digest(self, indices: range) -> str:
+        """The hash of the documents as they are now."""
+        self.source.reset()
         for index in indices:
             read(self.source, index)
-        return self.source.sum
+        return self.source.digest
 
-    def _renew(self, file: Path) -> None:
-        """Make ready for a shard to be written over: until all are, the store is unfinished."""
-        if not self.renewed:
-            log.warning("%s: its documents have changed, such files are encoded again", file)
-        self.renewed = True
+    def _invalidate(self, file: Path) -> None:
+        """Removes the index before a shard is overwritten, so that the store is unfinished until the end."""
+        if not self.changed:
+            log.warning("%s: its documents have changed, such shards are encoded again", file)
+        self.changed = True
         (self.path / INDEX).unlink(missing_ok=True)
 
     def _record(self, file: Path, shard: Shard, dropped: int) -> None:
@@ -209,12 +209,12 @@ class _Writer:
         self.records.append({"file": file.name, "bytes": file.stat().st_size, **counts})
 
     def finish(self) -> Summary:
-        """Write the index, which makes the store complete."""
+        """Writes the index, which makes the store complete."""
         total = {
             key: sum(record[key] for record in self.records) for key in ("documents", "codes", "dropped")
         }
         if not total["documents"]:
-            raise ValueError(f"none of {len(self.source)} documents could be encoded; the log says why")
+            raise ValueError(f"none of {len(self.source)} documents could be encoded; see the log")
         index = {
             "format": FORMAT,
             "fingerprint": self.codec.fingerprint(),

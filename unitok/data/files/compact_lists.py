@@ -1,7 +1,7 @@
 """Long lists of strings and JSON values in little memory: no Python object for each. Knows no format.
 
-A million captioned pictures of a tar are about 100 MB so, a sixth of what tuples take, and processes that are
-forked share it: nothing in it counts references.
+A million captioned images of a tar take about 100 MB, a sixth of the memory of tuples, and forked processes
+share it, since there are no reference counts in it.
 """
 
 import json
@@ -13,7 +13,7 @@ from unitok.data.files.tar import Member
 
 
 class Names(Sequence[str]):
-    """Strings, one after another in one buffer: their own bytes and eight more each."""
+    """Strings in one buffer: their own bytes and eight more each."""
 
     def __init__(self, names: Iterable[str] = ()):
         self._buffer, self._ends = bytearray(), array("q", [0])
@@ -35,7 +35,7 @@ class Names(Sequence[str]):
 
 
 class Values(Sequence[Any]):
-    """What JSON can hold, one after another as its text: no Python object is kept of any."""
+    """JSON values, stored as JSON text and parsed on access."""
 
     def __init__(self, values: Iterable[Any] = ()):
         self._texts = Names()
@@ -53,16 +53,16 @@ class Values(Sequence[Any]):
 
 
 class Sample(NamedTuple):
-    """The files of one sample; `shard` counts the source's shards."""
+    """The files of one sample; `shard` is the number of the source's shard."""
 
     shard: int
-    picture: Member
+    image: Member
     caption: Member
     metadata: Member | None
 
 
 class Samples(Sequence[Sample]):
-    """Where the files of samples lie: 80 bytes each, and their names."""
+    """The locations of the files of samples: 80 bytes each, and their names."""
 
     FIELDS = 7  # shard, then offset and size of three files; -1 is no file
 
@@ -85,8 +85,8 @@ class Samples(Sequence[Sample]):
             raise IndexError(f"sample {index} of {len(self)}")
         index %= len(self)
         shard, *places = self._numbers[index * self.FIELDS : (index + 1) * self.FIELDS]
-        picture, caption, metadata = (
+        image, caption, metadata = (
             Member(self._names[3 * index + number], *places[2 * number : 2 * number + 2])
             for number in range(3)
         )
-        return Sample(shard, picture, caption, None if metadata.offset < 0 else metadata)
+        return Sample(shard, image, caption, None if metadata.offset < 0 else metadata)

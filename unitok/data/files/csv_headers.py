@@ -4,15 +4,15 @@ import csv
 import re
 from typing import NamedTuple
 
-from unitok.data.files.images import PICTURES
+from unitok.data.files.images import IMAGE_SUFFIXES
 
 SEPARATORS = (",", "\t", ";", "|")
-SHOWN = re.compile(rf"({'|'.join(map(re.escape, PICTURES))})(#\d+)?$", re.IGNORECASE)
-"""How the name of a picture ends; Flickr's lists of captions number them after it."""
+IMAGE_NAME_END = re.compile(rf"({'|'.join(map(re.escape, IMAGE_SUFFIXES))})(#\d+)?$", re.IGNORECASE)
+"""The end of an image name; Flickr's lists of captions append the caption's number."""
 
 
 class Header(NamedTuple):
-    """The columns; `spaced` where blanks stand around their names, `absent` where the line is a row."""
+    """The columns; `spaced` if blanks surround their names, `absent` if the line is already a row."""
 
     separator: str
     columns: list[str]
@@ -21,14 +21,14 @@ class Header(NamedTuple):
 
 
 def read_header(line: str, *, usual: str) -> Header:
-    """The header that a line is; `usual` separates where no other letter makes more columns."""
+    """Parses a line as a header; `usual` is the separator unless another character makes more columns."""
     separators = (usual, *(letter for letter in SEPARATORS if letter != usual))
     separator = max(separators, key=lambda letter: len(_fields(line, letter)))
     fields = _fields(line, separator)
     names = [field.strip() for field in fields]
-    absent = any(SHOWN.search(name) for name in names)
+    absent = any(IMAGE_NAME_END.search(name) for name in names)
     spaced = not absent and any(name != field for name, field in zip(names, fields, strict=True))
-    return Header(separator, _named(names) if absent else names, spaced, absent)
+    return Header(separator, _name_columns(names) if absent else names, spaced, absent)
 
 
 def _fields(line: str, separator: str) -> list[str]:
@@ -38,8 +38,8 @@ def _fields(line: str, separator: str) -> list[str]:
         return []
 
 
-def _named(fields: list[str]) -> list[str]:
-    """Names for columns that have none: the picture's, and of two the caption's."""
-    place = next(number for number, field in enumerate(fields) if SHOWN.search(field))
+def _name_columns(fields: list[str]) -> list[str]:
+    """Names the columns of a table without a header: the image's, and the caption's if there are two."""
+    place = next(number for number, field in enumerate(fields) if IMAGE_NAME_END.search(field))
     others = "caption" if len(fields) == 2 else "column {}"
     return ["image" if number == place else others.format(number + 1) for number in range(len(fields))]

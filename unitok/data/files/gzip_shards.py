@@ -1,7 +1,4 @@
-"""Memory-maps shards; a .gz is decompressed to a private file first.
-
-Knows no tar.
-"""
+"""Memory-maps shards; a .gz is decompressed to a private file first. Knows no tar."""
 
 import math
 import os
@@ -14,38 +11,38 @@ from gzip import BadGzipFile, GzipFile
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from unitok.atomic_files import name_beside, remove_leftovers
-from unitok.data.files.tar import Break
+from unitok.atomic_files import remove_leftovers, temporary_name
+from unitok.data.files.tar import Damage
 
-AT_ONCE = 2**20
-RATIO = 100
-"""Times that a .gz may grow; pictures grow by little, texts by ten, a bomb by a thousand."""
-SMALL = 2**26
-"""Bytes that any .gz may have unpacked."""
+CHUNK = 2**20
+MAX_RATIO = 100
+"""Most growth of a .gz; images hardly grow, texts by ten, a decompression bomb by a thousand."""
+ALWAYS_ALLOWED = 2**26
+"""Unpacked bytes that any .gz may have."""
 
 
-class Unpacked:
-    """The bytes of a file, or of what a .gz holds: up to where it is damaged, which `broken` then says.
+class UnpackedFile:
+    """The bytes of a file, or the unpacked bytes of a .gz, up to the place where it is damaged (`damage`).
 
-    Workers share the unpacked file; it goes when the process that made it does, and where that was killed,
-    when the next one unpacks something.
+    Workers share the unpacked file. It is removed with the process that made it, or if that was killed, when
+    another process unpacks something.
     """
 
     def __init__(self, path: Path):
         self.path = self.plain = path
-        self.broken: Break | None = None
+        self.damage: Damage | None = None
         self._map: mmap | bytes | None = None
         if path.name.lower().endswith((".gz", ".tgz")):
             self._unpack()
 
     def _unpack(self) -> None:
         place = Path(tempfile.gettempdir()) / "unitok.tar"
-        _tidy(place)
-        self.plain = name_beside(place)
+        _remove_stale(place)
+        self.plain = temporary_name(place)
         self._remove = weakref.finalize(self, _remove, self.plain, os.getpid())
         try:
             with open(self.plain, "xb", opener=_private) as out:
-                self.broken = unpack(self.path, out)
+                self.damage = unpack(self.path, out)
         except OSError as error:
             self._remove()
             where = f"{self.path}, unpacked into {place.parent}"
@@ -53,9 +50,9 @@ class Unpacked:
 
     @property
     def content(self) -> mmap | bytes:
-        """Everything; it has no position that processes could share."""
+        """All bytes, mapped: unlike a file, a map has no position that processes would share."""
         if self._map is None:
-            if self.plain != self.path and not self.plain.exists():  # its process has ended
+            if self.plain != self.path and not self.plain.exists():  # the process that made it has ended
                 self._unpack()
             with self.plain.open("rb") as file:
                 empty = os.fstat(file.fileno()).st_size == 0
@@ -66,28 +63,28 @@ class Unpacked:
         return {name: value for name, value in self.__dict__.items() if name != "_remove"} | {"_map": None}
 
 
-def unpack(path: Path, out) -> Break | None:
-    """Write what a .gz holds; returns where and how it is damaged, or None."""
-    most, written = max(SMALL, RATIO * path.stat().st_size), 0
+def unpack(path: Path, out) -> Damage | None:
+    """Unpacks a .gz into `out`; returns its damage, or None."""
+    most, written = max(ALWAYS_ALLOWED, MAX_RATIO * path.stat().st_size), 0
     try:
         with GzipFile(path) as file:
-            while data := file.read1(AT_ONCE):
+            while data := file.read1(CHUNK):
                 out.write(data)
                 written += len(data)
                 if written > most:
-                    return Break("archive too large", written, f"it unpacks to more than {most} bytes")
+                    return Damage("archive too large", written, f"it unpacks to more than {most} bytes")
     except EOFError as error:
-        return Break("truncated archive", written, str(error))
+        return Damage("truncated archive", written, str(error))
     except (BadGzipFile, zlib.error) as error:
-        return Break("damaged archive", written, str(error))
+        return Damage("damaged archive", written, str(error))
     return None
 
 
 @cache
-def _tidy(place: Path) -> None:
-    """Remove what killed processes have left; once, since a temporary folder may hold much else."""
-    with suppress(OSError):  # it may not be listed
-        remove_leftovers(place, stale=math.inf)  # another machine's is read as long as its run takes
+def _remove_stale(place: Path) -> None:
+    """Removes the files of killed processes; only once, since a temporary folder may be large."""
+    with suppress(OSError):  # the folder may not be readable
+        remove_leftovers(place, stale=math.inf)  # files of another machine may be in use however old
 
 
 def _private(name: str, flags: int) -> int:

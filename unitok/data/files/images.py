@@ -13,84 +13,84 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from unitok.data.files.bounded_file import BoundedFile, TooCostly
-from unitok.pixels import MOST_PIXELS, ImageError, as_mask, as_rgb, check_size, reason_of
+from unitok.pixels import MAX_PIXELS, ImageError, as_mask, as_rgb, check_size, describe_error
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-"""How names of image files end."""
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+"""Suffixes of image files."""
 
 
 def load_image(
-    source: str | Path | bytes | BinaryIO, *, name: str | None = None, most_pixels: int = MOST_PIXELS
+    source: str | Path | bytes | BinaryIO, *, name: str | None = None, most_pixels: int = MAX_PIXELS
 ) -> Image.Image:
-    """A picture as RGB, as `as_rgb` reads it; of an animation the first frame.
+    """Loads an image as RGB, by `as_rgb`; of an animation, the first frame.
 
-    `name` is what errors call a picture that has no path. Raises ImageError for a missing, damaged, foreign
-    or larger file; its size is checked before it is decoded, and so is what decoding it would cost.
+    `name` stands for an image without a path in errors. Raises ImageError for a missing, corrupt, unsupported
+    or larger file; its size and the cost of decoding are checked before it is decoded.
     """
-    return _loaded(source, name or _name_of(source), most_pixels, as_rgb)
+    return _load(source, name or _name_of(source), most_pixels, as_rgb)
 
 
 def load_mask(
-    source: str | Path | bytes | BinaryIO, *, name: str | None = None, most_pixels: int = MOST_PIXELS
+    source: str | Path | bytes | BinaryIO, *, name: str | None = None, most_pixels: int = MAX_PIXELS
 ) -> Image.Image:
-    """A picture as a mask of 0 and 255, as `as_mask` reads it: white is what is transparent, or light.
+    """Loads an image as a mask of 0 and 255, by `as_mask`: transparent or light pixels are 255.
 
     Arguments and errors are those of `load_image`.
     """
-    return _loaded(source, name or _name_of(source), most_pixels, as_mask)
+    return _load(source, name or _name_of(source), most_pixels, as_mask)
 
 
-def _loaded(
-    source: str | Path | bytes | BinaryIO, called: str, most_pixels: int, door: Callable[..., Image.Image]
+def _load(
+    source: str | Path | bytes | BinaryIO, name: str, most_pixels: int, convert: Callable[..., Image.Image]
 ) -> Image.Image:
-    """A picture through a door. Every failure is an ImageError."""
+    """Loads and converts an image. Every failure is an ImageError."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow: odd metadata, and sizes that are checked here
-            with _opened(source, called) as file, _decoded(BoundedFile(file), called, most_pixels) as picture:
-                return door(picture, name=called, most_pixels=most_pixels)
+            warnings.simplefilter("ignore")  # Pillow's, on odd metadata, and on sizes, which are checked here
+            with _open(source, name) as file, _decode(BoundedFile(file), name, most_pixels) as image:
+                return convert(image, name=name, most_pixels=most_pixels)
     except ImageError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError(called, "missing file", reason_of(error)) from error
+        raise ImageError(name, "missing file", describe_error(error)) from error
     except (TooCostly, Image.DecompressionBombError) as error:
-        raise ImageError(called, "picture too large", str(error)) from error
+        raise ImageError(name, "picture too large", str(error)) from error
     except Image.UnidentifiedImageError as error:
         if _is_empty(source):
-            raise ImageError(called, "empty file", "not a picture: the file is empty") from error
-        known = f"not a picture of a known format ({', '.join(FORMATS)})"
-        raise ImageError(called, "not a picture", known) from error
-    except Exception as error:  # damaged files fail in every way there is
-        raise ImageError(called, "damaged picture", reason_of(error)) from error
+            raise ImageError(name, "empty file", "not an image: the file is empty") from error
+        detail = f"not an image of a known format ({', '.join(FORMATS)})"
+        raise ImageError(name, "not a picture", detail) from error
+    except Exception as error:  # corrupt files raise errors of any kind
+        raise ImageError(name, "damaged picture", describe_error(error)) from error
 
 
-def _opened(source: str | Path | bytes | BinaryIO, called: str) -> AbstractContextManager[BinaryIO | BytesIO]:
-    """The file, which is closed afterwards where it was not open before; nobody waits for a pipe."""
+def _open(source: str | Path | bytes | BinaryIO, name: str) -> AbstractContextManager[BinaryIO | BytesIO]:
+    """Opens a file, to be closed unless it was already open; refuses pipes, which may block forever."""
     if isinstance(source, bytes):
         return BytesIO(source)
     if hasattr(source, "read"):
         return nullcontext(source)
     if not stat.S_ISREG(os.stat(source).st_mode):
-        raise ImageError(called, "not a picture", "it is a folder, a pipe or a device")
+        raise ImageError(name, "not a picture", "it is a folder, a pipe or a device")
     return open(source, "rb")
 
 
-def _decoded(file: BoundedFile, called: str, most_pixels: int) -> Image.Image:
-    """The picture of a file, each cost checked before it is paid."""
+def _decode(file: BoundedFile, name: str, most_pixels: int) -> Image.Image:
+    """Decodes a file, checking each cost before it is incurred."""
     file.check_tiles()
-    picture = Image.open(file, formats=FORMATS)
-    check_size(called, picture.size, most_pixels)
-    if isinstance(picture, JpegImageFile):
+    image = Image.open(file, formats=FORMATS)
+    check_size(name, image.size, most_pixels)
+    if isinstance(image, JpegImageFile):
         file.check_scans()
-    file.load()
-    picture.load()
-    return picture
+    file.begin_loading()
+    image.load()
+    return image
 
 
 def _name_of(source: str | Path | bytes | BinaryIO) -> str:
     if isinstance(source, bytes):
-        return f"a picture of {len(source)} bytes"
+        return f"an image of {len(source)} bytes"
     return str(getattr(source, "name", source)) if hasattr(source, "read") else str(source)
 
 

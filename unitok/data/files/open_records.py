@@ -14,11 +14,11 @@ from unitok.data.files.records import (
     JsonLines,
     Record,
     Records,
-    each,
+    iterate,
     open_json,
     read_json,
 )
-from unitok.data.files.splits import Part, by_split
+from unitok.data.files.splits import Split, group_by_split
 
 FILES: dict[str, Callable[[Path], Records]] = {
     ".jsonl": JsonLines,
@@ -29,47 +29,47 @@ FILES: dict[str, Callable[[Path], Records]] = {
     ".txt": DelimitedRows,
     ".parquet": ParquetRows,
 }
-MOST_HEADER = 2**16
-"""Bytes of a first line."""
+MAX_HEADER = 2**16
+"""Most bytes of a first line."""
 
 
-def open_records(path: Path, part: Part | None = None) -> Records:
-    """The records of a file, of a folder of Parquet files, or of one that HF `datasets` saved.
+def open_records(path: Path, split: Split | None = None) -> Records:
+    """Opens the records of a file, of a folder of Parquet files, or of a folder saved by HF `datasets`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds no records, or is damaged as a whole.
+        ValueError: it holds no records, or is corrupt as a whole.
     """
     if (path / STATE).is_file():
         return SavedRows(path)
     if path.is_dir():
-        files = parquet_files(path, part)
+        files = parquet_files(path, split)
         if not files:
-            wanted = ".parquet files" if part is None else f".parquet files of the split {part}"
-            raise FileNotFoundError(f"the folder {path} has no {wanted}")
+            missing = ".parquet files" if split is None else f".parquet files of the split {split}"
+            raise FileNotFoundError(f"{path}: no {missing}")
         return ParquetRows(path, files)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise FileNotFoundError(f"{path}: not found")
     if path.suffix.lower() not in FILES:
         raise ValueError(f"{path}: not a table ({', '.join(FILES)})")
     return FILES[path.suffix.lower()](path)
 
 
-def parquet_files(path: Path, part: Part | None) -> list[Path]:
-    """The Parquet files of a folder or of its folder data; those of one part say so by their names."""
-    found = plain_files(path, ".parquet") or plain_files(path / "data", ".parquet")
-    return found if part is None else by_split(found).get(part, [])
+def parquet_files(path: Path, split: Split | None) -> list[Path]:
+    """Lists the Parquet files of a folder or its folder data; those of one split by their names."""
+    files = plain_files(path, ".parquet") or plain_files(path / "data", ".parquet")
+    return files if split is None else group_by_split(files).get(split, [])
 
 
-class Look:
-    """A path that has to be recognised; what is read for it is read once. `problem`: why it was not."""
+class FirstLook:
+    """A path whose format is to be detected; its content is read once. `problem` says why it was not."""
 
     def __init__(self, path: Path):
         self.path, self.problem = path, ""
 
     @cached_property
     def json(self) -> Any:
-        """What a .json file holds; None for other files."""
+        """The content of a .json file; None for other files."""
         if self.path.suffix.lower() != ".json" or not self.path.is_file():
             return None
         try:
@@ -80,40 +80,40 @@ class Look:
 
     @cached_property
     def record(self) -> Record | None:
-        """The first record that is whole; None where the path holds no records."""
+        """The first intact record; None if the path holds no records."""
         return next(iter(self.records), None)
 
     @cached_property
     def records(self) -> list[Record]:
-        """The first records, those that are whole."""
+        """The intact ones of the first records."""
         if self.json is not None:
             records = records_of(self.json) or []
-            return [record for record in records[: Records.GLANCE] if isinstance(record, dict)]
-        return self._first() if self._holds_records and self.path.suffix.lower() != ".txt" else []
+            return [record for record in records[: Records.INSPECTED] if isinstance(record, dict)]
+        return self._read_first() if self._holds_records and self.path.suffix.lower() != ".txt" else []
 
     @cached_property
     def rows(self) -> list[Record]:
-        """An empty row of a .txt, were it a table: the columns in its first line show whether it is one."""
+        """An empty row of a .txt read as a table: the columns in its first line show whether it is one."""
         if not self.path.is_file() or self.path.suffix.lower() != ".txt":
             return []
         with self.path.open("rb") as file:
-            line = file.readline(MOST_HEADER).decode("utf-8-sig", "replace").rstrip("\r\n")
+            line = file.readline(MAX_HEADER).decode("utf-8-sig", "replace").rstrip("\r\n")
         return [dict.fromkeys(read_header(line, usual=",").columns)]
 
-    def _first(self) -> list[Record]:
+    def _read_first(self) -> list[Record]:
         try:
             opened = self._open()
-            found = list(opened.first())
-            damaged = next(each(opened), None) if not found else None
+            records = list(opened.first())
+            problem = next(iterate(opened), None) if not records else None
         except (ValueError, OSError) as error:
-            found, damaged = [], error
-        if damaged is not None and not self.problem:
-            self.problem = f"{damaged}{'; save it as UTF-8' if 'not UTF-8' in str(damaged) else ''}"
-        return found
+            records, problem = [], error
+        if problem is not None and not self.problem:
+            self.problem = f"{problem}{'; save it as UTF-8' if 'not UTF-8' in str(problem) else ''}"
+        return records
 
     def _open(self) -> Records:
         lines = FILES.get(self.path.suffix.lower()) in (JsonLines, open_json)
-        return JsonLines(self.path, most=Records.GLANCE) if lines else open_records(self.path)
+        return JsonLines(self.path, most=Records.INSPECTED) if lines else open_records(self.path)
 
     @property
     def _holds_records(self) -> bool:

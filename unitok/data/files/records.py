@@ -13,38 +13,38 @@ from typing import Any, ClassVar
 
 from unitok.data.faults import Fault, SampleError
 from unitok.data.files.compact_lists import Values
-from unitok.data.files.csv_headers import SHOWN, read_header
+from unitok.data.files.csv_headers import IMAGE_NAME_END, read_header
 from unitok.data.files.json_records import records_of
 
 Record = dict[str, Any]
-MOST_LINE = 2**24
-"""Bytes of one record; a longer one is a fault."""
-MOST_QUOTED = 2**17
-"""Bytes of one csv row that has line feeds in a quotation; csv has the same limit for a field."""
-MOST_IN_VAIN = 2**20
-"""Bytes of a csv that may be parsed as rows over several lines and be none, beside four for each byte."""
+MAX_LINE = 2**24
+"""Most bytes of one record; a longer one is a fault."""
+MAX_QUOTED = 2**17
+"""Most bytes of a csv row with quoted line feeds; csv has the same limit for a field."""
+MAX_WASTED = 2**20
+"""Most bytes of a csv that may be parsed in vain as multi-line rows, beside four for each byte."""
 NULLS = ("nan", "NaN", "NAN", "null", "NULL", "Null", "none", "None", "NONE", "n/a", "N/A", "#N/A", "<NA>")
 """Words by which tables spell a missing value."""
 
 
-def _cells(word: str) -> re.Pattern[bytes]:
-    """Finds what may be a cell of csv or JSON that is a word; the word comes first, which is sought fast."""
+def _cell_pattern(word: str) -> re.Pattern[bytes]:
+    """A pattern for a cell of csv or JSON that may be this word; it begins with the word to search fast."""
     one = re.escape(word.encode())
     return re.compile(one + rb'(?<=[\t,;|:\n "]' + one + rb')(?=[ "]*(?:[\t,;|}\r\n]|\Z))')
 
 
-NULL = [_cells(word) for word in NULLS]
+NULL = [_cell_pattern(word) for word in NULLS]
 
 
 class Records(ABC):
     """The records of a file, by index.
 
-    `faults` are those met while it was indexed; `columns` are their names, where the file has them; `classes`
-    are the words for the numbers in a column, by its name, where the file has such words.
+    `faults` were met while it was indexed; `columns` are the names of its columns, where the file has a
+    header; `classes` are the class names of the numbers in a column, by the column's name, where it has some.
     """
 
-    GLANCE: ClassVar[int] = 100
-    """Records from which it is learned what the others hold."""
+    INSPECTED: ClassVar[int] = 100
+    """Records that are inspected to learn what the others hold."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -57,31 +57,31 @@ class Records(ABC):
 
     @abstractmethod
     def __getitem__(self, index: int) -> Record:
-        """Raises SampleError where it is damaged."""
+        """Raises SampleError if the record is corrupt."""
 
     def offset(self, index: int) -> int | None:
-        """Bytes from the file's beginning to a record."""
+        """Bytes from the file's beginning to a record, if known."""
         return None
 
     def place(self, index: int) -> str:
-        """The file of a record, and its number where it has no offset."""
+        """The file of a record, with its number if it has no offset."""
         return f"{self.path}:{index}" if self.offset(index) is None else str(self.path)
 
     def first(self) -> Iterator[Record]:
-        """The first records, those that are whole."""
-        for index in range(min(len(self), self.GLANCE)):
+        """Yields the intact ones of the first records."""
+        for index in range(min(len(self), self.INSPECTED)):
             try:
                 yield self[index]
             except SampleError:
                 continue
 
     def nulls(self, column: str) -> int:
-        """How many cells are a word such as nan, in a file of text, where that may be a missing value."""
+        """Counts the cells of a text file that are words such as nan, which may stand for missing values."""
         return 0
 
 
-class _Lines(Records):
-    """Records that lie in the file one after another; only their places are held in memory."""
+class _LineRecords(Records):
+    """Records that follow each other in a file; only their offsets are kept in memory."""
 
     def __init__(self, path: Path):
         super().__init__(path)
@@ -103,12 +103,14 @@ class _Lines(Records):
         if self._map is None:
             with self.path.open("rb") as file:
                 empty = not file.read(1)
-                self._map = b"" if empty else _as_lines(mmap(file.fileno(), 0, access=ACCESS_READ), self.path)
+                self._map = (
+                    b"" if empty else _normalise_lines(mmap(file.fileno(), 0, access=ACCESS_READ), self.path)
+                )
         return self._map
 
     def _text(self, index: int) -> str:
         start, end = self._starts[index], self._ends[index]
-        if end - start > MOST_LINE:
+        if end - start > MAX_LINE:
             raise SampleError("text too large", self.path, f"a record of {end - start} bytes", offset=start)
         try:
             return self._content[start:end].decode("utf-8-sig" if start == 0 else "utf-8")
@@ -117,8 +119,8 @@ class _Lines(Records):
 
     def nulls(self, column: str) -> int:
         cells = (cell.start() for word in NULL for cell in word.finditer(self._content))
-        found = {bisect_right(self._starts, cell) - 1 for cell in cells}
-        return sum(self._is_null(index, column) for index in found if index >= 0)
+        candidates = {bisect_right(self._starts, cell) - 1 for cell in cells}
+        return sum(self._is_null(index, column) for index in candidates if index >= 0)
 
     def _is_null(self, index: int, column: str) -> bool:
         try:
@@ -131,8 +133,8 @@ class _Lines(Records):
         return self.__dict__ | {"_map": None}
 
 
-def _as_lines(content: mmap, path: Path) -> mmap | bytes:
-    """The file itself; what spreadsheets write too, UTF-16 or lines that end with \\r alone, in memory."""
+def _normalise_lines(content: mmap, path: Path) -> mmap | bytes:
+    """Returns the file itself; UTF-16 and lines ending in \\r, which spreadsheets write, are converted."""
     head = content[:2]
     if head in (b"\xff\xfe", b"\xfe\xff") or (len(head) == 2 and (head[0] == 0) != (head[1] == 0)):
         name = "utf-16" if 0 not in head else "utf-16-le" if head[1] == 0 else "utf-16-be"
@@ -144,7 +146,7 @@ def _as_lines(content: mmap, path: Path) -> mmap | bytes:
 
 
 def line_ends(content: mmap | bytes, start: int = 0) -> Iterator[tuple[int, int]]:
-    """Where each line begins, and where it ends without its line feed."""
+    """Yields the start and end of each line, without its line feed."""
     while start < len(content):
         end = content.find(b"\n", start)
         end = len(content) if end < 0 else end
@@ -152,8 +154,8 @@ def line_ends(content: mmap | bytes, start: int = 0) -> Iterator[tuple[int, int]
         start = end + 1
 
 
-class JsonLines(_Lines):
-    """One JSON object a line; empty lines are passed over. At `most` so many are taken."""
+class JsonLines(_LineRecords):
+    """One JSON object per line; empty lines are skipped. `most` limits the number of records."""
 
     def __init__(self, path: Path, *, most: int | None = None):
         super().__init__(path)
@@ -170,14 +172,14 @@ class JsonLines(_Lines):
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise SampleError("not JSON", self.path, f"not JSON: {error}", offset=offset) from error
-        return _checked(record, self.path, offset)
+        return _check_object(record, self.path, offset)
 
 
 class JsonList(Records):
-    """The objects of a JSON file that holds a list, or another shape of them; their texts are held in memory.
+    """The objects of a JSON file that holds a list, or another known shape; kept in memory as text.
 
     Raises:
-        ValueError: it is no JSON, or holds no records.
+        ValueError: the file is not JSON, or holds no records.
     """
 
     def __init__(self, path: Path):
@@ -192,32 +194,32 @@ class JsonList(Records):
         return len(self.records)
 
     def __getitem__(self, index: int) -> Record:
-        return _checked(self.records[index], f"{self.path}:{index}", None)
+        return _check_object(self.records[index], f"{self.path}:{index}", None)
 
 
-def _checked(record: Any, path: Path | str, offset: int | None) -> Record:
+def _check_object(record: Any, path: Path | str, offset: int | None) -> Record:
     if not isinstance(record, dict):
         raise SampleError("not a JSON object", path, f"got {record!r:.80}", offset=offset)
     return record
 
 
 def open_json(path: Path) -> Records:
-    """The records of a .json file, in which people also keep JSON lines.
+    """Opens the records of a .json file, which may also hold JSON lines.
 
     Raises:
-        ValueError: it holds no records.
+        ValueError: the file holds no records.
     """
     try:
         return JsonList(path)
     except ValueError:
         lines = JsonLines(path)
-        if not isinstance(next(each(lines), None), dict):
+        if not isinstance(next(iterate(lines), None), dict):
             raise
         return lines
 
 
-def each(records: Records) -> Iterator[Record | SampleError]:
-    """All records, each whole or what is wrong with it."""
+def iterate(records: Records) -> Iterator[Record | SampleError]:
+    """Yields all records; for a corrupt one, its error."""
     for index in range(len(records)):
         try:
             yield records[index]
@@ -226,126 +228,125 @@ def each(records: Records) -> Iterator[Record | SampleError]:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file. Raises FileNotFoundError where there is no file, and ValueError where it is no JSON."""
+    """Reads a JSON file. Raises FileNotFoundError if it is missing, and ValueError if it is not JSON."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise FileNotFoundError(f"{path}: not found")
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON: {error}") from error
 
 
-class DelimitedRows(_Lines):
-    """The rows of a .csv or .tsv, whose first line names the columns, and shows what separates them.
+class DelimitedRows(_LineRecords):
+    """The rows of a .csv or .tsv; its first line gives the column names and the separator.
 
-    Fields may be quoted. A first line that names a picture is a row, and the columns are image and caption.
-
-    A quotation that never ends, or over several lines not as it should, spoils its own line alone.
+    Fields may be quoted. If the first line names an image, it is a row, and the columns are image and
+    caption. A quotation that never ends, or is malformed over several lines, affects only its own line.
 
     Raises:
-        ValueError: it has no first line.
+        ValueError: the file has no first line.
     """
 
     def __init__(self, path: Path):
         super().__init__(path)
-        content, start, self._in_vain = self._content, 0, 0
+        content, start, self._wasted = self._content, 0, 0
         first = next((content[b:e] for b, e in line_ends(content) if content[b:e].strip()), b"")
         usual = "\t" if path.suffix.lower() == ".tsv" else ","
         self.header = read_header(first.decode("utf-8-sig", "replace").rstrip("\r"), usual=usual)
         self.delimiter = self.header.separator
-        closings = _Closings(content, self.delimiter.encode())
+        closings = _ClosingLines(content, self.delimiter.encode())
         while start < len(content):
             end = self._row_end(content, start, closings)
             if content[start:end].strip():
                 self._add(start, end)
             if len(self) == 1 and not self.columns:
                 self.columns = self.header.columns if self.header.absent else self._fields(0)
-                self.columns = distinct(self.columns, path)
+                self.columns = check_distinct(self.columns, path)
             start = end + 1
         if not self.columns:
-            raise ValueError(f"{path}: it is empty; its first line should name the columns")
+            raise ValueError(f"{path}: the file is empty; its first line should name the columns")
         if not self.header.absent:
             del self._starts[0], self._ends[0]
 
-    def _row_end(self, content: mmap | bytes, start: int, closings: "_Closings") -> int:
-        """Where a row ends; the first line's end where it is damaged, or its quotation has no end."""
+    def _row_end(self, content: mmap | bytes, start: int, closings: "_ClosingLines") -> int:
+        """Returns the end of a row, or of its first line if it is malformed or a quotation never ends."""
         _, first = next(line_ends(content, start))
-        if not _quoted_at_end(content[start:first], False, self.delimiter.encode()):
+        if not _ends_quoted(content[start:first], False, self.delimiter.encode()):
             return first
-        end = closings.following(first + 1)
-        if end is None or end - start > min(MOST_QUOTED, MOST_IN_VAIN + 4 * start - self._in_vain):
+        end = closings.next_end(first + 1)
+        if end is None or end - start > min(MAX_QUOTED, MAX_WASTED + 4 * start - self._wasted):
             return first
         if self._is_row(content[start:end]):
             return end
-        self._in_vain += end - start
+        self._wasted += end - start
         return first
 
     def _is_row(self, row: bytes) -> bool:
         try:
-            fields = self._parsed(row.decode("utf-8", "replace"), strict=True)
+            fields = self._parse(row.decode("utf-8", "replace"), strict=True)
             return not self.columns or len(fields) == len(self.columns)
         except (csv.Error, StopIteration):
             return False
 
-    def _parsed(self, row: str, *, strict: bool = False) -> list[str]:
-        lines = re.split(r"(?<=\n)", row)  # splitlines would also cut at separators within a field
+    def _parse(self, row: str, *, strict: bool = False) -> list[str]:
+        lines = re.split(r"(?<=\n)", row)  # splitlines would also split at separators within a field
         spaced = self.header.spaced
         return next(csv.reader(lines, delimiter=self.delimiter, strict=strict, skipinitialspace=spaced))
 
     def _fields(self, index: int) -> list[str]:
         row, offset = self._text(index), self.offset(index)
         try:
-            fields = self._parsed(row)
+            fields = self._parse(row)
         except (csv.Error, StopIteration) as error:
-            raise SampleError("not a row", self.path, _no_row(error), offset=offset) from error
+            raise SampleError("not a row", self.path, _describe_row_error(error), offset=offset) from error
         return [field.strip() for field in fields] if self.header.spaced else fields
 
     def __getitem__(self, index: int) -> Record:
         fields = self._fields(index)
         if len(fields) != len(self.columns):
-            detail = f"{len(fields)} fields, the first line names {len(self.columns)}"
+            detail = f"{len(fields)} fields, the first line has {len(self.columns)}"
             raise SampleError("not a row", self.path, detail, offset=self.offset(index))
         if self.header.absent:
-            fields = [SHOWN.sub(r"\1", field.strip()) for field in fields]
+            fields = [IMAGE_NAME_END.sub(r"\1", field.strip()) for field in fields]
         return dict(zip(self.columns, fields, strict=True))
 
 
-def _no_row(error: Exception) -> str:
-    """Why a row of csv cannot be read."""
+def _describe_row_error(error: Exception) -> str:
+    """Describes why a row of csv cannot be read."""
     if "field limit" not in str(error):
         return f"not a row: {error}"
-    most = f"{csv.field_size_limit():,} letters"
-    return f"not a row: a cell has more than {most}, as images in base64 have: write such to files"
+    limit = f"{csv.field_size_limit():,} characters"
+    return f"not a row: a cell has more than {limit}, as images in base64 do: write these to files"
 
 
-class _Closings:
-    """The lines that close a quotation which is open where they begin; each line is searched once.
+class _ClosingLines:
+    """Finds lines that close a quotation opened before them; each line is searched only once.
 
     Args:
-        content: where they are sought.
+        content: the file.
         delimiter: between fields.
     """
 
     def __init__(self, content: mmap | bytes, delimiter: bytes):
         self._content, self._delimiter = content, delimiter
-        self._sought, self._found = 0, -1
+        self._start, self._end = 0, -1
 
-    def following(self, start: int) -> int | None:
-        """Where the first of these lines from `start` on ends; what is asked for later lies behind."""
-        if not self._sought <= start <= self._found:
+    def next_end(self, start: int) -> int | None:
+        """Returns the end of the first such line from `start` on; `start` must not decrease."""
+        if not self._start <= start <= self._end:
             ends = (end for begin, end in line_ends(self._content, start) if self._closes(begin, end))
-            self._sought, self._found = start, next(ends, len(self._content) + 1)
-        return self._found if self._found <= len(self._content) else None
+            self._start, self._end = start, next(ends, len(self._content) + 1)
+        return self._end if self._end <= len(self._content) else None
 
     def _closes(self, begin: int, end: int) -> bool:
-        return not _quoted_at_end(self._content[begin:end], True, self._delimiter)
+        return not _ends_quoted(self._content[begin:end], True, self._delimiter)
 
 
-def _quoted_at_end(line: bytes, quoted: bool, delimiter: bytes) -> bool:
-    """Whether a line ends inside a quotation, which begins with a field; `quoted` says how it begins.
+def _ends_quoted(line: bytes, quoted: bool, delimiter: bytes) -> bool:
+    """Whether a line ends inside a quotation; `quoted` says whether it begins inside one.
 
     Example:
-        >>> _quoted_at_end(b'a.png,"two', False, b","), _quoted_at_end(b'lines"', True, b",")
+        >>> _ends_quoted(b'a.png,"two', False, b","), _ends_quoted(b'lines"', True, b",")
         (True, False)
     """
     position = 0
@@ -354,7 +355,7 @@ def _quoted_at_end(line: bytes, quoted: bool, delimiter: bytes) -> bool:
             position = line.find(b'"', position)
             if position < 0:
                 return True
-            quoted = line[position + 1 : position + 2] == b'"'  # two of them are a letter
+            quoted = line[position + 1 : position + 2] == b'"'  # two quotes are an escaped one
             position += 2 if quoted else 1
         elif position == 0 and line.startswith(b'"'):
             quoted, position = True, 1
@@ -365,16 +366,14 @@ def _quoted_at_end(line: bytes, quoted: bool, delimiter: bytes) -> bool:
             quoted, position = True, position + 2
 
 
-def columns(records: Records) -> Sequence[str]:
-    """Names of the columns, by the file or its first record that is whole."""
+def column_names(records: Records) -> Sequence[str]:
+    """The names of the columns, from the file's header or its first intact record."""
     return records.columns or list(next(records.first(), ()))
 
 
-def distinct(columns: Sequence[str], path: Path) -> Sequence[str]:
-    """The names of a file's columns. Raises ValueError where one comes twice."""
-    named = [
-        name for name in columns if name
-    ]  # what has no name is often there twice, as Excel and pandas write
-    if len(named) != len(set(named)):
-        raise ValueError(f"{path}: a column is named twice: {', '.join(columns)}")
+def check_distinct(columns: Sequence[str], path: Path) -> Sequence[str]:
+    """Returns the columns of a file. Raises ValueError if a name occurs twice."""
+    names = [name for name in columns if name]  # Excel and pandas often write several columns without names
+    if len(names) != len(set(names)):
+        raise ValueError(f"{path}: column names must be distinct, got {', '.join(columns)}")
     return columns

@@ -1,7 +1,7 @@
 """Fetches files of object stores (fsspec) into a local folder once. Knows no format.
 
-A URL's files are copied to `cache_folder()`, each complete or absent, and copied again only when they have
-changed there. What reads them maps local files, as it does with others.
+A URL's files are copied to `cache_folder()`, atomically, and copied again only when they have changed.
+Readers map these local files like any others.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from unitok.atomic_files import file_beside, write_text
+from unitok.atomic_files import atomic_file, write_text
 from unitok.json_files import read_object
 
 if TYPE_CHECKING:
@@ -27,47 +27,47 @@ PROTOCOLS = (
     "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "tos", "hf", "hdfs", "webhdfs",
     "sftp", "ftp", "http", "https", "memory",
 )  # fmt: skip
-"""What is fetched. fsspec knows more, among them some that run programs or that read other files."""
+"""Protocols that are fetched. fsspec has more, among them some that run programs or read other files."""
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-AT_ONCE = 2**22
+CHUNK = 2**22
 
 
 def is_url(path: str | Path) -> bool:
-    """Whether a path is a URL, or looks like one or like a command; not where a file is called so."""
+    """Whether a path is a URL, or looks like one or like a command; not if a file has that name."""
     return isinstance(path, str) and bool(SCHEME.match(path)) and not Path(path).exists()
 
 
 def cache_folder() -> Path:
-    """$UNITOK_CACHE, or ~/.cache/unitok."""
+    """Returns $UNITOK_CACHE, or ~/.cache/unitok."""
     return Path(os.environ.get("UNITOK_CACHE") or Path.home() / ".cache" / "unitok")
 
 
-def local(path: str | Path) -> Path:
-    """A path as it is; of a URL the local copy of its file, or of its folder and all below it.
+def local_path(path: str | Path) -> Path:
+    """Returns a path unchanged; for a URL, the local copy of its file, or of its folder and all below it.
 
-    Processes of one machine that ask for the same URL fetch it once.
+    Processes of one machine fetch the same URL only once.
 
     Raises:
         FileNotFoundError: there is nothing at the URL.
-        ValueError: it is none that is read (commands never are), its protocol needs a package, or a name in
-            it leads elsewhere.
-        OSError: it cannot be reached.
+        ValueError: the URL is not supported (commands never are), its protocol needs a package, or a name in
+            it leads outside its folder.
+        OSError: the URL cannot be reached.
     """
     if not is_url(path):
         return Path(path)
-    system, root = _opened(path)
-    kept = cache_folder() / hashlib.sha256(path.rstrip("/").encode()).hexdigest()[:24]
-    kept.mkdir(parents=True, exist_ok=True)
-    with FileLock(kept / "lock"):
-        return _Mirror(path, system, root, kept).fetch()
+    system, root = _open(path)
+    folder = cache_folder() / hashlib.sha256(path.rstrip("/").encode()).hexdigest()[:24]
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        return _Mirror(path, system, root, folder).fetch()
 
 
-def _opened(url: str) -> tuple["AbstractFileSystem", str]:
-    """The file system of a URL, and the path in it."""
+def _open(url: str) -> tuple["AbstractFileSystem", str]:
+    """Returns the file system of a URL, and the path in it."""
     protocol = SCHEME.match(url)[1].lower()
     if protocol not in PROTOCOLS or "::" in url or "://" not in url:
         raise ValueError(
-            f"{url:.200}: not a file, a folder or a URL that is read ({', '.join(PROTOCOLS)}); commands are "
+            f"{url:.200}: not a file, a folder or a supported URL ({', '.join(PROTOCOLS)}); commands are "
             "never run"
         )
     import fsspec
@@ -75,76 +75,76 @@ def _opened(url: str) -> tuple["AbstractFileSystem", str]:
     try:
         return fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise ValueError(f"{url:.200}: {protocol} needs another package: {error}") from error
+        raise ValueError(f"{url:.200}: {protocol} needs an additional package: {error}") from error
 
 
 class _Mirror:
-    """One URL and its copy: `files/` as they lie there, and `files.json`, which tells the state of each."""
+    """One URL and its local copy: its files in `files/`, and the state of each in `files.json`."""
 
-    def __init__(self, url: str, system: "AbstractFileSystem", root: str, kept: Path):
+    def __init__(self, url: str, system: "AbstractFileSystem", root: str, folder: Path):
         self.url, self.system, self.root = url, system, root
-        self.files, self.noted = kept / "files", kept / "files.json"
-        self.known: dict[str, str] = _known(self.noted)
+        self.files, self.states_file = folder / "files", folder / "files.json"
+        self.states: dict[str, str] = _read_states(self.states_file)
 
     def fetch(self) -> Path:
-        """Copy what is missing or has changed, drop what is gone; the path of the copy."""
-        single, found = self._listed()
-        for name in self.known.keys() - found:
+        """Copies new and changed files, removes those that are gone, and returns the path of the copy."""
+        single, infos = self._list()
+        for name in self.states.keys() - infos:
             (self.files / name).unlink(missing_ok=True)
-        self.known = {name: state for name, state in self.known.items() if name in found}
-        for name, info in found.items():
+        self.states = {name: state for name, state in self.states.items() if name in infos}
+        for name, info in infos.items():
             state = _state(info)
-            if self.known.get(name) != state or not (self.files / name).is_file():
+            if self.states.get(name) != state or not (self.files / name).is_file():
                 self._copy(name, info)
-                self.known[name] = state
-                write_text(self.noted, json.dumps(self.known))
+                self.states[name] = state
+                write_text(self.states_file, json.dumps(self.states))
         return self.files / single if single else self.files
 
-    def _listed(self) -> tuple[str | None, dict[str, dict[str, Any]]]:
-        """The name of a single file, if the URL is one, and all files by their names below it."""
+    def _list(self) -> tuple[str | None, dict[str, dict[str, Any]]]:
+        """Returns the name of the file, if the URL is a single one, and the infos of all files by name."""
         info = self.system.info(self.root)
         if info["type"] == "file":
             name = PurePosixPath(self.root.partition("?")[0]).name
-            return self._checked(name), {name: info}
+            return self._check_name(name), {name: info}
         if self.url.lower().startswith("http"):
             raise ValueError(f"{self.url}: http has no folders; give the URL of one file")
-        found = self.system.find(self.root, detail=True)
+        files = self.system.find(self.root, detail=True)
         root = self.system._strip_protocol(self.root).rstrip("/") + "/"
-        names = {self._checked(path.removeprefix(root)): info for path, info in found.items()}
-        if not names:
-            raise FileNotFoundError(f"{self.url}: no file there")
-        return None, names
+        infos = {self._check_name(path.removeprefix(root)): info for path, info in files.items()}
+        if not infos:
+            raise FileNotFoundError(f"{self.url}: no files")
+        return None, infos
 
-    def _checked(self, name: str) -> str:
-        """A name that stays in the folder; data choose no other place to be written to."""
+    def _check_name(self, name: str) -> str:
+        """Returns a name that stays in the folder: data must not choose where to be written."""
         parts = PurePosixPath(name.replace("\\", "/"))
         if not parts.parts or ".." in parts.parts or parts.is_absolute() or PureWindowsPath(name).drive:
-            raise ValueError(f"{self.url}: a file called {name!r:.200} would lie outside its folder")
+            raise ValueError(f"{self.url}: a file named {name!r:.200} would be outside its folder")
         return name
 
     def _copy(self, name: str, info: dict[str, Any]) -> None:
         target = self.files / name
         log.info("%s: fetching %s (%s bytes) to %s", self.url, name, info.get("size"), target)
-        with file_beside(target) as beside:
+        with atomic_file(target) as beside:
             self._write(beside, name, info)
 
     def _write(self, file: Path, name: str, info: dict[str, Any]) -> None:
         with self.system.open(info["name"], "rb") as source, file.open("wb") as out:
-            copyfileobj(source, out, AT_ONCE)
-        came, size = file.stat().st_size, info.get("size")
-        if size is not None and came != size:
-            raise OSError(f"{self.url}: {name} has {size} bytes, {came} came; run it again")
+            copyfileobj(source, out, CHUNK)
+        received, size = file.stat().st_size, info.get("size")
+        if size is not None and received != size:
+            raise OSError(f"{self.url}: {name} has {size} bytes, received {received}; run it again")
 
 
-def _known(noted: Path) -> dict[str, str]:
-    """What was noted of the files of a copy; where that is damaged nothing is known, and all is fetched."""
+def _read_states(file: Path) -> dict[str, str]:
+    """Reads the states of the files of a copy; if they are corrupt, all files are fetched again."""
     try:
-        return read_object(noted)
+        return read_object(file)
     except (FileNotFoundError, ValueError):
         return {}
 
 
 def _state(info: dict[str, Any]) -> str:
-    """What tells one content of a file from the next: its size, and what its store says beside."""
+    """The state by which a changed file is detected: its size, and what its store tells about its version."""
     marks = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "created", "blob_id")
     return " ".join(str(info[name]) for name in ("size", *marks) if info.get(name) is not None)

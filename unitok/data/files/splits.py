@@ -5,63 +5,65 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-Part = Literal["train", "val", "test"]
-SPLITS: dict[Part, tuple[str, ...]] = {
+Split = Literal["train", "val", "test"]
+SPLITS: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
     "val": ("val", "validation", "valid", "dev", "eval", "evaluation"),
     "test": ("test", "testing"),
 }
-"""Names under which the splits of a set are known, in any case."""
-NAMED: dict[str, Part] = {name: part for part, names in SPLITS.items() for name in names}
+"""The names of each split, in any case."""
+SPLIT_BY_NAME: dict[str, Split] = {name: split for split, names in SPLITS.items() for name in names}
 WORD = re.compile(r"[^\W\d_]+")
 
 
 class Share(NamedTuple):
-    """Where a split lies: in a split that is there, all of it, or as a share of it."""
+    """Where the documents of a split are: all those of an existing split, or a share of them."""
 
-    split: Part
-    share: Part | None
+    split: Split
+    share: Split | None
 
 
-def split_named(name: str) -> Part | None:
-    """The split whose name this is.
+def split_named(name: str) -> Split | None:
+    """Returns the split that has this name.
 
     Example:
         >>> split_named("Train"), split_named("train_0")
         ('train', None)
     """
-    return NAMED.get(name.casefold())
+    return SPLIT_BY_NAME.get(name.casefold())
 
 
-def split_said(name: str) -> Part | None:
-    """The split that a word of a name says; a letter more is another word.
+def split_in_name(name: str) -> Split | None:
+    """Returns the split that a word of a name stands for; only whole words count.
 
     Example:
         >>> split_said("cc3m-validation-0003"), split_said("val.tar"), split_said("trainval_0")
         ('val', 'val', None)
     """
-    return next((NAMED[word] for word in WORD.findall(name.casefold()) if word in NAMED), None)
+    return next(
+        (SPLIT_BY_NAME[word] for word in WORD.findall(name.casefold()) if word in SPLIT_BY_NAME), None
+    )
 
 
-def by_split(files: Iterable[Path]) -> dict[Part, list[Path]]:
-    """Files by the splits that their names say; those that say none are left out."""
-    found: dict[Part, list[Path]] = {}
+def group_by_split(files: Iterable[Path]) -> dict[Split, list[Path]]:
+    """Groups files by the splits in their names; those without a split in the name are dropped."""
+    groups: dict[Split, list[Path]] = {}
     for file in files:
-        if (part := split_said(file.name)) is not None:
-            found.setdefault(part, []).append(file)
-    return {part: found[part] for part in SPLITS if part in found}
+        if (split := split_in_name(file.name)) is not None:
+            groups.setdefault(split, []).append(file)
+    return {split: groups[split] for split in SPLITS if split in groups}
 
 
-def where(part: Part, there: Collection[Part], *, path: str | Path) -> Share:
-    """Where a split lies among those that are there: without val, a share of train validates.
+def resolve_split(split: Split, existing: Collection[Split], *, path: str | Path) -> Share:
+    """Returns where the documents of a split are: without val, a share of train validates.
 
     Raises:
-        FileNotFoundError: there is no such split, and none that could be shared.
+        FileNotFoundError: there is no such split, and no train to take a share of.
     """
-    if part in there and (part != "train" or "val" in there):
-        return Share(part, None)
-    if part == "test" or "train" not in there:
+    if split in existing and (split != "train" or "val" in existing):
+        return Share(split, None)
+    if split == "test" or "train" not in existing:
         raise FileNotFoundError(
-            f"{path}: no split {part} here, there is {', '.join(there)}; give data.train and data.val"
+            f"{path}: no split {split}, only {', '.join(existing)}; give data.train and data.val"
         )
-    return Share("train", part)
+    return Share("train", split)

@@ -4,16 +4,16 @@ from typing import Any
 
 from unitok.data.faults import SampleError
 from unitok.data.files.records import Record
-from unitok.data.readers.segments import names_no_image, text
+from unitok.data.readers.segments import names_no_image, text_segment
 from unitok.data.readers.tables import RecordReader
 from unitok.document import Document, Segment
 
 
 class Obelics(RecordReader):
-    """Pages as OBELICS has them: lists `texts` and `images` of one length, and one of each two is null.
+    """Interleaved documents of OBELICS: lists `texts` and `images` of one length, one of each two null.
 
-    Both kinds of segments are learned, in the page's order. Pictures are files in `images`, or bytes; OBELICS
-    as it is published has URLs, which are faults: download them first.
+    Texts and images are learned, in the document's order. Images are files in `images`, or bytes; the
+    published OBELICS has URLs, which are faults: download them first.
     """
 
     format = "obelics"
@@ -25,32 +25,32 @@ class Obelics(RecordReader):
         return isinstance(texts, list) and isinstance(images, list) and len(texts) == len(images)
 
     def document(self, record: Record, *, path: str, offset: int | None) -> Document:
-        texts, images = (_list(record, name, path=path, offset=offset) for name in ("texts", "images"))
+        texts, images = (_read_list(record, name, path=path, offset=offset) for name in ("texts", "images"))
         if len(texts) != len(images):
             detail = f"{len(texts)} texts and {len(images)} images"
             raise SampleError("parts do not match", path, detail, offset=offset)
         place = {"path": path, "offset": offset}
         segments = []
-        for said, shown in zip(texts, images, strict=True):
-            shows = not names_no_image(shown)
-            if shows and said:
+        for text, image in zip(texts, images, strict=True):
+            has_image = not names_no_image(image)
+            if has_image and text:
                 raise SampleError(
                     "parts do not match", path, "a text and an image at one place", offset=offset
                 )
-            if shows:
-                segments.append(self.picture(shown, **place))
-            elif isinstance(said, str) and not said.strip():
+            if has_image:
+                segments.append(self.image(image, **place))
+            elif isinstance(text, str) and not text.strip():
                 continue
-            elif said is not None:
-                segments.append(text(said, **place))
-        return _not_empty(segments, **place)
+            elif text is not None:
+                segments.append(text_segment(text, **place))
+        return _check_not_empty(segments, **place)
 
 
 class Mmc4(RecordReader):
-    """Pages as MMC4 has them: sentences in `text_list`, and pictures in `image_info` that belong to one each.
+    """Interleaved documents of MMC4: sentences in `text_list`, each image in `image_info` with its sentence.
 
-    A picture stands before its sentence (`matched_text_index`); the sentences between two pictures are one
-    text. Pictures are files named `image_name` in `images`.
+    An image precedes its sentence (`matched_text_index`); the sentences between two images are one text.
+    Images are files named `image_name` in `images`.
     """
 
     format = "mmc4"
@@ -62,36 +62,36 @@ class Mmc4(RecordReader):
 
     def document(self, record: Record, *, path: str, offset: int | None) -> Document:
         place = {"path": path, "offset": offset}
-        sentences, infos = (_list(record, name, **place) for name in ("text_list", "image_info"))
-        shown: dict[int, list[Any]] = {}
+        sentences, infos = (_read_list(record, name, **place) for name in ("text_list", "image_info"))
+        images: dict[int, list[Any]] = {}
         for info in infos:
             number = info.get("matched_text_index") if isinstance(info, dict) else None
             if not isinstance(number, int) or not 0 <= number < len(sentences):
                 detail = f"an image belongs to sentence {number!r:.80} of {len(sentences)}"
                 raise SampleError("parts do not match", path, detail, offset=offset)
-            shown.setdefault(number, []).append(info.get("image_name"))
-        segments, waiting = [], []
+            images.setdefault(number, []).append(info.get("image_name"))
+        segments, pending = [], []
         for number, sentence in enumerate(sentences):
-            if number in shown:
-                segments += _joined(waiting, **place)
-                segments += [self.picture(name, **place) for name in shown[number]]
-                waiting = []
-            waiting.append(text(sentence, **place, empty=True).content)
-        return _not_empty([*segments, *_joined(waiting, **place)], **place)
+            if number in images:
+                segments += _join_sentences(pending, **place)
+                segments += [self.image(name, **place) for name in images[number]]
+                pending = []
+            pending.append(text_segment(sentence, **place, empty=True).content)
+        return _check_not_empty([*segments, *_join_sentences(pending, **place)], **place)
 
 
-def _list(record: Record, name: str, *, path: str, offset: int | None) -> list:
+def _read_list(record: Record, name: str, *, path: str, offset: int | None) -> list:
     if not isinstance(record.get(name), list):
         raise SampleError("missing column", path, f"it has no list {name!r}", offset=offset)
     return record[name]
 
 
-def _joined(sentences: list[str], *, path: str, offset: int | None) -> list[Segment]:
-    whole = " ".join(sentence for sentence in sentences if sentence)
-    return [text(whole, path=path, offset=offset)] if whole else []
+def _join_sentences(sentences: list[str], *, path: str, offset: int | None) -> list[Segment]:
+    text = " ".join(sentence for sentence in sentences if sentence)
+    return [text_segment(text, path=path, offset=offset)] if text else []
 
 
-def _not_empty(segments: list[Segment], *, path: str, offset: int | None) -> Document:
+def _check_not_empty(segments: list[Segment], *, path: str, offset: int | None) -> Document:
     if not segments:
-        raise SampleError("empty caption", path, "the page has neither text nor picture", offset=offset)
+        raise SampleError("empty caption", path, "the document has neither text nor image", offset=offset)
     return tuple(segments)

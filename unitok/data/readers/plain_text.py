@@ -9,10 +9,10 @@ from typing import Literal
 
 from unitok.data.faults import Fault
 from unitok.data.files.list_files import folders, visible, walk
-from unitok.data.files.open_records import Look
+from unitok.data.files.open_records import FirstLook
 from unitok.data.files.records import line_ends
-from unitok.data.readers.folders import FOREIGN, NOT_READ
-from unitok.data.readers.segments import MOST_TEXT, text
+from unitok.data.readers.folders import NOT_READ, UNREAD_SUFFIXES
+from unitok.data.readers.segments import MAX_TEXT, text_segment
 from unitok.data.readers.unread_captions import is_note, is_packed
 from unitok.data.source import Reader
 from unitok.document import Document
@@ -20,16 +20,16 @@ from unitok.document import Document
 Unit = Literal["paragraph", "line", "file"]
 BLANK = re.compile(rb"\n[ \t\r]*\n\s*")
 SUFFIXES = (".txt", ".md")
-NOT_SHOWN = (*FOREIGN, ".pdf", ".npy", ".npz")
-"""Suffixes of what a text may be the caption of, and is not read."""
+UNREAD_SUFFIXES = (*UNREAD_SUFFIXES, ".pdf", ".npy", ".npz")
+"""Suffixes of unsupported files of which a text may be the caption."""
 
 
 class PlainText(Reader):
-    """UTF-8 texts of a .txt file, or of all in a folder and those below it.
+    """UTF-8 texts of a .txt file, or of all such files in a folder and those below it.
 
     Args:
         path: the file or folder.
-        unit: a document is a "paragraph" (blank lines are between them), a "line", or a whole "file".
+        unit: a document is a "paragraph" (separated by blank lines), a "line", or a whole "file".
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -37,47 +37,47 @@ class PlainText(Reader):
     """
 
     format = "text"
-    looks_like = "a .txt or .md file, or a folder of them without pictures"
+    looks_like = "a .txt or .md file, or a folder of them without images"
 
     def __init__(self, path: str, *, unit: Unit = "paragraph"):
         self.faults: list[Fault] = []
         self.files = _files(Path(path), self.faults)
         if not self.files:
-            raise FileNotFoundError(f"{path}: no {' or '.join(SUFFIXES)} here")
-        if unit not in _CUTS:
-            raise ValueError(f"unit is one of {', '.join(_CUTS)}, not {unit!r}")
+            raise FileNotFoundError(f"{path}: no {' or '.join(SUFFIXES)} files")
+        if unit not in _SPLITTERS:
+            raise ValueError(f"unit must be one of {', '.join(_SPLITTERS)}, got {unit!r}")
         self._maps: dict[int, mmap | bytes] = {}
-        self._places = array("q")  # file, start, end of each document
+        self._spans = array("q")  # file, start, end of each document
         for number in range(len(self.files)):
             content = self._content(number)
-            for start, end in _CUTS[unit](content):
+            for start, end in _SPLITTERS[unit](content):
                 if content[start:end].strip():
-                    self._places.extend((number, start, end))
-        if not self._places:
-            raise ValueError(f"{path}: it has no text")
+                    self._spans.extend((number, start, end))
+        if not self._spans:
+            raise ValueError(f"{path}: no text")
 
     @classmethod
-    def fits(cls, look: Look) -> bool:
+    def fits(cls, look: FirstLook) -> bool:
         return bool(_files(look.path, []))
 
     @classmethod
-    def overlooked(cls, look: Look) -> Iterator[str]:
+    def find_unread(cls, look: FirstLook) -> Iterator[str]:
         packed = [entry.name for entry in visible(look.path) if is_packed(entry.name)]
-        yield from (f"{name} lies unread beside the texts: unpack it, or save it as .csv" for name in packed)
-        if shown := next(_beside(look.path), None):
-            yield f"{shown} lies unread beside its text: {NOT_READ}"
+        yield from (f"{name} beside the texts is not read: unpack it, or save it as .csv" for name in packed)
+        if image := next(_find_unread_images(look.path), None):
+            yield f"{image} beside its text is not read: {NOT_READ}"
         if look.path.is_dir() and all(is_note(file.name) for file in _files(look.path, [])):
-            yield "it holds nothing but notes for people"
+            yield "it holds nothing but documentation"
 
     def __len__(self) -> int:
-        return len(self._places) // 3
+        return len(self._spans) // 3
 
     def __getitem__(self, index: int) -> Document:
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} of {len(self)} documents")
-        number, start, end = self._places[3 * index : 3 * index + 3]
-        content = self._content(number)[start : min(end, start + MOST_TEXT + 1)]
-        return (text(content, path=self.files[number], offset=start),)
+        number, start, end = self._spans[3 * index : 3 * index + 3]
+        content = self._content(number)[start : min(end, start + MAX_TEXT + 1)]
+        return (text_segment(content, path=self.files[number], offset=start),)
 
     def _content(self, number: int) -> mmap | bytes:
         if number not in self._maps:
@@ -96,12 +96,12 @@ def _files(path: Path, faults: list[Fault]) -> list[Path]:
     return sorted(walk(path, *SUFFIXES, faults=faults))
 
 
-def _beside(path: Path) -> Iterator[str]:
-    """Names of files beside texts of the same name that are images of a kind that is not read."""
+def _find_unread_images(path: Path) -> Iterator[str]:
+    """Yields the names of unsupported images that have a text of the same name beside them."""
     for _, names in folders(path) if path.is_dir() else ():
         texts = {PurePath(name).stem for name in names if name.lower().endswith(SUFFIXES)}
         yield from (
-            name for name in names if name.lower().endswith(NOT_SHOWN) and PurePath(name).stem in texts
+            name for name in names if name.lower().endswith(UNREAD_SUFFIXES) and PurePath(name).stem in texts
         )
 
 
@@ -117,4 +117,4 @@ def _whole(content: mmap | bytes) -> Iterator[tuple[int, int]]:
     yield 0, len(content)
 
 
-_CUTS = {"paragraph": _paragraphs, "line": line_ends, "file": _whole}
+_SPLITTERS = {"paragraph": _paragraphs, "line": line_ends, "file": _whole}

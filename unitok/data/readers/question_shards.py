@@ -1,7 +1,7 @@
 """Questions and statements in WebDataset shards as documents: image, question, answer. Knows no tokenizer.
 
-The metadata of a sample hold what is asked, so the captions stay where they are for other sources. Answers
-alone are learned.
+The questions are in the metadata of a sample, so that other sources can read the captions. Only answers are
+learned.
 """
 
 from array import array
@@ -18,17 +18,19 @@ from unitok.modalities.geometry import Box
 
 
 class QuestionShards(Source):
-    """A document for each question of a folder's samples, or for some in a row.
+    """A document for each question of a folder's samples, or for several questions as turns.
 
-    The metadata have qa, pairs of question and answer.
+    The metadata hold pairs of question and answer in qa.
 
     Args:
-        path, split, where: of WebDataset.
-        boxes: also ask where each captioned thing is, which needs bbox_xyxy in pixels: "a red circle" becomes
-            "where is the red circle?", answered by its box, and by its caption where the box is given.
+        path, split, where: see WebDataset.
+        boxes: also ask for the place of each captioned object, which needs bbox_xyxy in pixels: "a red
+            circle" becomes "where is the red circle?", answered by its box, and "what is here?" with the box,
+            answered by its caption.
+        turns: questions per document.
 
     Raises:
-        ValueError: no sample has questions, one has no box where boxes are wanted, or turns is below 1.
+        ValueError: no sample has questions, one has no box where boxes are needed, or turns is below 1.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class QuestionShards(Source):
         turns: int = 1,
     ):
         if turns < 1:
-            raise ValueError(f"a document asks 1 question or more, not {turns}")
+            raise ValueError(f"turns must be at least 1, got {turns}")
         self.shards, self.boxes = WebDataset(path, split, where), boxes
         self._samples, self._numbers, self._ends = array("q"), array("q"), array("q", [0])
         for sample in range(len(self.shards)):
@@ -63,49 +65,51 @@ class QuestionShards(Source):
     def __getitem__(self, index: int) -> Document:
         place = range(len(self))[index]
         sample, numbers = self._samples[place], self._numbers[self._ends[place] : self._ends[place + 1]]
-        caption, picture = self.shards[sample]
-        turns = _turns(self.shards.metadata(sample), caption.content, picture.content, boxes=self.boxes)
-        document = [_unlearned(picture)]
+        caption, image = self.shards[sample]
+        turns = _turns(self.shards.metadata(sample), caption.content, image.content, boxes=self.boxes)
+        document = [_without_learning(image)]
         for *question, answer in (turns[number] for number in numbers):
-            document += [*map(_unlearned, question), answer]
+            document += [*map(_without_learning, question), answer]
         return tuple(document)
 
 
 def _turns(
-    record: dict[str, Any], caption: str, picture: Image.Image, *, boxes: bool
+    record: dict[str, Any], caption: str, image: Image.Image, *, boxes: bool
 ) -> list[tuple[Segment, ...]]:
-    """What is asked about a picture, each with its answer at the end."""
+    """The questions about an image, each followed by its answer."""
     turns = [
         (Segment("text", question), Segment("text", answer)) for question, answer in record.get("qa", ())
     ]
     if boxes:
         left, top, right, bottom = record["bbox_xyxy"]
-        box = Segment("box", Box.of_pixels((left, top, right, bottom), picture.width, picture.height))
-        named = caption.removeprefix("an ").removeprefix("a ")
-        turns.append((Segment("text", f"where is the {named}?"), box))
+        box = Segment("box", Box.of_pixels((left, top, right, bottom), image.width, image.height))
+        noun = caption.removeprefix("an ").removeprefix("a ")
+        turns.append((Segment("text", f"where is the {noun}?"), box))
         turns.append((Segment("text", "what is here?"), box, Segment("text", caption)))
     return turns
 
 
 class StatementShards(Source):
-    """A document for each statement of a folder's samples: picture, sentence, and "true" or "false".
+    """A document for each statement of a folder's samples: image, sentence, and "true" or "false".
 
     Args:
-        path, split, where: of WebDataset; metadata have sentence and label.
+        path, split, where: see WebDataset; the metadata hold sentence and label.
 
     Raises:
         ValueError: a sample has no statement.
     """
 
     verdicts = ("true", "false")
-    """What is said of a true statement and of a false one."""
+    """The answers to a true and to a false statement."""
 
     def __init__(self, path: str, split: str = "train", where: dict[str, Any] | None = None):
         self.shards = WebDataset(path, split, where)
         self.records = Values(self.shards.metadata(sample) for sample in range(len(self.shards)))
         for sample, record in enumerate(self.records):
             if str(record.get("label")).lower() not in ("true", "false") or "sentence" not in record:
-                raise ValueError(f"{path}/{split}: sample {sample} has no sentence that is true or false")
+                raise ValueError(
+                    f"{path}/{split}: sample {sample} must have a sentence and a label true or false"
+                )
 
     def __len__(self) -> int:
         return len(self.records)
@@ -115,19 +119,19 @@ class StatementShards(Source):
         return str(self.records[index]["label"]).lower() == "true"
 
     def sentence(self, index: int) -> str:
-        """What statements of the same words have in common; a statement's own number where none is given."""
+        """The id shared by statements of the same words; by default a statement's own index."""
         return str(self.records[index].get("group_id", index))
 
     def __getitem__(self, index: int) -> Document:
-        _, picture = self.shards[index]
+        _, image = self.shards[index]
         text = Segment("text", self.records[index]["sentence"], learn=False)
-        return _unlearned(picture), text, self.verdict(index)
+        return _without_learning(image), text, self.verdict(index)
 
     def verdict(self, index: int) -> Segment:
-        """What is said of a statement."""
+        """The answer to a statement."""
         true, false = self.verdicts
         return Segment("text", true if self.truth(index) else false)
 
 
-def _unlearned(segment: Segment) -> Segment:
+def _without_learning(segment: Segment) -> Segment:
     return Segment(segment.modality, segment.content, learn=False)

@@ -15,14 +15,14 @@ from unitok.modalities.geometry import Box, Point
 
 @dataclass(frozen=True)
 class Augment:
-    """How pictures may change while their captions stay true; boxes and points change with them.
+    """How images may change while their captions stay true; boxes and points change with them.
 
     Args:
         copies: documents made of each; the first is the original.
-        mirror: left and right may change places; not for letters, nor where words say left or right.
-        shift: pixels that a picture may move in each direction, its edges repeated; not where captions name
-            places.
-        seed: of the draws.
+        mirror: mirror at random; not for images of letters, nor if texts mention left or right.
+        shift: most pixels by which an image is shifted in each direction, its edges repeated; not if captions
+            mention places.
+        seed: of the random changes.
     """
 
     copies: int = 8
@@ -33,12 +33,12 @@ class Augment:
     def __post_init__(self):
         if self.copies < 1 or self.shift < 0:
             raise ValueError(
-                f"got copies={self.copies}, shift={self.shift}; expected 1 or more, and 0 or more"
+                f"copies must be at least 1 and shift 0 or more, got {self.copies} and {self.shift}"
             )
 
 
 class Augmented(Source):
-    """`copies` passes over a source, all but the first with changed pictures; a function of the index."""
+    """`copies` passes over a source, all but the first with changed images; a pure function of the index."""
 
     def __init__(self, source: Source, augment: Augment):
         self.source, self.augment = source, augment
@@ -50,19 +50,19 @@ class Augmented(Source):
     def __getitem__(self, index: int) -> Document:
         number, original = divmod(index, len(self.source))
         document = self.source[original]
-        pictures = [segment.content for segment in document if segment.modality == "image"]
-        if number == 0 or not pictures:
+        images = [segment.content for segment in document if segment.modality == "image"]
+        if number == 0 or not images:
             return document
-        change = self._drawn(index)
+        change = self._sample(index)
         return tuple(
-            replace(segment, content=_CHANGES[segment.modality](segment.content, change, pictures[0]))
+            replace(segment, content=_CHANGES[segment.modality](segment.content, change, images[0]))
             if segment.modality in _CHANGES
             else segment
             for segment in document
         )
 
-    def _drawn(self, index: int) -> "Change":
-        """One change for all of a document, so that pictures and places still belong together."""
+    def _sample(self, index: int) -> "Change":
+        """Samples one change for a whole document, so that images and locations still match."""
         seed, reach = self.augment.seed, self.augment.shift
         mirror = self.augment.mirror and uniform(seed, 0, index, "mirror") < 0.5
         right, down = (
@@ -72,42 +72,42 @@ class Augmented(Source):
 
 
 class Change(NamedTuple):
-    """Left and right change places first; then all moves by so many pixels."""
+    """A mirroring, followed by a shift in pixels."""
 
     mirror: bool
     right: int
     down: int
 
 
-def _picture(picture: Image.Image, change: Change, _: Image.Image) -> Image.Image:
-    """A changed picture; what moves in repeats the edge."""
+def _change_image(image: Image.Image, change: Change, _: Image.Image) -> Image.Image:
+    """Changes an image; the shift repeats its edge."""
     if change.mirror:
-        picture = ImageOps.mirror(picture)
-    rows = (np.arange(picture.height) - change.down).clip(0, picture.height - 1)
-    columns = (np.arange(picture.width) - change.right).clip(0, picture.width - 1)
-    return Image.fromarray(np.asarray(picture)[rows][:, columns])
+        image = ImageOps.mirror(image)
+    rows = (np.arange(image.height) - change.down).clip(0, image.height - 1)
+    columns = (np.arange(image.width) - change.right).clip(0, image.width - 1)
+    return Image.fromarray(np.asarray(image)[rows][:, columns])
 
 
-def _box(box: Box, change: Change, picture: Image.Image) -> Box:
-    """Where a box of a picture goes; what leaves the picture is cut off."""
-    left, top, right, bottom = box.pixels(*picture.size)
+def _change_box(box: Box, change: Change, image: Image.Image) -> Box:
+    """Changes a box with its image, clipped to it."""
+    left, top, right, bottom = box.pixels(*image.size)
     if change.mirror:
-        left, right = picture.width - right, picture.width - left
+        left, right = image.width - right, image.width - left
     moved = (left + change.right, top + change.down, right + change.right, bottom + change.down)
-    return Box.of_pixels(moved, *picture.size)
+    return Box.of_pixels(moved, *image.size)
 
 
-def _point(point: Point, change: Change, picture: Image.Image) -> Point:
-    """Where a point of a picture goes, at most to its edge."""
-    box = _box(Box(point.x, point.y, point.x, point.y), change, picture)
+def _change_point(point: Point, change: Change, image: Image.Image) -> Point:
+    """Changes a point with its image, clipped to it."""
+    box = _change_box(Box(point.x, point.y, point.x, point.y), change, image)
     return Point(box.left, box.top)
 
 
-_CHANGES = {"image": _picture, "box": _box, "point": _point}
+_CHANGES = {"image": _change_image, "box": _change_box, "point": _change_point}
 
 
-def augmented(documents: Source, augment: Augment) -> Source:
-    """A source with changed copies; of a mixture each, so that their shares stay."""
+def augment_source(documents: Source, augment: Augment) -> Source:
+    """Adds changed copies to a source; to each source of a mixture, so that their shares stay."""
     if is_mixed(documents):
-        return documents.with_each(lambda source: augmented(source, augment))
+        return documents.map_sources(lambda source: augment_source(source, augment))
     return Augmented(documents, augment)

@@ -1,7 +1,7 @@
 """Documents for inpainting: the image with a hole, its caption, the whole image. Knows no tokenizer.
 
-A causal model draws a cell after those above it and to its left; what lies below a hole it can only heed if
-it is shown first. (CM3, arXiv:2201.07520, has what follows a hole go before it too.)
+A causal model generates a cell after those above it and to its left, so that it can only use the content
+below a hole if the image comes first. (CM3, arXiv:2201.07520, also puts the content after a hole before it.)
 """
 
 from dataclasses import replace
@@ -14,30 +14,29 @@ from unitok.data.source import Source
 from unitok.document import Document, Segment
 from unitok.modalities.image_masks import Mask, blacken, random_cells
 
-SCATTERED = 0.25
-"""Share of the documents whose free cells lie anywhere; those of the others are a rectangle."""
+SCATTERED_SHARE = 0.25
+"""Share of the documents with free cells at random places; in the others they form a rectangle."""
 
 
 class Fills(Source):
-    """Pairs of text and picture as holes to fill: the picture with black cells, its text, the whole picture.
+    """Inpainting documents from pairs of text and image: the image with black cells, its text, the image.
 
-    The last alone is learned. `model.fills: true` then tells the exported model to show pictures so when it
+    Only the last is learned. `model.fills: true` then makes the exported model use this prompt when it
     inpaints.
 
     Args:
-        source: of pairs (text, image). Of pictures of another aspect ratio than the grid's the middle is
-            taken.
-        grid: rows and columns of a picture's cells, `data.image_shape` of the training.
+        source: of pairs (text, image). Images of another aspect ratio than the grid are centre-cropped.
+        grid: rows and columns of an image's cells, `data.image_shape` of the training.
         seed: of the holes, each a pure function of the seed and the index.
 
     Raises:
-        ValueError: the grid is no two numbers from 1. What is no such pair, or has fewer pixels than the grid
-            cells, is a fault when it is read.
+        ValueError: the grid is not two numbers of at least 1. A document that is no such pair, or an image
+            with fewer pixels than the grid has cells, is a fault when it is read.
     """
 
     def __init__(self, source: Source, grid: tuple[int, int], seed: int = 0):
         if len(grid) != 2 or min(grid) < 1:
-            raise ValueError(f"grid is the rows and columns of a picture's cells, not {grid}")
+            raise ValueError(f"grid must be the rows and columns of an image's cells, got {grid}")
         self.source, self.grid, self.seed = source, tuple(grid), seed
         self.faults = source.faults
 
@@ -47,13 +46,12 @@ class Fills(Source):
     def __getitem__(self, index: int) -> Document:
         document = self.source[index]
         if [segment.modality for segment in document] != ["text", "image"]:
-            found = ", ".join(segment.modality for segment in document)
-            raise ValueError(f"document {index} is no pair of text and image to fill, but {found}")
+            modalities = ", ".join(segment.modality for segment in document)
+            raise ValueError(f"document {index}: must be a pair of text and image, got {modalities}")
         text, image = document
-        whole = middle(image.content, self.grid)
-        shown = blacken(whole, self.hole(index))
+        whole = crop_to_grid(image.content, self.grid)
         return (
-            Segment("image", shown, learn=False),
+            Segment("image", blacken(whole, self.hole(index)), learn=False),
             Segment("text", text.content, learn=False),
             replace(image, content=whole),
         )
@@ -61,32 +59,32 @@ class Fills(Source):
     def hole(self, index: int) -> Mask:
         """The free cells of a document."""
         kind, share, *sides = (uniform(self.seed, 0, index, name) for name in ("kind", "share", *"abcd"))
-        if kind < SCATTERED:
+        if kind < SCATTERED_SHARE:
             return random_cells(*self.grid, share, seed=int(share * 2**32))
         return rectangle(self.grid, sides)
 
 
-def middle(picture: Image.Image, grid: tuple[int, int]) -> Image.Image:
-    """The most of a picture that is the grid's cells, each as many whole pixels a side."""
+def crop_to_grid(image: Image.Image, grid: tuple[int, int]) -> Image.Image:
+    """Crops and scales an image to the grid, with the largest cells of whole pixels that fit."""
     rows, columns = grid
-    cell = min(picture.width // columns, picture.height // rows)
+    cell = min(image.width // columns, image.height // rows)
     if cell == 0:
-        raise ValueError(
-            f"a picture of {picture.width} x {picture.height} pixels has no {columns} x {rows} cells"
-        )
+        raise ValueError(f"an image of {image.width} x {image.height} pixels has no {columns} x {rows} cells")
     size = (columns * cell, rows * cell)
-    return picture if picture.size == size else ImageOps.fit(picture, size)
+    return image if image.size == size else ImageOps.fit(image, size)
 
 
-def rectangle(grid: tuple[int, int], draws: list[float]) -> Mask:
-    """A rectangle of cells, each height and width from one cell to all equally likely, then each place.
+def rectangle(grid: tuple[int, int], numbers: list[float]) -> Mask:
+    """Samples a rectangle of cells: first its height and width, then its place, each uniformly.
 
     Args:
         grid: rows and columns.
-        draws: numbers in [0, 1): height, width, top, left.
+        numbers: random numbers in [0, 1) for height, width, top and left.
     """
-    sides = [1 + int(draw * most) for draw, most in zip(draws[:2], grid, strict=True)]
-    starts = [int(draw * (most - n + 1)) for draw, most, n in zip(draws[2:], grid, sides, strict=True)]
+    sides = [1 + int(number * count) for number, count in zip(numbers[:2], grid, strict=True)]
+    starts = [
+        int(number * (count - side + 1)) for number, count, side in zip(numbers[2:], grid, sides, strict=True)
+    ]
     free = np.zeros(grid, bool)
     (top, left), (height, width) = starts, sides
     free[top : top + height, left : left + width] = True

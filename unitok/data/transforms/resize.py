@@ -12,47 +12,47 @@ from unitok.pixels import as_rgb
 
 
 class Resize(ABC):
-    """A way to give pictures their size."""
+    """A way to resize images."""
 
     @abstractmethod
-    def __call__(self, picture: Image.Image) -> Image.Image: ...
+    def __call__(self, image: Image.Image) -> Image.Image: ...
 
 
 @dataclass(frozen=True)
 class Fit(Resize):
-    """Scaled until `height` x `width` pixels are just covered, then cut to them around the centre."""
+    """Scales an image until it just covers `height` x `width` pixels, then crops it around the centre."""
 
     height: int
     width: int
 
-    def __call__(self, picture: Image.Image) -> Image.Image:
-        if picture.size == (self.width, self.height):
-            return picture
-        return ImageOps.fit(picture, (self.width, self.height), Image.Resampling.BICUBIC)
+    def __call__(self, image: Image.Image) -> Image.Image:
+        if image.size == (self.width, self.height):
+            return image
+        return ImageOps.fit(image, (self.width, self.height), Image.Resampling.BICUBIC)
 
 
 @dataclass(frozen=True)
 class Crop(Resize):
-    """The `height` x `width` pixels around the centre, not scaled; what is smaller is enlarged first."""
+    """Crops `height` x `width` pixels around the centre, unscaled; smaller images are enlarged first."""
 
     height: int
     width: int
 
-    def __call__(self, picture: Image.Image) -> Image.Image:
-        if picture.width < self.width or picture.height < self.height:
-            return Fit(self.height, self.width)(picture)
-        left, top = (picture.width - self.width) // 2, (picture.height - self.height) // 2
-        return picture.crop((left, top, left + self.width, top + self.height))
+    def __call__(self, image: Image.Image) -> Image.Image:
+        if image.width < self.width or image.height < self.height:
+            return Fit(self.height, self.width)(image)
+        left, top = (image.width - self.width) // 2, (image.height - self.height) // 2
+        return image.crop((left, top, left + self.width, top + self.height))
 
 
 @dataclass(frozen=True)
 class Buckets(Resize):
-    """`Fit` to the shape that is nearest in aspect ratio of those that have at most `cells` cells.
+    """Applies `Fit` with the shape of nearest aspect ratio among those of at most `cells` cells.
 
     Args:
-        cells: the budget: codes of one picture, at one code a cell.
+        cells: the budget: codes per image, at one code per cell.
         cell: pixels a side of a cell.
-        longest: the longer side in shorter ones, at most.
+        longest: the largest aspect ratio.
 
     Example:
         >>> Buckets(cells=64, cell=8).shape(width=640, height=320)
@@ -65,27 +65,27 @@ class Buckets(Resize):
 
     def __post_init__(self):
         if self.cells < 1 or self.cell < 1 or self.longest < 1:
-            raise ValueError(f"got {self}: cells, cell and longest are 1 or more")
+            raise ValueError(f"cells, cell and longest must be at least 1, got {self}")
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
-        """(rows, columns) of all buckets: with one row or column more each would be beyond the budget."""
+        """(rows, columns) of all buckets: one more row or column would exceed the budget."""
         wide = {(rows, self.cells // rows) for rows in range(1, self.cells + 1)}
         full = {(self.cells // columns, columns) for _, columns in wide}
         return sorted(s for s in wide | full if max(s) <= self.longest * min(s)) or [(1, 1)]
 
     def shape(self, *, width: int, height: int) -> tuple[int, int]:
-        """(rows, columns) for a picture; of two that are as near the one with more cells."""
-        wanted = log(width / height)
-        return min(self.shapes, key=lambda s: (round(abs(log(s[1] / s[0]) - wanted), 9), -s[0] * s[1]))
+        """Returns (rows, columns) for an image; of two equally near shapes, the one with more cells."""
+        target = log(width / height)
+        return min(self.shapes, key=lambda s: (round(abs(log(s[1] / s[0]) - target), 9), -s[0] * s[1]))
 
-    def __call__(self, picture: Image.Image) -> Image.Image:
-        rows, columns = self.shape(width=picture.width, height=picture.height)
-        return Fit(rows * self.cell, columns * self.cell)(picture)
+    def __call__(self, image: Image.Image) -> Image.Image:
+        rows, columns = self.shape(width=image.width, height=image.height)
+        return Fit(rows * self.cell, columns * self.cell)(image)
 
 
 class Resized(Source):
-    """A source whose pictures get their size by `resize`."""
+    """A source whose images are resized by `resize`."""
 
     def __init__(self, source: Source, resize: Resize):
         self.source, self.resize = source, resize

@@ -96,7 +96,7 @@ def _from_json(values: Any) -> Any:
         name: _from_json(value) if isinstance(value, Mapping) else value for name, value in values.items()
     }
     del inner["kind"]
-    return made_of(kind, inner)
+    return build_dataclass(kind, inner)
 
 
 def _describe(values: Any) -> str:
@@ -198,7 +198,7 @@ class ImageTokenizer(nn.Module):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors, atomically. Raises the errors of `refuse_foreign`."""
         self.refuse_foreign(folder)
-        with folder_beside(folder, durable=True) as beside:
+        with atomic_folder(folder, durable=True) as beside:
             write_weights(beside / WEIGHTS_FILE, self.state_dict())
             write_text(beside / CONFIG_FILE, json.dumps(self.config.to_json(), indent=2) + "\n")
 

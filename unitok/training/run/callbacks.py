@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
-from unitok.atomic_files import file_beside
+from unitok.atomic_files import atomic_file
 from unitok.training.run.checkpoint import LAST
 from unitok.training.run.resume_check import refuse_other_kind
 
@@ -52,7 +52,7 @@ class ReconstructionGrid(Callback):
 
 
 def _write_png(path: Path, grid: Float[Tensor, "3 h w"]) -> None:
-    with file_beside(path) as beside:
+    with atomic_file(path) as beside:
         save_image(grid, beside, format="PNG")
 
 

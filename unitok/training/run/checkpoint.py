@@ -14,7 +14,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from unitok.atomic_files import file_beside, name_beside
+from unitok.atomic_files import atomic_file, temporary_name
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         path = Path(path)
-        with file_beside(path, durable=True) as beside:
+        with atomic_file(path, durable=True) as beside:
             with beside.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
@@ -89,7 +89,7 @@ def find_fault(path: Path, *, complete: bool = True) -> str | None:
 
 def _link_or_copy(path: Path) -> Path:
     """A second name for the same file, so that it always has one while it is renamed."""
-    other = name_beside(path)
+    other = temporary_name(path)
     try:
         os.link(path, other)
     except OSError:  # a file system without links
