@@ -103,9 +103,7 @@ def test_a_path_that_is_not_there_is_named_whatever_the_config_has(part, main, t
     with pytest.raises(SystemExit) as stop:
         main([*fit, "--data.path", "/does/not/exist"])
     said = capsys.readouterr().err.splitlines()[-1]
-    assert stop.value.code == 2 and said.endswith(
-        f"{part}.py: error: /does/not/exist: not found"
-    )
+    assert stop.value.code == 2 and said.endswith(f"{part}.py: error: /does/not/exist: not found")
     with pytest.raises(SystemExit) as stop:
         main([*fit, "--data.path", str(tmp_path), "--data.train", "elsewhere"])
     assert stop.value.code == 2 and "not both" in capsys.readouterr().err

@@ -154,7 +154,7 @@ WRONG = {
         "batch_size must be a whole number, got 'many'",
     ),
     "no tokenizer": ({"source": SHAPES, "image_tokenizer": "nowhere"}, "nowhere"),
-    "no text": ({"source": SHAPES, "text_tokenizer": "nowhere.json"}, "nowhere.json: text tokenizer not found"),
+    "no text": ({"source": SHAPES, "text_tokenizer": "none.json"}, "none.json: text tokenizer not found"),
 }
 
 

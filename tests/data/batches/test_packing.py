@@ -34,7 +34,7 @@ def test_every_pair_of_every_document_is_there_once(seed, count):
 
 def test_a_document_longer_than_a_row_is_refused_with_both_numbers():
     tokens = CODEC.join(random_codes(CODEC, random.Random(3)))
-    with pytest.raises(ValueError, match=rf"takes {len(tokens) - 1} places; a row has 2"):
+    with pytest.raises(ValueError, match=rf"must be at most 2, got {len(tokens) - 1}"):
         pack(lay_flat([tokens]), length=2, pad=CODEC.vocabulary.pad)
 
 

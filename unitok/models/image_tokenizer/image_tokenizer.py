@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from unitok.atomic_files import finish_folder, folder_beside, refuse_occupied, write_text
-from unitok.json_files import made_of, read_object
+from unitok.atomic_files import atomic_folder, finish_folder, refuse_occupied, write_text
+from unitok.json_files import build_dataclass, read_object
 from unitok.models.image_tokenizer.architecture import Architecture, is_added_field
 from unitok.models.image_tokenizer.emu3 import Emu3
 from unitok.models.image_tokenizer.lookup_free import FSQLevels, LFQSigns
