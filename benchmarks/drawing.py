@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from unitok import UniTok
 from unitok.modalities.image_masks import fit_mask, free_cells
 from unitok.worlds.seeded import TEST_SEED
-from unitok.worlds.shapes.judge import picture_is_right
+from unitok.worlds.shapes.judge import image_is_right
 from unitok.worlds.shapes.questions import box_of
 from unitok.worlds.shapes.scenes import ShapesSource
 from unitok.worlds.shapes.world import Scene
@@ -25,7 +25,7 @@ BARS = {"best": 2.0, "inpainted": 0.9, "kept": 1.0}
 
 def share_right(pictures: list[Image.Image], captions: list[str]) -> float:
     """Pictures that show what their captions say, by the judge."""
-    right = [picture_is_right(np.asarray(p), text) for p, text in zip(pictures, captions, strict=True)]
+    right = [image_is_right(np.asarray(p), text) for p, text in zip(pictures, captions, strict=True)]
     return sum(right) / len(right)
 
 

@@ -50,10 +50,10 @@ def arguments() -> Parser:
 
 def measure(model, source, examples: Sequence[int] = EXAMPLES) -> list[Point]:
     """The model's answers to the pictures of a ShapesNaming after so many examples each."""
-    from unitok.worlds.shapes.naming import attainable
+    from unitok.worlds.shapes.naming import attainable_accuracy
 
     documents = [source[index] for index in range(len(source))]
-    named = [source.named(index) for index in range(len(source))]
+    named = [source.named_scenes(index) for index in range(len(source))]
     points = []
     for number in examples:
         prompts = [document[: 2 * number + 1] for document in documents]
@@ -68,7 +68,7 @@ def measure(model, source, examples: Sequence[int] = EXAMPLES) -> list[Point]:
                 number,
                 sum(right) / len(right),
                 sum(known) / len(known) if known else None,
-                attainable(number, classes=source.classes),
+                attainable_accuracy(number, classes=source.classes),
                 1 / source.classes if number else 0.0,
             )
         )

@@ -28,7 +28,7 @@ from unitok.models.image_tokenizer.quantizer import QuantizerConfig
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook, ResidualCodebooks, SimVQCodebook
 from unitok.training.tokenizer import TokenizerTraining
 from unitok.worlds.seeded import VALIDATION_SEED
-from unitok.worlds.shapes.judge import picture_is_right
+from unitok.worlds.shapes.judge import image_is_right
 from unitok.worlds.shapes.scenes import ShapesSource
 
 KINDS: dict[str, QuantizerConfig] = {
@@ -86,8 +86,7 @@ def judged(source: Source, again: Sequence[Tensor]) -> dict[str, float]:
         return {}
     texts = [source[index][0].content for index in range(len(source))]
     right = [
-        picture_is_right(np.asarray(to_image(pixels)), text)
-        for pixels, text in zip(again, texts, strict=True)
+        image_is_right(np.asarray(to_image(pixels)), text) for pixels, text in zip(again, texts, strict=True)
     ]
     return {"right": sum(right) / len(right)}
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.tiny_model import tiny_model
-from unitok.evaluate.classification import Classified, classification, labels_report
+from unitok.evaluate.classification import ClassificationScores, classification_scores, labels_report
 from unitok.evaluate.metrics.pope import YesNo, pope, says_yes
-from unitok.evaluate.metrics.true_false import Statements, judged
+from unitok.evaluate.metrics.true_false import TrueFalseScores, true_false_scores
 from unitok.evaluate.metrics.vqa import normalise, vqa_accuracy
 from unitok.evaluate.report import JudgedSet
 
@@ -58,7 +58,7 @@ def test_normal_answers(answer):
 
 
 def test_nobody_to_compare_with_is_refused():
-    with pytest.raises(ValueError, match="of none"):
+    with pytest.raises(ValueError, match="got none"):
         vqa_accuracy("yes", [])
 
 
@@ -89,28 +89,30 @@ def test_pope_swaps_precision_and_recall_with_the_sides(pairs):
 
 
 def test_a_sentence_is_consistent_where_it_is_judged_rightly_on_all_its_pictures():
-    found = judged([True, True, False, True], [True, False, False, True], ["a", "a", "b", "b"])
-    assert found == Statements(0.75, 0.5)
+    scores = true_false_scores([True, True, False, True], [True, False, False, True], ["a", "a", "b", "b"])
+    assert scores == TrueFalseScores(0.75, 0.5)
     with pytest.raises(ValueError, match="2 truths"):
-        judged([True], [True, False], ["a"])
+        true_false_scores([True], [True, False], ["a"])
 
 
 def test_classification_by_hand():
     shares = [{"a": 0.6, "b": 0.4}, {"a": 0.6, "b": 0.4}, {"a": 0.9, "b": 0.1}]
-    assert classification(shares, ["a", "b", "a"]) == pytest.approx(Classified(2 / 3, 1, 1 / 2))
+    assert classification_scores(shares, ["a", "b", "a"]) == pytest.approx(
+        ClassificationScores(2 / 3, 1, 1 / 2)
+    )
     many = [{str(i): 1 / (i + 1) for i in range(9)}] * 2
-    assert classification(many, ["4", "5"]).top5 == 0.5
+    assert classification_scores(many, ["4", "5"]).top5 == 0.5
     with pytest.raises(ValueError, match="labels c"):
-        classification(shares[:1], ["c"])
+        classification_scores(shares[:1], ["c"])
 
 
 def test_labels_are_all_captions_and_are_chosen_by_likelihood():
     model, names = tiny_model(), ["red", "blue", "green"]
-    world = JudgedSet(
+    judged_set = JudgedSet(
         [Image.new("RGB", (12, 8), name) for name in names], names, lambda text, i: text == names[i]
     )
-    report = labels_report(model, world, count=2)
-    shares = model.classify(world.pictures[:2], sorted(names))
+    report = labels_report(model, judged_set, count=2)
+    shares = model.classify(judged_set.images[:2], sorted(names))
     right = [max(share, key=share.get) == name for share, name in zip(shares, names, strict=False)]
     assert report.figures["labels"] == 3 and report.figures["label_top1"] == sum(right) / 2
     assert report.figures["label_top5"] == 1 and report.sheets["labels"].width > 12

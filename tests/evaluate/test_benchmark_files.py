@@ -71,14 +71,6 @@ def test_a_pickle_that_names_code_is_refused(tmp_path):
         benchmark_files.read_refs(path, write(tmp_path / "i.json", INSTANCES))
 
 
-def test_statements_of_one_sentence_belong_together(tmp_path):
-    rows = [{"sentence": "s", "label": label, "identifier": f"dev-850-{i}-0"}
-            for i, label in enumerate(("True", "False"))]  # fmt: skip
-    one, two = benchmark_files.read_nlvr2(write(tmp_path / "n.jsonl", "\n".join(map(json.dumps, rows))))
-    assert one.truth and not two.truth and one.sentence == two.sentence
-    assert two.pictures == ("dev-850-1-img0.png", "dev-850-1-img1.png")
-
-
 @pytest.mark.parametrize("content", ['{"image": "a.jpg"}', "no json", "[1]"])
 def test_a_foreign_file_is_named(tmp_path, content):
     with pytest.raises(ValueError, match=r"pope.jsonl: "):
@@ -94,12 +86,6 @@ def test_labels_are_read_without_case_and_white_space(tmp_path, label):
     assert one.answers == ("yes",)
 
 
-@pytest.mark.parametrize("label", [True, "true", " TRUE "])
-def test_verdicts_are_read_without_case_and_white_space(tmp_path, label):
-    row = {"sentence": "s", "label": label, "identifier": "dev-850-0-0"}
-    assert benchmark_files.read_nlvr2(write(tmp_path / "n.jsonl", json.dumps(row)))[0].truth
-
-
 def test_lines_may_be_a_list_and_begin_with_a_byte_order_mark(tmp_path):
     rows = [ASKED, ASKED | {"question_id": 2, "label": "no"}]
     lines = write(tmp_path / "pope.jsonl", "\ufeff" + "\r\n".join(map(json.dumps, rows)))
@@ -113,7 +99,6 @@ def test_lines_may_be_a_list_and_begin_with_a_byte_order_mark(tmp_path):
 QUESTIONS = {"questions": [{"image_id": 7, "question": "What?", "question_id": 12}]}
 ANSWER = {"question_id": 12, "answers": [{"answer": "net"}]}
 IMAGES = [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}]
-STATED = {"sentence": "s", "identifier": "dev-850-0-0"}
 EXPRESSED = {"sent": "a dog", "image": "a.jpg", "width": 40, "height": 30}
 
 
@@ -130,18 +115,16 @@ FAULTY = {
                                  r"line 2: .*JSON object, got a list"),
     "an item that is no object": (benchmark_files.read_pope, [[ASKED, 1]],
                                   r"item 2: .*JSON object, got a int"),
-    "a verdict that is neither": (benchmark_files.read_nlvr2, [lines(STATED | {"label": "1"})],
-                                  r"line 1: .*label must be true or false, got '1'"),
     "a box of width and height": (benchmark_files.read_expressions,
                                   [lines(EXPRESSED | {"bbox_xyxy": [30, 20, 5, 5]})],
                                   r"line 1: .*box must be left, top, right, bottom"),
     "no annotation": (benchmark_files.read_vqa, [QUESTIONS, {"annotations": []}],
-                      r"1\.json: no annotation of question 12, which .*0\.json asks"),
+                      r"1\.json: no annotation for question 12 of .*0\.json"),
     "no answers": (benchmark_files.read_vqa, [QUESTIONS, {"annotations": [ANSWER | {"answers": []}]}],
                    r"question 12 has no answers"),
     "annotated twice": (benchmark_files.read_vqa,
                         [QUESTIONS, {"annotations": [ANSWER, ANSWER | {"answers": []}]}],
-                        r"1\.json: .*question_id 12 is there twice"),
+                        r"1\.json: .*duplicate question_id 12"),
     "a list of questions": (benchmark_files.read_vqa, [[], {"annotations": [ANSWER]}],
                             r"0\.json: .*a JSON object with 'questions', got a list"),
     "a caption of no image": (benchmark_files.read_captions,
@@ -149,10 +132,10 @@ FAULTY = {
                               r"0\.json: .*2 is not among the images"),
     "two images of one number": (benchmark_files.read_captions,
                                  [{"images": [*IMAGES, IMAGES[0] | {"file_name": "b"}], "annotations": []}],
-                                 r"id 1 is there twice"),
+                                 r"duplicate id 1"),
     "two images of one name": (benchmark_files.read_captions,
                                [{"images": [*IMAGES, IMAGES[0] | {"id": 2}], "annotations": []}],
-                               r"file_name 'a.jpg' is there twice"),
+                               r"duplicate file_name 'a.jpg'"),
     "an unknown category": (benchmark_files.read_objects,
                             [{"images": IMAGES, "categories": [],
                               "annotations": [{"image_id": 1, "category_id": 9}]}],
@@ -178,11 +161,6 @@ def test_the_official_samples_are_read():
     fixtures = REFS / "allennlp_fixtures"
     vqa = benchmark_files.read_vqa(fixtures / "vqav2_questions.json", fixtures / "vqav2_annotations.json")
     assert len(vqa) == 3 and "net" in vqa[0].answers
-    assert benchmark_files.read_gqa(fixtures / "gqa_questions.json")[0].answers == ("picture",)
-    assert benchmark_files.read_visual_genome(fixtures / "visual_genome_qa.json")[0].answers == (
-        "Sailboats.",
-    )
-    assert len({s.sentence for s in benchmark_files.read_nlvr2(fixtures / "nlvr2_tiny_dev.jsonl")}) >= 1
     expressions = benchmark_files.read_expressions(REFS / "refcocos" / "refcocos_test.jsonl")
     assert len(expressions) == 499 and any(e.box is None for e in expressions)
     results = REFS / "coco_caption" / "captions_val2014_fakecap_results.json"

@@ -12,8 +12,8 @@ from tests.tiny_model import tiny_model
 from train.evaluate import main
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
-from unitok.evaluate.benchmarks import benchmark, boxes
-from unitok.evaluate.image_index import NamedPictures
+from unitok.evaluate.benchmarks import generate_boxes, open_benchmark
+from unitok.evaluate.image_index import ImageIndex
 from unitok.generation.likelihood import Score
 from unitok.modalities.geometry import Box, write_box
 from unitok.modalities.location_bins import BoxModality
@@ -88,7 +88,7 @@ class Told(UniTok):
 
 
 def figures(folder, suite, model, file, **files):
-    return benchmark(suite, file=folder / file, images=folder / "images", **files).measure(model).figures
+    return open_benchmark(suite, file=folder / file, images=folder / "images", **files).measure(model).figures
 
 
 def test_pope(folder):
@@ -117,7 +117,7 @@ def test_refcoco_with_boxes_and_with_text(folder):
     assert figures(folder, "refcoco", written, "refs.json", **files) == right
     silent = figures(folder, "refcoco", Told("no idea", write_box(truth[1])), "refs.json", **files)
     assert silent["refcoco_accuracy"] == 0.5
-    assert boxes(written, [(), ()], batch_size=1) == list(truth)
+    assert generate_boxes(written, [(), ()], batch_size=1) == list(truth)
 
 
 def test_a_box_of_a_cropped_picture_is_laid_back(folder):
@@ -126,7 +126,7 @@ def test_a_box_of_a_cropped_picture_is_laid_back(folder):
     assert tiny.codec.modalities["image"].crop_edges(Image.new("RGB", (120, 80))) == (20, 0, 100, 80)
     model = Told(Box(0, 0.1, 0.2, 0.3), Box(0.5, 0.5, 1, 1), more=[BoxModality()])
     model.codec.modalities["image"].shape = (2, 2)
-    found = benchmark("refcoco", file=folder / "refs.json", images=folder / "images",
+    found = open_benchmark("refcoco", file=folder / "refs.json", images=folder / "images",
                       annotations=str(folder / "instances.json")).measure(model)  # fmt: skip
     first, second = 16 / 24, 40 / 60  # 20 to 36 of 12 to 36; 60 to 100 of 60 to 120
     assert found.figures["refcoco_mean_iou"] == pytest.approx((first + second) / 2)
@@ -145,10 +145,10 @@ def test_captions_and_what_they_make_up(folder):
 
 
 def test_pictures_go_by_several_names(folder):
-    pictures = NamedPictures(folder / "images")
+    pictures = ImageIndex(folder / "images")
     for name in ("000000000002.png", "val2014/000000000002.jpg", "2", "COCO_val2014_000000000002.jpg"):
         assert pictures[name].getpixel((0, 0)) == (0, 0, 255)
-    with pytest.raises(ValueError, match=r"images has no picture dog2.png"):
+    with pytest.raises(ValueError, match=r"images: no image dog2.png"):
         pictures["dog2.png"]
 
 
@@ -167,7 +167,7 @@ def pictures(folder, *files):
             folder.mkdir(exist_ok=True)
             with tarfile.open(folder / shard, "a") as archive:
                 archive.add(path, name)
-    return NamedPictures(folder)
+    return ImageIndex(folder)
 
 
 LAYOUTS = {
@@ -186,9 +186,9 @@ def test_names_that_repeat_are_told_apart_by_their_folders(tmp_path, layout):
         colour = COLOURS[Path(name).parent.name]
         assert found[name].getpixel((0, 0)) == colour, name
     for bare in ("1.png", "1", "1.webp"):
-        with pytest.raises(ValueError, match=rf"pictures called {bare}: .*1\.png, .*1\.png"):
+        with pytest.raises(ValueError, match=rf"images are called {bare}: .*1\.png, .*1\.png"):
             found[bare]
-    with pytest.raises(ValueError, match=r"has no picture lime/1\.png"):
+    with pytest.raises(ValueError, match=r": no image lime/1\.png"):
         found["lime/1.png"]
 
 
@@ -207,7 +207,7 @@ def test_a_name_is_found_in_either_unicode_form(tmp_path):
     assert found[unicodedata.normalize("NFC", "é.png")].getpixel((0, 0)) == COLOURS["red"]
     assert found["img.v2"].size == (4, 4) and found["img"].size == (4, 4)
     for none in ("", "/", "..", "img.v3"):
-        with pytest.raises(ValueError, match="has no picture"):
+        with pytest.raises(ValueError, match="no image "):
             found[none]
 
 
@@ -215,7 +215,7 @@ def test_a_torn_shard_is_named(tmp_path):
     pictures(tmp_path / "images", "s.tar:red/1.png")
     (tmp_path / "images/s.tar").write_bytes(b"no tar" * 200)
     with pytest.raises(ValueError, match=r"s\.tar: not a readable tar file"):
-        NamedPictures(tmp_path / "images")
+        ImageIndex(tmp_path / "images")
 
 
 def test_objects_are_known_in_any_case_and_captions_of_all_pictures_are_wanted(folder, tmp_path):
@@ -252,19 +252,19 @@ def test_the_official_layouts_with_real_pictures(tmp_path):
              "refcoco": ("refs(prog).p", "../instances_dev.json")}  # fmt: skip
     for suite, (file, annotations) in tasks.items():
         second = None if annotations is None else str(DATA / "tasks" / annotations)
-        asked = benchmark(suite, file=DATA / "tasks" / file, images=DATA, annotations=second, count=3)
-        assert 3 in asked.measure(model).figures.values()
+        run = open_benchmark(suite, file=DATA / "tasks" / file, images=DATA, annotations=second, count=3)
+        assert 3 in run.measure(model).figures.values()
 
 
 WRONG = {
-    "another suite's": ("--suite shapes --file FOLDER/pope.jsonl", "suite shapes takes no file"),
+    "another suite's": ("--suite shapes --file FOLDER/pope.jsonl", "suite shapes does not take file"),
     "no file": ("--suite pope --images IMAGES", "give --file"),
     "no pictures": ("--suite pope --file FOLDER/pope.jsonl", "give --images"),
     "an empty folder": ("--suite pope --file FOLDER/pope.jsonl --images EMPTY", ": no images"),
     "no second file": ("--suite vqa --file FOLDER/questions.json --images IMAGES", "--annotations"),
     "foreign file": ("--suite vqa --file FOLDER/pope.jsonl --images IMAGES --annotations FOLDER/refs.json",
                      "refs.json: not in the expected format"),
-    "template": ("--suite pope --file FOLDER/pope.jsonl --images IMAGES --template what?", "has {} for"),
+    "template": ("--suite pope --file FOLDER/pope.jsonl --images IMAGES --template what?", "have {} for"),
 }  # fmt: skip
 
 
@@ -284,8 +284,8 @@ def test_what_is_wrong_is_said_in_one_line(folder, tmp_path, capsys, fault):
 @pytest.mark.parametrize(
     ("suite", "content", "files", "says"),
     [
-        ("pope", "", {}, "asked: Pope finds nothing to ask in it"),
-        ("caption", json.dumps({"images": [], "annotations": []}), {}, "asked: Captioning finds nothing"),
+        ("pope", "", {}, "asked: nothing in it for Pope"),
+        ("caption", json.dumps({"images": [], "annotations": []}), {}, "asked: nothing in it for Captioning"),
         (
             "refcoco",
             json.dumps({}),
@@ -298,14 +298,14 @@ def test_what_is_wrong_is_said_in_one_line(folder, tmp_path, capsys, fault):
             {"annotations": "instances.json"},
             "expected a JSON object, got a str",
         ),
-        ("pope", "", {"words": "asked"}, "Pope reads no words: leave it out"),
-        ("vqa", "", {"annotations": "asked", "words": "asked"}, "Vqa reads no words"),
-        ("caption", "", {"template": "what is {}?"}, "Captioning reads no template"),
+        ("pope", "", {"words": "asked"}, "Pope does not read words: leave it out"),
+        ("vqa", "", {"annotations": "asked", "words": "asked"}, "Vqa does not read words"),
+        ("caption", "", {"template": "what is {}?"}, "Captioning does not read template"),
     ],
 )
 def test_what_would_be_measured_on_nothing_is_refused(folder, tmp_path, suite, content, files, says):
     (tmp_path / "asked").write_text(content)
     given = {name: str(folder / value) if value.endswith("json") else value for name, value in files.items()}
     with pytest.raises(ValueError, match=says):
-        figures_of = benchmark(suite, file=tmp_path / "asked", images=folder / "images", **given)
-        figures_of.measure(Told())
+        run = open_benchmark(suite, file=tmp_path / "asked", images=folder / "images", **given)
+        run.measure(Told())

@@ -43,41 +43,41 @@ def shards(tmp_path_factory):
 class Oracle(UniTok):
     """Answers as a perfect model would; it is blind to its own drawings' numbers in `blind`."""
 
-    def __init__(self, world, wrong=(), blind=()):
-        self.world, self.wrong, self.blind = world, set(wrong), set(blind)
+    def __init__(self, judged_set, wrong=(), blind=()):
+        self.judged_set, self.wrong, self.blind = judged_set, set(wrong), set(blind)
 
     def caption(self, images, *, batch_size):
-        if images is self.world.pictures:
-            return ["?" if i in self.wrong else text for i, text in enumerate(self.world.captions)]
-        known = {id(image): i for i, image in enumerate(self.world.pictures)}
+        if images is self.judged_set.images:
+            return ["?" if i in self.wrong else text for i, text in enumerate(self.judged_set.captions)]
+        known = {id(image): i for i, image in enumerate(self.judged_set.images)}
         numbers = [known[id(image)] for image in images]
-        return ["?" if i in self.blind else self.world.captions[i] for i in numbers]
+        return ["?" if i in self.blind else self.judged_set.captions[i] for i in numbers]
 
     def draw(self, prompts, *, seed, batch_size):
         assert len(set(seed)) == len(prompts), "equal captions would be drawn alike"
-        blank = Image.new("RGB", self.world.pictures[0].size, "white")
-        return [blank if i in self.wrong else picture for i, picture in enumerate(self.world.pictures)]
+        blank = Image.new("RGB", self.judged_set.images[0].size, "white")
+        return [blank if i in self.wrong else image for i, image in enumerate(self.judged_set.images)]
 
 
 @pytest.mark.parametrize("held_out", [False, True])
 def test_who_repeats_the_truth_is_right_and_who_does_not_is_not(held_out):
-    world = shapes_set(canvas=48, count=20, held_out=held_out)
-    report = measure(Oracle(world, wrong=[3, 4, 5]), world, prefix="x_")
+    judged_set = shapes_set(canvas=48, count=20, held_out=held_out)
+    report = measure(Oracle(judged_set, wrong=[3, 4, 5]), judged_set, prefix="x_")
     shares = {"x_caption_accuracy": 0.85, "x_image_accuracy": 0.85, "x_drawing_caption_accuracy": 1.0}
     assert report.figures == shares
     assert set(report.sheets) == {"x_samples", "x_captions"}
 
 
 def test_who_does_not_read_its_own_drawings_is_found_out():
-    world = shapes_set(canvas=48, count=20)
-    figures = measure(Oracle(world, wrong=[3, 4, 5, 6], blind=[3, 7, 8]), world).figures
-    assert figures["drawing_caption_accuracy"] == 14 / 16  # of those that are drawn right
+    judged_set = shapes_set(canvas=48, count=20)
+    figures = measure(Oracle(judged_set, wrong=[3, 4, 5, 6], blind=[3, 7, 8]), judged_set).figures
+    assert figures["drawing_caption_accuracy"] == 14 / 16  # of the drawings judged right
 
 
 def test_without_a_judge_a_drawing_is_described_by_its_prompt(model):
-    world = JudgedSet([Image.new("RGB", (8, 8))], ["gray"], caption_right=lambda text, i: False)
-    assert world.describes("gray", world.pictures[0], "gray")
-    assert not world.describes("grey", world.pictures[0], "gray")
+    judged_set = JudgedSet([Image.new("RGB", (8, 8))], ["gray"], caption_is_right=lambda text, i: False)
+    assert judged_set.describes("gray", judged_set.images[0], "gray")
+    assert not judged_set.describes("grey", judged_set.images[0], "gray")
 
 
 def test_shapes_of_an_untrained_model(tmp_path):
@@ -96,8 +96,8 @@ def test_shapes_of_an_untrained_model(tmp_path):
 def test_easy_vqa_counts_captions_to_the_letter_and_drawings_by_its_judge(model, shards):
     report = run_suite(model, "easy_vqa", path=str(shards))
     assert report.figures["pictures"] == 3 and report.figures["image_accuracy"] == 0
-    world = easy_vqa_set(WebDataset(str(shards), "val"))
-    assert world.caption_right(CAPTIONS[1], 1) and not world.caption_right(CAPTIONS[1], 2)
+    judged_set = easy_vqa_set(WebDataset(str(shards), "val"))
+    assert judged_set.caption_is_right(CAPTIONS[1], 1) and not judged_set.caption_is_right(CAPTIONS[1], 2)
 
 
 def test_easy_vqa_refuses_other_captions(shards, tmp_path):
@@ -114,18 +114,22 @@ def test_pairs_have_no_judge_of_drawings(model, shards):
     assert report.figures["pictures"] == 2
     assert not {"image_accuracy", "reconstruction_accuracy"} & report.figures.keys()
     assert report.sheets.keys() == SHEETS
-    world = pairs_set(WebDataset(str(shards), "val"), count=1)
-    assert len(world.pictures) == 1 and world.judge(world.pictures) == [None]
+    judged_set = pairs_set(WebDataset(str(shards), "val"), count=1)
+    assert len(judged_set.images) == 1 and judged_set.judge(judged_set.images) == [None]
 
 
 @pytest.mark.parametrize(
     ("suite", "given", "says"),
     [
-        ("shapes", {"path": "mine"}, "suite shapes takes no data.path; easy_vqa, pairs, labels, answers"),
-        ("tasks", {"split": "test"}, "suite tasks takes no split"),
-        ("hallucination", {"where": {"a": 1}}, "suite hallucination takes no where"),
-        ("pope", {"path": "mine", "file": "pope.jsonl", "images": "."}, "suite pope takes no data.path"),
-        ("pairs", {"path": "mine", "file": "pope.jsonl"}, "suite pairs takes no file; pope, vqa"),
+        (
+            "shapes",
+            {"path": "mine"},
+            "suite shapes does not take data.path; easy_vqa, pairs, labels, answers",
+        ),
+        ("tasks", {"split": "test"}, "suite tasks does not take split"),
+        ("hallucination", {"where": {"a": 1}}, "suite hallucination does not take where"),
+        ("pope", {"path": "mine", "file": "pope.jsonl", "images": "."}, "suite pope does not take data.path"),
+        ("pairs", {"path": "mine", "file": "pope.jsonl"}, "suite pairs does not take file; pope, vqa"),
     ],
 )
 def test_data_that_a_suite_would_not_read_is_refused(model, suite, given, says):
@@ -142,10 +146,12 @@ def test_where_a_report_goes_is_looked_at_before_the_work(tmp_path, capsys, monk
 
 
 def test_a_reconstruction_is_compared_with_what_the_tokenizer_saw(model):
-    world = JudgedSet([Image.new("RGB", (50, 90), "gray")], ["gray"], caption_right=lambda text, i: False)
-    figures = measure_tokenizer(model, world).figures
+    judged_set = JudgedSet(
+        [Image.new("RGB", (50, 90), "gray")], ["gray"], caption_is_right=lambda text, i: False
+    )
+    figures = measure_tokenizer(model, judged_set).figures
     assert 0 < figures["psnr"] < 78 and figures["codebook_usage"] <= 6 / 16
-    (codes,) = model.codec.encode((Segment("image", world.pictures[0]),))
+    (codes,) = model.codec.encode((Segment("image", judged_set.images[0]),))
     (again,) = model.codec.encode(tuple(model.codec.decode([codes])))
     assert figures["surviving_codes"] == pytest.approx((codes.codes == again.codes).double().mean().item())
 

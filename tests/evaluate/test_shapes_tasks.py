@@ -13,14 +13,14 @@ from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.evaluate import suites
 from unitok.evaluate.report import Report
-from unitok.evaluate.shapes_tasks import EDITS, MARKERS, measure_task, tasks_report
+from unitok.evaluate.shapes_tasks import EDITS, SCORERS, measure_task, tasks_report
 from unitok.generation.sampling import Sampling
 from unitok.modalities.geometry import Box, Point
 from unitok.modalities.location_bins import BoxModality, PointModality
 from unitok.worlds.seeded import TEST_SEED
 from unitok.worlds.shapes.judge import edit_is_right
 from unitok.worlds.shapes.pixels import render
-from unitok.worlds.shapes.tasks import TASKS, ShapesTasks, pose
+from unitok.worlds.shapes.tasks import TASKS, ShapesTasks, sample_task
 from unitok.worlds.shapes.world import Scene, SceneObject
 
 
@@ -56,12 +56,12 @@ class Oracle(UniTok):
 def test_who_repeats_the_truth_is_right_and_who_does_not_is_not(task, held_out):
     source = ShapesTasks(TEST_SEED, 10, 48, [task], held_out=held_out)
     report = measure_task(Oracle(source, wrong=[2, 5]), source, task, prefix="x_")
-    assert report.figures == {f"x_{task}_{MARKERS[task].figure}": pytest.approx(0.8)}
+    assert report.figures == {f"x_{task}_{SCORERS[task].figure}": pytest.approx(0.8)}
     assert list(report.sheets) == [f"x_{task}"]
 
 
-def test_every_task_has_a_marker():
-    assert MARKERS.keys() == TASKS.keys()
+def test_every_task_has_a_scorer():
+    assert SCORERS.keys() == TASKS.keys()
 
 
 def test_tasks_of_modalities_that_a_model_lacks_are_left_out():
@@ -99,7 +99,7 @@ def test_a_new_object_may_lie_anywhere_in_its_place():
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([name for name in TASKS if name.startswith("edit")]))
 def test_true_edits_are_right_and_undone_ones_are_not(seed, task):
-    posed = pose(seed, tasks=[task], canvas=64)
+    posed = sample_task(seed, tasks=[task], canvas=64)
     after = posed.turns[0].answer[0].content
     assert edit_is_right(render(after), posed.scene, after)
     assert not edit_is_right(render(posed.scene), posed.scene, after)
@@ -134,9 +134,9 @@ def test_tasks_are_named_for_their_own_suite_alone(tmp_path):
     model = tiny_model(shape=(12, 12), max_length=700)
     report = suites.run_suite(model, "tasks", tasks=["statement_three"], count=2)
     assert report.figures.keys() == {"scenes", "statement_three_accuracy", "heldout_statement_three_accuracy"}
-    with pytest.raises(ValueError, match="suite shapes has no tasks to choose, such as count"):
+    with pytest.raises(ValueError, match="suite shapes has no tasks to choose, got count"):
         suites.run_suite(model, "shapes", tasks=["count"])
-    with pytest.raises(ValueError, match=r"got tasks .'colour'.*expected some of color"):
+    with pytest.raises(ValueError, match=r"tasks must be some of color.*got tasks .'colour'"):
         suites.run_suite(model, "tasks", tasks=["colour"], count=2)
 
 

@@ -1,6 +1,6 @@
-"""Runs a model on the files of public benchmarks. Knows a model's public calls alone.
+"""Runs a model on the files of public benchmarks. Knows only a model's public calls.
 
-A question is put as the document (picture, text), and the likeliest answer is taken.
+A prompt is the document (image, question); the greedy answer is scored.
 """
 
 from abc import ABC, abstractmethod
@@ -16,33 +16,33 @@ from unitok.api.unitok import UniTok
 from unitok.contact_sheet import sheet, side_by_side
 from unitok.document import Document, Segment
 from unitok.evaluate import benchmark_files
-from unitok.evaluate.image_index import NamedPictures
+from unitok.evaluate.image_index import ImageIndex
 from unitok.evaluate.metrics.captioning import caption_scores
-from unitok.evaluate.metrics.chair import Words, chair
+from unitok.evaluate.metrics.chair import Synonyms, chair
 from unitok.evaluate.metrics.grounding import Box as Edges
-from unitok.evaluate.metrics.grounding import grounded, iou
+from unitok.evaluate.metrics.grounding import grounding_scores, iou
 from unitok.evaluate.metrics.pope import pope, says_yes
 from unitok.evaluate.metrics.vqa import vqa_accuracy
-from unitok.evaluate.report import SHOWN, Report
+from unitok.evaluate.report import MAX_SHOWN, Report
 from unitok.modalities.geometry import Box, parse_boxes
 from unitok.modalities.image import ImageModality
 
-Kind = TypeVar("Kind", bound=Sized)
-LONGEST_ANSWER = 16  # ids
+Collection = TypeVar("Collection", bound=Sized)
+MAX_ANSWER = 16  # ids
 YES_NO = ("yes", "no")
 
 
 @dataclass(frozen=True)
 class Benchmark(ABC):
-    """A benchmark's files, and how a model's answers count.
+    """A benchmark's files, and the scoring of a model's answers.
 
     Args:
-        file: what is asked; see each benchmark.
-        images: folder of the pictures, or of tar shards of them.
-        annotations: a second file, where a benchmark has one.
+        file: questions, expressions, captions or instances; see each benchmark.
+        images: folder of the images, or of tar shards of them.
+        annotations: second file of a benchmark that has one.
         words: CHAIR's synonyms.txt.
-        template: the text that asks, with {} for the question.
-        count: how many questions or pictures; None for all.
+        template: text of a prompt, with {} for the question.
+        count: number of questions or images; None for all.
     """
 
     file: str
@@ -54,53 +54,53 @@ class Benchmark(ABC):
 
     needs_annotations: ClassVar[bool] = False
     unread: ClassVar[tuple[str, ...]] = ()
-    """Which of its arguments a benchmark has no use for."""
+    """Arguments that a benchmark does not use."""
 
     def __post_init__(self):
-        if useless := [name for name in self.unread if getattr(self, name) != getattr(Benchmark, name)]:
-            raise ValueError(f"{type(self).__name__} reads no {', '.join(useless)}: leave it out")
+        if unused := [name for name in self.unread if getattr(self, name) != getattr(Benchmark, name)]:
+            raise ValueError(f"{type(self).__name__} does not read {', '.join(unused)}: leave it out")
         if self.needs_annotations and self.annotations is None:
             raise ValueError(f"{type(self).__name__} reads two files: give the second as --annotations")
         if "{}" not in self.template:
-            raise ValueError(f"a template has {{}} for the question, not {self.template!r}")
+            raise ValueError(f"template must have {{}} for the question, got {self.template!r}")
 
-    def some(self, found: Kind) -> Kind:
-        """What is asked. Raises ValueError where nothing is."""
-        if not found:
-            raise ValueError(f"{self.file}: {type(self).__name__} finds nothing to ask in it")
-        return found
+    def require_any(self, items: Collection) -> Collection:
+        """Returns the items read from the file. Raises ValueError if there are none."""
+        if not items:
+            raise ValueError(f"{self.file}: nothing in it for {type(self).__name__}")
+        return items
 
     @abstractmethod
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        """The figures, and a page of pictures with right and wrong answers."""
+        """Returns the figures, and a contact sheet of images with right and wrong answers."""
 
     @cached_property
-    def pictures(self) -> NamedPictures:
-        """The pictures by name."""
-        return NamedPictures(self.images)
+    def image_index(self) -> ImageIndex:
+        """The images by name."""
+        return ImageIndex(self.images)
 
-    def prompt(self, picture: str, question: str) -> Document:
+    def prompt(self, image: str, question: str) -> Document:
         """The document whose next segment is the answer."""
-        asked = Segment("text", self.template.replace("{}", question))
-        return Segment("image", self.pictures[picture]), asked
+        text = Segment("text", self.template.replace("{}", question))
+        return Segment("image", self.image_index[image]), text
 
 
 class Pope(Benchmark):
-    """POPE's questions (JSON lines): figures of what is written, and of which of yes and no is likelier."""
+    """POPE's questions (JSON lines): scores of the generated answers, and of the likelier of yes and no."""
 
     unread = ("annotations", "words")
 
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        questions = self.some(benchmark_files.read_pope(self.file))[: self.count]
-        prompts = [self.prompt(question.picture, question.text) for question in questions]
+        questions = self.require_any(benchmark_files.read_pope(self.file))[: self.count]
+        prompts = [self.prompt(question.image, question.text) for question in questions]
         truth = [question.answers == ("yes",) for question in questions]
-        written = answers(model, prompts, batch_size=batch_size)
-        likelier = [word == "yes" for word in choices(model, prompts, YES_NO, batch_size=batch_size)]
-        said = [says_yes(text) for text in written]
-        figures = {"questions": len(questions)} | named("pope", pope(said, truth))
-        figures |= named("pope_likelihood", pope(likelier, truth))
-        right = [a == b for a, b in zip(said, truth, strict=True)]
-        return Report(figures, {"pope": page(prompts, written, right)})
+        answers = generate_answers(model, prompts, batch_size=batch_size)
+        likelier = [word == "yes" for word in choose_likeliest(model, prompts, YES_NO, batch_size=batch_size)]
+        predictions = [says_yes(text) for text in answers]
+        figures = {"questions": len(questions)} | prefix_names("pope", pope(predictions, truth))
+        figures |= prefix_names("pope_likelihood", pope(likelier, truth))
+        right = [a == b for a, b in zip(predictions, truth, strict=True)]
+        return Report(figures, {"pope": answers_sheet(prompts, answers, right)})
 
 
 class Vqa(Benchmark):
@@ -110,99 +110,107 @@ class Vqa(Benchmark):
     unread = ("words",)
 
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        questions = self.some(benchmark_files.read_vqa(self.file, self.annotations))[: self.count]
-        prompts = [self.prompt(question.picture, question.text) for question in questions]
-        written = answers(model, prompts, batch_size=batch_size)
-        scores = [vqa_accuracy(text, q.answers) for text, q in zip(written, questions, strict=True)]
+        questions = self.require_any(benchmark_files.read_vqa(self.file, self.annotations))[: self.count]
+        prompts = [self.prompt(question.image, question.text) for question in questions]
+        answers = generate_answers(model, prompts, batch_size=batch_size)
+        scores = [vqa_accuracy(text, q.answers) for text, q in zip(answers, questions, strict=True)]
         by_kind: dict[str, list[float]] = {"vqa_accuracy": scores}
         for question, score in zip(questions, scores, strict=True):
             if question.kind:
                 by_kind.setdefault(f"vqa_accuracy_{question.kind}", []).append(score)
+        means = {name: sum(values) / len(values) for name, values in by_kind.items()}
         return Report(
-            {"questions": len(questions)} | {name: sum(each) / len(each) for name, each in by_kind.items()},
-            {"vqa": page(prompts, written, [score > 0.5 for score in scores])},
+            {"questions": len(questions)} | means,
+            {"vqa": answers_sheet(prompts, answers, [score > 0.5 for score in scores])},
         )
 
 
 class RefCoco(Benchmark):
     """Referring expressions: RefCOCO's refs with instances.json as annotations, or JSON lines with boxes.
 
-    Expressions of nothing are left out. A model with boxes answers with one; another writes it as text, of
-    which the first box counts. Boxes are of what the model sees, and laid back into the whole picture.
+    Expressions without a box are skipped. A model with boxes answers with a box; of another model's text, the
+    first box in it counts. Boxes refer to the crop that the model sees, and are mapped to the whole image.
     """
 
     unread = ("words",)
 
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        read = benchmark_files.read_expressions if self.annotations is None else self._refs
-        expressions = self.some([one for one in read(self.file) if one.box is not None])[: self.count]
-        prompts = [self.prompt(one.picture, one.text) for one in expressions]
-        found = boxes(model, prompts, batch_size=batch_size)
-        edges = [
-            None if box is None else _laid_back(model, box, prompt[0].content, one)
-            for box, prompt, one in zip(found, prompts, expressions, strict=True)
+        read = benchmark_files.read_expressions if self.annotations is None else self._read_refs
+        expressions = [expression for expression in read(self.file) if expression.box is not None]
+        expressions = self.require_any(expressions)[: self.count]
+        prompts = [self.prompt(expression.image, expression.text) for expression in expressions]
+        answers = generate_boxes(model, prompts, batch_size=batch_size)
+        boxes = [
+            None if box is None else _to_image_pixels(model, box, prompt[0].content, expression)
+            for box, prompt, expression in zip(answers, prompts, expressions, strict=True)
         ]
-        truth = [one.box for one in expressions]
-        right = [a is not None and iou(a, b) >= 0.5 for a, b in zip(edges, truth, strict=True)]
-        result = grounded(edges, truth)
+        truth = [expression.box for expression in expressions]
+        right = [a is not None and iou(a, b) >= 0.5 for a, b in zip(boxes, truth, strict=True)]
+        scores = grounding_scores(boxes, truth)
         return Report(
             {
                 "expressions": len(expressions),
-                "refcoco_accuracy": result.accuracy,
-                "refcoco_mean_iou": result.mean_iou,
+                "refcoco_accuracy": scores.accuracy,
+                "refcoco_mean_iou": scores.mean_iou,
             },
-            {"refcoco": page(prompts, [str(box) for box in found], right)},
+            {"refcoco": answers_sheet(prompts, [str(box) for box in answers], right)},
         )
 
-    def _refs(self, path: str) -> list[benchmark_files.Expression]:
+    def _read_refs(self, path: str) -> list[benchmark_files.Expression]:
         return benchmark_files.read_refs(path, self.annotations)
 
 
 class Captioning(Benchmark):
-    """COCO's captions (JSON): BLEU, ROUGE-L and CIDEr-D of the model's caption of each picture."""
+    """COCO captions (JSON): BLEU, ROUGE-L and CIDEr-D of the model's captions."""
 
     unread = ("annotations", "words", "template")
 
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        references = dict(list(self.some(benchmark_files.read_captions(self.file)).items())[: self.count])
-        images = [self.pictures[name] for name in references]
-        written = model.caption(images, batch_size=batch_size)
-        scores = caption_scores(written, list(references.values()))
+        references = self.require_any(benchmark_files.read_captions(self.file))
+        references = dict(list(references.items())[: self.count])
+        images = [self.image_index[name] for name in references]
+        captions = model.caption(images, batch_size=batch_size)
+        scores = caption_scores(captions, list(references.values()))
         figures = {f"bleu_{n}": value for n, value in enumerate(scores.bleu, start=1)}
         return Report(
             {"pictures": len(images)} | figures | {"rouge_l": scores.rouge_l, "cider_d": scores.cider_d},
-            {"captions": sheet(images[:SHOWN], written[:SHOWN])},
+            {"captions": sheet(images[:MAX_SHOWN], captions[:MAX_SHOWN])},
         )
 
 
 class ChairCaptions(Benchmark):
-    """COCO's instances (JSON), and its captions as annotations: what the model's captions make up.
+    """COCO instances (JSON), with COCO captions as annotations: objects hallucinated in the model's captions.
 
-    What people's captions name counts as there. Without `words` objects are called by their own names alone.
+    Objects named by human captions count as present. Without `words`, captions are searched only for the
+    categories' own names.
     """
 
     unread = ("template",)
 
     def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        there = self.some(benchmark_files.read_objects(self.file))
-        known = Words.of(sorted(set().union(*there.values())))
-        words = known if self.words is None else Words.read(self.words)
-        told = {} if self.annotations is None else benchmark_files.read_captions(self.annotations)
-        names = list(there)[: self.count]
-        if self.annotations and (silent := [name for name in names if name not in told]):
-            raise ValueError(f"{self.annotations}: no captions of {silent[0]}, which {self.file} has")
-        images = [self.pictures[name] for name in names]
-        written = model.caption(images, batch_size=batch_size)
-        objects = [
-            {words.names.get(name.lower(), name) for name in there[picture]}
-            | {name for text in told.get(picture, ()) for name in words.objects(text)}
-            for picture in names
+        instances = self.require_any(benchmark_files.read_objects(self.file))
+        if self.words is None:
+            synonyms = Synonyms.of(sorted(set().union(*instances.values())))
+        else:
+            synonyms = Synonyms.read(self.words)
+        references = {} if self.annotations is None else benchmark_files.read_captions(self.annotations)
+        names = list(instances)[: self.count]
+        if self.annotations and (missing := [name for name in names if name not in references]):
+            raise ValueError(f"{self.annotations}: no captions of {missing[0]}, which {self.file} has")
+        images = [self.image_index[name] for name in names]
+        captions = model.caption(images, batch_size=batch_size)
+        present = [
+            {synonyms.names.get(category.lower(), category) for category in instances[name]}
+            | {item for text in references.get(name, ()) for item in synonyms.objects(text)}
+            for name in names
         ]
-        named = [words.objects(text) for text in written]
-        result = chair(named, objects)
-        right = [set(a) <= b for a, b in zip(named, objects, strict=True)]
-        figures = {"pictures": len(images), "chair_s": result.sentences, "chair_i": result.instances}
-        return Report(figures, {"chair": sheet(images[:SHOWN], written[:SHOWN], marks=right[:SHOWN])})
+        mentioned = [synonyms.objects(text) for text in captions]
+        scores = chair(mentioned, present)
+        right = [set(a) <= b for a, b in zip(mentioned, present, strict=True)]
+        return Report(
+            {"pictures": len(images), "chair_s": scores.sentences, "chair_i": scores.instances},
+            {"chair": sheet(images[:MAX_SHOWN], captions[:MAX_SHOWN], marks=right[:MAX_SHOWN])},
+        )
 
 
 BENCHMARKS: dict[str, type[Benchmark]] = {
@@ -215,60 +223,60 @@ BENCHMARKS: dict[str, type[Benchmark]] = {
 """Benchmarks by the name of their suite."""
 
 
-# ---- asking
+# ---- generation
 
 
-def answers(model: UniTok, prompts: Sequence[Document], *, batch_size: int) -> list[str]:
-    """The likeliest text after each document, id by id."""
-    return _asked(model, prompts, target="text", batch_size=batch_size)
+def generate_answers(model: UniTok, prompts: Sequence[Document], *, batch_size: int) -> list[str]:
+    """The greedy text after each prompt."""
+    return _generate(model, prompts, target="text", batch_size=batch_size)
 
 
-def boxes(model: UniTok, prompts: Sequence[Document], *, batch_size: int) -> list[Box | None]:
-    """A box after each document: of the model's boxes, or the first in what it writes, if any."""
+def generate_boxes(model: UniTok, prompts: Sequence[Document], *, batch_size: int) -> list[Box | None]:
+    """The greedy box after each prompt; from a model without boxes, the first box in its text, or None."""
     if "box" in model.codec.modalities:
-        return _asked(model, prompts, target="box", batch_size=batch_size)
-    written = [parse_boxes(text) for text in answers(model, prompts, batch_size=batch_size)]
-    return [found[0] if found else None for found in written]
+        return _generate(model, prompts, target="box", batch_size=batch_size)
+    parsed = [parse_boxes(text) for text in generate_answers(model, prompts, batch_size=batch_size)]
+    return [boxes[0] if boxes else None for boxes in parsed]
 
 
-def choices(
+def choose_likeliest(
     model: UniTok, prompts: Sequence[Document], texts: Sequence[str], *, batch_size: int
 ) -> list[str]:
-    """Of several texts the likeliest after each document."""
-    asked = [(*prompt, Segment("text", text)) for prompt in prompts for text in texts]
-    scores = iter(model.score(asked, batch_size=batch_size))
+    """The most likely of several texts after each prompt."""
+    documents = [(*prompt, Segment("text", text)) for prompt in prompts for text in texts]
+    scores = iter(model.score(documents, batch_size=batch_size))
     return [max((next(scores).log_probability, text) for text in texts)[1] for _ in prompts]
 
 
-def _asked(model: UniTok, prompts: Sequence[Document], *, target: str, batch_size: int) -> list[Any]:
-    found = model.generate(
+def _generate(model: UniTok, prompts: Sequence[Document], *, target: str, batch_size: int) -> list[Any]:
+    documents = model.generate(
         prompts,
         target=target,
         temperature=0.0,
         guidance_scale=1.0,
-        max_new_tokens=LONGEST_ANSWER,
+        max_new_tokens=MAX_ANSWER,
         batch_size=batch_size,
     )
-    return [document[-1].content for document in found]
+    return [document[-1].content for document in documents]
 
 
-def _laid_back(
-    model: UniTok, box: Box, picture: Image.Image, expression: benchmark_files.Expression
+def _to_image_pixels(
+    model: UniTok, box: Box, image: Image.Image, expression: benchmark_files.Expression
 ) -> Edges:
-    """A box of what the model sees, in the pixels of an expression's picture."""
+    """Maps a box from the crop that the model sees to pixels of the expression's image."""
     modality: ImageModality = model.codec.modalities["image"]
-    left, top, right, bottom = modality.crop_edges(picture)
+    left, top, right, bottom = modality.crop_edges(image)
     x0, y0, x1, y1 = box.pixels(right - left, bottom - top)
-    across, down = expression.width / picture.width, expression.height / picture.height
-    return (left + x0) * across, (top + y0) * down, (left + x1) * across, (top + y1) * down
+    x_scale, y_scale = expression.width / image.width, expression.height / image.height
+    return (left + x0) * x_scale, (top + y0) * y_scale, (left + x1) * x_scale, (top + y1) * y_scale
 
 
-def page(
-    prompts: Sequence[Document], written: Sequence[str], right: Sequence[bool], **layout: int
+def answers_sheet(
+    prompts: Sequence[Document], answers: Sequence[str], right: Sequence[bool], **layout: int
 ) -> Image.Image:
-    """Pictures with questions and answers under them, the right answers in green and the wrong in red;
+    """Contact sheet of images with questions and answers, right answers in green and wrong ones in red;
     `layout` as of `sheet`."""
-    shown = list(zip(prompts, written, right, strict=True))[:SHOWN]
+    shown = list(zip(prompts, answers, right, strict=True))[:MAX_SHOWN]
     return sheet(
         [side_by_side([s.content for s in prompt if s.modality == "image"]) for prompt, _, _ in shown],
         [" ".join([*_texts(prompt), text]) for prompt, text, _ in shown],
@@ -281,19 +289,19 @@ def _texts(document: Document) -> list[str]:
     return [segment.content for segment in document if segment.modality == "text"]
 
 
-def named(prefix: str, figures: Any) -> dict[str, float]:
-    """Figures of a NamedTuple by their names, after a prefix."""
-    return {f"{prefix}_{name}": value for name, value in figures._asdict().items()}
+def prefix_names(prefix: str, scores: Any) -> dict[str, float]:
+    """Fields of a NamedTuple by their names, with a prefix."""
+    return {f"{prefix}_{name}": value for name, value in scores._asdict().items()}
 
 
-def benchmark(
+def open_benchmark(
     suite: str,
     *,
     file: str | Path | None = None,
     images: str | Path | None = None,
     **options: Any,
 ) -> Benchmark:
-    """The benchmark of a suite's name. Raises ValueError where its file or its pictures are not given."""
+    """The benchmark of a suite. Raises ValueError if its file or its images are not given."""
     for flag, value in (("--file", file), ("--images", images)):
         if value is None:
             raise ValueError(f"suite {suite} reads a benchmark's own files: give {flag}")

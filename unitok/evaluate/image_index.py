@@ -15,8 +15,8 @@ from unitok.data.readers.webdataset import WebDataset
 COCO = re.compile(r"(?:COCO_\w+_)?(\d{12})")
 
 
-class Place(NamedTuple):
-    """Where a picture is: a file, or bytes of a tar; `parts` are its folders and its name."""
+class ImageLocation(NamedTuple):
+    """An image as a file or as bytes of a tar; `parts` are its folders and name."""
 
     file: Path
     parts: tuple[str, ...]
@@ -27,92 +27,92 @@ class Place(NamedTuple):
         return str(self.file) if self.offset is None else f"{self.file}:{'/'.join(self.parts)}"
 
     def load(self) -> Image.Image:
-        """The picture."""
+        """Load the image."""
         if self.offset is None:
             return load_image(self.file)
-        with self.file.open("rb") as opened:
-            opened.seek(self.offset)
-            return load_image(opened.read(self.size), name=str(self))
+        with self.file.open("rb") as archive:
+            archive.seek(self.offset)
+            return load_image(archive.read(self.size), name=str(self))
 
 
-class NamedPictures:
-    """The pictures of a folder, those below it, and those in its tar files, read when they are asked for.
+class ImageIndex:
+    """The images in a folder, its subfolders and its tar files by name; an image is loaded on access.
 
-    A name is a file's own name, with or without folders and suffix, or COCO's number: 310196 is also
-    000000310196.jpg and COCO_val2014_000000310196.jpg. Folders that a name has must be the file's, as far as
-    both have some; a whole name goes before a part of one.
+    A name is a file's name, with or without folders and suffix, or a COCO id: 310196 is also 000000310196.jpg
+    and COCO_val2014_000000310196.jpg. Folders in a name must match the file's, as far as both have some; a
+    match of the whole path takes precedence.
 
     Raises:
-        FileNotFoundError: the folder has no picture.
+        FileNotFoundError: the folder has no image.
         ValueError: a tar file cannot be read.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self._named: dict[str, list[Place]] = {}
-        self._called: dict[str, list[Place]] = {}
-        for place in self._places():
-            ends = list(_ends(place.parts))
-            _list(self._named, ends, place)
-            _list(self._called, {*map(_without_suffix, ends), *_number(place.parts[-1])}, place)
-        if not self._named:
-            raise FileNotFoundError(f"the folder {path} has no pictures, nor tar files with any")
+        self._by_name: dict[str, list[ImageLocation]] = {}
+        self._by_stem: dict[str, list[ImageLocation]] = {}
+        for location in self._locations():
+            ends = list(_ends(location.parts))
+            _add(self._by_name, ends, location)
+            _add(self._by_stem, {*map(_without_suffix, ends), *_coco_id(location.parts[-1])}, location)
+        if not self._by_name:
+            raise FileNotFoundError(f"{path}: no images, and no tar files with images")
 
-    def _places(self) -> Iterator[Place]:
+    def _locations(self) -> Iterator[ImageLocation]:
         for file in sorted(self.path.rglob("*")):
             if file.suffix.lower() in WebDataset.IMAGE_SUFFIXES:
-                yield Place(file, _parts(file.relative_to(self.path).as_posix()))
+                yield ImageLocation(file, _parts(file.relative_to(self.path).as_posix()))
             elif file.suffix == ".tar":
                 yield from _members(file)
 
     def __getitem__(self, name: str) -> Image.Image:
-        """The picture of a name. Raises ValueError naming one that is not there, or that several have."""
+        """The image of a name. Raises ValueError if no image or several images have it."""
         parts = _parts(name)
-        for found in self._found(parts):
-            whole = [place for place in found if _stem("/".join(place.parts)) == _stem("/".join(parts))]
-            if len(found := whole or found) > 1:
-                several = ", ".join(map(str, found[:3]))
-                raise ValueError(f"{self.path} has {len(found)} pictures called {name}: {several}")
-            return found[0].load()
-        raise ValueError(f"{self.path} has no picture {name}")
+        for matches in self._matches(parts):
+            exact = [match for match in matches if _stem("/".join(match.parts)) == _stem("/".join(parts))]
+            if len(matches := exact or matches) > 1:
+                first = ", ".join(map(str, matches[:3]))
+                raise ValueError(f"{self.path}: {len(matches)} images are called {name}: {first}")
+            return matches[0].load()
+        raise ValueError(f"{self.path}: no image {name}")
 
-    def _found(self, parts: tuple[str, ...]) -> Iterator[list[Place]]:
-        """Pictures that a name may mean, those first that share most of it."""
+    def _matches(self, parts: tuple[str, ...]) -> Iterator[list[ImageLocation]]:
+        """Images that a name may mean, the longest matches first."""
         for end in _ends(parts):
             depth = end.count("/") + 1
-            for names, key in ((self._named, end), (self._called, end), (self._called, _stem(end))):
-                fit = [p for p in names.get(key, ()) if depth in (len(parts), len(p.parts))]
-                if fit:
-                    yield fit
-        for number in _number("".join(parts[-1:])):
-            if number in self._called and (len(parts) == 1 or COCO.fullmatch(_stem(parts[-1]))):
-                yield self._called[number]
+            for index, key in ((self._by_name, end), (self._by_stem, end), (self._by_stem, _stem(end))):
+                matches = [p for p in index.get(key, ()) if depth in (len(parts), len(p.parts))]
+                if matches:
+                    yield matches
+        for number in _coco_id("".join(parts[-1:])):
+            if number in self._by_stem and (len(parts) == 1 or COCO.fullmatch(_stem(parts[-1]))):
+                yield self._by_stem[number]
 
 
-def _members(file: Path) -> Iterator[Place]:
-    """The pictures of a tar file."""
+def _members(file: Path) -> Iterator[ImageLocation]:
+    """The images in a tar file."""
     try:
         with tarfile.open(file, "r:") as archive:
             for info in archive:
                 if info.isreg() and Path(info.name).suffix.lower() in WebDataset.IMAGE_SUFFIXES:
-                    yield Place(file, _parts(info.name), info.offset_data, info.size)
+                    yield ImageLocation(file, _parts(info.name), info.offset_data, info.size)
     except tarfile.TarError as error:
         raise ValueError(f"{file}: not a readable tar file ({error})") from error
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """Folders and name, in one of Unicode's forms."""
+    """Folders and name, in Unicode's NFC form."""
     return tuple(part for part in PurePosixPath(normalize("NFC", name)).parts if part != "/")
 
 
 def _ends(parts: tuple[str, ...]) -> Iterator[str]:
-    """The whole name, then it without its first folder, and so on."""
+    """The whole path, then the path without its first folder, and so on."""
     return ("/".join(parts[start:]) for start in range(len(parts)))
 
 
-def _list(names: dict[str, list[Place]], keys: Iterable[str], place: Place) -> None:
+def _add(index: dict[str, list[ImageLocation]], keys: Iterable[str], location: ImageLocation) -> None:
     for key in keys:
-        names.setdefault(key, []).append(place)
+        index.setdefault(key, []).append(location)
 
 
 def _without_suffix(name: str) -> str:
@@ -120,12 +120,12 @@ def _without_suffix(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    """A name without the suffix of a picture, if it has one."""
+    """A name without its image suffix, if it has one."""
     return _without_suffix(name) if PurePosixPath(name).suffix.lower() in WebDataset.IMAGE_SUFFIXES else name
 
 
-def _number(name: str) -> Iterator[str]:
-    """COCO's number of a file, or of a number; nothing of another name."""
+def _coco_id(name: str) -> Iterator[str]:
+    """The COCO id in a file name or a number, without leading zeros; nothing for other names."""
     match = COCO.fullmatch(_stem(name)) or re.fullmatch(r"(\d+)", _stem(name), re.ASCII)
     if match:
         yield str(int(match[1]))

@@ -1,49 +1,53 @@
-"""NLVR's statements judged step by step, as in the lessons. Knows a model's public calls alone."""
+"""NLVR's statements judged step by step, as in the lessons. Knows only a model's public calls."""
 
 from collections.abc import Sequence
 
 from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
-from unitok.evaluate.benchmarks import page
+from unitok.evaluate.benchmarks import answers_sheet
 from unitok.evaluate.metrics.true_false import statement_figures
 from unitok.evaluate.report import Report
-from unitok.worlds.nlvr.boxes import read_box, told
+from unitok.worlds.nlvr.boxes import describe, parse_box
 from unitok.worlds.nlvr.source import NlvrBoxes
 
-HELD, MATTERS = 48, 32
-"""Ids of what a box holds, and of what of it matters, at most."""
-PAGE = {"columns": 4, "side": 272}
+MAX_DESCRIPTION, MAX_REASON = 48, 32
+"""Ids of a box's description, and of the reason drawn from it."""
+LAYOUT = {"columns": 4, "side": 272}
 
 
 def boxes_report(
     model: UniTok, source: NlvrBoxes, *, count: int | None = None, batch_size: int = 128
 ) -> Report:
-    """Accuracy and consistency of the verdicts, the more frequent's share, the share of boxes read right."""
+    """Accuracy and consistency of the verdicts, the majority verdict's share, and the share of boxes that the
+    model describes correctly."""
     indices = range(min(len(source), count or len(source)))
-    shown = [source.shown(i) for i in indices]
-    documents = reasoned(model, shown, batch_size=batch_size)
-    truth, said = [source.truth(i) for i in indices], [verdict_of(document) for document in documents]
-    figures = statement_figures(said, truth, [source.sentence(i) for i in indices])
-    figures |= {"boxes_read": _read_right(shown, documents)}
-    right = [a == b for a, b in zip(said, truth, strict=True)]
-    asked = [(document[0], *document[1:-1:3]) for document in documents]
-    return Report(figures, {"nlvr": page(asked, [*map(_said, documents)], right, **PAGE)})
+    inputs = [source.inputs(i) for i in indices]
+    documents = reason_step_by_step(model, inputs, batch_size=batch_size)
+    truth, predictions = [source.truth(i) for i in indices], [verdict_of(document) for document in documents]
+    figures = statement_figures(predictions, truth, [source.sentence(i) for i in indices])
+    figures |= {"boxes_read": _description_accuracy(inputs, documents)}
+    right = [a == b for a, b in zip(predictions, truth, strict=True)]
+    prompts = [(document[0], *document[1:-1:3]) for document in documents]
+    return Report(figures, {"nlvr": answers_sheet(prompts, [*map(_reasons, documents)], right, **LAYOUT)})
 
 
-def reasoned(model: UniTok, shown: Sequence[tuple[str, Sequence]], *, batch_size: int) -> list[Document]:
-    """Sentences with their boxes: after each the model writes what it holds and what of that matters, then
-    what that comes to."""
-    documents: list[Document] = [(Segment("text", sentence),) for sentence, _ in shown]
+def reason_step_by_step(
+    model: UniTok, inputs: Sequence[tuple[str, Sequence]], *, batch_size: int
+) -> list[Document]:
+    """Continues sentences with their boxes: a description and a reason after each box, then the verdict."""
+    documents: list[Document] = [(Segment("text", sentence),) for sentence, _ in inputs]
     for number in range(3):
-        pictures = [Segment("image", boxes[number]) for _, boxes in shown]
-        documents = [(*document, picture) for document, picture in zip(documents, pictures, strict=True)]
-        for most in (HELD, MATTERS):
-            documents = _continued(model, documents, most=most, batch_size=batch_size)
-    return _continued(model, documents, most=MATTERS, batch_size=batch_size)
+        images = [Segment("image", boxes[number]) for _, boxes in inputs]
+        documents = [(*document, image) for document, image in zip(documents, images, strict=True)]
+        for max_ids in (MAX_DESCRIPTION, MAX_REASON):
+            documents = _continue(model, documents, max_ids=max_ids, batch_size=batch_size)
+    return _continue(model, documents, max_ids=MAX_REASON, batch_size=batch_size)
 
 
-def _continued(model: UniTok, documents: Sequence[Document], *, most: int, batch_size: int) -> list[Document]:
-    options = {"temperature": 0.0, "guidance_scale": 1.0, "max_new_tokens": most}
+def _continue(
+    model: UniTok, documents: Sequence[Document], *, max_ids: int, batch_size: int
+) -> list[Document]:
+    options = {"temperature": 0.0, "guidance_scale": 1.0, "max_new_tokens": max_ids}
     return model.generate(documents, target="text", batch_size=batch_size, **options)
 
 
@@ -52,17 +56,17 @@ def verdict_of(document: Document) -> bool:
     return document[-1].content.split()[-1:] == ["yes"]
 
 
-def _said(document: Document) -> str:
-    """What mattered of each box, and what that came to."""
-    *seen, last = [segment.content for segment in (*document[3:-1:3], document[-1])]
-    return f"[{' | '.join(seen)}] {last}"
+def _reasons(document: Document) -> str:
+    """The reasons after each box, and the verdict."""
+    *reasons, verdict = [segment.content for segment in (*document[3:-1:3], document[-1])]
+    return f"[{' | '.join(reasons)}] {verdict}"
 
 
-def _read_right(shown: Sequence[tuple[str, Sequence]], documents: Sequence[Document]) -> float:
-    """The share of boxes of which was said what they hold, to the letter."""
+def _description_accuracy(inputs: Sequence[tuple[str, Sequence]], documents: Sequence[Document]) -> float:
+    """Share of boxes whose description is right to the letter."""
     right = [
-        document[2 + 3 * number].content == told(read_box(box))
-        for (_, boxes), document in zip(shown, documents, strict=True)
+        document[2 + 3 * number].content == describe(parse_box(box))
+        for (_, boxes), document in zip(inputs, documents, strict=True)
         for number, box in enumerate(boxes)
     ]
     return sum(right) / len(right)

@@ -1,4 +1,4 @@
-"""Measures a model on captioned images and writes the report. Knows a model's public calls alone."""
+"""Measures a model on captioned images and writes the report. Knows only a model's public calls."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -17,54 +17,54 @@ from unitok.contact_sheet import sheet, write_png
 from unitok.document import Segment
 from unitok.modalities.image import ImageModality
 
-SHOWN = 24  # pictures on a sheet
+MAX_SHOWN = 24  # images on a contact sheet
 
 
 class JudgedSet(NamedTuple):
-    """Pictures with a true caption each, and who judges them.
+    """Images with a true caption each, and a judge.
 
-    `caption_right(caption, i)` says whether a caption is true of picture `i`;
-    `drawing_right(picture, caption)` whether a picture shows what a caption says, None where nobody can tell.
+    `caption_is_right(caption, i)` tells whether a caption is true of image `i`; `drawing_is_right(image,
+    caption)` whether an image shows its caption, or is None if there is no judge of drawings.
     """
 
-    pictures: Sequence[Image.Image]
+    images: Sequence[Image.Image]
     captions: Sequence[str]
-    caption_right: Callable[[str, int], bool]
-    drawing_right: Callable[[Image.Image, str], bool] | None = None
+    caption_is_right: Callable[[str, int], bool]
+    drawing_is_right: Callable[[Image.Image, str], bool] | None = None
 
-    def judge(self, pictures: Sequence[Image.Image]) -> list[bool | None]:
-        """Whether each picture shows its caption; None where nobody can tell."""
-        if self.drawing_right is None:
-            return [None] * len(pictures)
-        return [self.drawing_right(image, text) for image, text in zip(pictures, self.captions, strict=True)]
+    def judge(self, images: Sequence[Image.Image]) -> list[bool | None]:
+        """Whether each image shows its caption; None without a judge of drawings."""
+        if self.drawing_is_right is None:
+            return [None] * len(images)
+        return [self.drawing_is_right(image, text) for image, text in zip(images, self.captions, strict=True)]
 
     def describes(self, caption: str, image: Image.Image, prompt: str) -> bool:
-        """Whether a caption is true of an image that was drawn from a prompt: by the judge of drawings, or,
-        where there is none, because it is the prompt."""
-        if self.drawing_right is None:
+        """Whether a caption is true of an image drawn from a prompt; without a judge of drawings, whether it
+        equals the prompt."""
+        if self.drawing_is_right is None:
             return caption == prompt
         try:
-            return self.drawing_right(image, caption)
-        except ValueError:  # no caption of this world
+            return self.drawing_is_right(image, caption)
+        except ValueError:  # not a caption of this world
             return False
 
 
 @dataclass
 class Report:
-    """Figures by name, and the pictures behind some of them."""
+    """Figures by name, and contact sheets with the images behind some of them."""
 
     figures: dict[str, float | int | str] = field(default_factory=dict)
     sheets: dict[str, Image.Image] = field(default_factory=dict)
 
     def __or__(self, other: "Report") -> "Report":
-        """Both together."""
+        """Merges two reports."""
         return Report(self.figures | other.figures, self.sheets | other.sheets)
 
     def save(self, directory: Path) -> None:
         """Write report.json and a PNG per sheet."""
         write_text(directory / "report.json", json.dumps(self.figures, indent=2) + "\n")
-        for name, page in self.sheets.items():
-            write_png(directory / f"{name}.png", page)
+        for name, image in self.sheets.items():
+            write_png(directory / f"{name}.png", image)
 
     def show(self, title: str) -> None:
         """Print the figures as a table."""
@@ -74,101 +74,105 @@ class Report:
         Console().print(table)
 
 
-def measure(model: UniTok, world: JudgedSet, *, prefix: str = "", batch_size: int = 128) -> Report:
-    """Caption every picture and draw every caption with the model's defaults, and let the world judge.
+def measure(model: UniTok, judged_set: JudgedSet, *, prefix: str = "", batch_size: int = 128) -> Report:
+    """Caption every image, draw every caption with the model's defaults, and judge the results.
 
-    Figures are shares of 0..1; `image_accuracy` is absent where nobody can tell. Every caption is drawn with
-    a seed of its own, so that one that stands under many pictures is drawn in many ways. The drawings are
-    handed back as a user would, as pixels: `drawing_caption_accuracy` is the share of them (of those that the
-    judge finds right) whose captions are true of what they show.
+    Figures are shares in 0..1; `image_accuracy` is absent without a judge of drawings. Each caption is drawn
+    with its own seed, so that a caption of many images gives many drawings. The drawings are then captioned
+    from their pixels: `drawing_caption_accuracy` is the share, of those that the judge has not found wrong,
+    whose captions are true of them.
     """
-    written = model.caption(world.pictures, batch_size=batch_size)
-    said = [world.caption_right(text, i) for i, text in enumerate(written)]
-    drawn = model.draw(world.captions, seed=range(len(world.captions)), batch_size=batch_size)
-    right = world.judge(drawn)
+    captions = model.caption(judged_set.images, batch_size=batch_size)
+    captions_right = [judged_set.caption_is_right(text, i) for i, text in enumerate(captions)]
+    prompts = judged_set.captions
+    drawings = model.draw(prompts, seed=range(len(prompts)), batch_size=batch_size)
+    drawings_right = judged_set.judge(drawings)
+    recaptioned = _recaption_accuracy(model, judged_set, drawings, drawings_right, batch_size)
     return Report(
-        {f"{prefix}caption_accuracy": _share(said)}
-        | _accuracy(f"{prefix}image_accuracy", right)
-        | {f"{prefix}drawing_caption_accuracy": _read_back(model, world, drawn, right, batch_size)},
+        {f"{prefix}caption_accuracy": _share(captions_right)}
+        | _accuracy(f"{prefix}image_accuracy", drawings_right)
+        | {f"{prefix}drawing_caption_accuracy": recaptioned},
         {
-            f"{prefix}samples": _sheet_of_drawings(world, drawn[:SHOWN], right[:SHOWN]),
-            f"{prefix}captions": sheet_of_captions(world, written[:SHOWN], said[:SHOWN]),
+            f"{prefix}samples": _drawings_sheet(judged_set, drawings[:MAX_SHOWN], drawings_right[:MAX_SHOWN]),
+            f"{prefix}captions": captions_sheet(judged_set, captions[:MAX_SHOWN], captions_right[:MAX_SHOWN]),
         },
     )
 
 
-def measure_tokenizer(model: UniTok, world: JudgedSet, *, batch_size: int = 128) -> Report:
-    """Reconstruct every picture: PSNR in dB, share of the codebook used, how often the judge still agrees.
+def measure_tokenizer(model: UniTok, judged_set: JudgedSet, *, batch_size: int = 128) -> Report:
+    """Reconstruct every image: PSNR in dB, codebook usage, and the judge's verdicts on the reconstructions.
 
-    `surviving_codes` is the share of codes that encode(decode(codes)) gives back, and
-    `reconstruction_caption_accuracy` says how often the captions of reconstructions are right.
+    `surviving_codes` is the share of codes that encode(decode(codes)) returns, and
+    `reconstruction_caption_accuracy` the share of reconstructions with a right caption.
     """
     modality: ImageModality = model.codec.modalities["image"]
-    again, used, survived = [], set(), []
-    for start in range(0, len(world.pictures), batch_size):
-        part = world.pictures[start : start + batch_size]
-        codes = model.codec.encode_many([(Segment("image", picture),) for picture in part])
+    images, reconstructions, used_codes, surviving = judged_set.images, [], set(), []
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        codes = model.codec.encode_many([(Segment("image", image),) for image in batch])
         decoded = model.codec.decode_many(codes)
         for before, after in zip(codes, model.codec.encode_many(decoded), strict=True):
-            survived.append(float((before[0].codes == after[0].codes).cpu().double().mean()))
-        again += [document[0].content for document in decoded]
-        used.update(code for document in codes for code in document[0].codes.tolist())
-    written = model.caption(again, batch_size=batch_size)
-    said = [world.caption_right(text, i) for i, text in enumerate(written)]
-    psnr = [_psnr(modality.fit(before), after) for before, after in zip(world.pictures, again, strict=True)]
-    pairs = list(zip(world.pictures, again, strict=True))[: SHOWN // 2]
+            surviving.append(float((before[0].codes == after[0].codes).cpu().double().mean()))
+        reconstructions += [document[0].content for document in decoded]
+        used_codes.update(code for document in codes for code in document[0].codes.tolist())
+    captions = model.caption(reconstructions, batch_size=batch_size)
+    captions_right = [judged_set.caption_is_right(text, i) for i, text in enumerate(captions)]
+    pairs = list(zip(images, reconstructions, strict=True))
+    psnr = [_psnr(modality.fit(before), after) for before, after in pairs]
+    shown = [image for pair in pairs[: MAX_SHOWN // 2] for image in pair]
     return Report(
-        {"psnr": float(np.mean(psnr)), "codebook_usage": len(used) / modality.codebook_size}
-        | {"surviving_codes": float(np.mean(survived)), "reconstruction_caption_accuracy": _share(said)}
-        | _accuracy("reconstruction_accuracy", world.judge(again)),
-        {"reconstructions": sheet([i for pair in pairs for i in pair], ["picture", "again"] * len(pairs))},
+        {"psnr": float(np.mean(psnr)), "codebook_usage": len(used_codes) / modality.codebook_size}
+        | {"surviving_codes": float(np.mean(surviving))}
+        | {"reconstruction_caption_accuracy": _share(captions_right)}
+        | _accuracy("reconstruction_accuracy", judged_set.judge(reconstructions)),
+        {"reconstructions": sheet(shown, ["image", "reconstruction"] * (len(shown) // 2))},
     )
 
 
-def _read_back(
+def _recaption_accuracy(
     model: UniTok,
-    world: JudgedSet,
-    drawn: Sequence[Image.Image],
-    right: Sequence[bool | None],
+    judged_set: JudgedSet,
+    drawings: Sequence[Image.Image],
+    verdicts: Sequence[bool | None],
     batch_size: int,
 ) -> float:
-    """Share of the drawings, but those that are wrong, whose captions are true of them."""
-    kept = [i for i, verdict in enumerate(right) if verdict is not False]
-    captions = model.caption([drawn[i] for i in kept], batch_size=batch_size) if kept else []
-    described = zip(captions, kept, strict=True)
-    return _share([world.describes(text, drawn[i], world.captions[i]) for text, i in described])
+    """Share of the drawings, except those judged wrong, whose captions are true of them."""
+    indices = [i for i, verdict in enumerate(verdicts) if verdict is not False]
+    captions = model.caption([drawings[i] for i in indices], batch_size=batch_size) if indices else []
+    pairs = zip(captions, indices, strict=True)
+    return _share([judged_set.describes(text, drawings[i], judged_set.captions[i]) for text, i in pairs])
 
 
-def _sheet_of_drawings(
-    world: JudgedSet, drawn: Sequence[Image.Image], right: Sequence[bool | None]
+def _drawings_sheet(
+    judged_set: JudgedSet, drawings: Sequence[Image.Image], verdicts: Sequence[bool | None]
 ) -> Image.Image:
-    """Captions under the drawings; where nobody can tell, each drawing stands beside the true picture."""
-    if world.drawing_right is not None:
-        return sheet(drawn, world.captions[: len(drawn)], marks=right)
-    shown = list(zip(drawn, world.pictures, world.captions, strict=False))
+    """Drawings with their captions; without a judge, each drawing stands beside the true image."""
+    if judged_set.drawing_is_right is not None:
+        return sheet(drawings, judged_set.captions[: len(drawings)], marks=verdicts)
+    shown = list(zip(drawings, judged_set.images, judged_set.captions, strict=False))
     return sheet(
-        [image for picture, true, _ in shown for image in (picture, true)],
-        [label for _, _, text in shown for label in (text, "(true picture)")],
+        [image for drawing, true, _ in shown for image in (drawing, true)],
+        [label for _, _, text in shown for label in (text, "(true image)")],
     )
 
 
-def sheet_of_captions(world: JudgedSet, written: Sequence[str], said: Sequence[bool]) -> Image.Image:
-    """What was written under the pictures; under a wrong one also the true caption."""
+def captions_sheet(judged_set: JudgedSet, captions: Sequence[str], verdicts: Sequence[bool]) -> Image.Image:
+    """Images with the model's captions; a wrong one is followed by the true caption."""
     labels = [
         text if right else f"{text} [true: {true}]"
-        for text, right, true in zip(written, said, world.captions, strict=False)
+        for text, right, true in zip(captions, verdicts, judged_set.captions, strict=False)
     ]
-    return sheet(world.pictures[: len(labels)], labels, marks=said)
+    return sheet(judged_set.images[: len(labels)], labels, marks=verdicts)
 
 
 def _psnr(before: Image.Image, after: Image.Image) -> float:
-    """Peak signal to noise in dB; at most 78, for equal pictures."""
+    """Peak signal-to-noise ratio in dB; at most 78, for equal images."""
     difference = np.asarray(before, np.float32) - np.asarray(after, np.float32)
     return float(10 * np.log10(255**2 / max(float(np.square(difference).mean()), 1e-3)))
 
 
-def _accuracy(name: str, right: Sequence[bool | None]) -> dict[str, float]:
-    return {} if None in right else {name: _share(right)}
+def _accuracy(name: str, verdicts: Sequence[bool | None]) -> dict[str, float]:
+    return {} if None in verdicts else {name: _share(verdicts)}
 
 
 def _share(values: Sequence[bool]) -> float:

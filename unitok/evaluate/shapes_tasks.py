@@ -1,4 +1,4 @@
-"""Accuracy of answers and edits in the shapes world, by task. Knows a model's public calls alone."""
+"""Accuracy of answers and edits in the shapes world, by task. Knows only a model's public calls."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,98 +9,98 @@ from PIL import Image
 from unitok.api.unitok import UniTok
 from unitok.contact_sheet import sheet, side_by_side
 from unitok.document import Document, Segment
-from unitok.evaluate.metrics.grounding import iou, pointed
-from unitok.evaluate.report import SHOWN, Report
+from unitok.evaluate.metrics.grounding import iou, pointing_scores
+from unitok.evaluate.report import MAX_SHOWN, Report
 from unitok.modalities.geometry import Box, Point
 from unitok.worlds.seeded import TEST_SEED
 from unitok.worlds.shapes.judge import edit_is_right
-from unitok.worlds.shapes.questions import Asked, box_of
+from unitok.worlds.shapes.questions import QuestionAnswer, box_of
 from unitok.worlds.shapes.tasks import USUAL, ShapesTasks
 from unitok.worlds.shapes.world import Scene, SceneObject
 
-MOST_SEGMENTS = 5  # of an answer whose end the model chooses
+MAX_SEGMENTS = 5  # of an answer whose end the model chooses
 EDITS = ("edit_colour", "edit_size", "edit_remove", "edit_add")
-WORLDS = {"": False, "heldout_": True}
-"""Whether scenes show a held-out composition, by what figures of them begin with."""
+HELD_OUT = {"": False, "heldout_": True}
+"""Whether scenes show a held-out composition, by the prefix of their figures."""
 
 
-class Marker(ABC):
-    """How answers of one kind are asked for and scored.
+class Scorer(ABC):
+    """How answers of one kind are generated and scored.
 
-    `target` is the modality of the answer, None where the model says how it goes on; `figure` is what a
-    task's mean mark is called.
+    `target` is the modality of the answer, or None if the model chooses its segments; `figure` is the name of
+    a task's mean score.
     """
 
     target: str | None
     figure = "accuracy"
 
     @abstractmethod
-    def mark(self, scene: Scene, asked: Asked, answer: Sequence[Segment]) -> float:
-        """How right an answer is, 0..1; from a half on it counts as right on the page of pictures."""
+    def score(self, scene: Scene, qa: QuestionAnswer, answer: Sequence[Segment]) -> float:
+        """Score of an answer, 0..1; from 0.5 on the contact sheet marks it as right."""
 
 
-class Words(Marker):
-    """Right where the words are the true ones, to the letter."""
+class ExactText(Scorer):
+    """Right if the text equals the true one."""
 
     target = "text"
 
-    def mark(self, scene: Scene, asked: Asked, answer: Sequence[Segment]) -> float:
-        return float(answer[0].content == asked.answer[0].content)
+    def score(self, scene: Scene, qa: QuestionAnswer, answer: Sequence[Segment]) -> float:
+        return float(answer[0].content == qa.answer[0].content)
 
 
-class Boxed(Marker):
+class BoxOverlap(Scorer):
     """A box's intersection over union with the true one."""
 
     target, figure = "box", "mean_iou"
 
-    def mark(self, scene: Scene, asked: Asked, answer: Sequence[Segment]) -> float:
-        return iou(answer[0].content.numbers, asked.answer[0].content.numbers)
+    def score(self, scene: Scene, qa: QuestionAnswer, answer: Sequence[Segment]) -> float:
+        return iou(answer[0].content.numbers, qa.answer[0].content.numbers)
 
 
-class Pointed(Marker):
-    """Right where a point lies in the object's box."""
+class PointInBox(Scorer):
+    """Right if the point lies in the object's box."""
 
     target = "point"
 
-    def mark(self, scene: Scene, asked: Asked, answer: Sequence[Segment]) -> float:
-        return float(_hit([answer[0].content], asked.about, scene.canvas))
+    def score(self, scene: Scene, qa: QuestionAnswer, answer: Sequence[Segment]) -> float:
+        return float(_hit_all([answer[0].content], qa.about, scene.canvas))
 
 
-class Counted(Marker):
-    """Right where each object has a point of its own, none is left over, and their number is said."""
+class CountByPointing(Scorer):
+    """Right if there is exactly one point in each object's box, and the text is their number."""
 
     target = None
 
-    def mark(self, scene: Scene, asked: Asked, answer: Sequence[Segment]) -> float:
+    def score(self, scene: Scene, qa: QuestionAnswer, answer: Sequence[Segment]) -> float:
         points = [segment.content for segment in answer if segment.modality == "point"]
-        words = [segment.content for segment in answer if segment.modality == "text"]
-        return float(words == [asked.answer[-1].content] and _hit(points, asked.about, scene.canvas))
+        texts = [segment.content for segment in answer if segment.modality == "text"]
+        return float(texts == [qa.answer[-1].content] and _hit_all(points, qa.about, scene.canvas))
 
 
-class Edited(Marker):
-    """Right where the picture shows the scene after the edit, by the judge."""
+class RightEdit(Scorer):
+    """Right if the judge finds the scene after the edit in the image."""
 
     target = "image"
 
-    def mark(self, scene: Scene, asked: Asked, answer: Sequence[Segment]) -> float:
-        return float(edit_is_right(np.asarray(answer[0].content), scene, asked.answer[0].content))
+    def score(self, scene: Scene, qa: QuestionAnswer, answer: Sequence[Segment]) -> float:
+        return float(edit_is_right(np.asarray(answer[0].content), scene, qa.answer[0].content))
 
 
-def _hit(points: Sequence[Point], objects: Sequence[SceneObject], canvas: int) -> bool:
-    """Whether the points are one in each object's box."""
+def _hit_all(points: Sequence[Point], objects: Sequence[SceneObject], canvas: int) -> bool:
+    """Whether there is exactly one point in each object's box."""
     boxes = [box_of(item, canvas).numbers for item in objects]
-    return pointed([point.numbers for point in points], boxes).f1 == 1
+    return pointing_scores([point.numbers for point in points], boxes).f1 == 1
 
 
-MARKERS: dict[str, Marker] = {
-    **dict.fromkeys(("color", "shape", "count", "exist", "relation", "name", "choice"), Words()),
-    **dict.fromkeys(("statement", "statement_two", "statement_three"), Words()),
-    **dict.fromkeys(EDITS, Edited()),
-    "box": Boxed(),
-    "point": Pointed(),
-    "pointing": Counted(),
+SCORERS: dict[str, Scorer] = {
+    **dict.fromkeys(("color", "shape", "count", "exist", "relation", "name", "choice"), ExactText()),
+    **dict.fromkeys(("statement", "statement_two", "statement_three"), ExactText()),
+    **dict.fromkeys(EDITS, RightEdit()),
+    "box": BoxOverlap(),
+    "point": PointInBox(),
+    "pointing": CountByPointing(),
 }
-"""By the name of the task."""
+"""Scorers by the name of the task."""
 
 
 def tasks_report(
@@ -111,68 +111,71 @@ def tasks_report(
     batch_size: int = 128,
     tasks: Sequence[str] = tuple(USUAL),
 ) -> Report:
-    """Each of the tasks that the model has the modalities for, on `count` unseen scenes and on as many with a
+    """Measure each task whose modalities the model has, on `count` unseen scenes and on as many with a
     held-out composition (`heldout_…`).
 
-    `edits_accuracy` is the mean over the kinds of edits, where all are asked.
+    `edits_accuracy` is the mean over the kinds of edits, if all are measured.
     """
     report = Report({"scenes": count})
     for task in tasks:
-        for prefix, held_out in WORLDS.items():
+        for prefix, held_out in HELD_OUT.items():
             source = ShapesTasks(TEST_SEED, count, canvas, [task], held_out=held_out)
             report |= measure_task(model, source, task, prefix=prefix, batch_size=batch_size)
-    return report | _all_edits(report)
+    return report | _mean_of_edits(report)
 
 
-def _all_edits(report: Report) -> Report:
-    """The mean over the kinds of edits; nothing where one of them is missing."""
+def _mean_of_edits(report: Report) -> Report:
+    """The mean over the kinds of edits; empty if one of them is missing."""
     figures = {}
-    for prefix in WORLDS:
-        marks = [report.figures.get(f"{prefix}{task}_{Edited.figure}") for task in EDITS]
-        if None not in marks:
-            figures[f"{prefix}edits_{Edited.figure}"] = sum(marks) / len(marks)
+    for prefix in HELD_OUT:
+        scores = [report.figures.get(f"{prefix}{task}_{RightEdit.figure}") for task in EDITS]
+        if None not in scores:
+            figures[f"{prefix}edits_{RightEdit.figure}"] = sum(scores) / len(scores)
     return Report(figures)
 
 
 def measure_task(
     model: UniTok, source: ShapesTasks, task: str, *, prefix: str = "", batch_size: int = 128
 ) -> Report:
-    """The figure of a source of one task, and a page of it; nothing where the model lacks a modality."""
-    posed = [source.posed(index) for index in range(len(source))]
-    turns = [one.turns[0] for one in posed]
-    needed = {segment.modality for asked in turns for segment in (*asked.question, *asked.answer)}
+    """The mean score on a source of one task, with a contact sheet; empty if the model lacks a modality."""
+    samples = [source.sample(index) for index in range(len(source))]
+    turns = [sample.turns[0] for sample in samples]
+    needed = {segment.modality for qa in turns for segment in (*qa.question, *qa.answer)}
     if not needed <= model.codec.modalities.keys():
         return Report()
     prompts = [
-        source[i][: len(one.scenes) + len(asked.question)]
-        for i, (one, asked) in enumerate(zip(posed, turns, strict=True))
+        source[i][: len(sample.scenes) + len(qa.question)]
+        for i, (sample, qa) in enumerate(zip(samples, turns, strict=True))
     ]
-    marker = MARKERS[task]
-    written = model.generate(prompts, target=marker.target, batch_size=batch_size, max_segments=MOST_SEGMENTS)
-    found = [document[len(prompt) :] for prompt, document in zip(prompts, written, strict=True)]
-    marks = [
-        marker.mark(one.scene, asked, answer) for one, asked, answer in zip(posed, turns, found, strict=True)
+    scorer = SCORERS[task]
+    documents = model.generate(
+        prompts, target=scorer.target, batch_size=batch_size, max_segments=MAX_SEGMENTS
+    )
+    answers = [document[len(prompt) :] for prompt, document in zip(prompts, documents, strict=True)]
+    scores = [
+        scorer.score(sample.scene, qa, answer)
+        for sample, qa, answer in zip(samples, turns, answers, strict=True)
     ]
     name = f"{prefix}{task}"
-    shown = _page(prompts, found, [mark >= 0.5 for mark in marks])
-    return Report({f"{name}_{marker.figure}": sum(marks) / len(marks)}, {name: shown})
+    image = _answers_sheet(prompts, answers, [score >= 0.5 for score in scores])
+    return Report({f"{name}_{scorer.figure}": sum(scores) / len(scores)}, {name: image})
 
 
-def _page(
-    prompts: Sequence[Document], found: Sequence[Sequence[Segment]], right: Sequence[bool]
+def _answers_sheet(
+    prompts: Sequence[Document], answers: Sequence[Sequence[Segment]], right: Sequence[bool]
 ) -> Image.Image:
-    """The pictures asked about, or drawn, with question and answer under each."""
-    shown = list(zip(prompts, found, right, strict=True))[:SHOWN]
-    images = [side_by_side(_pictures(answer) or _pictures(prompt)) for prompt, answer, _ in shown]
-    labels = [" ".join(filter(None, map(_said, (*prompt, *answer)))) for prompt, answer, _ in shown]
+    """Contact sheet of the images in the answers, or else in the prompts, with question and answer."""
+    shown = list(zip(prompts, answers, right, strict=True))[:MAX_SHOWN]
+    images = [side_by_side(_images(answer) or _images(prompt)) for prompt, answer, _ in shown]
+    labels = [" ".join(filter(None, map(_format, (*prompt, *answer)))) for prompt, answer, _ in shown]
     return sheet(images, labels, marks=[mark for _, _, mark in shown])
 
 
-def _pictures(segments: Sequence[Segment]) -> list[Image.Image]:
+def _images(segments: Sequence[Segment]) -> list[Image.Image]:
     return [segment.content for segment in segments if segment.modality == "image"]
 
 
-def _said(segment: Segment) -> str:
+def _format(segment: Segment) -> str:
     if isinstance(segment.content, Box | Point):
         return "(" + ", ".join(f"{value:.2f}" for value in segment.content.numbers) + ")"
     return segment.content if isinstance(segment.content, str) else ""

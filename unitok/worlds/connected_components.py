@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
-DISTANCE = 60.0  # Euclidean RGB, further from the background is foreground
+DISTANCE = 60.0  # Euclidean RGB distance from the background above which a pixel is foreground
 
 
 class Component(NamedTuple):
-    """One 4-connected part: its mask within its box, the box's corner in pixels, its median RGB."""
+    """A 4-connected component: its mask within its box, the box's corner in pixels, its median RGB."""
 
     mask: Bool[np.ndarray, "height width"]
     left: int
@@ -28,16 +28,16 @@ def foreground(
 
 
 def components(
-    image: UInt8[np.ndarray, "height width 3"], background: Sequence[float] | np.ndarray, *, least_area: float
+    image: UInt8[np.ndarray, "height width 3"], background: Sequence[float] | np.ndarray, *, min_area: float
 ) -> list[Component]:
-    """The foreground's 4-connected parts of at least `least_area` pixels."""
+    """The foreground's 4-connected components of at least `min_area` pixels."""
     labels, _ = ndimage.label(foreground(image, background))
-    parts = []
+    result = []
     for number, box in enumerate(ndimage.find_objects(labels), 1):
         mask = labels[box] == number
-        if mask.sum() >= least_area:
-            parts.append(Component(mask, box[1].start, box[0].start, np.median(image[box][mask], axis=0)))
-    return parts
+        if mask.sum() >= min_area:
+            result.append(Component(mask, box[1].start, box[0].start, np.median(image[box][mask], axis=0)))
+    return result
 
 
 def nearest_colour(colour: Float[np.ndarray, "3"], palette: dict[str, tuple[int, int, int]]) -> str:

@@ -15,14 +15,14 @@ class Seeded(Source):
     Training seeds start at TRAIN_SEED (0), validation at VALIDATION_SEED (10^9), test at TEST_SEED (2·10^9).
 
     Raises:
-        ValueError: no document, a negative seed, or seeds of two splits.
+        ValueError: count is below 1, a seed is negative, or the seeds belong to two splits.
     """
 
     def __init__(self, first_seed: int, count: int):
         last = first_seed + count - 1
         if count < 1 or first_seed < 0 or split_of(first_seed) != split_of(last):
             raise ValueError(
-                f"seeds {first_seed}..{last} are not some seeds of one split; train, validation and test "
+                f"seeds must belong to one split, got {first_seed}..{last}; train, validation and test "
                 f"start at {TRAIN_SEED}, {VALIDATION_SEED}, {TEST_SEED} and have {SPLIT_SEEDS} seeds each"
             )
         self.first_seed, self.count = first_seed, count
@@ -31,7 +31,7 @@ class Seeded(Source):
         return self.count
 
     def seed(self, index: int) -> int:
-        """That of the document at an index; negative ones count from the end."""
+        """The seed of the document at an index; negative indices count from the end."""
         if not -self.count <= index < self.count:
             raise IndexError(f"index {index} of a source of {self.count} documents")
         return self.first_seed + index % self.count

@@ -4,8 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unitok.evaluate.metrics.chair import Chair, Words, chair, singular
-from unitok.evaluate.metrics.grounding import Boxes, Points, grounded, iou, pointed, pointing_accuracy
+from unitok.evaluate.metrics.chair import Chair, Synonyms, chair, singular
+from unitok.evaluate.metrics.grounding import (
+    GroundingScores,
+    PointingScores,
+    grounding_scores,
+    iou,
+    pointing_scores,
+)
 
 sides = st.tuples(st.floats(0, 100), st.floats(0, 100)).map(sorted)
 boxes = st.tuples(sides, sides).map(lambda s: (s[0][0], s[1][0], s[0][1], s[1][1]))
@@ -27,31 +33,32 @@ def test_iou_is_symmetric_and_a_share(a, b):
 
 def test_referring_expressions_by_hand():
     square = (0.0, 0.0, 10.0, 10.0)
-    found = grounded(
+    found = grounding_scores(
         [square, (0.0, 0.0, 10.0, 4.0), None, None, square], [square, square, square, None, None]
     )
-    assert found == Boxes(pytest.approx(1 / 3), pytest.approx(1.4 / 3), 0.5)
-    assert grounded([(0.0, 0.0, 10.0, 5.0)], [square]) == Boxes(1, 0.5, None)
-    assert grounded([None], [None]) == Boxes(None, None, 1)
+    assert found == GroundingScores(pytest.approx(1 / 3), pytest.approx(1.4 / 3), 0.5)
+    assert grounding_scores([(0.0, 0.0, 10.0, 5.0)], [square]) == GroundingScores(1, 0.5, None)
+    assert grounding_scores([None], [None]) == GroundingScores(None, None, 1)
     with pytest.raises(ValueError, match="got 0 boxes"):
-        grounded([], [])
+        grounding_scores([], [])
 
 
 def test_points_by_hand():
     left, right = (0.0, 0.0, 4.0, 4.0), (3.0, 0.0, 9.0, 4.0)
-    assert pointing_accuracy([(1.0, 1.0), (1.0, 1.0), None], [left, right, right]) == pytest.approx(1 / 3)
-    assert pointed([(3.5, 1.0), (1.0, 1.0)], [left, right]) == Points(1, 1, 1)
-    assert pointed([(1.0, 1.0), (1.5, 1.0), (9.5, 1.0)], [left, right]) == pytest.approx(
-        Points(1 / 3, 1 / 2, 2 / 5)
+    assert pointing_scores([(3.5, 1.0), (1.0, 1.0)], [left, right]) == PointingScores(1, 1, 1)
+    assert pointing_scores([(1.0, 1.0), (1.5, 1.0), (9.5, 1.0)], [left, right]) == pytest.approx(
+        PointingScores(1 / 3, 1 / 2, 2 / 5)
     )
-    assert pointed([], []) == Points(1, 1, 1) and pointed([(1.0, 1.0)], []) == Points(0, 0, 0)
+    assert pointing_scores([], []) == PointingScores(1, 1, 1) and pointing_scores(
+        [(1.0, 1.0)], []
+    ) == PointingScores(0, 0, 0)
 
 
 @settings(deadline=None)
 @given(st.lists(boxes, min_size=1, max_size=6))
 def test_the_middle_of_every_box_is_a_perfect_answer(truth):
     middles = [((a + c) / 2, (b + d) / 2) for a, b, c, d in truth]
-    assert pointed(middles[::-1], truth) == Points(1, 1, 1)
+    assert pointing_scores(middles[::-1], truth) == PointingScores(1, 1, 1)
 
 
 SYNONYMS = (
@@ -62,7 +69,7 @@ SYNONYMS = (
 @pytest.fixture
 def words(tmp_path):
     (tmp_path / "synonyms.txt").write_text(SYNONYMS)
-    return Words.read(tmp_path / "synonyms.txt")
+    return Synonyms.read(tmp_path / "synonyms.txt")
 
 
 NAMED = {
@@ -101,4 +108,4 @@ def test_chair_by_hand():
 def test_a_file_without_words_is_named(tmp_path):
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(ValueError, match=r"empty.txt: no words"):
-        Words.read(tmp_path / "empty.txt")
+        Synonyms.read(tmp_path / "empty.txt")

@@ -78,12 +78,12 @@ def test_the_surrogate_is_always_the_same_network():
 
 
 def test_absent_weights_are_named(tokenizer):
-    with pytest.raises(FileNotFoundError, match=r"Inception weights absent\.pth are no file"):
+    with pytest.raises(FileNotFoundError, match=r"absent\.pth: not found"):
         ReconstructionMetrics(tokenizer, inception="absent.pth")
 
 
 def test_nothing_measured_is_an_error(tokenizer):
-    with pytest.raises(ValueError, match="no picture was measured"):
+    with pytest.raises(ValueError, match="no image was measured"):
         ReconstructionMetrics(tokenizer).figures()
 
 

@@ -14,7 +14,14 @@ from tests.tiny_model import tiny_model
 from train.evaluate import main
 from unitok.evaluate.nlvr_steps import boxes_report
 from unitok.worlds.nlvr.boxes import COLOURS, GROUND
-from unitok.worlds.nlvr.source import COLUMNS, FEW, Change, NlvrBoxes, changed, renamed
+from unitok.worlds.nlvr.source import (
+    COLUMNS,
+    MIN_FREQUENCY,
+    NlvrBoxes,
+    Paraphrase,
+    paraphrase_image,
+    paraphrase_sentence,
+)
 from unitok.worlds.nlvr.statements import statements_by_words
 
 SHARED = Path(__file__).parents[3] / ".." / "shared" / "data"
@@ -24,18 +31,18 @@ SENTENCES = ["There is a black block.", "There is a blue block touching the righ
 
 def drawing(size=(400, 100)) -> Image.Image:
     """Three boxes with a square each: black, blue, yellow, at the left."""
-    picture = Image.new("RGB", size, (128, 128, 128))
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", size, (128, 128, 128))
+    draw = ImageDraw.Draw(image)
     for (left, right), colour in zip(COLUMNS, COLOURS.values(), strict=True):
         draw.rectangle((left, 0, right - 1, 99), GROUND)
         draw.rectangle((left + 5, 40, left + 24, 59), colour)
-    return picture
+    return image
 
 
 def folder_of(tmp_path, size=(400, 100)) -> str:
     held, files = BytesIO(), {}
     drawing(size).save(held, "PNG")
-    for i in range(FEW * len(SENTENCES)):
+    for i in range(MIN_FREQUENCY * len(SENTENCES)):
         sentence = SENTENCES[i % len(SENTENCES)] if i < 4 or i % 4 < 3 else SENTENCES[0]
         record = {"sentence": sentence, "label": str(i % 2 == 0), "group_id": str(i % 4)}
         files |= {
@@ -78,7 +85,7 @@ def test_of_known_sentences_alone_the_reasons_are_told_and_lead_to_the_verdict(t
     known = [
         i for i in range(len(plain)) if plain[i][0].content == "there is a black block" and plain.truth(i)
     ]
-    assert source.kept == known and len(source) == 4 * len(known)  # a false one contradicts its meaning
+    assert source.statements == known and len(source) == 4 * len(known)  # a false one contradicts its meaning
     for index in range(len(source)):
         words = [s.content for s in source[index] if s.modality == "text"]
         assert sorted(words[2:7:2]) == ["0", "0", "medium 1"] and words[-1] == "1 yes" and source.truth(index)
@@ -111,23 +118,24 @@ def test_exchanged_colours_are_exact_and_soft_edges_keep_their_share():
     picture = drawing()
     half = tuple((a + b) // 2 for a, b in zip(COLOURS["blue"], GROUND, strict=True))
     picture.putpixel((180, 10), half)
-    change = Change(colours=("yellow", "black", "blue"))
-    boxes = changed(picture, change)
+    change = Paraphrase(colours=("yellow", "black", "blue"))
+    boxes = paraphrase_image(picture, change)
     assert [seen(box)[0] for box in boxes] == ["yellow", "black", "blue"]
     wanted = [(a + b) / 2 for a, b in zip(COLOURS["black"], GROUND, strict=True)]
     assert np.abs(np.asarray(boxes[1])[10, 30] - wanted).max() <= 1.5
     assert (
-        renamed("a black block on a blackish yellow one", change) == "a yellow block on a blackish blue one"
+        paraphrase_sentence("a black block on a blackish yellow one", change)
+        == "a yellow block on a blackish blue one"
     )
-    again = changed(picture, Change())
+    again = paraphrase_image(picture, Paraphrase())
     assert np.array_equal(np.asarray(again[1]), np.asarray(picture.crop((150, 0, 250, 100))))
 
 
 def test_what_is_no_nlvr_is_refused(tmp_path):
     source = NlvrBoxes(folder_of(tmp_path, size=(300, 100)))
-    with pytest.raises(ValueError, match=r"statement 0: .*\(400, 100\) pixels, not \(300, 100\)"):
+    with pytest.raises(ValueError, match=r"statement 0: .*\(400, 100\) pixels, got \(300, 100\)"):
         source[0]
-    with pytest.raises(ValueError, match="copies is 1 or more, not 0"):
+    with pytest.raises(ValueError, match="copies must be at least 1, got 0"):
         NlvrBoxes(str(tmp_path), copies=0)
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unitok.worlds.nlvr.boxes import Item, sample_boxes
-from unitok.worlds.nlvr.lessons import BoxLessons, draw_lesson
-from unitok.worlds.nlvr.statements import draw_statement
+from unitok.worlds.nlvr.lessons import BoxLessons, sample_lesson
+from unitok.worlds.nlvr.statements import sample_statement
 from unitok.worlds.nlvr.words import Kind
 
 NUMBERS = {
@@ -64,7 +64,7 @@ def read(words: str, boxes) -> bool | None:
 @given(st.integers(0, 10**9), st.booleans())
 def test_the_words_say_what_holds(seed, towers):
     rng = Random(seed)
-    statement, boxes = draw_statement(rng, towers=towers), sample_boxes(rng, towers=towers)
+    statement, boxes = sample_statement(rng, towers=towers), sample_boxes(rng, towers=towers)
     said = read(statement.words, boxes)
     assert said is None or said == statement.holds(boxes), (statement.words, boxes)
 
@@ -72,7 +72,8 @@ def test_the_words_say_what_holds(seed, towers):
 def test_many_statements_can_be_read_anew():
     rng = Random(0)
     drawn = [
-        (draw_statement(rng, towers=bool(i % 2)), sample_boxes(rng, towers=bool(i % 2))) for i in range(1500)
+        (sample_statement(rng, towers=bool(i % 2)), sample_boxes(rng, towers=bool(i % 2)))
+        for i in range(1500)
     ]
     known = [(s.holds(boxes), read(s.words, boxes)) for s, boxes in drawn]
     known = [pair for pair in known if pair[1] is not None]
@@ -83,7 +84,7 @@ def test_many_statements_can_be_read_anew():
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**9))
 def test_reasons_lead_to_the_verdict(seed):
-    statement, boxes = draw_lesson(seed)
+    statement, boxes = sample_lesson(seed)
     *seen, last = statement.reasons(boxes)
     count, verdict = last.split()
     assert len(seen) == 3 and int(count) == statement.count(boxes)
@@ -99,10 +100,12 @@ def test_things_are_named_by_their_sizes_before_they_are_counted():
         Item("circle", "black", 20, 50, 50),
         Item("circle", "blue", 10, 40, 70),
     )
-    assert blue.told(box) == "small large 2" and blue.told(box[1:2]) == "0"  # circles come before squares
+    assert (
+        blue.observe(box) == "small large 2" and blue.observe(box[1:2]) == "0"
+    )  # circles come before squares
     towers = (sample_boxes(Random(n), towers=True)[0] for n in range(99))
     tower = next(filter(blue.count, towers))
-    assert blue.told(tower) == str(blue.count(tower))
+    assert blue.observe(tower) == str(blue.count(tower))
 
 
 def test_half_of_the_lessons_are_true_and_a_document_has_a_picture_a_box():

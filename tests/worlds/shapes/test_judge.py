@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 from unitok.worlds.seeded import TEST_SEED
 from unitok.worlds.shapes.captions import captions, parse_caption
-from unitok.worlds.shapes.judge import caption_is_true, judge, picture_is_right, satisfies
+from unitok.worlds.shapes.judge import caption_is_true, image_is_right, judge, satisfies
 from unitok.worlds.shapes.pixels import render
 from unitok.worlds.shapes.scenes import KINDS, sample, sample_scene
 from unitok.worlds.shapes.world import COLOURS, RELATIONS, SHAPES, SIZES, Scene, SceneObject
@@ -87,7 +87,7 @@ def test_an_extra_or_a_missing_object_is_refused(world):
     assert not satisfies([], caption, scene.canvas)
     assert not satisfies(judge(render(scene))[1:], caption, scene.canvas)
     fuller = with_another(scene)
-    assert fuller is None or not picture_is_right(render(fuller), caption)
+    assert fuller is None or not image_is_right(render(fuller), caption)
 
 
 @pytest.mark.parametrize("canvas", [48, 64])
@@ -98,7 +98,7 @@ def test_a_place_must_be_the_named_one(canvas):
         if place:
             plain = caption.removesuffix(f" at the {place}")
             told = [p for p in ("top left", "center", "bottom right", "top") if p != place]
-            assert not any(picture_is_right(render(scene), f"{plain} at the {p}") for p in told)
+            assert not any(image_is_right(render(scene), f"{plain} at the {p}") for p in told)
 
 
 def test_a_place_is_judged_with_a_pixel_and_a_half_of_tolerance():
@@ -137,7 +137,7 @@ def test_soft_pictures_are_still_read():
     for seed in range(200):
         scene, caption = sample(seed, canvas=64)
         soft = Image.fromarray(render(scene)).filter(ImageFilter.GaussianBlur(0.5))
-        assert picture_is_right(np.asarray(soft), caption)
+        assert image_is_right(np.asarray(soft), caption)
 
 
 def test_touching_objects_are_one_and_a_huge_one_does_not_fit():
@@ -153,7 +153,7 @@ def test_an_empty_picture_shows_nothing():
 
 @pytest.mark.parametrize("shape", [(64, 48, 3), (48, 64, 3), (48, 48, 4)])
 def test_only_square_colour_pictures_are_judged(shape):
-    with pytest.raises(ValueError, match=r"expected a square one"):
+    with pytest.raises(ValueError, match=r"image must be square"):
         judge(np.zeros(shape, np.uint8))
 
 

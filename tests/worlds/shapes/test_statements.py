@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.worlds.shapes.test_tasks import CIRCLE, SCENE, SQUARE, STAR, all_of
 from unitok.worlds.seeded import SPLIT_SEEDS, TEST_SEED, VALIDATION_SEED
-from unitok.worlds.shapes.tasks import ShapesTasks, pose
-from unitok.worlds.shapes.world import COLOURS, HELD_OUT, SHAPES, Scene, related
+from unitok.worlds.shapes.tasks import ShapesTasks, sample_task
+from unitok.worlds.shapes.world import COLOURS, HELD_OUT, SHAPES, Scene, is_related
 
 NUMBERS = {"one": 1, "two": 2, "three": 3, **{str(n): n for n in range(1, 10)}}
 NUMBER = "(one|two|three|[1-9])"
@@ -57,13 +57,13 @@ def truth_of_one(words: str, scene: Scene) -> bool:
     if found := re.fullmatch(rf"there are (more|fewer) {NAME} than {NAME}", words):
         return compare(found[1], count(found[2], scene), count(found[3], scene))
     if found := re.fullmatch(r"the (\w+ \w+) is (left of|right of|above|below) the (\w+ \w+)", words):
-        return related(place(scene, found[1]), place(scene, found[3]), found[2], scene.canvas)
+        return is_related(place(scene, found[1]), place(scene, found[3]), found[2], scene.canvas)
     found = re.fullmatch(r"the (\w+) (left of|right of|above|below) the (\w+ \w+) is (\w+)", words)
     anchor = place(scene, found[3])
     there = [
         item
         for item in scene.objects
-        if item is not anchor and item.shape == found[1] and related(item, anchor, found[2], scene.canvas)
+        if item is not anchor and item.shape == found[1] and is_related(item, anchor, found[2], scene.canvas)
     ]
     assert len(there) == 1, words
     return there[0].colour == found[4]
@@ -99,7 +99,7 @@ def truth_of_three(words: str, scenes: tuple[Scene, ...]) -> bool:
 @settings(max_examples=150, deadline=None)
 @given(seeds, st.sampled_from([0, VALIDATION_SEED, TEST_SEED]), st.booleans())
 def test_statements_are_what_they_say_they_are(seed, split, held_out):
-    posed = pose(split + seed, tasks=["statement"], canvas=48, turns=3, held_out=held_out)
+    posed = sample_task(split + seed, tasks=["statement"], canvas=48, turns=3, held_out=held_out)
     for asked in posed.turns:
         (statement,), (verdict,) = asked.question, asked.answer
         assert truth_of_one(statement.content, posed.scene) == (verdict.content == "true"), statement.content
@@ -109,7 +109,7 @@ def test_statements_are_what_they_say_they_are(seed, split, held_out):
 @settings(max_examples=150, deadline=None)
 @given(seeds, st.sampled_from([0, VALIDATION_SEED, TEST_SEED]), st.booleans())
 def test_statements_about_several_are_what_they_say_they_are(task, pictures, seed, split, held_out):
-    posed = pose(split + seed, tasks=[task], canvas=48, turns=3, held_out=held_out)
+    posed = sample_task(split + seed, tasks=[task], canvas=48, turns=3, held_out=held_out)
     assert len(posed.scenes) == pictures and posed.scenes[0] != posed.scenes[1]
     truth = {2: truth_of_two, 3: truth_of_three}[pictures]
     for asked in posed.turns:
@@ -137,7 +137,7 @@ def test_statements_about_a_scene_written_by_hand():
 def test_true_and_false_are_equally_frequent_and_the_form_tells_little(task, usual):
     verdicts, forms = Counter(), defaultdict(Counter)
     for seed in range(1500):
-        ((asked,), number) = pose(seed, tasks=[task], canvas=48).turns, 1500
+        ((asked,), number) = sample_task(seed, tasks=[task], canvas=48).turns, 1500
         verdict = asked.answer[0].content
         verdicts[verdict] += 1
         form = re.sub("|".join(COLOURS), "C", asked.question[0].content).replace("an C", "a C")
@@ -161,7 +161,7 @@ def test_a_document_about_two_pictures_begins_with_both():
 @settings(max_examples=200, deadline=None)
 @given(seeds)
 def test_choices_hold_the_answer_and_nothing_else_that_fits(seed):
-    posed = pose(seed, tasks=["choice"], canvas=48)
+    posed = sample_task(seed, tasks=["choice"], canvas=48)
     ((asked,), scene) = posed.turns, posed.scene
     question, offered = asked.question[0].content.split("? ")
     words = offered.removesuffix("?").replace(" or ", ", ").split(", ")
@@ -177,7 +177,7 @@ def test_choices_hold_the_answer_and_nothing_else_that_fits(seed):
 def test_the_place_of_the_right_choice_tells_nothing():
     places = Counter()
     for seed in range(1200):
-        (asked,) = pose(seed, tasks=["choice"], canvas=48).turns
+        (asked,) = sample_task(seed, tasks=["choice"], canvas=48).turns
         words = asked.question[0].content.split("? ")[1].removesuffix("?").replace(" or ", ", ").split(", ")
         if len(words) == 4:
             places[words.index(asked.answer[0].content)] += 1

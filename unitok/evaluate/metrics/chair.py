@@ -20,17 +20,17 @@ _WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z]+)*")
 
 
 class Chair(NamedTuple):
-    """Shares of 0..1: of captions with an object that is not there (s), of objects named (i)."""
+    """Shares in 0..1 of captions with an absent object (s), and of absent objects among those named (i)."""
 
     sentences: float
     instances: float
 
 
-class Words:
-    """What captions call the objects of a data set.
+class Synonyms:
+    """Words and word pairs that name the objects of a data set.
 
     Args:
-        names: every word or pair of words that names an object, in any case, with the object's own name.
+        names: the object's own name for each of its words or word pairs, in any case.
     """
 
     def __init__(self, names: Mapping[str, str]):
@@ -40,43 +40,43 @@ class Words:
         self.pairs |= {f"passenger {carrier}": carrier for carrier in CARRIERS}
 
     @classmethod
-    def of(cls, objects: Iterable[str]) -> "Words":
-        """Objects that captions call by their own names alone."""
+    def of(cls, objects: Iterable[str]) -> "Synonyms":
+        """Objects without synonyms other than their own names."""
         return cls({name: name for name in objects})
 
     @classmethod
-    def read(cls, path: str | Path) -> "Words":
-        """CHAIR's synonyms.txt: a line an object, its own name first, then the others, commas between.
+    def read(cls, path: str | Path) -> "Synonyms":
+        """Reads CHAIR's synonyms.txt: one object per line, its own name first, separated by commas.
 
-        Raises ValueError naming the file where it holds no words.
+        Raises ValueError naming the file if it holds no words.
         """
         names: dict[str, str] = {}
         for line in Path(path).read_text(encoding="utf-8-sig").splitlines():
             words = [word.strip() for word in line.split(",") if word.strip()]
             names |= {word: words[0] for word in words}
         if not names:
-            raise ValueError(f"{path}: no words; expected lines of synonyms with commas between")
+            raise ValueError(f"{path}: no words; expected lines of synonyms separated by commas")
         return cls(names)
 
     def objects(self, caption: str) -> list[str]:
         """The objects that a caption names, in order, each as often as it is named.
 
         Example:
-            >>> Words.of(["dog", "hot dog", "cat"]).objects("Two dogs, a hot dog and a baby cat")
+            >>> Synonyms.of(["dog", "hot dog", "cat"]).objects("Two dogs, a hot dog and a baby cat")
             ['dog', 'hot dog', 'cat']
         """
-        words, named, place = [singular(word) for word in _WORD.findall(caption.lower())], [], 0
-        while place < len(words):
-            pair = self.pairs.get(" ".join(words[place : place + 2]))
-            named.append(pair or words[place])
-            place += 2 if pair else 1
-        if "toilet" in named:
-            named = [word for word in named if word != "seat"]
-        return [self.names[word] for word in named if word in self.names]
+        words, merged, i = [singular(word) for word in _WORD.findall(caption.lower())], [], 0
+        while i < len(words):
+            pair = self.pairs.get(" ".join(words[i : i + 2]))
+            merged.append(pair or words[i])
+            i += 2 if pair else 1
+        if "toilet" in merged:
+            merged = [word for word in merged if word != "seat"]
+        return [self.names[word] for word in merged if word in self.names]
 
 
 def singular(word: str) -> str:
-    """A noun's singular by its ending; simpler than the official script's, which asks a language library."""
+    """A noun's singular by its ending; simpler than the official script, which uses a language library."""
     if word in PLURALS or len(word) < 4 or not word.endswith("s") or word.endswith(SINGULAR_ENDS):
         return PLURALS.get(word, word)
     if word.endswith("ies") and len(word) > 4:
@@ -86,17 +86,17 @@ def singular(word: str) -> str:
     return word[:-1]
 
 
-def chair(named: Sequence[Sequence[str]], there: Sequence[Iterable[str]]) -> Chair:
-    """CHAIR of captions, given the objects that each names and those that are in its picture.
+def chair(mentioned: Sequence[Sequence[str]], present: Sequence[Iterable[str]]) -> Chair:
+    """CHAIR of captions, from the objects mentioned in each and those present in its image.
 
     Source: Rohrbach et al. 2018, equations 1 and 2; LisaAnne/Hallucination's chair.py. Raises ValueError
-    where the numbers differ or are 0.
+    if the counts differ or are 0.
     """
-    if not named or len(named) != len(there):
-        raise ValueError(f"got the objects of {len(named)} captions and of {len(there)} pictures")
+    if not mentioned or len(mentioned) != len(present):
+        raise ValueError(f"got the objects of {len(mentioned)} captions and of {len(present)} images")
     absent = [
         [name for name in names if name not in set(objects)]
-        for names, objects in zip(named, there, strict=True)
+        for names, objects in zip(mentioned, present, strict=True)
     ]
-    total = sum(map(len, named))
-    return Chair(sum(map(bool, absent)) / len(named), sum(map(len, absent)) / max(1, total))
+    total = sum(map(len, mentioned))
+    return Chair(sum(map(bool, absent)) / len(mentioned), sum(map(len, absent)) / max(1, total))

@@ -10,23 +10,22 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 
 class RandomFeatures(nn.Module):
-    """A fixed, untrained convolutional network: a surrogate where no Inception weights are at hand.
+    """A fixed, untrained convolutional network: a surrogate without Inception weights.
 
-    Distances by it put blurred and noisy pictures in their order, but are no FID: they compare with
-    nothing but themselves.
+    Its distances rank blurred and noisy images, but are not FID and only comparable with each other.
     """
 
     num_features = 96
 
     def __init__(self):
         super().__init__()
-        drawn = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(0)
         for level, (width, out) in enumerate(((3, 32), (32, 32), (32, 32))):
-            weight = torch.randn(out, width, 3, 3, generator=drawn) / (3 * width**0.5)
+            weight = torch.randn(out, width, 3, 3, generator=generator) / (3 * width**0.5)
             self.register_buffer(f"weight{level}", weight, persistent=False)
 
     def forward(self, images: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b f"]:
-        """Means over the picture of each level's features."""
+        """Means over the image of each level's features."""
         x, means = images.float() / 127.5 - 1, []
         for level in range(3):
             x = F.relu(F.conv2d(x, getattr(self, f"weight{level}"), padding=1))
@@ -36,22 +35,20 @@ class RandomFeatures(nn.Module):
 
 
 def frechet_distance(inception: str | None) -> tuple[str, FrechetInceptionDistance]:
-    """The metric and its honest name: "fid" by Inception's weights, else "frechet_random_features".
+    """Returns the metric's name and the metric: "fid" with Inception weights, else "frechet_random_features".
 
     Args:
-        inception: file of torch-fidelity's Inception weights (pt_inception-2015-12-05-….pth); None for none.
+        inception: file of torch-fidelity's Inception weights (pt_inception-2015-12-05-….pth), or None.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: the package torch-fidelity (extra `eval`) is missing.
     """
     if inception is None:
         return "frechet_random_features", FrechetInceptionDistance(feature=RandomFeatures())
     if not Path(inception).is_file():
-        raise FileNotFoundError(f"Inception weights {inception} are no file")
+        raise FileNotFoundError(f"{inception}: not found (Inception weights)")
     try:
         return "fid", FrechetInceptionDistance(feature=2048, feature_extractor_weights_path=inception)
     except ModuleNotFoundError as error:
-        raise ValueError(
-            f"FID by Inception needs torch-fidelity: pip install 'unitok-lm[eval]' ({error})"
-        ) from error
+        raise ValueError(f"FID needs torch-fidelity: pip install 'unitok-lm[eval]' ({error})") from error

@@ -1,6 +1,6 @@
-"""Intersection over union of boxes, distance of points. Knows no model and no images.
+"""Intersection over union of boxes, hits of points. Knows no model and no images.
 
-Boxes are (left, top, right, bottom) of edges, points are (x, y); both in any unit, the same for all.
+Boxes are edges (left, top, right, bottom), points are (x, y), all in the same unit.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,11 @@ Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 
 
-class Boxes(NamedTuple):
-    """Shares of 0..1 over the expressions that name something, and of the others those left without a box.
+class GroundingScores(NamedTuple):
+    """Accuracy and mean IoU, 0..1, over expressions that refer to something, and the share of the others that
+    rightly have no box.
 
-    `absent_accuracy` is None where every expression names something, the others where none does.
+    `absent_accuracy` is None if every expression refers to something, the others if none does.
     """
 
     accuracy: float | None
@@ -24,8 +25,8 @@ class Boxes(NamedTuple):
     absent_accuracy: float | None
 
 
-class Points(NamedTuple):
-    """Shares of 0..1 of points that hit, of things that are hit, and their harmonic mean."""
+class PointingScores(NamedTuple):
+    """Shares in 0..1 of points that hit (precision) and of objects that are hit (recall), and F1."""
 
     precision: float
     recall: float
@@ -33,33 +34,36 @@ class Points(NamedTuple):
 
 
 def iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes, 0..1; 0 where they do not overlap or have no area."""
+    """Intersection over union of two boxes, 0..1; 0 if they do not overlap or have no area."""
     width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
     height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    shared = width * height
-    union = _area(a) + _area(b) - shared
-    return shared / union if union > 0 else 0.0
+    intersection = width * height
+    union = _area(a) + _area(b) - intersection
+    return intersection / union if union > 0 else 0.0
 
 
 def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def grounded(boxes: Sequence[Box | None], truth: Sequence[Box | None], *, least: float = 0.5) -> Boxes:
-    """Accuracy and mean IoU of referring expressions; None is no box, or nothing that is named.
+def grounding_scores(
+    boxes: Sequence[Box | None], truth: Sequence[Box | None], *, threshold: float = 0.5
+) -> GroundingScores:
+    """Scores predicted boxes of referring expressions; None is no box, in the truth nothing referred to.
 
-    A box is right where its IoU is at least `least` (Kazemzadeh et al. 2014; Yu et al. 2016, whose script
-    counts the same .5). Where nothing is named, no box is right (N-acc of gRefCOCO, Liu et al. 2023).
+    A box is right if its IoU is at least `threshold` (Kazemzadeh et al. 2014; the script of Yu et al. 2016
+    also uses .5). Where the truth is None, only None is right (N-acc of gRefCOCO, Liu et al. 2023).
 
     Raises:
-        ValueError: the numbers of boxes differ or are 0.
+        ValueError: the counts of boxes differ or are 0.
     """
     if not boxes or len(boxes) != len(truth):
         raise ValueError(f"got {len(boxes)} boxes for {len(truth)} expressions")
     pairs = list(zip(boxes, truth, strict=True))
-    found = [0.0 if box is None else iou(box, true) for box, true in pairs if true is not None]
+    overlaps = [0.0 if box is None else iou(box, true) for box, true in pairs if true is not None]
     absent = [box is None for box, true in pairs if true is None]
-    return Boxes(_mean([value >= least for value in found]), _mean(found), _mean(absent))
+    right = [overlap >= threshold for overlap in overlaps]
+    return GroundingScores(_mean(right), _mean(overlaps), _mean(absent))
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -71,22 +75,14 @@ def inside(point: Point, box: Box) -> bool:
     return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]
 
 
-def pointing_accuracy(points: Sequence[Point | None], truth: Sequence[Box]) -> float:
-    """Share of single points that lie in their box (the pointing game, Zhang et al. 2016, section 4.1)."""
-    if not points or len(points) != len(truth):
-        raise ValueError(f"got {len(points)} points for {len(truth)} boxes")
-    hits = [point is not None and inside(point, box) for point, box in zip(points, truth, strict=True)]
-    return sum(hits) / len(hits)
+def pointing_scores(points: Sequence[Point], boxes: Sequence[Box]) -> PointingScores:
+    """Scores the points of one image after matching points and boxes one to one with the most hits (as for
+    Molmo's pointing, Deitke et al. 2024).
 
-
-def pointed(points: Sequence[Point], boxes: Sequence[Box]) -> Points:
-    """How many of several points hit, each box counting once: points and boxes are matched one to one so
-    that most points lie in theirs (as Molmo's pointing is scored, Deitke et al. 2024).
-
-    Nothing pointed at where nothing is, is wholly right.
+    Without points and boxes, all scores are 1.
     """
     if not points or not boxes:
-        return Points(*[float(not points and not boxes)] * 3)
-    hit = np.array([[inside(point, box) for box in boxes] for point in points])
-    hits = int(hit[linear_sum_assignment(~hit)].sum())
-    return Points(hits / len(points), hits / len(boxes), 2 * hits / (len(points) + len(boxes)))
+        return PointingScores(*[float(not points and not boxes)] * 3)
+    is_hit = np.array([[inside(point, box) for box in boxes] for point in points])
+    hits = int(is_hit[linear_sum_assignment(~is_hit)].sum())
+    return PointingScores(hits / len(points), hits / len(boxes), 2 * hits / (len(points) + len(boxes)))

@@ -14,12 +14,12 @@ from unitok.models.image_tokenizer.tiles import decode_tiled, encode_tiled
 
 
 class ReconstructionMetrics:
-    """Takes batches of pictures through a tokenizer and sums up.
+    """Accumulates reconstruction metrics of a tokenizer over batches of images.
 
     Args:
-        tokenizer: who encodes and decodes.
+        tokenizer: encodes and decodes the images.
         inception: see `frechet_distance`.
-        tile: cells a side of the tiles in which pictures are taken; 0 takes them whole.
+        tile: side in cells of the tiles in which images are encoded; 0 encodes them whole.
     """
 
     def __init__(self, tokenizer: ImageTokenizer, *, inception: str | None = None, tile: int = 0):
@@ -28,32 +28,32 @@ class ReconstructionMetrics:
         self.distance.to(tokenizer.device)
         self.uses = torch.zeros(tokenizer.codebook_size, dtype=torch.long)
         self.sums = {"psnr": 0.0, "ssim": 0.0, "surviving_codes": 0.0}
-        self.pictures, self.seconds = 0, 0.0
+        self.images, self.seconds = 0, 0.0
 
     @torch.no_grad()
     def update(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-        """Take in a batch, in fp32 whatever the run trains in; returns the reconstructions."""
+        """Add a batch, in float32 whatever the run's precision; returns the reconstructions."""
         with torch.autocast(images.device.type, enabled=False):
             return self._update(images)
 
     def _update(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-        started = time.perf_counter()
+        start = time.perf_counter()
         codes = self._encode(images)
-        again = self._decode(codes)
-        _finish(images.device)
-        self.seconds += time.perf_counter() - started
+        decoded = self._decode(codes)
+        _synchronize(images.device)
+        self.seconds += time.perf_counter() - start
         self._count(codes)
-        survived = self._encode(_bytes(again).to(images.dtype) / 127.5 - 1) == codes
+        surviving = self._encode(_to_bytes(decoded).to(images.dtype) / 127.5 - 1) == codes
         similarity = structural_similarity_index_measure(
-            again, images, data_range=(-1.0, 1.0), reduction="none"
+            decoded, images, data_range=(-1.0, 1.0), reduction="none"
         )
-        self.sums["psnr"] += float(psnr(images, again)) * len(images)
+        self.sums["psnr"] += float(psnr(images, decoded)) * len(images)
         self.sums["ssim"] += float(similarity.sum())
-        self.sums["surviving_codes"] += float(survived.cpu().double().mean()) * len(images)
-        self.pictures += len(images)
-        self.distance.update(_bytes(images), real=True)
-        self.distance.update(_bytes(again), real=False)
-        return again
+        self.sums["surviving_codes"] += float(surviving.cpu().double().mean()) * len(images)
+        self.images += len(images)
+        self.distance.update(_to_bytes(images), real=True)
+        self.distance.update(_to_bytes(decoded), real=False)
+        return decoded
 
     def _encode(self, images: Float[Tensor, "b 3 h w"]) -> Int64[Tensor, "b u v"]:
         if self.tile:
@@ -69,27 +69,27 @@ class ReconstructionMetrics:
         self.uses += torch.bincount(codes.flatten().cpu(), minlength=len(self.uses))
 
     def figures(self) -> dict[str, float]:
-        """PSNR in dB, SSIM, share of codes that encode(decode(codes)) gives back, Fréchet distance (of two or
-        more), use of the codes, images a second."""
-        if not self.pictures:
-            raise ValueError("no picture was measured")
+        """PSNR in dB, SSIM, share of codes that encode(decode(codes)) returns, Fréchet distance (of two or
+        more images), codebook usage and perplexity, images per second."""
+        if not self.images:
+            raise ValueError("no image was measured")
         share = self.uses.double() / self.uses.sum()
-        figures = {name: total / self.pictures for name, total in self.sums.items()}
-        if self.pictures > 1:
+        figures = {name: total / self.images for name, total in self.sums.items()}
+        if self.images > 1:
             figures[self.distance_name] = float(self.distance.compute())
         return figures | {
             "codebook_usage": float((self.uses > 0).double().mean()),
             "perplexity": float((-(share * share.clamp(min=1e-12).log()).sum()).exp()),
-            "pictures": float(self.pictures),
-            "images_per_second": self.pictures / self.seconds,
+            "pictures": float(self.images),
+            "images_per_second": self.images / self.seconds,
         }
 
 
-def _bytes(images: Float[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b 3 h w"]:
+def _to_bytes(images: Float[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b 3 h w"]:
     return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-def _finish(device: torch.device) -> None:
-    """A GPU answers before it is done."""
+def _synchronize(device: torch.device) -> None:
+    """Wait for a GPU, whose calls return before they are done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Sequence
 
-ENOUGH = 3  # people who agree with an answer that is wholly right
+FULL_SCORE = 3  # people who must agree for the full score
 ARTICLES = frozenset(("a", "an", "the"))
 NUMBERS = {"none": "0", "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5",
            "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10"}  # fmt: skip
-WRITTEN_OUT = (
+SPELLINGS = (
     "ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't "
     "haven't he'd he'd've he's how'd how'll how's isn't it'd it'd've it'll ma'am might've mightn't "
     "mightn't've must've mustn't needn't not've o'clock oughtn't 'ow's'at shan't she'd've should've "
@@ -20,29 +20,29 @@ WRITTEN_OUT = (
 PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _STOP = re.compile(r"\.(?!\d)")
 _THOUSANDS = re.compile(r"\d,\d")
-_STOPS = 32  # taken out at most: the official script hands a flag where a count belongs
+_MAX_STOPS = 32  # removed at most: the official script passes a regex flag as the count
 
 
-def _one_apostrophe_short(words: str) -> dict[str, str]:
-    """Every contraction with one of its apostrophes missing, and how it is written."""
+def _without_one_apostrophe(words: str) -> dict[str, str]:
+    """Contractions by their spellings with one apostrophe missing."""
     return {
-        word[:place] + word[place + 1 :]: word
+        word[:i] + word[i + 1 :]: word
         for word in words.split()
-        for place, letter in enumerate(word)
+        for i, letter in enumerate(word)
         if letter == "'"
     }
 
 
-CONTRACTIONS = _one_apostrophe_short(WRITTEN_OUT) | {"somebody'd": "somebodyd"}  # as the official list has it
+CONTRACTIONS = _without_one_apostrophe(SPELLINGS) | {"somebody'd": "somebodyd"}  # as in the official list
 
 
 def normalise(answer: str) -> str:
-    """An answer as the official evaluation compares it: without punctuation, in lower case, numbers up to
-    ten as digits, without articles, contractions with their apostrophes.
+    """Normalises an answer as the official evaluation does: without punctuation and articles, in lower case,
+    numbers up to ten as digits, contractions with their apostrophes.
 
-    Source: processPunctuation and processDigitArticle of GT-Vision-Lab/VQA's vqaEval.py, its oddities
-    included: punctuation leaves a space only where none stands beside any of its kind and the answer has no
-    1,000.
+    Source: processPunctuation and processDigitArticle of GT-Vision-Lab/VQA's vqaEval.py, with its quirks: a
+    punctuation mark becomes a space only if the answer has no space beside any such mark, and no comma
+    between digits.
 
     Example:
         >>> normalise("The two dogs, dont you think?"), normalise("10:30 a.m."), normalise("black/white")
@@ -53,31 +53,31 @@ def normalise(answer: str) -> str:
 
 
 def _without_punctuation(answer: str) -> str:
-    thousands, left = _THOUSANDS.search(answer) is not None, answer
-    for sign in PUNCTUATION:
-        beside_a_space = f"{sign} " in answer or f" {sign}" in answer
-        left = left.replace(sign, "" if beside_a_space or thousands else " ")
-    return _STOP.sub("", left, count=_STOPS)
+    has_thousands, result = _THOUSANDS.search(answer) is not None, answer
+    for mark in PUNCTUATION:
+        beside_space = f"{mark} " in answer or f" {mark}" in answer
+        result = result.replace(mark, "" if beside_space or has_thousands else " ")
+    return _STOP.sub("", result, count=_MAX_STOPS)
 
 
 def vqa_accuracy(answer: str, people: Sequence[str]) -> float:
-    """How right an answer is, 0..1: min(1, agreeing / 3), averaged over all ways to leave one person out.
+    """Soft accuracy of an answer, 0..1: min(1, agreeing / 3), averaged over leaving out each person.
 
-    Answers are normalised only where the people disagree, as the official script does; where all say the
-    same, an answer must be that to the letter. One person alone cannot agree with anyone: 0.
+    Answers are normalised only if the people disagree, as in the official script; otherwise an answer must
+    match exactly. With a single person the score is 0.
 
-    Source: Antol et al. 2015, section 5; evaluate of GT-Vision-Lab/VQA's vqaEval.py. Raises ValueError for
-    no people.
+    Source: Antol et al. 2015, section 5; evaluate of GT-Vision-Lab/VQA's vqaEval.py. Raises ValueError
+    without people.
     """
     if not people:
-        raise ValueError("an answer is compared with those of one person or more, not of none")
-    said, true = _plain(answer), [_plain(text) for text in people]
-    if len(set(true)) > 1:
-        said, true = normalise(said), [normalise(text) for text in true]
-    agreeing = true.count(said)
-    scores = [min(1.0, (agreeing - (text == said)) / ENOUGH) for text in true]
+        raise ValueError("people must have at least one answer, got none")
+    answer, people = _strip(answer), [_strip(text) for text in people]
+    if len(set(people)) > 1:
+        answer, people = normalise(answer), [normalise(text) for text in people]
+    agreeing = people.count(answer)
+    scores = [min(1.0, (agreeing - (text == answer)) / FULL_SCORE) for text in people]
     return sum(scores) / len(scores)
 
 
-def _plain(answer: str) -> str:
+def _strip(answer: str) -> str:
     return answer.replace("\n", " ").replace("\t", " ").strip()

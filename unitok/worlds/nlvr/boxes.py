@@ -1,7 +1,7 @@
-"""Grey boxes with objects: sampled, parsed from an image, described. Knows no statements.
+"""Grey boxes with objects: sampled, parsed from an image, described. Knows no statements and no tokenizer.
 
-A box is a picture of 100 x 100 pixels. It holds either a tower of one to four blocks or one to seven things
-that lie anywhere. Knows no sentence and no tokenizer.
+A box is an image of 100 x 100 pixels. It holds either a tower of one to four blocks or one to seven
+scattered objects.
 """
 
 from collections.abc import Iterable
@@ -20,16 +20,16 @@ COLOURS = {"black": (0, 0, 0), "blue": (0, 153, 255), "yellow": (255, 255, 0)}
 SHAPES = ("circle", "square", "triangle")
 SIZES = {10: "small", 20: "medium", 30: "large"}
 TOWER_LEFT, BLOCK, STEP = 40, 20, 21
-HIGHEST, MOST = 4, 7
+MAX_HEIGHT, MAX_ITEMS = 4, 7
 WALL_SHARE = 0.18
-"""Of the things that lie anywhere, how many stand on the ground, and as many lean on the right wall."""
+"""Share of the scattered objects that touch the bottom, and of those that touch the right wall."""
 SUBPIXELS = 4
-FILLED = {"triangle": 0.63, "circle": 0.9, "square": 1.01}
-"""Most of its square that each shape covers: a half, .79, all of it."""
+MAX_COVERAGE = {"triangle": 0.63, "circle": 0.9, "square": 1.01}
+"""Upper bounds of the share of its square that each shape covers: a half, .79, all of it."""
 
 
 class Item(NamedTuple):
-    """A thing of a box: its look, and the left top corner of its square in pixels."""
+    """An object in a box: its look, and the top left corner of its square in pixels."""
 
     shape: str
     colour: str
@@ -39,18 +39,18 @@ class Item(NamedTuple):
 
     @property
     def touching(self) -> tuple[str, ...]:
-        """The sides of the box that it touches."""
+        """The sides of the box that the object touches."""
         gaps = {"left": self.left, "top": self.top}
         gaps |= {"bottom": SIDE - self.top - self.size, "right": SIDE - self.left - self.size}
         return tuple(side for side, gap in gaps.items() if gap == 0)
 
 
-Box = tuple[Item, ...]
-"""What a box holds; a tower from its base up."""
+GreyBox = tuple[Item, ...]
+"""The objects in a box; a tower from its base up."""
 
 
-def is_tower(box: Box) -> bool:
-    """Whether all of it stands in one pile."""
+def is_tower(box: GreyBox) -> bool:
+    """Whether all objects are blocks of one tower."""
     return all(item == _block(number, item.colour) for number, item in enumerate(box))
 
 
@@ -61,14 +61,14 @@ def _block(number: int, colour: str) -> Item:
 # ---- words
 
 
-def told(box: Box) -> str:
-    """What a box holds, in words.
+def describe(box: GreyBox) -> str:
+    """Describes the objects in a box.
 
-    A tower's colours from its base up; else each thing by size, colour, shape and the sides that it touches,
-    like ones side by side, so that they are easily counted.
+    A tower by its colours from its base up; scattered objects by size, colour, shape and sides they touch,
+    with similar ones side by side, so that they are easily counted.
 
     Example:
-        >>> told((Item("circle", "blue", 10, 50, 90), Item("square", "black", 30, 70, 0)))
+        >>> describe((Item("circle", "blue", 10, 50, 90), Item("square", "black", 30, 70, 0)))
         'large black square top right small blue circle bottom'
     """
     if is_tower(box):
@@ -77,45 +77,45 @@ def told(box: Box) -> str:
 
 
 def in_order(items: Iterable[Item]) -> list[Item]:
-    """Things as they are told: like ones side by side."""
+    """Objects in the order of their description: similar ones side by side."""
     return sorted(items, key=lambda item: (item.colour, item.shape, item.size, item.touching))
 
 
-# ---- pictures
+# ---- images
 
 
-def drawn_box(box: Box) -> Image.Image:
-    """The picture of a box, its edges soft where they are slanted."""
-    picture = Image.new("RGB", (SIDE, SIDE), GROUND)
+def render_box(box: GreyBox) -> Image.Image:
+    """Renders a box; slanted edges are soft."""
+    image = Image.new("RGB", (SIDE, SIDE), GROUND)
     for item in box:
         mask = _mask(item.shape, item.size)
-        picture.paste(Image.new("RGB", mask.size, COLOURS[item.colour]), (item.left, item.top), mask)
-    return picture
+        image.paste(Image.new("RGB", mask.size, COLOURS[item.colour]), (item.left, item.top), mask)
+    return image
 
 
 def _mask(shape: str, size: int) -> Image.Image:
-    """How much of each pixel a shape covers."""
-    wide = size * SUBPIXELS
-    mask = Image.new("L", (wide, wide), 255 if shape == "square" else 0)
+    """The share of each pixel that a shape covers."""
+    side = size * SUBPIXELS
+    mask = Image.new("L", (side, side), 255 if shape == "square" else 0)
     draw = ImageDraw.Draw(mask)
     if shape == "circle":
-        draw.ellipse((0, 0, wide - 1, wide - 1), 255)
+        draw.ellipse((0, 0, side - 1, side - 1), 255)
     if shape == "triangle":
-        draw.polygon([(wide // 2, 0), (wide - 1, wide - 1), (0, wide - 1)], 255)
+        draw.polygon([(side // 2, 0), (side - 1, side - 1), (0, side - 1)], 255)
     return mask.resize((size, size), Image.Resampling.BOX)
 
 
-def read_box(picture: Image.Image) -> Box:
-    """What the picture of a box holds, read off its flat colours: each connected part is a thing.
+def parse_box(image: Image.Image) -> GreyBox:
+    """Parses the objects of a box from its flat colours: each connected component is an object.
 
     Raises:
-        ValueError: it has another size, or a part is none of the world's things.
+        ValueError: the image has another size.
     """
-    if picture.size != (SIDE, SIDE):
-        raise ValueError(f"the picture of a box has {SIDE} x {SIDE} pixels, not {picture.size}")
-    pixels = np.asarray(picture.convert("RGB")).astype(np.int32)
-    off = np.abs(pixels - GROUND).sum(axis=-1)
-    labels, _ = ndimage.label(off > 0)
+    if image.size != (SIDE, SIDE):
+        raise ValueError(f"a box must have {SIDE} x {SIDE} pixels, got {image.size}")
+    pixels = np.asarray(image.convert("RGB")).astype(np.int32)
+    difference = np.abs(pixels - GROUND).sum(axis=-1)
+    labels, _ = ndimage.label(difference > 0)
     items = []
     for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
         inside = labels[rows, columns] == number
@@ -124,38 +124,39 @@ def read_box(picture: Image.Image) -> Box:
 
 
 def _item(pixels: np.ndarray, inside: np.ndarray, left: int, top: int) -> Item:
-    """The thing that a connected part shows."""
+    """The object that a connected component shows."""
     size = min(SIZES, key=lambda size: abs(size - max(inside.shape)))
     colour = min(COLOURS, key=lambda name: np.abs(np.median(pixels[inside], axis=0) - COLOURS[name]).sum())
     share = inside.sum() / inside.size
-    return Item(next(shape for shape in FILLED if share < FILLED[shape]), colour, size, left, top)
+    shape = next(shape for shape, bound in MAX_COVERAGE.items() if share < bound)
+    return Item(shape, colour, size, left, top)
 
 
-# ---- drawing lots
+# ---- sampling
 
 
-def sample_boxes(rng: Random, *, towers: bool) -> tuple[Box, Box, Box]:
-    """Three boxes with towers or with things that lie anywhere."""
-    sample = _tower if towers else _scattered
+def sample_boxes(rng: Random, *, towers: bool) -> tuple[GreyBox, GreyBox, GreyBox]:
+    """Samples three boxes with towers or with scattered objects."""
+    sample = _sample_tower if towers else _sample_scattered
     return sample(rng), sample(rng), sample(rng)
 
 
-def _tower(rng: Random) -> Box:
-    height = 1 + int(rng.random() * HIGHEST)
+def _sample_tower(rng: Random) -> GreyBox:
+    height = 1 + int(rng.random() * MAX_HEIGHT)
     return tuple(_block(number, one_of(rng, tuple(COLOURS))) for number in range(height))
 
 
-def _scattered(rng: Random) -> Box:
-    """One to seven things at least a pixel apart."""
-    number, items = 1 + int(rng.random() * MOST), []
+def _sample_scattered(rng: Random) -> GreyBox:
+    """Samples one to seven objects at least a pixel apart."""
+    number, items = 1 + int(rng.random() * MAX_ITEMS), []
     while len(items) < number:
-        item = _thing(rng)
+        item = _sample_item(rng)
         if all(_apart(item, other) for other in items):
             items.append(item)
     return tuple(sorted(items, key=lambda item: (-item.top, item.left)))
 
 
-def _thing(rng: Random) -> Item:
+def _sample_item(rng: Random) -> Item:
     size = one_of(rng, tuple(SIZES))
     left, top = (
         SIDE - size if rng.random() < WALL_SHARE else int(rng.random() * (SIDE - size + 1)) for _ in range(2)

@@ -1,11 +1,11 @@
-"""Phrases for counts and kinds of objects in grey boxes. Knows no box as a whole."""
+"""Phrases for counts and kinds of objects in grey boxes. Knows no statements."""
 
 import operator
 from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from unitok.worlds.nlvr.boxes import COLOURS, SHAPES, SIZES, Box, Item, in_order, is_tower
+from unitok.worlds.nlvr.boxes import COLOURS, SHAPES, SIZES, GreyBox, Item, in_order, is_tower
 from unitok.worlds.seeded import one_of
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
@@ -31,69 +31,70 @@ CORNERS = ("a corner", "the corner", "a corner of a box")
 
 
 class Nouns(NamedTuple):
-    """What a box and a thing in it are called."""
+    """The nouns for a box and for an object in it."""
 
-    place: str
-    thing: str
+    box: str
+    item: str
 
 
 class Kind(NamedTuple):
-    """Which things, and how they are called."""
+    """A kind of objects: its name and a predicate."""
 
     name: str
-    has: Callable[[Item], bool]
+    matches: Callable[[Item], bool]
 
-    def count(self, box: Box) -> int:
-        """How many of them a box holds."""
-        return sum(map(self.has, box))
+    def count(self, box: GreyBox) -> int:
+        """The number of such objects in a box."""
+        return sum(map(self.matches, box))
 
-    def told(self, box: Box) -> str:
-        """How many of them a box holds; of things that lie anywhere first their sizes, "small large 2".
+    def observe(self, box: GreyBox) -> str:
+        """The number of such objects in a box, after the sizes of scattered objects, as in "small large 2".
 
-        Who names them one by one counts right far sooner than who says their number at once.
+        A model learns to count far sooner by naming objects one by one.
         """
-        found = [item for item in box if self.has(item)]
-        named = [] if is_tower(box) else [SIZES[item.size] for item in in_order(found)]
-        return " ".join((*named, str(len(found))))
+        items = [item for item in box if self.matches(item)]
+        sizes = [] if is_tower(box) else [SIZES[item.size] for item in in_order(items)]
+        return " ".join((*sizes, str(len(items))))
 
-    def that(self, other: "Kind") -> "Kind":
-        """Things of both kinds: blue circles touching the wall."""
-        return Kind(f"{self.name} {other.name}", lambda item: self.has(item) and other.has(item))
+    def both(self, other: "Kind") -> "Kind":
+        """Objects of both kinds, such as blue circles touching the wall."""
+        return Kind(f"{self.name} {other.name}", lambda item: self.matches(item) and other.matches(item))
 
 
 class Amount(NamedTuple):
-    """So many of a kind, in words, whether a verb of it is "is", and which numbers it means."""
+    """A number of objects in words, whether its verb is singular, and which numbers it allows."""
 
     words: str
-    single: bool
-    suits: Callable[[int], bool]
+    singular: bool
+    allows: Callable[[int], bool]
 
     @property
     def verb(self) -> str:
-        """is or are"""
-        return "is" if self.single else "are"
+        """The verb, "is" or "are"."""
+        return "is" if self.singular else "are"
 
 
 def colour(rng: Random) -> str:
-    """black, blue or yellow"""
+    """Samples a colour's name."""
     return one_of(rng, tuple(COLOURS))
 
 
 def number(rng: Random, value: int) -> str:
-    """In digits or as a word."""
+    """A number in digits or as a word."""
     return one_of(rng, (str(value), NUMBERS[value]))
 
 
 def plural(name: str) -> str:
-    """blocks, boxes"""
+    """A noun's plural, such as "blocks" or "boxes"."""
     return f"{name}es" if name.endswith("x") else f"{name}s"
 
 
-def amount(rng: Random, name: str, *, most: int, none: float = 0.0) -> Amount:
-    """exactly two blue blocks; at least 1 circle; a square; with the chance `none`, no yellow item"""
+def amount(rng: Random, name: str, *, maximum: int, none: float = 0.0) -> Amount:
+    """Samples an amount, such as "exactly two blue blocks", "at least 1 circle" or "a square"; with
+    probability `none`, such as "no yellow item"."""
     if rng.random() < none:
         return Amount(f"no {name}", True, lambda n: n == 0)
-    how, value = one_of(rng, USUAL), 1 + int(rng.random() ** 1.5 * most)
+    how, value = one_of(rng, USUAL), 1 + int(rng.random() ** 1.5 * maximum)
     if not how and value == 1:
         words = one_of(rng, ("1", "one", "a", "a", "a"))
         return Amount(f"{words} {name}", True, (lambda n: n >= 1) if words == "a" else (lambda n: n == 1))
@@ -105,19 +106,20 @@ def amount(rng: Random, name: str, *, most: int, none: float = 0.0) -> Amount:
 
 
 def kind(rng: Random, nouns: Nouns, *, towers: bool) -> Kind:
-    """blue block; small black triangle; item"""
+    """Samples a kind, such as "blue block", "small black triangle" or "item"."""
     hue = colour(rng) if rng.random() < 0.8 else None
     shape = one_of(rng, SHAPES) if not towers and rng.random() < 0.65 else None
     size = one_of(rng, tuple(SIZES)) if not towers and rng.random() < 0.04 else None
-    named = (SIZES.get(size), hue, shape or nouns.thing)
+    words = (SIZES.get(size), hue, shape or nouns.item)
     return Kind(
-        " ".join(filter(None, named)),
+        " ".join(filter(None, words)),
         lambda item: hue in (None, item.colour) and shape in (None, item.shape) and size in (None, item.size),
     )
 
 
 def touching(rng: Random) -> Kind:
-    """touching the wall; not touching any edge; closely touching the bottom of a box"""
+    """Samples a relation to the box's sides, such as "touching the wall", "not touching any edge" or "closely
+    touching the bottom of a box"."""
     where = one_of(rng, ("wall", "wall", "away", "side", "side", "corner"))
     touching = one_of(rng, ("touching", "touching", "closely touching"))
     if where == "wall":

@@ -14,9 +14,9 @@ from unitok.worlds.shapes.world import (
     SIZES,
     Scene,
     SceneObject,
+    is_placed,
+    is_related,
     place_of,
-    placed,
-    related,
 )
 
 _NAME = f"((?:{'|'.join(SIZES)}) (?:{'|'.join(COLOURS)}) (?:{'|'.join(SHAPES)}))"
@@ -30,7 +30,7 @@ _COUNTING = re.compile(f"({'|'.join(NUMBERS.values())}) {_NAME}s")
 
 
 class Claim(NamedTuple):
-    """What a caption states: exactly these objects, by name, and perhaps a place or a relation of them."""
+    """The content of a caption: exactly these objects, by name, and possibly their place or relation."""
 
     names: tuple[str, ...]
     place: str | None = None
@@ -56,12 +56,12 @@ def _relational(objects: Sequence[SceneObject], canvas: int) -> list[str]:
         f"a {a.name} {relation} a {b.name}"
         for a, b in permutations(objects)
         for relation in RELATIONS
-        if related(a, b, relation, canvas)
+        if is_related(a, b, relation, canvas)
     ]
 
 
 def parse_caption(caption: str) -> Claim | None:
-    """What a caption states, or None where it is not exactly a sentence of this world."""
+    """The claim of a caption, or None if it is not exactly a sentence of this world."""
     if counting := _COUNTING.fullmatch(caption):
         number = {word: n for n, word in NUMBERS.items()}[counting[1]]
         return Claim((counting[2],) * number)
@@ -74,14 +74,14 @@ def parse_caption(caption: str) -> Claim | None:
 
 
 def claim_holds(claim: Claim, objects: Sequence[SceneObject], canvas: int, *, tolerance: float = 0.0) -> bool:
-    """Whether the objects satisfy every statement of a claim and nothing else is there."""
+    """Whether the objects are exactly those of a claim and satisfy its place or relation."""
     if sorted(claim.names) != sorted(item.name for item in objects):
         return False
     if claim.place:
-        return placed(objects[0], claim.place, canvas, tolerance=tolerance)
+        return is_placed(objects[0], claim.place, canvas, tolerance=tolerance)
     if claim.relation:
         return any(
-            (a.name, b.name) == claim.names and related(a, b, claim.relation, canvas, tolerance=tolerance)
+            (a.name, b.name) == claim.names and is_related(a, b, claim.relation, canvas, tolerance=tolerance)
             for a, b in permutations(objects)
         )
     return True

@@ -1,6 +1,6 @@
 """The judge of the shapes world: detects objects, checks images and captions.
 
-Knows no model and no tokenizer: it sees pixels and words alone.
+Knows no model and no tokenizer: it sees only pixels and words.
 """
 
 from collections.abc import Sequence
@@ -23,24 +23,24 @@ from unitok.worlds.shapes.world import (
     SIZES,
     Scene,
     SceneObject,
+    is_placed,
     place_of,
-    placed,
 )
 
-LEAST_AREA = 20.0  # pixels of a 64 × 64 canvas; smaller components are specks
-STILL = 2.0  # pixels of a 64 × 64 canvas that an object may seem to move where it stays
+MIN_AREA = 20.0  # pixels of a 64 × 64 canvas; smaller components are specks
+MAX_SHIFT = 2.0  # pixels of a 64 × 64 canvas by which a detected object may differ from its true place
 TOLERANCE = 1.5  # pixels of a 64 × 64 canvas, for places and relations
 
 
 @dataclass(frozen=True, slots=True)
-class Found(SceneObject):
-    """An object seen in a picture; `overlap` is the fit's intersection over union, 0..1."""
+class DetectedObject(SceneObject):
+    """An object detected in an image; `overlap` is the intersection over union of the fit, 0..1."""
 
     overlap: float = 0.0
 
 
 class Template(NamedTuple):
-    """A shape and size, and its origin's offset (x, y) from the corner of the bank's window."""
+    """A shape and size, with the offset (x, y) of its origin from the corner of the bank's window."""
 
     shape: str
     size: str
@@ -49,7 +49,7 @@ class Template(NamedTuple):
 
 
 class Bank(NamedTuple):
-    """Every template at every placement in a square window, one flat mask a row."""
+    """All templates at all positions in a square window, as flat masks."""
 
     templates: list[Template]
     masks: Float32[np.ndarray, "templates pixels"]
@@ -57,48 +57,46 @@ class Bank(NamedTuple):
     side: int
 
 
-def judge(image: UInt8[np.ndarray, "height width channels"]) -> list[Found]:
-    """The objects of a picture: its foreground components, each with the best fitting shape and size."""
+def judge(image: UInt8[np.ndarray, "height width channels"]) -> list[DetectedObject]:
+    """The objects in an image: its foreground components, each with the best fitting shape and size."""
     canvas = len(image)
     if image.shape != (canvas, canvas, 3):
-        raise ValueError(f"got a picture of shape {image.shape}, expected a square one (canvas, canvas, 3)")
-    return [
-        _fit(part, canvas)
-        for part in components(image, BACKGROUND, least_area=LEAST_AREA * (canvas / 64) ** 2)
-    ]
+        raise ValueError(f"image must be square, of shape (canvas, canvas, 3), got {image.shape}")
+    parts = components(image, BACKGROUND, min_area=MIN_AREA * (canvas / 64) ** 2)
+    return [_fit(part, canvas) for part in parts]
 
 
-def satisfies(image_objects: Sequence[SceneObject], caption: str, canvas: int) -> bool:
-    """Whether objects satisfy every statement of a caption and nothing else is there."""
+def satisfies(objects: Sequence[SceneObject], caption: str, canvas: int) -> bool:
+    """Whether objects are exactly those of a caption and satisfy its place or relation."""
     claim = parse_caption(caption)
     if claim is None:
         raise ValueError(f"{caption!r} is not a caption of this world, such as 'a small red circle'")
-    return claim_holds(claim, image_objects, canvas, tolerance=TOLERANCE)
+    return claim_holds(claim, objects, canvas, tolerance=TOLERANCE)
 
 
-def picture_is_right(image: UInt8[np.ndarray, "height width channels"], caption: str) -> bool:
-    """Whether a picture shows what a caption says, and nothing else."""
+def image_is_right(image: UInt8[np.ndarray, "height width channels"], caption: str) -> bool:
+    """Whether an image shows what a caption says, and nothing else."""
     return satisfies(judge(image), caption, len(image))
 
 
 def edit_is_right(image: UInt8[np.ndarray, "height width channels"], before: Scene, after: Scene) -> bool:
-    """Whether a picture shows the scene after an edit: the same objects by name and nothing else, each where
-    it was; one that is new lies in the place that its centre has in `after`."""
-    seen = judge(image)
-    if sorted(item.name for item in seen) != sorted(item.name for item in after.objects):
+    """Whether an image shows the scene after an edit: the same objects by name and no others. Objects of the
+    scene before must be where they were, a new object in the place that its centre has in `after`."""
+    objects = judge(image)
+    if sorted(item.name for item in objects) != sorted(item.name for item in after.objects):
         return False
-    found = {item.name: item for item in seen}
-    kept = {(item.x, item.y) for item in before.objects}
+    detected = {item.name: item for item in objects}
+    old_centres = {(item.x, item.y) for item in before.objects}
     return all(
-        _near(found[item.name], item, after.canvas)
-        if (item.x, item.y) in kept
-        else placed(found[item.name], place_of(item, after.canvas), after.canvas, tolerance=TOLERANCE)
+        _is_near(detected[item.name], item, after.canvas)
+        if (item.x, item.y) in old_centres
+        else is_placed(detected[item.name], place_of(item, after.canvas), after.canvas, tolerance=TOLERANCE)
         for item in after.objects
     )
 
 
-def _near(a: SceneObject, b: SceneObject, canvas: int) -> bool:
-    return max(abs(a.x - b.x), abs(a.y - b.y)) <= STILL * canvas / 64
+def _is_near(a: SceneObject, b: SceneObject, canvas: int) -> bool:
+    return max(abs(a.x - b.x), abs(a.y - b.y)) <= MAX_SHIFT * canvas / 64
 
 
 def caption_is_true(caption: str, scene: Scene) -> bool:
@@ -106,31 +104,31 @@ def caption_is_true(caption: str, scene: Scene) -> bool:
     return caption in captions(scene)
 
 
-def _fit(part: Component, canvas: int) -> Found:
-    """The template that overlaps a component best, tried about the middle of its box."""
+def _fit(part: Component, canvas: int) -> DetectedObject:
+    """Fits the template that overlaps a component best, around the middle of its box."""
     colour = nearest_colour(part.colour, COLOURS)
     bank = _bank(colour, canvas)
-    window, x, y = _centred(part.mask, bank.side)
-    shared = bank.masks @ window.ravel()
-    overlap = shared / (bank.areas + part.mask.sum() - shared)
+    window, x, y = _center(part.mask, bank.side)
+    intersection = bank.masks @ window.ravel()
+    overlap = intersection / (bank.areas + part.mask.sum() - intersection)
     best = int(overlap.argmax())
     shape, size, origin_x, origin_y = bank.templates[best]
     origin = float(part.left + origin_x - x), float(part.top + origin_y - y)
-    return Found(shape, colour, size, *origin, overlap=float(overlap[best]))
+    return DetectedObject(shape, colour, size, *origin, overlap=float(overlap[best]))
 
 
-def _centred(mask: Bool[np.ndarray, "height width"], side: int) -> tuple[np.ndarray, int, int]:
-    """A mask in the middle of a square window, cut where it is larger, and its corner (x, y) therein."""
+def _center(mask: Bool[np.ndarray, "height width"], side: int) -> tuple[np.ndarray, int, int]:
+    """Centres a mask in a square window, cropped if larger; returns the window and the mask's corner."""
     window = np.zeros((side, side), np.float32)
     y, x = ((side - length) // 2 for length in mask.shape)
-    cut = mask[max(-y, 0) : max(-y, 0) + side, max(-x, 0) : max(-x, 0) + side]
-    window[max(y, 0) : max(y, 0) + cut.shape[0], max(x, 0) : max(x, 0) + cut.shape[1]] = cut
+    crop = mask[max(-y, 0) : max(-y, 0) + side, max(-x, 0) : max(-x, 0) + side]
+    window[max(y, 0) : max(y, 0) + crop.shape[0], max(x, 0) : max(x, 0) + crop.shape[1]] = crop
     return window, x, y
 
 
 @lru_cache(maxsize=64)
 def _bank(colour: str, canvas: int) -> Bank:
-    """Templates on half pixels about the window's middle, as the foreground that one colour makes."""
+    """Templates at half pixels around the window's middle, as the foreground masks of one colour."""
     side = 2 * ceil(max(SIZES.values()) * canvas / 64) + 4
     cutoff = DISTANCE / np.linalg.norm(np.subtract(COLOURS[colour], BACKGROUND))
     templates, masks = [], []
@@ -139,7 +137,7 @@ def _bank(colour: str, canvas: int) -> Bank:
         mask = soft > cutoff
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         tight = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        window, x, y = _centred(tight, side)
+        window, x, y = _center(tight, side)
         x, y = x + len(soft) / 2 + dx - columns[0], y + len(soft) / 2 + dy - rows[0]
         for down, right in product((-1, 0, 1), repeat=2):
             templates.append(Template(shape, size, x + right, y + down))

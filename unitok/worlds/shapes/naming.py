@@ -1,8 +1,7 @@
 """Few-shot naming: made-up words, defined by the examples of a document alone. Knows no tokenizer.
 
-What a word means is drawn anew for each document, so nothing of it can be stored in weights: a model that
-names the last picture has read it off the pictures and words before it. Documents with the true words teach
-what there is to be named.
+The meaning of a word is drawn anew for each document, so it cannot be stored in weights: a model that names
+the last image must read it off the images and words before. Documents with the true words teach the classes.
 """
 
 from itertools import count
@@ -23,11 +22,11 @@ WORDS = (
 )  # fmt: skip
 Trait = Literal["colour", "shape"]
 TRAITS: dict[Trait, tuple[str, ...]] = {"colour": tuple(COLOURS), "shape": SHAPES}
-"""What a word may name: the values of each."""
+"""Traits that a word may name, with their values."""
 
 
-class Named(NamedTuple):
-    """A picture of one object, the word for it, whether it is known (true, or said before), the true word."""
+class NamedScene(NamedTuple):
+    """A scene of one object, its word, whether the word is known (true, or used before), the true word."""
 
     scene: Scene
     word: str
@@ -38,45 +37,45 @@ class Named(NamedTuple):
 def name_scenes(
     seed: int,
     *,
-    pictures: int,
+    images: int,
     classes: int = 2,
     trait: Trait = "colour",
     canvas: int = 64,
     made_up: bool = True,
-) -> tuple[Named, ...]:
-    """The pictures of a seed with their words: a pure function of its arguments.
+) -> tuple[NamedScene, ...]:
+    """The scenes of a seed with their words: a pure function of its arguments.
 
-    `classes` values of the trait get a word each, or are their own words without `made_up`; every picture's
-    class is drawn by itself, each equally likely, so neither the order nor the words before tell which comes
-    next. The rest of a scene (where, how large, and the other trait) is that of a scene of the seed's own
-    split.
+    `classes` values of the trait get a word each, or keep their own without `made_up`. The class of each
+    image is drawn independently and uniformly, so that neither order nor earlier words predict the next. The
+    rest of a scene (place, size, and the other trait) is that of a scene of the seed's split.
 
     Raises:
-        ValueError: an unknown trait, fewer than two classes or more than it has values, or no picture.
+        ValueError: the trait is unknown, it has fewer values than classes, or there are fewer than two
+            classes or no image.
     """
     if trait not in TRAITS:
-        raise ValueError(f"trait is one of {', '.join(TRAITS)}, not {trait!r}")
+        raise ValueError(f"trait must be one of {', '.join(TRAITS)}, got {trait!r}")
     values = TRAITS[trait]
-    if not 2 <= classes <= len(values) or pictures < 1:
+    if not 2 <= classes <= len(values) or images < 1:
         raise ValueError(
-            f"got classes {classes}, pictures {pictures}; expected 2 to {len(values)} classes of {trait}, "
-            "and 1 picture or more"
+            f"classes must be 2 to {len(values)} of {trait} and pictures at least 1, "
+            f"got classes={classes}, pictures={images}"
         )
     rng = Random(f"naming of {seed}")
-    meant, words = _some(rng, values, classes), _some(rng, WORDS, classes)
+    chosen, words = _sample_distinct(rng, values, classes), _sample_distinct(rng, WORDS, classes)
     if not made_up:
-        words = meant
-    named: list[Named] = []
-    for _ in range(pictures):
+        words = chosen
+    result: list[NamedScene] = []
+    for _ in range(images):
         number = int(rng.random() * classes)
-        scene = _scene_of(rng, seed, trait, meant[number], canvas)
-        known = not made_up or words[number] in {other.word for other in named}
-        named.append(Named(scene, words[number], known, meant[number]))
-    return tuple(named)
+        scene = _sample_scene_with(rng, seed, trait, chosen[number], canvas)
+        known = not made_up or words[number] in {other.word for other in result}
+        result.append(NamedScene(scene, words[number], known, chosen[number]))
+    return tuple(result)
 
 
-def _scene_of(rng: Random, seed: int, trait: Trait, value: str, canvas: int) -> Scene:
-    """One object of this value, drawn from the seed's split until there is one."""
+def _sample_scene_with(rng: Random, seed: int, trait: Trait, value: str, canvas: int) -> Scene:
+    """Samples scenes of one object from the seed's split until one has this value."""
     for _ in count():
         scene = sample_scene(split_of(seed) + int(rng.random() * SPLIT_SEEDS), canvas=canvas, kind="one")
         if getattr(scene.objects[0], trait) == value:
@@ -84,48 +83,48 @@ def _scene_of(rng: Random, seed: int, trait: Trait, value: str, canvas: int) -> 
     return scene
 
 
-def _some(rng: Random, options: tuple[str, ...], number: int) -> list[str]:
-    """So many different ones in any order; as `rng.sample`, but the same in every version of Python."""
-    left = list(options)
-    return [left.pop(int(rng.random() * len(left))) for _ in range(number)]
+def _sample_distinct(rng: Random, options: tuple[str, ...], number: int) -> list[str]:
+    """As `rng.sample`, but the same in every version of Python."""
+    remaining = list(options)
+    return [remaining.pop(int(rng.random() * len(remaining))) for _ in range(number)]
 
 
-def attainable(examples: int, *, classes: int) -> float:
-    """The best expected accuracy, 0..1, of naming a picture after so many examples.
+def attainable_accuracy(examples: int, *, classes: int) -> float:
+    """The best expected accuracy, 0..1, of naming an image after a number of examples.
 
-    A class among the examples is known. Any other has one of the words that the examples do not use, and no
-    more can be known of it than that.
+    A class among the examples is known. Any other class has one of the words that the examples do not use,
+    and can only be guessed.
 
     Example:
-        >>> [round(attainable(k, classes=2), 3) for k in (0, 1, 2, 4)]
+        >>> [round(attainable_accuracy(k, classes=2), 3) for k in (0, 1, 2, 4)]
         [0.062, 0.533, 0.767, 0.942]
     """
     unseen = (1 - 1 / classes) ** examples
-    used = [1.0]  # the chance that 0, 1, … of the other classes occur, given that the picture's own does not
+    used = [1.0]  # probability that 0, 1, … other classes occur, given that the image's class does not
     for _ in range(examples):
-        stay = [chance * number / (classes - 1) for number, chance in enumerate(used)]
-        rise = [chance - kept for chance, kept in zip(used, stay, strict=True)]
-        used = [a + b for a, b in zip([*stay, 0.0], [0.0, *rise], strict=True)]
-    guess = sum(chance / (len(WORDS) - number) for number, chance in enumerate(used) if chance)
+        repeat = [p * number / (classes - 1) for number, p in enumerate(used)]
+        new = [p - repeated for p, repeated in zip(used, repeat, strict=True)]
+        used = [a + b for a, b in zip([*repeat, 0.0], [0.0, *new], strict=True)]
+    guess = sum(p / (len(WORDS) - number) for number, p in enumerate(used) if p)
     return 1 - unseen + unseen * guess
 
 
 class ShapesNaming(Seeded):
-    """`count` documents of consecutive seeds: picture, word, picture, word, … for pictures of one object.
+    """`count` documents of consecutive seeds: image, word, image, word, … for images of one object.
 
-    Words alone are learned, and of these only those that an earlier picture of the document explains: the
-    first of a class is a guess that would teach nothing.
+    Only words are learned, and only those that an earlier image of the document explains: the first word of a
+    class is a guess that would teach nothing.
 
     Args:
         first_seed: TRAIN_SEED, VALIDATION_SEED or TEST_SEED, or a seed after it; see Seeded.
-        count: documents.
-        canvas: pixels a side.
-        pictures: a document.
-        classes: words a document.
-        trait: what the words name, "colour" or "shape".
+        count: number of documents.
+        canvas: side of an image, in pixels.
+        pictures: images per document.
+        classes: words per document.
+        trait: named by the words, "colour" or "shape".
         made_up: whether the words are made up, or the true ones.
-        said: the true word comes first, as in "red dax": what is seen is said before it is named.
-        shown: whether the pictures are there; the words alone are a cheap lesson in looking a word up.
+        said: whether the true word comes first, as in "red dax": the model describes before it names.
+        shown: whether documents have their images; words alone are a cheap lesson in looking up a word.
     """
 
     def __init__(
@@ -143,13 +142,13 @@ class ShapesNaming(Seeded):
         super().__init__(first_seed, count)
         self.canvas, self.pictures, self.classes, self.trait = canvas, pictures, classes, trait
         self.made_up, self.said, self.shown = made_up, said, shown
-        self.named(0)  # wrong arguments fail here
+        self.named_scenes(0)  # raises for invalid arguments
 
-    def named(self, index: int) -> tuple[Named, ...]:
-        """The pictures at an index with their words, for a judge."""
+    def named_scenes(self, index: int) -> tuple[NamedScene, ...]:
+        """The scenes at an index with their words, for a judge."""
         return name_scenes(
             self.seed(index),
-            pictures=self.pictures,
+            images=self.pictures,
             classes=self.classes,
             trait=self.trait,
             canvas=self.canvas,
@@ -157,9 +156,9 @@ class ShapesNaming(Seeded):
         )
 
     def __getitem__(self, index: int) -> Document:
-        return tuple(segment for named in self.named(index) for segment in self._told(named))
+        return tuple(segment for named in self.named_scenes(index) for segment in self._segments(named))
 
-    def _told(self, named: Named) -> Document:
+    def _segments(self, named: NamedScene) -> Document:
         words = f"{named.truth} {named.word}" if self.said else named.word
         text = Segment("text", words, learn=named.known)
         if not self.shown:

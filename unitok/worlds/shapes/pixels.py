@@ -15,7 +15,7 @@ SUBPIXELS = 4
 def coverage(
     shape: str, size: str, canvas: int, *, dx: float = 0.0, dy: float = 0.0
 ) -> Float[np.ndarray, "side side"]:
-    """The share, 0..1, of each pixel that a shape covers whose origin is (dx, dy) off the square's middle."""
+    """The share, 0..1, of each pixel covered by a shape whose origin is (dx, dy) from the square's middle."""
     radius = SIZES[size] * canvas / 64
     half = ceil(radius + max(abs(dx), abs(dy)))
     line = (np.arange(2 * half * SUBPIXELS) + 0.5) / SUBPIXELS - half
@@ -25,7 +25,7 @@ def coverage(
 
 
 def _corners(shape: str) -> list[tuple[float, float]]:
-    """The corners of a shape of radius 1 about its origin, y down."""
+    """The corners of a shape of radius 1 around its origin, y down."""
     if shape == "square":
         return [(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)]
     if shape == "triangle":
@@ -46,7 +46,7 @@ def _in_polygon(corners: Sequence[tuple[float, float]], x: np.ndarray, y: np.nda
 
 @lru_cache(maxsize=1024)
 def _stamp(shape: str, colour: str, size: str, canvas: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sixteenths of the background that stay, and of the colour that are added (rounding included)."""
+    """Sixteenths of the background to keep, and of the colour to add (with the rounding offset)."""
     sixteenths = np.rint(coverage(shape, size, canvas) * SUBPIXELS**2).astype(np.uint16)[..., None]
     return SUBPIXELS**2 - sixteenths, sixteenths * np.array(COLOURS[colour], np.uint16) + SUBPIXELS**2 // 2
 
@@ -57,14 +57,14 @@ def _blank(canvas: int) -> np.ndarray:
 
 
 def render(scene: Scene) -> UInt8[np.ndarray, "canvas canvas 3"]:
-    """The picture of a scene, drawn at 4 × and box-filtered; centres are whole pixels."""
-    picture = _blank(scene.canvas).copy()
+    """Renders a scene at 4 × and box-filters it; centres are whole pixels."""
+    image = _blank(scene.canvas).copy()
     for item in scene.objects:
         keep, add = _stamp(item.shape, item.colour, item.size, scene.canvas)
         half = len(keep) // 2
         top, left = int(item.y) - half, int(item.x) - half
         if min(top, left) < 0 or max(top, left) + 2 * half > scene.canvas:
             raise ValueError(f"{item} does not lie inside a canvas of {scene.canvas} pixels")
-        region = picture[top : top + 2 * half, left : left + 2 * half]
+        region = image[top : top + 2 * half, left : left + 2 * half]
         region[...] = (region * keep + add) >> 4
-    return picture
+    return image

@@ -25,25 +25,25 @@ from unitok.worlds.shapes.world import (
 
 KINDS = ("one", "two", "three", "counting", "demo")
 ONE_SHARE = 0.45
-"""Of the demo's scenes that show one thing; half of them with a place."""
+"""Share of the demo's scenes with a single object, half of them captioned with its place."""
 
 
-class Captioned(NamedTuple):
-    """A scene and the one of its true captions that its seed chose."""
+class CaptionedScene(NamedTuple):
+    """A scene and one of its true captions."""
 
     scene: Scene
     caption: str
 
 
-def sample(seed: int, *, canvas: int = 64, kind: str = "demo", held_out: bool = False) -> Captioned:
-    """The scene of a seed and the caption that the seed chooses for it.
+def sample(seed: int, *, canvas: int = 64, kind: str = "demo", held_out: bool = False) -> CaptionedScene:
+    """The captioned scene of a seed.
 
-    Held-out compositions never occur with `held_out=False`; at least one does with `held_out=True`.
+    With `held_out=False` no held-out composition occurs, with `held_out=True` at least one does.
     """
     if kind not in KINDS or canvas < 48 or seed < 0:
         raise ValueError(
-            f"got kind {kind!r}, canvas {canvas}, seed {seed}; expected a kind of {', '.join(KINDS)}, "
-            "a canvas of at least 48 pixels and a seed of at least 0"
+            f"kind must be one of {', '.join(KINDS)}, canvas at least 48 pixels and seed at least 0, "
+            f"got kind {kind!r}, canvas {canvas}, seed {seed}"
         )
     rng = Random(seed)
     if kind == "demo":
@@ -53,7 +53,7 @@ def sample(seed: int, *, canvas: int = 64, kind: str = "demo", held_out: bool = 
     if kind == "one":
         return _sample_one(rng, canvas, held_out, with_place=rng.random() < 0.5)
     scene = Scene(_sample_many(rng, canvas, held_out, kind), canvas)
-    return Captioned(scene, caption(scene, rng))
+    return CaptionedScene(scene, caption(scene, rng))
 
 
 def sample_scene(seed: int, *, canvas: int = 64, kind: str = "demo", held_out: bool = False) -> Scene:
@@ -67,7 +67,7 @@ def caption(scene: Scene, rng: Random) -> str:
 
 
 def _choose(rng: Random, options: Sequence):
-    """As `rng.choice`, but the same in every version of Python, and faster."""
+    """As `rng.choice`, but faster, and the same in every version of Python."""
     return options[int(rng.random() * len(options))]
 
 
@@ -77,7 +77,7 @@ def _between(rng: Random, low: float, high: float) -> int:
     return first + int(rng.random() * (floor(high) - first + 1))
 
 
-def _sample_one(rng: Random, canvas: int, held_out: bool, *, with_place: bool) -> Captioned:
+def _sample_one(rng: Random, canvas: int, held_out: bool, *, with_place: bool) -> CaptionedScene:
     shape, colour = _choose(rng, HELD_OUT if held_out else SEEN)
     size = _choose(rng, tuple(SIZES))
     radius = SIZES[size] * canvas / 64
@@ -86,7 +86,7 @@ def _sample_one(rng: Random, canvas: int, held_out: bool, *, with_place: bool) -
     else:
         x, y = _between(rng, radius, canvas - radius), _between(rng, radius, canvas - radius)
     scene = Scene((SceneObject(shape, colour, size, x, y),), canvas)
-    return Captioned(scene, captions(scene)[with_place])
+    return CaptionedScene(scene, captions(scene)[with_place])
 
 
 def _inside_third(rng: Random, radius: float, canvas: int) -> int:
@@ -97,7 +97,7 @@ def _inside_third(rng: Random, radius: float, canvas: int) -> int:
 
 
 def _sample_many(rng: Random, canvas: int, held_out: bool, kind: str) -> tuple[SceneObject, ...]:
-    """Two or three objects, their centres drawn anew until they fit (and, of two, are related)."""
+    """Two or three objects; centres are resampled until the objects fit and, if two, are related."""
     looks = _sample_looks(rng, held_out, kind)
     radii = [SIZES[size] * canvas / 64 for _, _, size in looks]
     needs_relation = kind in ("two", "demo")
@@ -113,7 +113,7 @@ def _sample_many(rng: Random, canvas: int, held_out: bool, kind: str) -> tuple[S
 
 
 def _sample_looks(rng: Random, held_out: bool, kind: str) -> list[tuple[str, str, str]]:
-    """Shape, colour and size of each object: all alike when counting, else no two of one shape and colour."""
+    """Shape, colour and size of each object: equal for counting, otherwise of distinct shapes and colours."""
     if kind == "counting":
         look = *_choose(rng, HELD_OUT if held_out else SEEN), _choose(rng, tuple(SIZES))
         return [look] * (2 + int(rng.random() * 2))
@@ -127,8 +127,8 @@ def _sample_looks(rng: Random, held_out: bool, kind: str) -> list[tuple[str, str
 
 
 def _apart(centre: tuple[int, int], radius: float, others: list, radii: list[float], canvas: int) -> bool:
-    """Whether a bounding square keeps its distance from those already placed."""
-    gap = max(GAP, GAP * canvas / 64)  # two whole pixels also on a small canvas, or soft edges would touch
+    """Whether a bounding square keeps its distance from the others."""
+    gap = max(GAP, GAP * canvas / 64)  # at least two pixels on a small canvas, or soft edges would touch
     return all(
         max(abs(centre[0] - x), abs(centre[1] - y)) >= radius + r + gap
         for (x, y), r in zip(others, radii, strict=False)
@@ -142,7 +142,7 @@ def _unrelated(centres: list[tuple[int, int]], canvas: int) -> bool:
 
 
 class ShapesSource(Seeded):
-    """`count` scenes of consecutive seeds, of one split, as (caption, picture)."""
+    """`count` scenes of consecutive seeds, of one split, as (caption, image)."""
 
     def __init__(
         self,
@@ -154,16 +154,16 @@ class ShapesSource(Seeded):
     ):
         super().__init__(first_seed, count)
         self.canvas, self.kind, self.held_out = canvas, kind, held_out
-        self.captioned(0)  # wrong arguments fail here
+        self.captioned_scene(0)  # raises for invalid arguments
 
-    def captioned(self, index: int) -> Captioned:
+    def captioned_scene(self, index: int) -> CaptionedScene:
         """The scene at an index with its caption."""
         return sample(self.seed(index), canvas=self.canvas, kind=self.kind, held_out=self.held_out)
 
     def scene(self, index: int) -> Scene:
         """The scene at an index, for the judge."""
-        return self.captioned(index).scene
+        return self.captioned_scene(index).scene
 
     def __getitem__(self, index: int) -> Document:
-        scene, text = self.captioned(index)
+        scene, text = self.captioned_scene(index)
         return Segment("text", text), Segment("image", Image.fromarray(render(scene)))

@@ -1,7 +1,7 @@
-"""Statements about three scenes: what some of them show, or all together.
+"""Statements about three scenes: about how many of them show something, or about all together.
 
-No statement names a picture, so their order says nothing. In a document the pictures come first, then the
-sentence, then "true" or "false", as in NLVR. Knows no model.
+No statement names a particular image, so their order does not matter. In a document the images come first,
+then the sentence, then "true" or "false", as in NLVR. Knows no model.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,81 +9,85 @@ from itertools import permutations
 from random import Random
 
 from unitok.worlds.seeded import one_of
-from unitok.worlds.shapes.questions import Asked, Look, look
-from unitok.worlds.shapes.statements import COUNTS, HOLDS, Claimed, Subject, decided
+from unitok.worlds.shapes.questions import Look, QuestionAnswer, look
+from unitok.worlds.shapes.statements import COMPARISONS, COUNTS, Statement, Subject, choose_by_coin
 from unitok.worlds.shapes.world import COLOURS, SHAPES, Scene, SceneObject
 
-Found = list[tuple[SceneObject, ...]]
-"""The objects of each picture that a statement is about."""
-SOME: dict[str, Callable[[int], bool]] = {
-    "there is a picture with": lambda pictures: pictures >= 1,
-    "exactly one picture has": lambda pictures: pictures == 1,
-    "there are two pictures with": lambda pictures: pictures == 2,
-    "every picture has": lambda pictures: pictures == 3,
-    "no picture has": lambda pictures: pictures == 0,
+ObjectsByImage = list[tuple[SceneObject, ...]]
+"""The objects in each image that a statement is about."""
+QUANTIFIERS: dict[str, Callable[[int], bool]] = {
+    "there is a picture with": lambda images: images >= 1,
+    "exactly one picture has": lambda images: images == 1,
+    "there are two pictures with": lambda images: images == 2,
+    "every picture has": lambda images: images == 3,
+    "no picture has": lambda images: images == 0,
 }
-"""How a statement begins, and of how many pictures it must hold."""
+"""Beginnings of statements, with the number of images for which each must hold."""
 TOTALS = range(1, 9)
-"""Counts of all pictures together."""
+"""Counts over all images together."""
 
 
 def ask_statement_three(
     first: Scene, second: Scene, third: Scene, looks: Sequence[Look], rng: Random
-) -> Asked | None:
+) -> QuestionAnswer | None:
     """A statement about three scenes, of one of four forms."""
-    forms = (_counted, _shown, _shown_with, _counted_together)
+    forms = (_count_per_image, _presence, _joint_presence, _total_count)
     return one_of(rng, forms)((first, second, third), looks, rng)
 
 
-def _counted(scenes: Sequence[Scene], looks: Sequence[Look], rng: Random) -> Asked | None:
-    """there is a picture with exactly two red circles"""
-    start, many, count = one_of(rng, tuple(SOME)), one_of(rng, tuple(HOLDS)), one_of(rng, COUNTS)
-    options = []
-    for one, found in _level(scenes, looks, rng):
-        holds = SOME[start](sum(HOLDS[many](len(items), count) for items in found))
-        options.append(_claimed(f"{start} {many}{one.number(count, rng)}", holds, found))
-    return decided(rng, options)
+def _count_per_image(scenes: Sequence[Scene], looks: Sequence[Look], rng: Random) -> QuestionAnswer | None:
+    """Such as "there is a picture with exactly two red circles"."""
+    start, comparison = one_of(rng, tuple(QUANTIFIERS)), one_of(rng, tuple(COMPARISONS))
+    count, options = one_of(rng, COUNTS), []
+    for subject, by_image in _subjects_of_one_level(scenes, looks, rng):
+        holds = QUANTIFIERS[start](sum(COMPARISONS[comparison](len(items), count) for items in by_image))
+        options.append(_statement(f"{start} {comparison}{subject.with_number(count, rng)}", holds, by_image))
+    return choose_by_coin(rng, options)
 
 
-def _shown(scenes: Sequence[Scene], looks: Sequence[Look], rng: Random) -> Asked | None:
-    """every picture has a circle"""
-    start, options = one_of(rng, tuple(SOME)), []
-    for one, found in _level(scenes, looks, rng):
-        options.append(_claimed(f"{start} {one.one}", SOME[start](sum(map(bool, found))), found))
-    return decided(rng, options)
+def _presence(scenes: Sequence[Scene], looks: Sequence[Look], rng: Random) -> QuestionAnswer | None:
+    """Such as "every picture has a circle"."""
+    start, options = one_of(rng, tuple(QUANTIFIERS)), []
+    for subject, by_image in _subjects_of_one_level(scenes, looks, rng):
+        holds = QUANTIFIERS[start](sum(map(bool, by_image)))
+        options.append(_statement(f"{start} {subject.with_article}", holds, by_image))
+    return choose_by_coin(rng, options)
 
 
-def _shown_with(scenes: Sequence[Scene], looks: Sequence[Look], rng: Random) -> Asked | None:
-    """exactly one picture has a circle and a star"""
-    start, options = one_of(rng, tuple(SOME)), []
-    for (a, here), (b, there) in permutations(_level(scenes, looks, rng), 2):
-        both = [(*x, *y) if x and y else () for x, y in zip(here, there, strict=True)]
-        options.append(_claimed(f"{start} {a.one} and {b.one}", SOME[start](sum(map(bool, both))), both))
-    return decided(rng, options)
+def _joint_presence(scenes: Sequence[Scene], looks: Sequence[Look], rng: Random) -> QuestionAnswer | None:
+    """Such as "exactly one picture has a circle and a star"."""
+    start, options = one_of(rng, tuple(QUANTIFIERS)), []
+    for (a, items_a), (b, items_b) in permutations(_subjects_of_one_level(scenes, looks, rng), 2):
+        both = [(*x, *y) if x and y else () for x, y in zip(items_a, items_b, strict=True)]
+        holds = QUANTIFIERS[start](sum(map(bool, both)))
+        options.append(_statement(f"{start} {a.with_article} and {b.with_article}", holds, both))
+    return choose_by_coin(rng, options)
 
 
-def _counted_together(scenes: Sequence[Scene], looks: Sequence[Look], rng: Random) -> Asked | None:
-    """there are at least 4 circles in all"""
-    many, level = one_of(rng, tuple(HOLDS)), _level(scenes, looks, rng)
-    totals = [sum(map(len, found)) for _, found in level]
+def _total_count(scenes: Sequence[Scene], looks: Sequence[Look], rng: Random) -> QuestionAnswer | None:
+    """Such as "there are at least 4 circles in all"."""
+    comparison, level = one_of(rng, tuple(COMPARISONS)), _subjects_of_one_level(scenes, looks, rng)
+    totals = [sum(map(len, by_image)) for _, by_image in level]
     count = one_of(rng, tuple(sorted({*totals} & {*TOTALS})) or (1,))
     verb, options = "there is" if count == 1 else "there are", []
-    for (one, found), total in zip(level, totals, strict=True):
-        words = f"{verb} {many}{one.number(count, rng)} in all"
-        options.append(_claimed(words, HOLDS[many](total, count), found))
-    return decided(rng, options)
+    for (subject, by_image), total in zip(level, totals, strict=True):
+        words = f"{verb} {comparison}{subject.with_number(count, rng)} in all"
+        options.append(_statement(words, COMPARISONS[comparison](total, count), by_image))
+    return choose_by_coin(rng, options)
 
 
-def _level(scenes: Sequence[Scene], looks: Sequence[Look], rng: Random) -> list[tuple[Subject, Found]]:
-    """All shapes, all colours, or looks of which a picture shows a trait: each with its objects.
+def _subjects_of_one_level(
+    scenes: Sequence[Scene], looks: Sequence[Look], rng: Random
+) -> list[tuple[Subject, ObjectsByImage]]:
+    """All shapes, all colours, or looks that share a trait with an object, each with its objects by image.
 
-    One level alone, so that how special the words are does not tell whether they are true.
+    Only one level, so that the specificity of the words does not reveal the answer.
     """
     traits = {trait for scene in scenes for item in scene.objects for trait in look(item)}
     near = [Subject(*pair) for pair in looks if traits & {*pair}]
     level = one_of(rng, ([Subject(shape=s) for s in SHAPES], [Subject(colour=c) for c in COLOURS], near))
-    return [(one, [one.of(scene) for scene in scenes]) for one in level]
+    return [(subject, [subject.objects_in(scene) for scene in scenes]) for subject in level]
 
 
-def _claimed(words: str, holds: bool, found: Found) -> Claimed:
-    return Claimed(words, holds, tuple(item for items in found for item in items))
+def _statement(words: str, holds: bool, by_image: ObjectsByImage) -> Statement:
+    return Statement(words, holds, tuple(item for items in by_image for item in items))

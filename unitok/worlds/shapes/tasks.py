@@ -12,19 +12,22 @@ from unitok.document import Document, Segment
 from unitok.worlds.seeded import SPLIT_SEEDS, TRAIN_SEED, Seeded, one_of, split_of
 from unitok.worlds.shapes import edits, questions, statements, statements_three, statements_two
 from unitok.worlds.shapes.pixels import render
-from unitok.worlds.shapes.questions import Asked
+from unitok.worlds.shapes.questions import QuestionAnswer
 from unitok.worlds.shapes.scenes import sample_scene
 from unitok.worlds.shapes.world import HELD_OUT, SEEN, Scene
 
 
 class Task(NamedTuple):
-    """How a task asks (`ask` takes its scenes, the looks and a generator), of which kinds of scenes, whether
-    its answer is the last of a document, and of how many scenes at once."""
+    """A kind of question.
 
-    ask: Callable[..., Asked | None]
+    `ask` takes the scenes, the looks and a random generator; `kinds` are kinds of scenes; `last` tells
+    whether the answer ends its document; `images` is the number of scenes in a question.
+    """
+
+    ask: Callable[..., QuestionAnswer | None]
     kinds: tuple[str, ...]
     last: bool = False
-    pictures: int = 1
+    images: int = 1
 
 
 SEVERAL = ("two", "three")
@@ -44,47 +47,47 @@ USUAL = {
     "edit_remove": Task(edits.edit_remove, SEVERAL, last=True),
     "edit_add": Task(edits.edit_add, ("one", "two"), last=True),
 }
-"""What a source asks that names no tasks. It stays as it is, or a seed would be another document one day."""
+"""The default tasks of a source. They must not change, or the documents of seeds would change."""
 
 TASKS = USUAL | {
     "statement": Task(statements.ask_statement, (*ANY, "counting")),
-    "statement_two": Task(statements_two.ask_statement_two, (*ANY, "counting"), pictures=2),
-    "statement_three": Task(statements_three.ask_statement_three, (*ANY, "counting"), pictures=3),
+    "statement_two": Task(statements_two.ask_statement_two, (*ANY, "counting"), images=2),
+    "statement_three": Task(statements_three.ask_statement_three, (*ANY, "counting"), images=3),
     "choice": Task(statements.ask_choice, ANY),
 }
 """Tasks by name."""
 
 
-class Posed(NamedTuple):
-    """One scene to three, and what is asked of them, one turn or several."""
+class TaskSample(NamedTuple):
+    """One to three scenes, with one or more questions about them."""
 
     scenes: tuple[Scene, ...]
-    turns: tuple[Asked, ...]
+    turns: tuple[QuestionAnswer, ...]
 
     @property
     def scene(self) -> Scene:
-        """The first one."""
+        """The first scene."""
         return self.scenes[0]
 
 
-def pose(
+def sample_task(
     seed: int, *, tasks: Sequence[str], canvas: int = 64, turns: int = 1, held_out: bool = False
-) -> Posed:
-    """What a seed asks, of which scene: a pure function of its arguments.
+) -> TaskSample:
+    """The scenes and questions of a seed: a pure function of its arguments.
 
-    The scenes are drawn from the seed's own split, anew until the task can be asked of them. Held-out
-    compositions are neither shown, named nor made with `held_out=False`; each scene shows at least one with
-    `held_out=True`, and questions are about it where they can be.
+    Scenes are sampled from the seed's split until they allow a question of the task. With `held_out=False`
+    held-out compositions are neither shown, named nor created; with `held_out=True` each scene shows at least
+    one, and questions are about it if possible.
 
     Args:
         seed: 0 or more; scenes belong to the split of this seed.
-        tasks: names among TASKS, each equally likely; one that is named twice is asked twice as often.
-        canvas: pixels a side.
-        turns: questions in a row about the same pictures; edits come alone.
+        tasks: names among TASKS, each equally likely; a name given twice is twice as likely.
+        canvas: side of an image, in pixels.
+        turns: maximum number of questions about the same images; an edit ends its document.
         held_out: see above.
 
     Raises:
-        ValueError: an unknown task, no task, or fewer than one turn.
+        ValueError: a task is unknown, or there is no task or no turn.
     """
     check_tasks(tasks, turns)
     rng = Random(f"task of {seed}")
@@ -92,72 +95,73 @@ def pose(
     looks = SEEN + HELD_OUT if held_out else SEEN
     for _ in count():
         scenes = []
-        for _ in range(task.pictures):
-            place = split_of(seed) + int(rng.random() * SPLIT_SEEDS)
+        for _ in range(task.images):
+            scene_seed = split_of(seed) + int(rng.random() * SPLIT_SEEDS)
             kind = one_of(rng, task.kinds)
-            scenes.append(sample_scene(place, canvas=canvas, kind=kind, held_out=held_out))
-        asked = task.ask(*scenes, looks, rng)
-        if asked is not None:
+            scenes.append(sample_scene(scene_seed, canvas=canvas, kind=kind, held_out=held_out))
+        first = task.ask(*scenes, looks, rng)
+        if first is not None:
             break
-    more = [] if task.last else _more(scenes, asked, tasks, looks, rng, turns - 1)
-    return Posed(tuple(scenes), (asked, *more))
+    more = [] if task.last else _follow_ups(scenes, first, tasks, looks, rng, turns - 1)
+    return TaskSample(tuple(scenes), (first, *more))
 
 
 def check_tasks(tasks: Sequence[str], turns: int) -> None:
-    """Raises ValueError for an unknown task, no task, or fewer than one turn."""
+    """Raises ValueError if a task is unknown, or there is no task or no turn."""
     unknown = [name for name in tasks if name not in TASKS]
     if unknown or not tasks or turns < 1:
         raise ValueError(
-            f"got tasks {list(tasks)}, turns {turns}; expected some of {', '.join(TASKS)}, and 1 turn or more"
+            f"tasks must be some of {', '.join(TASKS)} and turns at least 1, got tasks {list(tasks)}, "
+            f"turns {turns}"
         )
 
 
-def _more(
+def _follow_ups(
     scenes: Sequence[Scene],
-    first: Asked,
+    first: QuestionAnswer,
     tasks: Sequence[str],
     looks: Sequence[questions.Look],
     rng: Random,
     turns: int,
-) -> list[Asked]:
-    """Up to `turns` further questions about the same scenes, no two alike."""
-    found = [first]
-    asking = [TASKS[name] for name in tasks]
-    open_tasks = [task for task in asking if not task.last and task.pictures == len(scenes)]
+) -> list[QuestionAnswer]:
+    """Up to `turns` further, distinct questions about the same scenes."""
+    result = [first]
+    candidates = [TASKS[name] for name in tasks]
+    candidates = [task for task in candidates if not task.last and task.images == len(scenes)]
     for _ in range(turns):
-        asked = one_of(rng, open_tasks).ask(*scenes, looks, rng)
-        if asked is not None and all(asked.question != other.question for other in found):
-            found.append(asked)
-    return found[1:]
+        turn = one_of(rng, candidates).ask(*scenes, looks, rng)
+        if turn is not None and all(turn.question != other.question for other in result):
+            result.append(turn)
+    return result[1:]
 
 
-def document_of(posed: Posed, *, learn_all: bool = False) -> Document:
-    """The pictures, then each question and its answer; answers alone are learned, or everything."""
-    segments = [Segment("image", scene, learn=learn_all) for scene in posed.scenes]
-    for asked in posed.turns:
-        segments += [replace(segment, learn=learn_all) for segment in asked.question]
-        segments += asked.answer
-    return tuple(_shown(segment) for segment in segments)
+def to_document(sample: TaskSample, *, learn_all: bool = False) -> Document:
+    """The images, then each question and its answer; only answers are learned, or everything."""
+    segments = [Segment("image", scene, learn=learn_all) for scene in sample.scenes]
+    for turn in sample.turns:
+        segments += [replace(segment, learn=learn_all) for segment in turn.question]
+        segments += turn.answer
+    return tuple(_render_scene(segment) for segment in segments)
 
 
-def _shown(segment: Segment) -> Segment:
-    """A segment with its scene, if it holds one, as a picture."""
+def _render_scene(segment: Segment) -> Segment:
+    """Returns a segment with its scene rendered, if it holds one."""
     if not isinstance(segment.content, Scene):
         return segment
     return replace(segment, content=Image.fromarray(render(segment.content)))
 
 
 class ShapesTasks(Seeded):
-    """`count` documents of consecutive seeds: pictures with questions and answers, or an edit.
+    """`count` documents of consecutive seeds: images with questions and answers, or an edit.
 
     Args:
         first_seed: TRAIN_SEED, VALIDATION_SEED or TEST_SEED, or a seed after it; see Seeded.
-        count: documents.
-        canvas: pixels a side.
-        tasks: names among TASKS; None takes the USUAL ones, without statements and choices.
-        turns: questions in a row about the same pictures.
-        learn_all: learn pictures and questions too, not the answers alone.
-        held_out: scenes that show held-out compositions, for tests; see `pose`.
+        count: number of documents.
+        canvas: side of an image, in pixels.
+        tasks: names among TASKS; None uses the USUAL ones, without statements and choices.
+        turns: maximum number of questions about the same images.
+        learn_all: whether images and questions are learned too.
+        held_out: whether scenes show held-out compositions, for tests; see `sample_task`.
     """
 
     def __init__(
@@ -174,12 +178,12 @@ class ShapesTasks(Seeded):
         self.tasks = tuple(USUAL) if tasks is None else tuple(tasks)
         check_tasks(self.tasks, turns)
         self.canvas, self.turns, self.learn_all, self.held_out = canvas, turns, learn_all, held_out
-        self.posed(0)  # a wrong canvas fails here
+        self.sample(0)  # raises for an invalid canvas
 
-    def posed(self, index: int) -> Posed:
-        """The scene at an index and what is asked of it, for a judge."""
+    def sample(self, index: int) -> TaskSample:
+        """The scenes and questions at an index, for a judge."""
         seed, options = self.seed(index), {"turns": self.turns, "held_out": self.held_out}
-        return pose(seed, tasks=self.tasks, canvas=self.canvas, **options)
+        return sample_task(seed, tasks=self.tasks, canvas=self.canvas, **options)
 
     def __getitem__(self, index: int) -> Document:
-        return document_of(self.posed(index), learn_all=self.learn_all)
+        return to_document(self.sample(index), learn_all=self.learn_all)

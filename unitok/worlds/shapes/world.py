@@ -30,14 +30,14 @@ PLACES = (
 NUMBERS = {2: "two", 3: "three"}
 
 GAP = 2.0  # between bounding squares
-PLACE_MARGIN = 2.0  # from a third's border
+PLACE_MARGIN = 2.0  # from a border between thirds
 RELATION_MARGIN = 3.0  # by which the named axis exceeds the other
-RELATION_SHARE = 1 / 5  # of the canvas, the least distance along the named axis
+RELATION_SHARE = 1 / 5  # of the canvas: the minimum distance along the named axis
 
 
 @dataclass(frozen=True, slots=True)
 class SceneObject:
-    """A shape of one colour and size with its centre (x, y) in pixels."""
+    """A shape with its colour, size and centre (x, y) in pixels."""
 
     shape: str
     colour: str
@@ -47,7 +47,7 @@ class SceneObject:
 
     @property
     def name(self) -> str:
-        """The words of a caption, such as "small red circle"."""
+        """The name in captions, such as "small red circle"."""
         return f"{self.size} {self.colour} {self.shape}"
 
     @property
@@ -58,14 +58,14 @@ class SceneObject:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One to three objects on a square canvas of `canvas` pixels a side."""
+    """One to three objects on a square canvas with sides of `canvas` pixels."""
 
     objects: tuple[SceneObject, ...]
     canvas: int
 
 
 def place_of(item: SceneObject, canvas: int) -> str | None:
-    """The place a caption may name for an object, or None too near a third's border."""
+    """The place a caption may name for an object, or None if it is too near a border between thirds."""
     row, column = _third(item.y, canvas), _third(item.x, canvas)
     return None if row is None or column is None else PLACES[row][column]
 
@@ -73,12 +73,13 @@ def place_of(item: SceneObject, canvas: int) -> str | None:
 def _third(value: float, canvas: int) -> int | None:
     margin = PLACE_MARGIN * canvas / 64
     third = min(int(value * 3 / canvas), 2)
-    near = third > 0 and value - third * canvas / 3 < margin
-    return None if near or (third < 2 and (third + 1) * canvas / 3 - value < margin) else third
+    near_low = third > 0 and value - third * canvas / 3 < margin
+    near_high = third < 2 and (third + 1) * canvas / 3 - value < margin
+    return None if near_low or near_high else third
 
 
-def placed(item: SceneObject, place: str, canvas: int, *, tolerance: float = 0.0) -> bool:
-    """Whether a centre lies in the thirds of the canvas that a place names, within `tolerance` pixels."""
+def is_placed(item: SceneObject, place: str, canvas: int, *, tolerance: float = 0.0) -> bool:
+    """Whether a centre lies in the thirds named by a place, within `tolerance` pixels of a 64 × 64 canvas."""
     row, column = next((r, c) for r in range(3) for c in range(3) if PLACES[r][c] == place)
     slack = tolerance * canvas / 64
     return all(
@@ -87,11 +88,11 @@ def placed(item: SceneObject, place: str, canvas: int, *, tolerance: float = 0.0
     )
 
 
-def related(a: SceneObject, b: SceneObject, relation: str, canvas: int, *, tolerance: float = 0.0) -> bool:
-    """Whether `a` is left of, right of, above or below `b`, `tolerance` pixels of 64 allowed."""
+def is_related(a: SceneObject, b: SceneObject, relation: str, canvas: int, *, tolerance: float = 0.0) -> bool:
+    """Whether `a` is left of, right of, above or below `b`, within `tolerance` pixels of a 64 × 64 canvas."""
     along_x, along_y = RELATIONS[relation]
     dx, dy = a.x - b.x, a.y - b.y
     distance = along_x * dx + along_y * dy
-    other = abs(dy if along_x else dx)
-    far = distance >= canvas * RELATION_SHARE - tolerance * canvas / 64
-    return far and distance - other >= (RELATION_MARGIN - tolerance) * canvas / 64
+    across = abs(dy if along_x else dx)
+    is_far = distance >= canvas * RELATION_SHARE - tolerance * canvas / 64
+    return is_far and distance - across >= (RELATION_MARGIN - tolerance) * canvas / 64
