@@ -168,7 +168,7 @@ BAD = {
     "absent folder": (["--suite", "pairs", "--data.path", "no/where"], "no/where"),
     "absent split": (
         ["--suite", "pairs", "--data.path", "SHARDS", "--split", "tets"],
-        "val, test, not 'tets'",
+        "val, test, got 'tets'",
     ),
     "nothing left": (["--suite", "pairs", "--data.path", "SHARDS", "--where", "subset=x"], "'subset': 'x'"),
     "no pair": (["--suite", "pairs", "--where", "subset"], "must be NAME=VALUE, got 'subset'"),

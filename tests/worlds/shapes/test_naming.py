@@ -122,7 +122,7 @@ def test_the_benchmark_tells_reading_from_copying():
     told = measure(Player(source, lambda words, colour: f"{colour} {words.get(colour, 'dax')}"), source)
     assert told == reading  # the last word counts
     assert [point.examples for point in reading] == [0, 1, 2, 4]
-    assert all(abs(point.accuracy - point.attainable_accuracy) < 0.09 for point in reading)
+    assert all(abs(point.accuracy - point.attainable) < 0.09 for point in reading)
     assert reading[0].shown is None and [point.shown for point in reading[1:]] == [1.0] * 3
     copying = measure(Player(source, lambda words, colour: [*words.values(), "dax"][0]), source)
     assert all(abs(point.accuracy - 0.5) < 0.1 for point in copying[1:])

@@ -22,8 +22,8 @@ def caption_words(caption: str) -> str:
     """The words of a caption in lower case, one space between them, without punctuation.
 
     Replaces pycocoevalcap's `PTBTokenizer`, which needs Java: the Penn Treebank tokeniser of Stanford CoreNLP
-    3.4.1, with the same punctuation removed. "isn't" becomes "is n't"; brackets become "-lrb-" and "-rrb-". It
-    is simpler: addresses, mark-up, rare abbreviations and clitics within a word may be split differently.
+    3.4.1, with the same punctuation removed. "isn't" becomes "is n't"; brackets become "-lrb-" and "-rrb-".
+    It is simpler: addresses, mark-up, rare abbreviations and clitics within a word may be split differently.
 
     Example:
         >>> caption_words("The dog's ball (red) isn't here.")
