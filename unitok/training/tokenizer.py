@@ -320,7 +320,7 @@ class TokenizerTraining(LightningModule):
             self.used_codes[code] = 1.0
         surviving = (self.result.encode(decoded).codes == codes).float().mean()
         values = [self.likelihood(batch, decoded), psnr(batch, decoded), surviving]
-        if min(batch.shape[2:]) >= self.ssim.SIDE:
+        if min(batch.shape[2:]) >= self.ssim.MIN_SIDE:
             values.append(1 - self.ssim(batch, decoded))
         self.means.add(dict(zip(VALIDATION_METRICS, values, strict=False)), len(batch))
 
