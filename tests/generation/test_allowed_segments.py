@@ -17,41 +17,41 @@ from unitok.modalities.geometry import Point
 from unitok.modalities.location_bins import PointModality
 
 MODEL = tiny_model(more=[PointModality(9)])
-ASKED = (Segment("text", "which?"),)
+PROMPT = (Segment("text", "which?"),)
 texts = st.lists(st.text("ab", max_size=3), min_size=1, max_size=5, unique=True)
 
 
 @settings(max_examples=30)
 @given(texts, st.integers(0, 2**31))
 def test_the_answer_is_one_of_the_choices(choices, seed):
-    (document,) = MODEL.generate([ASKED], target="text", choices=choices, seed=seed, temperature=5.0)
+    (document,) = MODEL.generate([PROMPT], target="text", choices=choices, seed=seed, temperature=5.0)
     assert document[-1].content in choices
 
 
 def test_every_choice_may_come_and_one_may_begin_another():
     choices = ["a", "ab", "", "b"]
     documents = MODEL.generate(
-        [ASKED] * 200, target="text", choices=choices, copies=range(200), temperature=3.0
+        [PROMPT] * 200, target="text", choices=choices, copies=range(200), temperature=3.0
     )
     assert set(Counter(document[-1].content for document in documents)) == set(choices)
 
 
 def test_choices_may_be_longer_than_other_texts():
-    (document,) = MODEL.generate([ASKED], target="text", choices=["a" * 40], max_new_tokens=3)
+    (document,) = MODEL.generate([PROMPT], target="text", choices=["a" * 40], max_new_tokens=3)
     assert document[-1].content == "a" * 40
     with pytest.raises(ValueError, match="the prompt is too long"):
-        MODEL.generate([ASKED], target="text", choices=["a" * 400])
+        MODEL.generate([PROMPT], target="text", choices=["a" * 400])
 
 
 def test_places_and_images_may_be_chosen_among_too():
     points = [Point(0.5, 0.5), Point(0.1, 0.9)]
-    (document,) = MODEL.generate([ASKED], target="point", choices=points)
+    (document,) = MODEL.generate([PROMPT], target="point", choices=points)
     codes = [MODEL.codec.encode((Segment("point", point),))[0].codes.tolist() for point in points]
     assert MODEL.codec.encode((document[-1],))[0].codes.tolist() in codes
     images = [Image.new("RGB", (12, 8), colour) for colour in ("red", "blue")]
     known = [MODEL.codec.encode((Segment("image", image),))[0].codes.tolist() for image in images]
     for guesses in (0, 4):
-        requests = build_requests(MODEL.codec, MODEL.sampling, [ASKED], target="image", choices=images)
+        requests = build_requests(MODEL.codec, MODEL.sampling, [PROMPT], target="image", choices=images)
         ((_, drawn),) = generate(MODEL.model, MODEL.codec, requests, speculate=guesses)
         assert drawn.codes.tolist() in known
 
@@ -67,10 +67,10 @@ def test_what_leads_to_an_option():
 
 def test_choices_without_a_target_or_of_another_modality_are_refused():
     with pytest.raises(ValueError, match="choices need a target"):
-        MODEL.generate([ASKED], target=None, choices=["a"])
+        MODEL.generate([PROMPT], target=None, choices=["a"])
     texts = AllowedSegments(MODEL.codec, MODEL.codec.encode((Segment("text", "a"),)))
     with pytest.raises(ValueError, match="the target's modality 'image', got text"):
-        MODEL.request(ASKED, target="image").__class__(prompt=[], target="image", sampling={}, allowed=texts)
+        MODEL.request(PROMPT, target="image").__class__(prompt=[], target="image", sampling={}, allowed=texts)
 
 
 def test_answers_by_call_and_by_command(tmp_path, capsys):

@@ -68,8 +68,8 @@ def test_compiled_steps_in_bfloat16_give_the_hidden_states_of_the_model_as_it_is
     for held in range(4):
         ids, positions = torch.randint(4, 30, (rows, 1)), torch.full((rows, 1, 3), held)
         parts = [cache.slice_rows(0, [held] * rows) for cache in caches]
-        found, wanted = steps(ids, positions, parts[0]), model(ids, positions, cache=parts[1])
-        assert (found - wanted).norm() <= 0.03 * wanted.norm()
+        actual, expected = steps(ids, positions, parts[0]), model(ids, positions, cache=parts[1])
+        assert (actual - expected).norm() <= 0.03 * expected.norm()
         model.blocks[0].feed_forward.down.weight.mul_(-20)  # what comes next is another model's
 
 

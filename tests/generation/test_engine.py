@@ -185,8 +185,8 @@ def test_three_branches_are_the_formula_on_the_logits():
             hidden = MODEL(tokens.ids[None], tokens.positions[None])[0, place]
             logits.append(MODEL.head(hidden, legal))
         everything, images, free = logits
-        wanted = free + 1.6 * (images - free) + 3.0 * (everything - images)
-        assert drawn.codes[n] == wanted.argmax()
+        expected = free + 1.6 * (images - free) + 3.0 * (everything - images)
+        assert drawn.codes[n] == expected.argmax()
 
 
 def test_texts_are_never_guided():
@@ -233,17 +233,17 @@ def test_guessing_ahead_changes_no_id_and_saves_forward_passes(temperature, guid
     model = untrained(CODEC, torch.float64)
     torch.nn.init.normal_(model.unembedding.weight, std=0.02)  # even choices: then the noise decides, and
     settings = Sampling(temperature=temperature, guidance_scale=guidance)  # it is known before the codes are
-    sampling, found, passes = {"text": settings, "image": settings}, [], []
+    sampling, results, passes = {"text": settings, "image": settings}, [], []
     for speculate in (0, guesses):
         engine = Engine(model, CODEC, speculate=speculate)
         for copy in range(6):
             engine.submit(
                 Request(prompt=[], target="image", sampling=sampling, copy=copy, shapes={"image": (4, 4)})
             )
-        found.append(finished(engine.run()))
+        results.append(finished(engine.run()))
         passes.append(engine.forwards)
-    for number, plain in found[0].items():
-        assert_alike(plain, found[1][number])
+    for number, plain in results[0].items():
+        assert_alike(plain, results[1][number])
     assert passes[0] == 16 and passes[1] < 16
 
 
@@ -265,14 +265,14 @@ def test_guesses_fit_cells_of_several_codes_and_codes_that_are_known(positions):
     known = torch.tensor([0, 3] * 12)
     known[[4, 5, 6, 9, 12, 13, 14, 15, 21, 22]] = -1
     for fixed in (None, Codes("image", known, (3, 4))):
-        found = []
+        results = []
         for speculate in (0, 3):
             engine = Engine(model, codec, speculate=speculate)
             for copy in range(3):
                 engine.submit(Request(prompt=[], target="image", sampling=settings, copy=copy, fixed=fixed))
-            found.append(finished(engine.run()))
-        for number, plain in found[0].items():
-            assert_alike(plain, found[1][number])
+            results.append(finished(engine.run()))
+        for number, plain in results[0].items():
+            assert_alike(plain, results[1][number])
 
 
 @pytest.mark.parametrize(

@@ -90,8 +90,8 @@ def test_guidance_is_the_formula_on_the_logits_of_both_branches():
             place = len(CODEC.join(known, open="image")) + 2 + n - 1
             hidden = model(tokens.ids[None], tokens.positions[None])[0, place]
             logits.append(model.head(hidden, legal))
-        wanted = (logits[1] + 3 * (logits[0] - logits[1])).argmax()
-        assert document[-1].codes[len(part)] == wanted
+        expected = (logits[1] + 3 * (logits[0] - logits[1])).argmax()
+        assert document[-1].codes[len(part)] == expected
 
 
 def test_a_prompt_without_room_is_refused_with_the_numbers():

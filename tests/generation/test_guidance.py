@@ -20,9 +20,9 @@ def test_rescale_is_the_formula(seed, scale, share):
     mixed = free + scale * (everything - free)
     deviations = [x.var(dim=1, unbiased=True, keepdim=True).sqrt() for x in (everything, mixed)]
     rescaled = mixed * deviations[0] / deviations[1]
-    wanted = share * rescaled + (1 - share) * mixed
-    found = combine_branches(torch.stack((everything, free)), (scale, 1 - scale), rescale=share)
-    assert torch.allclose(found, wanted, rtol=1e-9, atol=1e-9)
+    expected = share * rescaled + (1 - share) * mixed
+    actual = combine_branches(torch.stack((everything, free)), (scale, 1 - scale), rescale=share)
+    assert torch.allclose(actual, expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("branches", [2, 3])

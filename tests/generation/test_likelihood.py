@@ -47,20 +47,20 @@ def by_steps(model, document) -> tuple[float, int]:
 
 
 def test_scores_are_those_of_the_models_own_steps(model):
-    for found, document in zip(model.score(documents()), documents(), strict=True):
+    for actual, document in zip(model.score(documents()), documents(), strict=True):
         total, count = by_steps(model, document)
-        assert found.log_probability == pytest.approx(total, abs=1e-3) and found.count == count
-        assert found.per_id == pytest.approx(total / count, abs=1e-3)
+        assert actual.log_probability == pytest.approx(total, abs=1e-3) and actual.count == count
+        assert actual.per_id == pytest.approx(total / count, abs=1e-3)
 
 
 def test_log_probabilities_of_single_ids_add_up_to_the_score(model):
-    for found, document in zip(model.score(documents()), documents(), strict=True):
+    for actual, document in zip(model.score(documents()), documents(), strict=True):
         codes = model.codec.encode(document)
         header, rest = log_probabilities(model.model, model.codec, codes)
         modality = model.codec.modalities[codes[-1].modality]
         assert len(header) == modality.header_length
         assert len(rest) == len(codes[-1].codes) + modality.open_ended
-        assert float(header.sum() + rest.sum()) == pytest.approx(found.log_probability, abs=1e-3)
+        assert float(header.sum() + rest.sum()) == pytest.approx(actual.log_probability, abs=1e-3)
 
 
 def test_log_probabilities_are_in_the_order_of_the_codes(model):
@@ -88,8 +88,8 @@ def test_probabilities_of_all_images_add_up_to_one():
     model = tiny_model(shape=(1, 2))
     pairs = torch.cartesian_prod(torch.arange(16), torch.arange(16))
     prompt = model.codec.encode((Segment("text", "a dog"),))
-    found = scores(model.model, model.codec, [[*prompt, Codes("image", pair, (1, 2))] for pair in pairs])
-    assert sum(np.exp(score.log_probability) for score in found) == pytest.approx(1, abs=1e-4)
+    actual = scores(model.model, model.codec, [[*prompt, Codes("image", pair, (1, 2))] for pair in pairs])
+    assert sum(np.exp(score.log_probability) for score in actual) == pytest.approx(1, abs=1e-4)
 
 
 def test_what_cannot_be_judged_is_named(model):
@@ -106,8 +106,8 @@ def test_a_device_without_float64_judges_alike(model, monkeypatch):
     monkeypatch.setattr(
         "unitok.generation.likelihood.widest_float", lambda device: asked.append(device) or torch.float32
     )
-    (found,) = model.score(document)
-    assert found.log_probability == pytest.approx(exact.log_probability, rel=1e-5) and asked
+    (actual,) = model.score(document)
+    assert actual.log_probability == pytest.approx(exact.log_probability, rel=1e-5) and asked
 
 
 # ---- choices
@@ -115,14 +115,14 @@ def test_a_device_without_float64_judges_alike(model, monkeypatch):
 
 def test_classes_are_the_softmax_of_the_labels_scores(model):
     labels, templates = ["cat", "dog", "bird"], ["a {}", "the {}"]
-    (found,) = model.classify(make_image(1), labels, templates=templates)
-    assert list(found) == labels and sum(found.values()) == pytest.approx(1)
+    (actual,) = model.classify(make_image(1), labels, templates=templates)
+    assert list(actual) == labels and sum(actual.values()) == pytest.approx(1)
     means = []
     for label in labels:
         pairs = [(Segment("image", make_image(1)), Segment("text", t.format(label))) for t in templates]
         means.append(np.mean([score.log_probability for score in model.score(pairs)]))
     expected = np.exp(means) / np.exp(means).sum()
-    assert list(found.values()) == pytest.approx(expected.tolist(), abs=1e-3)
+    assert list(actual.values()) == pytest.approx(expected.tolist(), abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -135,18 +135,18 @@ def test_labels_that_leave_no_choice_are_refused(model, labels, templates):
 
 def test_ranks_are_by_the_texts_likelihood(model):
     images = [make_image(seed) for seed in range(4)]
-    found = model.rank(images, "a dog")
+    actual = model.rank(images, "a dog")
     direct = [
         s.log_probability
         for s in model.score([(Segment("image", i), Segment("text", "a dog")) for i in images])
     ]
-    assert [number for number, _ in found] == sorted(range(4), key=lambda i: -direct[i])
+    assert [number for number, _ in actual] == sorted(range(4), key=lambda i: -direct[i])
 
 
 def test_mutual_information_is_what_the_image_adds_to_the_text(model):
     images, texts = [make_image(1), make_image(2)], ["a dog", "xyz", ""]
-    found = model.mutual_information(images, texts)
-    for image, row in zip(images, found, strict=True):
+    actual = model.mutual_information(images, texts)
+    for image, row in zip(images, actual, strict=True):
         for text, value in zip(texts, row, strict=True):
             alone, after = model.score(
                 [(Segment("text", text),), (Segment("image", image), Segment("text", text))]

@@ -65,8 +65,8 @@ def test_temperature_zero_is_the_most_likely_id():
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
 def test_temperature_divides_the_logits(temperature):
     logits = torch.randn(3, 5)
-    found = filter_logits(logits, Sampling(temperature=temperature)).log_softmax(dim=-1)
-    assert torch.allclose(found, (logits / temperature).log_softmax(dim=-1), atol=1e-6)
+    actual = filter_logits(logits, Sampling(temperature=temperature)).log_softmax(dim=-1)
+    assert torch.allclose(actual, (logits / temperature).log_softmax(dim=-1), atol=1e-6)
 
 
 @given(
@@ -81,8 +81,8 @@ def test_top_k_keeps_k_of_ids_that_are_equally_likely(row, count):
         filter_logits(logits, Sampling(top_k=count)).isfinite().tolist(), logits.tolist(), strict=True
     ):
         ordered = sorted(range(len(row)), key=lambda i: (-values[i], i))
-        wanted = {i for i in ordered[:count] if values[i] > -torch.inf}
-        assert {i for i, one in enumerate(kept) if one} == wanted
+        expected = {i for i in ordered[:count] if values[i] > -torch.inf}
+        assert {i for i, one in enumerate(kept) if one} == expected
 
 
 def test_top_p_keeps_the_first_of_ids_that_are_equally_likely():
@@ -98,8 +98,8 @@ def test_the_smallest_temperatures_are_as_none(temperature, more, dtype):
     logits = torch.tensor(
         [[-1e4, 30.0, 31.0, -torch.inf], [1e-3, 0.0, 0.0, 2e-3], [5.0, 1e30, 1e30, 0.0]], dtype=dtype
     )
-    found = filter_logits(logits.float(), Sampling(temperature=temperature, **more))
-    assert not found.isnan().any() and (found.amax(dim=-1) == 0).all()
+    actual = filter_logits(logits.float(), Sampling(temperature=temperature, **more))
+    assert not actual.isnan().any() and (actual.amax(dim=-1) == 0).all()
     drawn = draw(logits.float(), Sampling(temperature=temperature, **more))
     assert drawn[:2] == [2, 3] and drawn[2] in (1, 2)
 
@@ -117,10 +117,10 @@ def test_a_device_without_float64_draws_the_same_distribution(monkeypatch):
     exact = gumbel(keys, keys, ids)
     monkeypatch.setattr("unitok.generation.sampling.widest_float", lambda device: torch.float32)
     monkeypatch.setattr(torch.Tensor, "double", missing)
-    found = gumbel(keys, keys, ids)
-    assert found.dtype is torch.float32 and found.isfinite().all()
-    assert torch.allclose(found.clamp(max=6), exact.clamp(max=6), atol=1e-3)
-    assert found.std().isclose(torch.tensor(1.2825), atol=0.02)
+    actual = gumbel(keys, keys, ids)
+    assert actual.dtype is torch.float32 and actual.isfinite().all()
+    assert torch.allclose(actual.clamp(max=6), exact.clamp(max=6), atol=1e-3)
+    assert actual.std().isclose(torch.tensor(1.2825), atol=0.02)
 
 
 def test_the_noise_at_both_ends_is_finite(monkeypatch):

@@ -128,10 +128,10 @@ def test_points_survive_text(numbers, name):
 @settings(deadline=None)
 @given(st.lists(four, max_size=4))
 def test_boxes_survive_text(numbers):
-    found = [Box.between(*each) for each in numbers]
-    back = parse_boxes("; ".join(map(write_box, found)))
-    assert len(back) == len(found)
-    for a, b in zip(found, back, strict=True):
+    boxes = [Box.between(*each) for each in numbers]
+    back = parse_boxes("; ".join(map(write_box, boxes)))
+    assert len(back) == len(boxes)
+    for a, b in zip(boxes, back, strict=True):
         assert all(abs(x - y) <= 0.0005 + 1e-9 for x, y in zip(a.numbers, b.numbers, strict=True))
 
 
@@ -175,13 +175,13 @@ def model(tmp_path_factory):
 def test_a_model_with_places_comes_back_from_its_folder(model):
     before = tiny_model(more=[BoxModality(50), PointModality(20)])
     assert model.codec.fingerprint() == before.codec.fingerprint()
-    asked = (Segment("text", "where?"),)
+    prompt = (Segment("text", "where?"),)
     for target, kind in (("box", Box), ("point", Point)):
-        (found,) = model.generate([asked], target=target)
-        assert isinstance(found[-1].content, kind)
-        assert found == before.generate([asked], target=target)[0]
-        (update,) = model.stream(asked, target=target)
-        assert update.done and update.content == found[-1].content
+        (document,) = model.generate([prompt], target=target)
+        assert isinstance(document[-1].content, kind)
+        assert document == before.generate([prompt], target=target)[0]
+        (update,) = model.stream(prompt, target=target)
+        assert update.done and update.content == document[-1].content
 
 
 def test_folders_from_before_there_were_places_still_open_and_wrong_places_are_named(tmp_path):

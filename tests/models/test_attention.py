@@ -15,9 +15,9 @@ def test_attention_as_sums_is_attention(heads, kv_heads, dtype):
     )
     mask = torch.arange(11) < torch.tensor([1, 5, 11])[:, None, None, None]
     keys[0, :, 1:], values[0, :, 1:] = 1e4, 1e4  # what is not seen is as if it were not there
-    wanted = functional.scaled_dot_product_attention(
+    expected = functional.scaled_dot_product_attention(
         queries.double(), keys.double(), values.double(), attn_mask=mask, enable_gqa=True
     )
-    found = _attend_one_query(queries, keys, values, mask)
-    assert found.dtype == dtype and found.shape == queries.shape
-    assert (found - wanted).abs().max() <= {torch.bfloat16: 2e-2, torch.float32: 1e-5}.get(dtype, 1e-12)
+    actual = _attend_one_query(queries, keys, values, mask)
+    assert actual.dtype == dtype and actual.shape == queries.shape
+    assert (actual - expected).abs().max() <= {torch.bfloat16: 2e-2, torch.float32: 1e-5}.get(dtype, 1e-12)

@@ -44,11 +44,12 @@ def test_rows_of_any_length_have_right_gradients(tokens):
 
 def test_bfloat16_is_as_near_as_its_numbers_are():
     exact = [x.detach().bfloat16() for x in heads()]
-    wanted = scaled_dot_product_attention(*(x.double() for x in exact), is_causal=True)
+    expected = scaled_dot_product_attention(*(x.double() for x in exact), is_causal=True)
     inputs = [x.requires_grad_() for x in exact]
     ours = attend(*inputs, None)
     assert (
-        ours.dtype == torch.bfloat16 and (ours.double() - wanted).abs().mean() <= 2**-8 * wanted.abs().mean()
+        ours.dtype == torch.bfloat16
+        and (ours.double() - expected).abs().mean() <= 2**-8 * expected.abs().mean()
     )
     ours.float().square().sum().backward()
     assert all(x.grad.dtype == torch.bfloat16 and x.grad.isfinite().all() for x in inputs)

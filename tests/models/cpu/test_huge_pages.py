@@ -65,8 +65,8 @@ def test_weights_that_moved_are_trained_and_saved_as_any(tmp_path):
     save_file(tensors, tmp_path / "weights.safetensors")
     torch.save(tensors["b"], tmp_path / "b.pt")
     assert (tmp_path / "b.pt").stat().st_size < 2 * HUGE_PAGE // 100  # not the whole region
-    for name, found in load_file(tmp_path / "weights.safetensors").items():
-        assert torch.equal(found, tensors[name])
+    for name, tensor in load_file(tmp_path / "weights.safetensors").items():
+        assert torch.equal(tensor, tensors[name])
 
 
 def test_without_huge_pages_and_for_small_models_nothing_moves(monkeypatch):

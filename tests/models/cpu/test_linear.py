@@ -11,10 +11,10 @@ from unitok.models.cpu.linear import _project_by_sums, project
 @torch.no_grad()
 def test_products_of_few_rows_are_those_of_many(shape, dtype):
     x, weight = torch.randn(*shape, 24).to(dtype), torch.randn(7, 24).to(dtype)
-    wanted = torch.nn.functional.linear(x.double(), weight.double())
-    found = project(x, weight)
-    assert found.shape == wanted.shape and found.dtype == dtype
-    assert (found - wanted).abs().max() <= (0.1 if dtype == torch.bfloat16 else 1e-5)
+    expected = torch.nn.functional.linear(x.double(), weight.double())
+    actual = project(x, weight)
+    assert actual.shape == expected.shape and actual.dtype == dtype
+    assert (actual - expected).abs().max() <= (0.1 if dtype == torch.bfloat16 else 1e-5)
 
 
 @pytest.mark.parametrize("outputs", [7, 8])
@@ -22,5 +22,5 @@ def test_products_of_few_rows_are_those_of_many(shape, dtype):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_sums_side_by_side_are_products(dtype, rows, outputs):
     x, weight = torch.randn(rows, 24).to(dtype), torch.randn(outputs, 24).to(dtype)
-    wanted = torch.nn.functional.linear(x.double(), weight.double())
-    assert (_project_by_sums(x, weight) - wanted).abs().max() <= (0.1 if dtype == torch.bfloat16 else 1e-5)
+    expected = torch.nn.functional.linear(x.double(), weight.double())
+    assert (_project_by_sums(x, weight) - expected).abs().max() <= (0.1 if dtype == torch.bfloat16 else 1e-5)

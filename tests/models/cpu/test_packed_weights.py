@@ -39,8 +39,8 @@ def test_only_bfloat16_that_tells_of_its_changes_is_packed():
 @pytest.mark.parametrize("rows", [1, 5, 8, 33])
 def test_packed_weights_give_the_same_products(rows, inputs):
     weight, x = torch.randn(70, inputs).bfloat16(), torch.randn(rows, inputs).bfloat16()
-    found, wanted = PrepackedWeight(weight, range(3, 70))(x), functional.linear(x, weight[3:])
-    torch.testing.assert_close(found, wanted, rtol=1e-2, atol=1e-2)
+    actual, expected = PrepackedWeight(weight, range(3, 70))(x), functional.linear(x, weight[3:])
+    torch.testing.assert_close(actual, expected, rtol=1e-2, atol=1e-2)
 
 
 @needs_layout

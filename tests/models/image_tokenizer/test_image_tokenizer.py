@@ -203,10 +203,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_folder_is_named_with_what_is_wrong(tokenizer, tmp_path, case):
-    break_it, kind, named = BROKEN[case]
+    break_it, kind, message = BROKEN[case]
     tokenizer.save_pretrained(tmp_path)
     break_it(tmp_path)
-    with pytest.raises(kind, match=re.escape(named)) as caught:
+    with pytest.raises(kind, match=re.escape(message)) as caught:
         ImageTokenizer.from_pretrained(tmp_path)
     assert str(tmp_path) in str(caught.value)
 

@@ -14,9 +14,9 @@ from unitok.models.image_tokenizer.vector_quantizers import EMACodebook, Residua
 @given(cells=st.integers(1, 60), overlap=st.integers(0, 4), extra=st.integers(1, 9))
 def test_every_cell_has_one_tile(cells, overlap, extra):
     tile = 2 * overlap + extra
-    found = list(spans(cells, tile=tile, overlap=overlap))
-    assert [cell for span in found for cell in range(span.first, span.last)] == list(range(cells))
-    for span in found:
+    tiles = list(spans(cells, tile=tile, overlap=overlap))
+    assert [cell for span in tiles for cell in range(span.first, span.last)] == list(range(cells))
+    for span in tiles:
         assert 0 <= span.start <= span.first < span.last <= span.stop <= cells
         assert span.stop - span.start <= tile
         assert span.first - span.start == min(overlap, span.first)
