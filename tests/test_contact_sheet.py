@@ -7,7 +7,7 @@ from PIL import Image
 from unitok.contact_sheet import GAP, PAPER, RIGHT, WRONG, save_images, sheet, side_by_side
 
 
-def picture(colour="red", size=(16, 16)):
+def square(colour="red", size=(16, 16)):
     return Image.new("RGB", size, colour)
 
 
@@ -16,7 +16,7 @@ def colours(page):
 
 
 def test_pictures_stand_in_rows_of_equal_cells():
-    page = sheet([picture()] * 5, ["x"] * 5, columns=3, side=32)
+    page = sheet([square()] * 5, ["x"] * 5, columns=3, side=32)
     assert page.width == 3 * (32 + GAP) + GAP
     pixels = np.asarray(page)
     for place in range(6):
@@ -31,16 +31,16 @@ def test_small_pictures_are_enlarged_without_new_colours():
 
 @pytest.mark.parametrize("size", [(1, 300), (300, 1), (500, 400), (7, 3)])
 def test_pictures_of_any_shape_fit_their_cell(size):
-    page = sheet([picture(size=size)], ["x"], side=32)
+    page = sheet([square(size=size)], ["x"], side=32)
     red = np.argwhere(np.asarray(page)[:, :, 1] == 0)
     assert np.ptp(red, axis=0).max() + 1 == 32
 
 
 def test_pictures_side_by_side_keep_their_sizes_and_order():
-    row = side_by_side([picture("red", (4, 6)), picture("blue", (3, 5))])
+    row = side_by_side([square("red", (4, 6)), square("blue", (3, 5))])
     assert row.size == (4 + GAP + 3, 6)
     assert [row.getpixel((x, 0)) for x in (3, 4, 4 + GAP)] == [(255, 0, 0), PAPER, (0, 0, 255)]
-    alone = picture()
+    alone = square()
     assert side_by_side([alone]) is alone
     with pytest.raises(ValueError, match="images must not be empty"):
         side_by_side([])
@@ -48,29 +48,29 @@ def test_pictures_side_by_side_keep_their_sizes_and_order():
 
 def test_marks_colour_the_label_only():
     for mark, ink in ((True, RIGHT), (False, WRONG)):
-        page = sheet([picture()], ["label"], marks=[mark])
+        page = sheet([square()], ["label"], marks=[mark])
         assert ink in colours(page) and not {RIGHT, WRONG} - {ink} & colours(page)
 
 
 def test_long_labels_wrap_and_make_room():
-    assert sheet([picture()], ["word " * 40]).height > sheet([picture()], ["word"]).height + 50
+    assert sheet([square()], ["word " * 40]).height > sheet([square()], ["word"]).height + 50
 
 
 def test_labels_stay_under_their_picture():
-    page = np.asarray(sheet([picture()] * 2, ["W" * 60 + " " + "word " * 99, ""], side=64))
+    page = np.asarray(sheet([square()] * 2, ["W" * 60 + " " + "word " * 99, ""], side=64))
     inked = (page < 200).all(axis=2).any(axis=0)
     assert inked[GAP:].any() and not inked[GAP + 64 + 1 :].any()
     assert page.shape[0] < 64 + 8 * 13 + 3 * GAP
 
 
 def test_odd_labels_and_no_pictures_are_drawn_too():
-    sheet([picture()] * 3, ["", "日本語 🦊", "\x00\n"])
+    sheet([square()] * 3, ["", "日本語 🦊", "\x00\n"])
     assert sheet([], []).height > 0
 
 
 def test_each_picture_needs_a_label():
     with pytest.raises(ValueError, match="got 2 and 1"):
-        sheet([picture()] * 2, ["one"])
+        sheet([square()] * 2, ["one"])
 
 
 def test_pictures_are_not_changed():
@@ -80,7 +80,7 @@ def test_pictures_are_not_changed():
 
 
 def test_files_are_named_after_their_prompts(tmp_path):
-    drawn = [picture(colour) for colour in ("red", "green", "blue", "white")]
+    drawn = [square(colour) for colour in ("red", "green", "blue", "white")]
     paths = save_images(drawn, ["A Cat!", "../../etc"], tmp_path / "deep/folder")
     assert [path.name for path in paths] == [
         "00-a-cat-0.png",
@@ -94,5 +94,5 @@ def test_files_are_named_after_their_prompts(tmp_path):
 
 
 def test_prompts_without_letters_and_long_ones_have_names_too(tmp_path):
-    paths = save_images([picture()] * 2, ["日本", "x" * 500], tmp_path)
+    paths = save_images([square()] * 2, ["日本", "x" * 500], tmp_path)
     assert [path.name for path in paths] == ["00-picture-0.png", f"01-{'x' * 48}-0.png", "sheet.png"]

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.commands import ROOT
-from tests.data.samples import write_pictures
+from tests.data.samples import write_images
 from train.tokenizer import main as train_tokenizer
 from train.transformer import main as train_transformer
 from unitok.cli.data_overrides import flag_names, resolve_data_overrides
@@ -111,7 +111,7 @@ def test_a_path_that_is_not_there_is_named_whatever_the_config_has(part, main, t
 
 def test_a_flag_that_does_nothing_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
-    write_pictures(tmp_path / "set", *(f"#0000{i:02d}" for i in range(4)))
+    write_images(tmp_path / "set", *(f"#0000{i:02d}" for i in range(4)))
     train_tokenizer([
         "fit", "--config", "configs/tokenizer/tiny.yaml", "--threads", "1", "--model.muon_lr", "0.1",
         "--data.path", str(tmp_path / "set"), "--trainer.default_root_dir", str(tmp_path / "run"),

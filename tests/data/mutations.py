@@ -22,9 +22,9 @@ PATIENCE = 20
 """Seconds that one file may take."""
 
 
-def as_bytes(picture: Image.Image, form: str, **options) -> bytes:
+def as_bytes(image: Image.Image, form: str, **options) -> bytes:
     buffer = BytesIO()
-    picture.save(buffer, form, **options)
+    image.save(buffer, form, **options)
     return buffer.getvalue()
 
 

@@ -21,7 +21,7 @@ def png(colour: str = "red", size: tuple[int, int] = (4, 4)) -> bytes:
     return buffer.getvalue()
 
 
-def write_pictures(folder: Path, *colours: str) -> None:
+def write_images(folder: Path, *colours: str) -> None:
     """COLOUR.png for each."""
     folder.mkdir(parents=True, exist_ok=True)
     for colour in colours:
@@ -43,7 +43,7 @@ def write_tar(path: Path, files: Mapping[str, bytes], *, mode: str = "w", **opti
 
 
 def told(document: Document) -> list[str]:
-    """Each segment in words: a text, or a picture's colour in <>; ~ before what is not learned."""
+    """Each segment in words: a text, or an image's colour in <>; ~ before what is not learned."""
     return [
         ("" if segment.learn else "~")
         + (segment.content if segment.modality == "text" else f"<{NAMES[segment.content.getpixel((0, 0))]}>")

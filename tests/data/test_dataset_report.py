@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from tests.data.samples import png, write_lines, write_pictures, write_tar
+from tests.data.samples import png, write_images, write_lines, write_tar
 from train.encode import main
 from unitok.data.dataset_report import check_source, spread
 from unitok.data.faults import Fault, TooManyFaults
@@ -48,8 +48,8 @@ def test_a_set_is_read_and_described(shards, tmp_path, capsys, workers):
 
 
 def test_parts_formats_and_settings_are_passed_on(tmp_path, capsys):
-    write_pictures(tmp_path / "set/val", "red", "blue")
-    write_pictures(tmp_path / "set/train", "red")
+    write_images(tmp_path / "set/val", "red", "blue")
+    write_images(tmp_path / "set/train", "red")
     out = ["--out", str(tmp_path / "out")]
     main(["check", str(tmp_path / "set"), "--split", "val", *out])
     assert "PictureFolder, 2 documents" in capsys.readouterr().out
@@ -58,7 +58,7 @@ def test_parts_formats_and_settings_are_passed_on(tmp_path, capsys):
     assert "3 documents of 1 texts, 0 pictures" in capsys.readouterr().out
     for wrong, said in (
         (["--format", "nope"], "format must be one of webdataset"),
-        (["--split", "some"], "split is one of all, train"),
+        (["--split", "some"], "split must be one of all, train"),
         (["--set", "colour=red"], "unexpected keyword argument 'colour'"),
     ):
         with pytest.raises(SystemExit):

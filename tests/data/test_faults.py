@@ -31,7 +31,7 @@ from unitok.data.sources import open_data
 
 
 def png(number: int) -> bytes:
-    """A picture of noise, so that no part of it can be missed."""
+    """An image of noise, so that no part of it can be missed."""
     buffer = BytesIO()
     Image.fromarray(np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -90,7 +90,7 @@ FORMATS: dict[str, dict[str, str]] = {
 
 
 def spoil(kind: str | None, number: int) -> tuple[bytes | None, bytes | None]:
-    """Picture and caption of a sample with a fault of this kind."""
+    """Image and caption of a sample with a fault of this kind."""
     shown, said = png(number), f"sample {number}".encode()
     if kind in PICTURES:
         shown = PICTURES[kind][1](shown)
@@ -110,7 +110,7 @@ def plan(name: str, numbers: range, faults: int, seed: int) -> dict[int, str]:
 
 
 def write_shards(folder: Path, numbers: range, planned: dict[int, str], *, cut: bool) -> None:
-    """Shards of 100 samples; with `cut`, a .tar.gz each, the last picture of which is cut off."""
+    """Shards of 100 samples; with `cut`, a .tar.gz each, the last image of which is cut off."""
     folder.mkdir(parents=True)
     for start in range(0, len(numbers), 100):
         files: dict[str, bytes] = {}

@@ -13,7 +13,7 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from tests.data.batches.test_packed_documents import CODEC, Numbered
-from tests.data.samples import png, told, write_lines, write_pictures, write_tar
+from tests.data.samples import png, told, write_images, write_lines, write_tar
 from train.encode import main
 from unitok.data.codes.shards import map_shard
 from unitok.data.codes.store import Store
@@ -97,7 +97,7 @@ ELSEWHERE = (
 def test_records_name_no_file_outside_their_folder(tmp_path, name):
     (tmp_path / "secret.png").write_bytes(png("blue"))
     folder = tmp_path / "set"
-    write_pictures(folder, "red")
+    write_images(folder, "red")
     (folder / "deep").mkdir()
     name = name.format(outside=tmp_path) if isinstance(name, str) else name
     turns = [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "a"}]
@@ -123,7 +123,7 @@ def test_records_name_no_file_outside_their_folder(tmp_path, name):
             assert told(found) == ["a", "<red>"]
             continue
         nothing = name in (None, "") and format in ("obelics", "messages, inside")
-        if nothing:  # no picture is asked for
+        if nothing:  # no image is asked for
             assert format != "obelics" or told(found) == ["a"]
             continue
         assert isinstance(found, Fault), (format, name)
@@ -140,7 +140,7 @@ def test_records_name_no_file_outside_their_folder(tmp_path, name):
 def test_rows_of_csv_name_no_file_outside_their_folder(tmp_path):
     (tmp_path / "secret.png").write_bytes(png("blue"))
     folder = tmp_path / "set"
-    write_pictures(folder, "red")
+    write_images(folder, "red")
     names = [*(n.format(outside=tmp_path) for n in ELSEWHERE if isinstance(n, str)), str(folder / "red.png")]
     (folder / "list.csv").write_text("filepath,title\n" + "".join(f"{name},a\n" for name in names))
     source = open_data(folder / "list.csv")
@@ -184,13 +184,13 @@ def test_archives_and_swollen_notes_in_pictures_are_refused(tmp_path):
         archive.writestr("a.png", bytes(2**24))
     squeezed = zlib.compress(bytes(2**26))
     note = b"zTXt" + b"k\0\0" + squeezed
-    picture = png("red")
+    image = png("red")
     swollen = (
-        picture[:33]
+        image[:33]
         + struct.pack(">I", len(note) - 4)
         + note
         + struct.pack(">I", zlib.crc32(note))
-        + picture[33:]
+        + image[33:]
     )
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n(owned) (w) file\n"
     script = b"#!/bin/sh\nmkdir owned\n"

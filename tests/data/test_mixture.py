@@ -190,9 +190,9 @@ def test_a_mixture_together_with_other_sources_keeps_its_tasks(tmp_path):
     augment = Augment(copies=2)
     with pytest.raises(ValueError, match=r"augment needs images, but .*store is a store of codes"):
         document_data(Concat([inner, Numbered(2)]), augment=augment)
-    pictures = document_data(Concat([Mixture([Numbered(2)], [1], ["draw"]), Numbered(3)]), augment=augment)
-    pictures.setup("fit")
-    assert pictures._packed["train"].documents.task(3) == "draw" and len(pictures._packed["train"]) == 10
+    images = document_data(Concat([Mixture([Numbered(2)], [1], ["draw"]), Numbered(3)]), augment=augment)
+    images.setup("fit")
+    assert images._packed["train"].documents.task(3) == "draw" and len(images._packed["train"]) == 10
 
 
 def test_sources_together_without_tasks_are_one_source():

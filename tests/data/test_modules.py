@@ -10,7 +10,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
 
-from tests.data.samples import png, told, write_lines, write_pictures, write_tar
+from tests.data.samples import png, told, write_images, write_lines, write_tar
 from tests.tiny_codecs import tiny_codec
 from tests.tiny_model import tiny_model
 from unitok.chat_template import ChatTemplate
@@ -35,7 +35,7 @@ def parsed(kind, *args):
 
 @pytest.fixture
 def sets(tmp_path):
-    write_pictures(tmp_path / "a", "red", "blue")
+    write_images(tmp_path / "a", "red", "blue")
     for name in ("red", "blue"):
         (tmp_path / f"a/{name}.txt").write_text(name)
     write_tar(tmp_path / "b.tar", {"x.png": png("lime"), "x.txt": b"lime", "y.png": b"<html>", "y.txt": b"y"})
@@ -92,13 +92,13 @@ def test_holes_are_taught_by_a_config(sets):
 
 @pytest.mark.parametrize("preload", [True, False])
 def test_damaged_pictures_are_left_out_of_batches(sets, preload):
-    pictures = ImageBatches(WebDataset(f"{sets}/b.tar"), size=(8, 8), preload=preload)
-    assert len(pictures) == (1 if preload else 2)
-    batch = pictures[DocumentBatch(0, [0] if preload else [0, 1])]
-    assert batch.shape == (1, 3, 8, 8) and pictures.faults.counts == {"not a picture": 1}
+    images = ImageBatches(WebDataset(f"{sets}/b.tar"), size=(8, 8), preload=preload)
+    assert len(images) == (1 if preload else 2)
+    batch = images[DocumentBatch(0, [0] if preload else [0, 1])]
+    assert batch.shape == (1, 3, 8, 8) and images.faults.counts == {"not a picture": 1}
     if not preload:
         for window in (DocumentBatch(0, [1]), DocumentBatch(0, [])):
-            assert pictures[window].shape == (0, 3, 8, 8)
+            assert images[window].shape == (0, 3, 8, 8)
 
 
 def test_pictures_are_held_only_where_they_fit(sets, monkeypatch, caplog):
@@ -179,7 +179,7 @@ MARKED = ChatTemplate(user_mark="user:", assistant_mark="model:")
 @pytest.fixture
 def conversations(tmp_path):
     turns = [{"role": "user", "content": "<image> Which?"}, {"role": "assistant", "content": "Red."}]
-    write_pictures(tmp_path / "chats", "red")
+    write_images(tmp_path / "chats", "red")
     return write_lines(tmp_path / "chats/a.jsonl", [{"messages": turns, "images": ["red.png"]}] * 21)
 
 

@@ -178,7 +178,7 @@ def test_published_sets_are_read(name, split, where, count):
     assert text.content == source.metadata(count - 1)["caption"] and image.content.size == (64, 64)
 
 
-# ---- several sources, and folders of pictures
+# ---- several sources, and folders of images
 
 
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))

@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser
 from PIL import Image
 
 from tests.data.batches.test_packed_documents import fit
-from tests.data.samples import write_pictures
+from tests.data.samples import write_images
 from train.encode import main
 from unitok.data.codes.build_codec import build_codec
 from unitok.data.codes.store import Store
@@ -209,7 +209,7 @@ def test_a_config_trains_from_a_store_with_the_text_tokenizer_beside_it(tmp_path
 
 
 @pytest.mark.parametrize(("missing", "named"), [("image_tokenizer", "image_tokenizer must be"),
-                                                ("text_tokenizer", "no run.s folder")])  # fmt: skip
+                                                ("text_tokenizer", "text_tokenizer must be")])  # fmt: skip
 def test_a_missing_tokenizer_is_named(image_tokenizer, missing, named):
     config = {"train": SHAPES, "val": SHAPES, "image_tokenizer": str(image_tokenizer)} | {missing: None}
     with pytest.raises(ValueError, match=named):
@@ -217,7 +217,7 @@ def test_a_missing_tokenizer_is_named(image_tokenizer, missing, named):
 
 
 def test_any_format_is_encoded_and_its_faults_are_reported(tmp_path, image_tokenizer, capsys):
-    write_pictures(tmp_path / "set", "red", "blue")
+    write_images(tmp_path / "set", "red", "blue")
     rows = [("red.png", "a red one"), ("gone.png", "gone"), ("blue.png", " "), ("blue.png", "a blue one")]
     lines = "".join(f"{name},{title}\n" for name, title in rows)
     (tmp_path / "set/list.csv").write_text("filepath,title\n" + lines)
@@ -243,7 +243,7 @@ def test_too_many_faults_end_an_encoding_in_one_line(tmp_path, image_tokenizer, 
 
 
 def test_a_set_that_was_mended_is_encoded_again(tmp_path, image_tokenizer, capsys):
-    write_pictures(tmp_path / "set", "red", "blue")
+    write_images(tmp_path / "set", "red", "blue")
     for name in ("red", "blue"):
         (tmp_path / f"set/{name}.txt").write_text(f"a {name} one")
     options = ("--source", str(tmp_path / "set"), "--split", "all", "--shard-size", "1")

@@ -58,7 +58,7 @@ PARTS = pytest.mark.parametrize("part", ["tokenizer", "transformer"])
 @pytest.mark.parametrize("options", [(), ("--data.most_faults", "1"), ("--data.workers", "2")])
 def test_a_set_of_which_nothing_can_be_read_trains_nothing(train, tmp_path, part, options):
     write(tmp_path / "set", 0, 6)
-    assert "not an image" in train(part, *options)
+    assert "not a picture" in train(part, *options)
 
 
 def test_nothing_to_learn_ends_a_run_that_is_shorter_than_an_epoch(train, tmp_path):

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.data.samples import write_lines, write_pictures
+from tests.data.samples import write_images, write_lines
 from tests.models.test_cross_entropy import CODEC
 from tests.models.test_transformer import oracle
 from tests.tiny_codecs import random_codes
@@ -103,7 +103,7 @@ def logged_text(folder: Path, tag: str) -> str:
 
 def test_a_run_on_conversations_ends_in_a_folder_that_knows_their_template(train, tmp_path):
     turns = [{"role": "user", "content": "<image> Which?"}, {"role": "assistant", "content": "Red."}]
-    write_pictures(tmp_path / "chats", "red")
+    write_images(tmp_path / "chats", "red")
     write_lines(tmp_path / "chats/a.jsonl", [{"messages": turns, "images": ["red.png"]}] * 21)
     own = [
         ("train", "null"),

@@ -273,7 +273,7 @@ class DocumentData(LightningDataModule):
         if stores_of(self.train):
             return local_path(stores_of(self.train)[0]) / TEXT_TOKENIZER
         if self.trainer is None:
-            raise ValueError("text_tokenizer must be given where no run's folder can hold a new one")
+            raise ValueError("text_tokenizer must be given: there is no run's folder for a new one")
         path = Path(self.trainer.default_root_dir) / TEXT_TOKENIZER
         if retrain or not path.is_file():
             train_text_tokenizer(self._with_chat(self.train), path, size=self.text_size)

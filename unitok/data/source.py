@@ -46,7 +46,7 @@ class Source(ABC):
 
 @cache
 def warn_once(message: str) -> None:
-    """Log a warning the first time it occurs. It says what is odd about a data set; no sample is skipped."""
+    """Logs a warning about an oddity of a data set, the first time it occurs; no sample is skipped for it."""
     log.warning("%s", message)
 
 
@@ -90,7 +90,7 @@ class Concat(Source):
 
     def __init__(self, sources: list[Source]):
         if not sources:
-            raise ValueError("Concat needs one source or more")
+            raise ValueError("sources must not be empty")
         self.sources = list(sources)
         self.tasks: list[Task | None] = [None] * len(self.sources)
         self.learn: list[list[str] | None] = [None] * len(self.sources)
@@ -143,7 +143,7 @@ class SplitOf(Source):
 
     def __init__(self, source: Source, part: Split, *, every: int = VALIDATE_EVERY):
         if part == "test":
-            raise ValueError("this set has no split test: its documents are split into train and val")
+            raise ValueError("part must be train or val, got 'test': this set has no split test")
         self.source, self.part, self.every = source, part, every
         self.faults = source.faults if part == "train" else ()
         if len(source) == 1:
@@ -154,8 +154,8 @@ class SplitOf(Source):
     def __len__(self) -> int:
         if len(self.source) == 1:
             return 1
-        held = len(range(0, len(self.source), self.every))
-        return held if self.part == "val" else len(self.source) - held
+        val_count = len(range(0, len(self.source), self.every))
+        return val_count if self.part == "val" else len(self.source) - val_count
 
     def __getitem__(self, index: int) -> Document:
         if not 0 <= index < len(self):

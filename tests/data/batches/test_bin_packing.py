@@ -25,7 +25,7 @@ def test_the_tightest_rows_hold_all_and_are_no_worse_than_full_length_ones(lengt
 
 
 def test_little_of_a_mixture_is_padding():
-    """Pictures of 64 codes with texts of three lengths, as sets of emoji, questions and captions have."""
+    """Images of 64 codes with texts of three lengths, as sets of emoji, questions and captions have."""
     rng = random.Random(0)
     shares = []
     for _ in range(50):

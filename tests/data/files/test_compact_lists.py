@@ -78,13 +78,13 @@ def held(make) -> tuple[object, int]:
 
 
 def write_tars(folder, count: int, *, shard: int = 10_000) -> None:
-    """Captioned pictures of one pixel, in shards."""
-    picture, caption = png(size=(1, 1)), b"a"
-    blocks = [content + bytes(-len(content) % 512) for content in (picture, caption)]
+    """Captioned images of one pixel, in shards."""
+    image, caption = png(size=(1, 1)), b"a"
+    blocks = [content + bytes(-len(content) % 512) for content in (image, caption)]
     for start in range(0, count, shard):
         with (folder / f"train-{start // shard:06d}.tar").open("wb") as file:
             for number in range(start, min(start + shard, count)):
-                for suffix, content, block in zip((".png", ".txt"), (picture, caption), blocks, strict=True):
+                for suffix, content, block in zip((".png", ".txt"), (image, caption), blocks, strict=True):
                     member = tarfile.TarInfo(f"{number:09d}{suffix}")
                     member.size = len(content)
                     file.write(member.tobuf(tarfile.USTAR_FORMAT) + block)

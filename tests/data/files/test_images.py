@@ -22,9 +22,9 @@ from unitok.data.files.images import FORMATS, ImageError, load_image, load_mask
 ROOT = Path(__file__).parents[3]
 
 
-def as_bytes(picture: Image.Image, form: str = "PNG", **options) -> bytes:
+def as_bytes(image: Image.Image, form: str = "PNG", **options) -> bytes:
     buffer = BytesIO()
-    picture.save(buffer, form, **options)
+    image.save(buffer, form, **options)
     return buffer.getvalue()
 
 
@@ -39,9 +39,9 @@ def test_paths_bytes_and_files_are_the_same(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(as_bytes(half_and_half()))
     with path.open("rb") as file:
-        pictures = [load_image(path), load_image(str(path)), load_image(path.read_bytes()), load_image(file)]
-    for picture in pictures:
-        assert picture.mode == "RGB" and np.array_equal(picture, half_and_half())
+        loaded = [load_image(path), load_image(str(path)), load_image(path.read_bytes()), load_image(file)]
+    for image in loaded:
+        assert image.mode == "RGB" and np.array_equal(image, half_and_half())
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
@@ -49,8 +49,8 @@ def test_paths_bytes_and_files_are_the_same(tmp_path):
 def test_every_format_and_mode_becomes_rgb(form, mode):
     if (mode, form) in {(m, f) for m in ("CMYK",) for f in ("PNG", "WEBP", "GIF", "BMP")} | {("P", "JPEG")}:
         pytest.skip(f"{form} has no {mode}")
-    picture = load_image(as_bytes(half_and_half().convert(mode), form))
-    assert picture.mode == "RGB" and picture.size == (8, 4)
+    image = load_image(as_bytes(half_and_half().convert(mode), form))
+    assert image.mode == "RGB" and image.size == (8, 4)
 
 
 def test_a_mask_is_what_is_transparent_or_light():
@@ -82,17 +82,17 @@ def test_sixteen_bits_are_scaled():
 def test_the_exif_tag_turns_the_picture_upright():
     exif = Image.Exif()
     exif[274] = 6  # lies on its side: turn a quarter clockwise
-    picture = load_image(as_bytes(half_and_half(), "PNG", exif=exif))
-    assert picture.size == (4, 8)
-    assert picture.getpixel((0, 0)) == (255, 0, 0) and picture.getpixel((0, 7)) == (0, 0, 255)
+    image = load_image(as_bytes(half_and_half(), "PNG", exif=exif))
+    assert image.size == (4, 8)
+    assert image.getpixel((0, 0)) == (255, 0, 0) and image.getpixel((0, 7)) == (0, 0, 255)
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP"])
 def test_the_first_frame_of_an_animation(form):
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("lime", "black")]
     options = {"lossless": True} if form == "WEBP" else {}
-    picture = load_image(as_bytes(frames[0], form, save_all=True, append_images=frames[1:], **options))
-    assert picture.getpixel((1, 1)) == (0, 255, 0)
+    image = load_image(as_bytes(frames[0], form, save_all=True, append_images=frames[1:], **options))
+    assert image.getpixel((1, 1)) == (0, 255, 0)
 
 
 def test_a_bomb_is_refused_before_it_is_decoded():
@@ -134,7 +134,7 @@ def test_damaged_files_give_a_picture_or_the_one_error(form, data):
     try:
         assert load_image(cut).mode == "RGB"
     except ImageError as error:
-        assert str(error).startswith("a picture of ")
+        assert str(error).startswith("an image of ")
 
 
 def mutations(count: int) -> dict:
@@ -163,13 +163,13 @@ def test_a_hundred_thousand_damaged_files():
 
 def test_reasons_are_of_the_list_and_errors_can_be_sent_to_another_process(tmp_path):
     (tmp_path / "empty.png").write_bytes(b"")
-    picture = as_bytes(half_and_half())
+    image = as_bytes(half_and_half())
     for content, reason in (
         (b"", "empty file"),
         (tmp_path / "empty.png", "empty file"),
         (tmp_path / "gone.png", "missing file"),
         (b"<html>", "not a picture"),
-        (picture[:-30], "damaged picture"),
+        (image[:-30], "damaged picture"),
     ):
         with pytest.raises(ImageError) as error:
             load_image(content, name="a: b")
@@ -177,7 +177,7 @@ def test_reasons_are_of_the_list_and_errors_can_be_sent_to_another_process(tmp_p
         copy = pickle.loads(pickle.dumps(error.value))
         assert (str(copy), copy.reason, copy.detail) == (str(error.value), reason, error.value.detail)
     with pytest.raises(ImageError) as error:
-        load_image(picture, most_pixels=3)
+        load_image(image, most_pixels=3)
     assert error.value.reason == "picture too large"
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.readers.test_formats import write_parquet
-from tests.data.samples import all_told, png, write_lines, write_pictures, write_tar
+from tests.data.samples import all_told, png, write_images, write_lines, write_tar
 from unitok.data.files.splits import SPLIT_BY_NAME, SPLITS, split_in_name, split_named
 from unitok.data.readers.detect_format import split_paths
 from unitok.data.readers.webdataset import WebDataset
@@ -42,7 +42,7 @@ def test_a_letter_more_is_another_word(name, letters):
 def test_folders_of_class_folders_keep_their_classes_and_their_splits(tmp_path, names):
     for name in names:
         for colour in ("red", "blue"):
-            write_pictures(tmp_path / name / colour, colour)
+            write_images(tmp_path / name / colour, colour)
     parts = split_paths(tmp_path)
     assert {folder.name for folder in parts.values()} == set(names)
     assert list(parts) == [part for part in SPLITS if part in parts]
@@ -52,20 +52,20 @@ def test_folders_of_class_folders_keep_their_classes_and_their_splits(tmp_path, 
 
 def test_two_folders_of_one_split_are_refused(tmp_path):
     for name in ("train", "val", "eval"):
-        write_pictures(tmp_path / name, "red")
+        write_images(tmp_path / name, "red")
     with pytest.raises(ValueError, match="eval and val both have the name of the split val"):
         open_data(tmp_path, split="train")
 
 
 def test_what_a_system_leaves_beside_is_no_folder_of_the_set(tmp_path):
     for name in ("train", "__MACOSX", ".ipynb_checkpoints", "@eaDir"):
-        write_pictures(tmp_path / name, "red")
+        write_images(tmp_path / name, "red")
     assert list(split_paths(tmp_path)) == ["train"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "tsv"])
 def test_files_of_records_say_their_splits(tmp_path, suffix):
-    write_pictures(tmp_path, "red", "blue")
+    write_images(tmp_path, "red", "blue")
     for name, colour in (("captions_Train", "red"), ("captions_Eval", "blue")):
         file = tmp_path / f"{name}.{suffix}"
         if suffix == "jsonl":
@@ -147,7 +147,7 @@ def test_shards_may_be_chosen_by_what_their_names_begin_with(tmp_path):
 
 def test_a_class_is_no_split_though_its_name_has_the_word(tmp_path):
     for name in ("test_tube", "test_card", "train_station", "bus"):
-        write_pictures(tmp_path / name, "red")
+        write_images(tmp_path / name, "red")
     assert not split_paths(tmp_path) and len(open_data(tmp_path)) == 4
 
 
@@ -155,7 +155,7 @@ def test_a_class_is_no_split_though_its_name_has_the_word(tmp_path):
 
 
 def test_rows_say_their_splits_in_a_column(tmp_path):
-    write_pictures(tmp_path, "red", "lime", "blue")
+    write_images(tmp_path, "red", "lime", "blue")
     splits = {"red": "Train", "lime": "valid", "blue": "test"}
     rows = [{"image": f"{one}.png", "text": one, "Split": split} for one, split in splits.items()]
     file = write_lines(
@@ -166,7 +166,7 @@ def test_rows_say_their_splits_in_a_column(tmp_path):
 
 
 def test_sentences_of_karpathy_keep_their_splits(tmp_path):
-    write_pictures(tmp_path, "red", "lime", "blue")
+    write_images(tmp_path, "red", "lime", "blue")
     images = [
         {"filename": f"{one}.png", "split": split, "sentences": [{"raw": f"{one} 1"}, {"raw": f"{one} 2"}]}
         for one, split in (("red", "train"), ("lime", "restval"), ("blue", "val"))
@@ -181,7 +181,7 @@ def test_sentences_of_karpathy_keep_their_splits(tmp_path):
 def test_rows_say_their_splits_by_the_folders_of_their_images(tmp_path, name, above):
     rows = []
     for split, colour in (("train", "red"), ("train", "lime"), ("Test", "blue")):
-        write_pictures(tmp_path / above / split, colour)
+        write_images(tmp_path / above / split, colour)
         rows.append({"file_name": f"{above}{split}/{colour}.png", "text": colour})
     write_lines(tmp_path / name, rows)
     assert said(tmp_path, "test") == ["blue"] and said(tmp_path, "val") == ["red"]
@@ -189,8 +189,8 @@ def test_rows_say_their_splits_by_the_folders_of_their_images(tmp_path, name, ab
 
 
 def test_rows_of_which_one_says_no_split_are_one_set(tmp_path, caplog):
-    write_pictures(tmp_path / "train", "red")
-    write_pictures(tmp_path / "bus", *(f"#{number:06x}" for number in range(20)))
+    write_images(tmp_path / "train", "red")
+    write_images(tmp_path / "bus", *(f"#{number:06x}" for number in range(20)))
     rows = [{"image": "train/red.png", "text": "a train"}]
     rows += [{"image": f"bus/#{number:06x}.png", "text": "a bus"} for number in range(20)]
     file = write_lines(tmp_path / "all.jsonl", rows)
@@ -211,7 +211,7 @@ def test_rows_of_which_one_says_no_split_are_one_set(tmp_path, caplog):
 )
 def test_folders_that_look_like_splits_and_are_none_are_named(tmp_path, caplog, folders, words):
     for folder in folders:
-        write_pictures(tmp_path / folder, "red")
+        write_images(tmp_path / folder, "red")
     open_data(tmp_path, captions=False)
     assert words in caplog.text
 
@@ -222,7 +222,7 @@ def test_folders_that_look_like_splits_and_are_none_are_named(tmp_path, caplog, 
 @pytest.mark.parametrize("inner", ["", "shapes/"])
 def test_a_split_of_one_class_has_classes_where_another_has(tmp_path, inner):
     for folder in (f"train/{inner}red", f"train/{inner}blue", f"val/{inner}red"):
-        write_pictures(tmp_path / folder, folder.rpartition("/")[2])
+        write_images(tmp_path / folder, folder.rpartition("/")[2])
     assert sorted(said(tmp_path, "train")) == ["blue", "red"] and said(tmp_path, "val") == ["red"]
 
 
@@ -230,5 +230,5 @@ def test_texts_say_their_splits_too_but_not_beside_images(tmp_path):
     for name in ("train", "val", "test"):
         (tmp_path / f"{name}.txt").write_text(f"of {name}")
         assert name == "train" or said(tmp_path, name) == [f"of {name}"]
-    write_pictures(tmp_path / "images", "red")
+    write_images(tmp_path / "images", "red")
     assert not split_paths(tmp_path)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.data.samples import all_told, told, write_pictures
+from tests.data.samples import all_told, told, write_images
 from unitok.data.faults import Fault
 from unitok.data.readers.coco import CocoCaptions
 from unitok.data.source import read, warn_once
@@ -36,8 +36,8 @@ def write_coco(file, names=NAMES, *, ids=range(9), shown=range(9)):
 )
 @pytest.mark.parametrize("missing", [0, 1, 2])
 def test_the_folder_is_found_though_images_are_missing(tmp_path, caplog, layout, missing):
-    write_pictures(tmp_path / layout, *(name.removesuffix(".png") for name in NAMES[missing:]))
-    write_pictures(tmp_path / "elsewhere", "red")
+    write_images(tmp_path / layout, *(name.removesuffix(".png") for name in NAMES[missing:]))
+    write_images(tmp_path / "elsewhere", "red")
     write_coco(tmp_path / "annotations/captions_train2017.json")
     found = [read(source, index) for source in (open_data(tmp_path),) for index in range(3)]
     assert [one.reason if isinstance(one, Fault) else told(one)[0] for one in found] == [
@@ -48,15 +48,15 @@ def test_the_folder_is_found_though_images_are_missing(tmp_path, caplog, layout,
 
 
 def test_the_folder_with_the_most_is_taken(tmp_path):
-    write_pictures(tmp_path / "annotations", "red")
-    write_pictures(tmp_path / "images/train2017", "red", "lime", "blue")
+    write_images(tmp_path / "annotations", "red")
+    write_images(tmp_path / "images/train2017", "red", "lime", "blue")
     write_coco(tmp_path / "annotations/captions_train2017.json")
     assert len(all_told(open_data(tmp_path))) == 3
 
 
 def test_the_images_may_begin_late(tmp_path, caplog):
     names = [f"{number}.png" for number in range(150)] + ["red.png"]
-    write_pictures(tmp_path / "images", "red")
+    write_images(tmp_path / "images", "red")
     file = write_coco(tmp_path / "annotations/captions_train.json", names, ids=range(200), shown=range(200))
     assert told(open_data(file)[150]) == ["red.png", "<red>"] and not caplog.records
 
@@ -71,13 +71,13 @@ def test_the_images_may_begin_late(tmp_path, caplog):
     ],
 )
 def test_ids_are_compared_as_text(tmp_path, ids, shown):
-    write_pictures(tmp_path, "red", "blue", "lime")
+    write_images(tmp_path, "red", "blue", "lime")
     file = write_coco(tmp_path / "captions.json", ids=ids, shown=shown)
     assert [said for said, _ in all_told(open_data(file))] == [*NAMES]
 
 
 def test_an_id_of_two_files_is_a_fault(tmp_path):
-    write_pictures(tmp_path, "red", "blue")
+    write_images(tmp_path, "red", "blue")
     file = write_coco(
         tmp_path / "captions.json", ["red.png", "blue.png", "red.png"], ids=[1, 1, 1], shown=[1]
     )
@@ -115,7 +115,7 @@ ODD = [
 
 @pytest.mark.parametrize("name", ODD)
 def test_no_name_of_an_image_ends_the_reading(tmp_path, name):
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path, "red")
     file = write_coco(tmp_path / "captions.json", [name, "red.png"])
     source = open_data(file)
     assert isinstance(read(source, 0), Fault) and told(source[1]) == ["red.png", "<red>"]

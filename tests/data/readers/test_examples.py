@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.data.samples import all_told, told, write_lines, write_pictures
+from tests.data.samples import all_told, told, write_images, write_lines
 from unitok.chat_template import ChatTemplate
 from unitok.data.readers.detect_format import FORMATS
 from unitok.data.sources import open_data
@@ -18,8 +18,8 @@ EXAMPLES = re.findall(r"^```(json|csv)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOT
 
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES)
 def test_an_example_is_recognised_and_read(tmp_path, kind, example):
-    write_pictures(tmp_path, "red")
-    write_pictures(tmp_path / "deep", "blue")
+    write_images(tmp_path, "red")
+    write_images(tmp_path / "deep", "blue")
     one_object = kind == "json" and "annotations" in example
     file = tmp_path / f"example.{'json' if one_object else 'jsonl' if kind == 'json' else kind}"
     file.write_text(example)
@@ -44,7 +44,7 @@ def test_every_format_and_class_is_on_the_page():
 
 
 def test_the_template_on_the_page_makes_the_segments_on_the_page(tmp_path):
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path, "red")
     (block,) = re.findall(r"^```yaml\n(data:\n  chat: .*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     template = yaml.safe_load(block)["data"]["chat"]
     (segments,) = re.findall(r"^```text\n(.*\|.*)\n```$", PAGE, re.MULTILINE)

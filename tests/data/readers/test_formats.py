@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.data.samples import all_told, png, told, write_lines, write_pictures, write_tar
+from tests.data.samples import all_told, png, told, write_images, write_lines, write_tar
 from unitok.data.faults import Fault, SampleError
 from unitok.data.files import records
 from unitok.data.files.open_records import FirstLook
@@ -32,19 +32,19 @@ def formats(path) -> str:
     return detect(path).reader.format
 
 
-# ---- pictures in folders
+# ---- images in folders
 
 
 def test_pictures_alone(tmp_path):
-    write_pictures(tmp_path / "deep", "blue")
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path / "deep", "blue")
+    write_images(tmp_path, "red")
     (tmp_path / ".hidden.png").write_bytes(b"")
     assert formats(tmp_path) == "pictures"
     assert all_told(whole(tmp_path)) == [["<blue>"], ["<red>"]]
 
 
 def test_pictures_with_texts_beside_them(tmp_path):
-    write_pictures(tmp_path, "red", "lime", "blue")
+    write_images(tmp_path, "red", "lime", "blue")
     (tmp_path / "red.txt").write_text(" a red one\n")
     (tmp_path / "lime.TXT").write_bytes("ein grünes".encode("utf-8-sig"))
     (tmp_path / "gone.txt").write_text("nothing")
@@ -60,8 +60,8 @@ def test_pictures_with_texts_beside_them(tmp_path):
 
 
 def test_folders_of_classes_with_a_template(tmp_path):
-    write_pictures(tmp_path / "fire_truck", "red")
-    write_pictures(tmp_path / "train", "blue")
+    write_images(tmp_path / "fire_truck", "red")
+    write_images(tmp_path / "train", "blue")
     assert formats(tmp_path) == "classes"
     assert all_told(whole(tmp_path)) == [["fire truck", "<red>"], ["train", "<blue>"]]
     assert told(whole(tmp_path, template="a photo of a {}")[0])[0] == "a photo of a fire truck"
@@ -79,9 +79,9 @@ TOLD = [["a red one", "<red>"], ['blue, "two"\nlines', "<blue>"]]
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    write_pictures(tmp_path, "red")
-    write_pictures(tmp_path / "deep", "blue")
+def image_folder(tmp_path):
+    write_images(tmp_path, "red")
+    write_images(tmp_path / "deep", "blue")
     return tmp_path
 
 
@@ -93,8 +93,8 @@ def write_csv(path, rows, delimiter=","):
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
-def test_a_folder_with_metadata(pictures, suffix):
-    file = pictures / f"metadata.{suffix}"
+def test_a_folder_with_metadata(image_folder, suffix):
+    file = image_folder / f"metadata.{suffix}"
     if suffix == "parquet":
         pytest.importorskip("pyarrow")
         write_parquet(file, ROWS)
@@ -102,25 +102,25 @@ def test_a_folder_with_metadata(pictures, suffix):
         write_csv(file, ROWS)
     else:
         write_lines(file, ROWS)
-    assert formats(pictures) == "imagefolder"
-    assert all_told(whole(pictures)) == TOLD
+    assert formats(image_folder) == "imagefolder"
+    assert all_told(whole(image_folder)) == TOLD
 
 
 @pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("tsv", "\t")])
-def test_csv_and_tsv_with_filepath_and_title(pictures, suffix, delimiter):
-    file = pictures / f"list.{suffix}"
+def test_csv_and_tsv_with_filepath_and_title(image_folder, suffix, delimiter):
+    file = image_folder / f"list.{suffix}"
     write_csv(
         file, [{"filepath": row["file_name"], "title": row["text"], "more": "x"} for row in ROWS], delimiter
     )
     assert formats(file) == "table"
     assert all_told(whole(file)) == TOLD
-    file.rename(pictures / "deep" / file.name)
-    moved = whole(pictures / "deep" / file.name, images=str(pictures))
+    file.rename(image_folder / "deep" / file.name)
+    moved = whole(image_folder / "deep" / file.name, images=str(image_folder))
     assert all_told(moved) == TOLD
 
 
-def test_columns_can_be_named_and_must_be_there(pictures):
-    file = write_lines(pictures / "list.jsonl", [{"shown": "red.png", "said": ["a", "b"]}])
+def test_columns_can_be_named_and_must_be_there(image_folder):
+    file = write_lines(image_folder / "list.jsonl", [{"shown": "red.png", "said": ["a", "b"]}])
     source = whole(file, format="table", picture_column="shown", caption_column="said")
     assert all_told(source) == [["a", "<red>"]]
     with pytest.raises(ValueError, match=r"no column of images among shown, said"):
@@ -129,8 +129,8 @@ def test_columns_can_be_named_and_must_be_there(pictures):
         whole(file, format="table", picture_column="shown", caption_column="words")
 
 
-def test_odd_rows_of_a_csv_are_faults_with_their_places(pictures):
-    file = pictures / "list.csv"
+def test_odd_rows_of_a_csv_are_faults_with_their_places(image_folder):
+    file = image_folder / "list.csv"
     file.write_text(
         'filepath,title\nred.png,"open\nred.png,one\n\nred.png\n'
         'red.png,"two ""quoted""\nlines"\nred.png,a,b\n'
@@ -246,7 +246,7 @@ def test_without_pyarrow_it_is_said_what_to_install(tmp_path, monkeypatch):
 
 
 def test_coco_captions_find_their_pictures(tmp_path):
-    write_pictures(tmp_path / "val2017", "red", "blue")
+    write_images(tmp_path / "val2017", "red", "blue")
     content = {
         "images": [{"id": 1, "file_name": "red.png"}, {"id": 2, "file_name": "blue.png"}],
         "annotations": [
@@ -275,9 +275,9 @@ def test_coco_captions_find_their_pictures(tmp_path):
 # ---- pages
 
 
-def test_obelics_pages(pictures):
+def test_obelics_pages(image_folder):
     file = write_lines(
-        pictures / "pages.jsonl",
+        image_folder / "pages.jsonl",
         [
             {"texts": ["one", None, " ", "two"], "images": [None, "red.png", None, None]},
             {"texts": [None, "three"], "images": ["deep/blue.png", None]},
@@ -295,9 +295,9 @@ def test_obelics_pages(pictures):
     ]  # fmt: skip
 
 
-def test_mmc4_pages(pictures):
+def test_mmc4_pages(image_folder):
     file = write_lines(
-        pictures / "pages.jsonl",
+        image_folder / "pages.jsonl",
         [
             {
                 "text_list": ["One.", "Two.", "Three."],
@@ -318,7 +318,7 @@ def test_mmc4_pages(pictures):
 # ---- conversations
 
 
-def test_llava_conversations_learn_what_gpt_says(pictures):
+def test_llava_conversations_learn_what_gpt_says(image_folder):
     turns = [{"from": "human", "value": "<image>\nWhich?"}, {"from": "gpt", "value": "Red."}]
     records = [
         {"id": 1, "image": "red.png", "conversations": [*turns, {"from": "human", "value": "No?"}, turns[1]]},
@@ -331,7 +331,7 @@ def test_llava_conversations_learn_what_gpt_says(pictures):
         {"image": "red.png", "conversations": turns[:1]},
         {"image": "red.png", "conversations": [{"from": "human"}]},
     ]  # fmt: skip
-    file = pictures / "llava.json"
+    file = image_folder / "llava.json"
     file.write_text(json.dumps(records))
     assert formats(file) == "llava"
     source = whole(file)
@@ -346,12 +346,12 @@ def test_llava_conversations_learn_what_gpt_says(pictures):
     ]  # fmt: skip
 
 
-def test_messages_learn_what_the_assistant_says_and_draws(pictures):
+def test_messages_learn_what_the_assistant_says_and_draws(image_folder):
     def parts(*kinds):
         return [{"type": "image"} if kind is None else {"type": "text", "text": kind} for kind in kinds]
 
     file = write_lines(
-        pictures / "chat.jsonl",
+        image_folder / "chat.jsonl",
         [
             {"images": ["red.png", "deep/blue.png"], "messages": [
                 {"role": "system", "content": "Be kind."},
@@ -392,12 +392,12 @@ def test_a_conversation_that_names_no_image_has_none(tmp_path, name, value):
         assert source.format == format and all_told(source) == [["~Hi", "Hello"]]
 
 
-def test_a_page_may_have_empty_names_in_place_of_images(pictures):
+def test_a_page_may_have_empty_names_in_place_of_images(image_folder):
     page = {"texts": ["one", "", "two"], "images": ["", "red.png", None]}
-    assert all_told(whole(write_lines(pictures / "pages.jsonl", [page]))) == [["one", "<red>", "two"]]
+    assert all_told(whole(write_lines(image_folder / "pages.jsonl", [page]))) == [["one", "<red>", "two"]]
 
 
-def test_images_without_a_mark_come_first_in_both_formats(pictures):
+def test_images_without_a_mark_come_first_in_both_formats(image_folder):
     turns = [("user", "Which?"), ("assistant", "Red."), ("user", "No?"), ("assistant", "Yes.")]
     names = {"user": "human", "assistant": "gpt", "system": "system"}
     for first, expected in (
@@ -411,7 +411,7 @@ def test_images_without_a_mark_come_first_in_both_formats(pictures):
             "messages": {"messages": [{"role": role, "content": value} for role, value in said]},
         }.items():
             file = write_lines(
-                pictures / f"{name}.jsonl", [{"images": ["red.png", "deep/blue.png"], **record}]
+                image_folder / f"{name}.jsonl", [{"images": ["red.png", "deep/blue.png"], **record}]
             )
             assert all_told(whole(file)) == [expected]
 
@@ -482,14 +482,14 @@ def test_texts_in_a_table(tmp_path):
 # ---- paths, parts and formats
 
 
-def test_a_folder_with_one_file_of_records_is_that_file(pictures):
-    write_lines(pictures / "all.jsonl", [{"image": "red.png", "caption": "red"}])
-    assert all_told(whole(pictures)) == [["red", "<red>"]]
-    assert all_told(whole(pictures, format="pictures")) == [["<blue>"], ["<red>"]]
+def test_a_folder_with_one_file_of_records_is_that_file(image_folder):
+    write_lines(image_folder / "all.jsonl", [{"image": "red.png", "caption": "red"}])
+    assert all_told(whole(image_folder)) == [["red", "<red>"]]
+    assert all_told(whole(image_folder, format="pictures")) == [["<blue>"], ["<red>"]]
 
 
 def test_several_paths_are_read_together(tmp_path):
-    write_pictures(tmp_path / "a", "red")
+    write_images(tmp_path / "a", "red")
     write_tar(tmp_path / "b.tar.gz", {"x.png": png("blue"), "x.txt": b"blue"}, mode="w:gz")
     assert all_told(whole([str(tmp_path / "a"), str(tmp_path / "b.tar.gz")])) == [
         ["<red>"],
@@ -498,13 +498,13 @@ def test_several_paths_are_read_together(tmp_path):
 
 
 def test_parts_are_folders_or_files_of_that_name(tmp_path):
-    write_pictures(tmp_path / "a/train", "red")
-    write_pictures(tmp_path / "a/validation", "blue")
+    write_images(tmp_path / "a/train", "red")
+    write_images(tmp_path / "a/validation", "blue")
     assert all_told(whole(tmp_path / "a", split="val")) == [["<blue>"]]
     assert all_told(whole(tmp_path / "a")) == [["<red>"], ["<blue>"]]
     with pytest.raises(FileNotFoundError, match="no split test, only train, val"):
         whole(tmp_path / "a", split="test")
-    write_pictures(tmp_path / "b", "red", "blue")
+    write_images(tmp_path / "b", "red", "blue")
     for name, colour in (("train", "red"), ("dev", "blue")):
         write_lines(tmp_path / f"b/{name}.jsonl", [{"image": f"{colour}.png", "text": colour}])
     assert all_told(whole(tmp_path / "b", split="val")) == [["blue", "<blue>"]]
@@ -520,7 +520,7 @@ def test_without_parts_a_share_is_held_out(tmp_path):
     with pytest.raises(IndexError):
         train[42]
     only_train = tmp_path / "s"
-    write_pictures(only_train / "train", *(f"#{i:06x}" for i in range(21)))
+    write_images(only_train / "train", *(f"#{i:06x}" for i in range(21)))
     assert len(whole(only_train, split="train")) == 19 and isinstance(whole(only_train, split="val"), SplitOf)
 
 
@@ -537,7 +537,7 @@ def test_what_is_unknown_is_told_with_all_that_was_looked_for(tmp_path):
 
 
 def test_a_stray_or_damaged_file_hides_no_pictures(tmp_path):
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path, "red")
     (tmp_path / "notes.json").write_text('{"half": ')
     with pytest.raises(ValueError, match=r"notes\.json looks like captions and is not read: not JSON"):
         formats(tmp_path)
@@ -561,7 +561,7 @@ def test_a_stray_or_damaged_file_hides_no_pictures(tmp_path):
 
 def test_the_files_of_parts_come_before_folders_of_pictures(tmp_path):
     for part, colour in (("train", "red"), ("val", "blue")):
-        write_pictures(tmp_path / part, colour)
+        write_images(tmp_path / part, colour)
         write_lines(tmp_path / f"{part}.jsonl", [{"image": f"{part}/{colour}.png", "text": colour}])
     assert all_told(whole(tmp_path, split="val")) == [["blue", "<blue>"]]
 

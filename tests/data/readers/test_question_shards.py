@@ -30,9 +30,9 @@ RECORDS = [
 def folder(tmp_path):
     files = {}
     for i, (record, colour) in enumerate(zip(RECORDS, ("red", "blue"), strict=True)):
-        picture = BytesIO()
-        Image.new("RGB", (12, 8), colour).save(picture, "PNG")
-        files |= {f"{i}.png": picture.getvalue(), f"{i}.txt": f"a {colour} circle".encode()}
+        image = BytesIO()
+        Image.new("RGB", (12, 8), colour).save(image, "PNG")
+        files |= {f"{i}.png": image.getvalue(), f"{i}.txt": f"a {colour} circle".encode()}
         files[f"{i}.json"] = json.dumps(record).encode()
     write_shard(tmp_path / "val-0.tar", files)
     return str(tmp_path)
@@ -71,9 +71,9 @@ def test_statements_become_documents(folder):
 
 @pytest.mark.parametrize("kind", [QuestionShards, StatementShards])
 def test_samples_without_questions_are_refused(tmp_path, kind):
-    picture = BytesIO()
-    Image.new("RGB", (12, 8)).save(picture, "PNG")
-    write_shard(tmp_path / "val-0.tar", {"a.png": picture.getvalue(), "a.txt": b"a", "a.json": b"{}"})
+    image = BytesIO()
+    Image.new("RGB", (12, 8)).save(image, "PNG")
+    write_shard(tmp_path / "val-0.tar", {"a.png": image.getvalue(), "a.txt": b"a", "a.json": b"{}"})
     with pytest.raises(ValueError, match=r"must have a sentence|no sample has questions"):
         kind(str(tmp_path), "val")
     with pytest.raises(ValueError, match="sample 0 has no bbox_xyxy"):

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from tests.data.samples import all_told, png, told, write_lines, write_pictures
+from tests.data.samples import all_told, png, told, write_images, write_lines
 from unitok.data.faults import Fault
 from unitok.data.readers.hf_stream import Streamed
 from unitok.data.source import read, warn_once
@@ -112,7 +112,7 @@ def test_captions_without_names_are_said_to_be_numbers_once(tmp_path, caplog, de
 
 
 def test_words_are_not_said_to_be_numbers(tmp_path, caplog):
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path, "red")
     (tmp_path / "a.csv").write_text("image,text\nred.png,7\nred.png,seven\n")
     open_data(tmp_path / "a.csv")
     assert not caplog.records
@@ -132,7 +132,7 @@ def test_a_list_of_one_image_is_that_image(tmp_path):
     source = open_data(write_parquet(tmp_path / "a.parquet", rows))
     assert told(source[0]) == ["one", "<red>"]
     assert reasons(source)[1:] == ["parts do not match", "no picture"]
-    write_pictures(tmp_path, "blue")
+    write_images(tmp_path, "blue")
     rows = [
         {"image": ["blue.png"], "text": "a"},
         {"image": [{"bytes": None, "path": "blue.png"}], "text": "b"},
@@ -193,7 +193,7 @@ def test_a_stream_does_not_leave_out_images_either(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "null"])
 def test_numbers_that_are_none_are_no_caption(tmp_path, value):
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path, "red")
     (tmp_path / "a.jsonl").write_text(
         f'{{"image": "red.png", "text": {value}}}\n{{"image": "red.png", "text": "a"}}\n'
     )
@@ -213,7 +213,7 @@ def test_fractions_of_parquet_that_are_none_are_no_caption(tmp_path, caplog):
 
 @pytest.mark.parametrize(("suffix", "separator"), [("csv", ","), ("tsv", "\t"), ("csv", ";"), ("csv", "|")])
 def test_words_that_spell_a_missing_value_are_counted_once(tmp_path, caplog, suffix, separator):
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path, "red")
     cells = ["nan", '"NaN"', "None", "none of them", "nannan", "a nan", ""]
     rows = "".join(f"red.png,{cell},nan\r\n" for cell in cells)
     text = f"image,text,nan\r\n{rows}red.png,<NA>,nan"
@@ -240,7 +240,7 @@ def test_words_that_spell_a_missing_value_are_counted_once(tmp_path, caplog, suf
 
 
 def test_columns_without_names_may_come_twice(tmp_path):
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path, "red")
     (tmp_path / "a.csv").write_text(",image,text,,\n0,red.png,one,,\n")
     assert all_told(open_data(tmp_path / "a.csv")) == [["one", "<red>"]]
 
@@ -261,7 +261,7 @@ ODD = {
 
 @pytest.mark.parametrize("kind", ODD)
 def test_an_odd_record_is_a_fault_in_one_line_and_the_next_is_read(tmp_path, kind):
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path, "red")
     file = tmp_path / "a.jsonl"
     file.write_text(ODD[kind] + '\n{"image": "red.png", "text": "b"}\n')
     source = open_data(file, format="table")
@@ -284,7 +284,7 @@ CELLS = {
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_of_a_list_in_a_cell_the_first_caption_is_learned(tmp_path, kind, caplog):
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path, "red")
     with (tmp_path / "data.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["image", "caption"], ["red.png", CELLS[kind]]])
     assert reasons(open_data(str(tmp_path))) == ["a red one"]
@@ -293,7 +293,7 @@ def test_of_a_list_in_a_cell_the_first_caption_is_learned(tmp_path, kind, caplog
 
 @pytest.mark.parametrize("cell", ["['a' 'b']", '{"en": "red"}', "[1, 2]", "['open"])
 def test_what_looks_like_a_list_and_is_none_of_captions_stays_and_is_said(tmp_path, cell, caplog):
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path, "red")
     with (tmp_path / "data.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["image", "caption"], ["red.png", cell]])
     assert reasons(open_data(str(tmp_path))) == [cell]
@@ -301,7 +301,7 @@ def test_what_looks_like_a_list_and_is_none_of_captions_stays_and_is_said(tmp_pa
 
 
 def test_lists_of_captions_in_json_are_said_to_be_cut(tmp_path, caplog):
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path, "red")
     write_lines(tmp_path / "metadata.jsonl", [{"file_name": "red.png", "text": ["one", "two"]}])
     assert reasons(open_data(str(tmp_path))) == ["one"]
     assert "the first of each is learned" in caplog.text

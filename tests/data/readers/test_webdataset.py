@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.data.samples import all_told, png, told, write_lines, write_pictures, write_tar
+from tests.data.samples import all_told, png, told, write_images, write_lines, write_tar
 from unitok.data.faults import Fault
 from unitok.data.source import read, warn_once
 from unitok.data.sources import open_data
@@ -134,7 +134,7 @@ def test_a_pipe_in_a_saved_set_is_refused(tmp_path, name):
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder"])
 def test_no_record_makes_a_run_wait_for_a_pipe(tmp_path, kind, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_pictures(tmp_path, "red")
+    write_images(tmp_path, "red")
     if kind == "pipe":
         os.mkfifo("odd.png")
     elif kind == "socket":

@@ -11,7 +11,7 @@ from unitok.modalities.geometry import Box, Point
 
 
 class Dots(Source):
-    """Picture i has one black dot, at (8 + i, 9), on white."""
+    """Image i has one black dot, at (8 + i, 9), on white."""
 
     def __len__(self):
         return 3
@@ -61,7 +61,7 @@ def test_the_same_number_gives_the_same_picture_and_another_seed_another():
 
 
 class Placed(Dots):
-    """The same pictures, each before and after, with the dot's box and middle."""
+    """The same images, each before and after, with the dot's box and middle."""
 
     def __getitem__(self, index):
         _, picture = super().__getitem__(index)

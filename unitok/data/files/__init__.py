@@ -1,4 +1,4 @@
-"""Files and what is in them. In reading order:
+"""Files and their content. In reading order:
 
 remote         Fetches files of object stores (fsspec) into a local folder once
 list_files     Lists the files in and below a folder, following each link once

@@ -125,8 +125,8 @@ class _Mirror:
     def _copy(self, name: str, info: dict[str, Any]) -> None:
         target = self.files / name
         log.info("%s: fetching %s (%s bytes) to %s", self.url, name, info.get("size"), target)
-        with atomic_file(target) as beside:
-            self._write(beside, name, info)
+        with atomic_file(target) as temporary:
+            self._write(temporary, name, info)
 
     def _write(self, file: Path, name: str, info: dict[str, Any]) -> None:
         with self.system.open(info["name"], "rb") as source, file.open("wb") as out:

@@ -1,4 +1,4 @@
-"""Sources changed. In reading order:
+"""Transformed sources. In reading order:
 
 augment     Augmentation: mirrored and shifted images, and their boxes with them
 resize      Resizing: one size for all images, or buckets of aspect ratios
