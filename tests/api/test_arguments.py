@@ -194,7 +194,7 @@ WRONG = {
     "decode_image": [
         ((torch.zeros(6, dtype=torch.long),), {}, "codes must be a grid of integers, got torch.int64"),
         ((torch.zeros(2, 3),), {}, "codes must be a grid of integers, got torch.float32 (2, 3)"),
-        ((torch.full((2, 3), -1),), {}, "got codes -1..-1"),
+        ((torch.full((2, 3), -1),), {}, "codes must be in 0..15, got -1..-1"),
     ],
 }  # fmt: skip
 CALLS = [(name, *call) for name, calls in WRONG.items() for call in calls]

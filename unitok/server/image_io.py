@@ -140,7 +140,8 @@ def check_length(document: Document, model: UniTok) -> None:
         count += len(text.encode(content)[0])
         if count > max_length:
             raise ValueError(
-                f"the prompt is too long: its texts have {count} ids or more; this model holds {max_length}"
+                f"the prompt is too long: its texts have {count} ids or more; "
+                f"the model's max_length is {max_length}"
             )
 
 
