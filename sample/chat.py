@@ -1,29 +1,8 @@
-"""Chat with a model in the terminal: python sample/chat.py --model runs/demo/model"""
+"""The same as `unitok chat`: python sample/chat.py --help"""
 
-from unitok.console import Parser, command, run_options
+from unitok.cli.commands.chat import arguments, main
 
-
-def arguments() -> Parser:
-    """Build the parser of the command line."""
-    parser = Parser(
-        prog="chat.py", description="Type text, or /image PATH; the model answers with text and images."
-    )
-    parser.add_model()
-    parser.add_argument("--out", default="chat", metavar="DIR", help="folder for the model's images")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the first answer; each answer adds one")
-    return parser
-
-
-@command("chat.py")
-def main(args: list[str] | None = None) -> None:
-    """Chat until /quit or the end of the input."""
-    options = arguments().parse_args(args)
-    from unitok import UniTok
-    from unitok.cli.terminal_chat import Chat
-
-    model = UniTok.from_pretrained(options.model, **run_options(options))
-    Chat(model, out=options.out, seed=options.seed).run()
-
+__all__ = ["arguments", "main"]
 
 if __name__ == "__main__":
     main()

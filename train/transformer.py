@@ -1,38 +1,8 @@
-"""Train a transformer: python train/transformer.py fit --config configs/transformer/easy_vqa.yaml"""
+"""The same as `unitok train-model`: python train/transformer.py --help"""
 
-from unitok.cli.short_help import print_short_help, requests_short_help
+from unitok.cli.commands.train_model import main
 
-PROGRAM = "train/transformer.py"
-SETTINGS = {
-    "--data.path DIR": "folder of WebDataset shards: KEY.png or .jpg, KEY.txt",
-    "--data.train CODES": "in its place: a folder of train/encode.py, or a source",
-    "--data.image_tokenizer DIR": "a trained image tokenizer",
-    "--data.text_tokenizer FILE": "a tokenizer.json; if absent one is trained on the texts",
-    "--data.row_length N": "ids a row of a batch",
-    "--data.batch_size N": "documents a step",
-    "--model.model.width N": "of the transformer; also layers, heads, kv_heads, head_width, hidden",
-    "--model.lr X": "learning rate",
-    "--model.init_from DIR": "start from a model folder, or from transformers' of the Qwen3 or Llama family",
-    "--model.freeze_steps N": "then train only the new rows for so long",
-    "--model.compile BOOL": "torch.compile",
-}
-
-
-def main(args: list[str] | None = None):
-    """Carry out a command line (that of the process by default)."""
-    if requests_short_help(args):
-        what = "Train the transformer on codes of text and pictures."
-        example = f"{PROGRAM} fit --config configs/transformer/easy_vqa.yaml --data.path DATA"
-        return print_short_help(PROGRAM, what, SETTINGS, example=example)
-    from unitok.cli.lightning_cli import run
-    from unitok.data.modules import DocumentData
-    from unitok.training.transformer import TransformerTraining
-    from unitok.training.weights.init_from import fill_from_origin
-
-    return run(
-        TransformerTraining, DocumentData, args, program=PROGRAM, export="model", fill=fill_from_origin
-    )
-
+__all__ = ["main"]
 
 if __name__ == "__main__":
     main()

@@ -18,11 +18,11 @@ In reading order:
     server/        An OpenAI-compatible server
     page/          The web page
     cli/           Command lines
+    __main__       `python -m unitok`, the same as the command `unitok`
     chat_template  Chat templates: turns of a conversation to segments of a document
     atomic_files   Atomic writes: a file or folder is written beside its place, then renamed
     json_files     Reads JSON files and builds dataclasses from them; errors name the file and key
     pixels         Converts images of any mode to RGB, and masks to 0 or 255
-    contact_sheet  Contact sheets: images with their captions in a grid, as one PNG
     device         Chooses device and precision, and tells whether torch.compile works there
     renamed        Class paths of earlier versions, and the error that names today's
     console        Error messages and printable text, shared by all command lines

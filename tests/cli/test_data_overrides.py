@@ -15,6 +15,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*args parameter is intended")
 KNOWN = ("path", "train", "val", "format", "test", "size")
 PATH, SOURCES = {"path": "P"}, {"train": "T", "val": "V"}
 
+PROGRAMS = {"tokenizer": "unitok train-tokenizer", "transformer": "unitok train-model"}
+
 
 def config(folder, name: str, data: dict) -> str:
     file = folder / f"{name}.yaml"
@@ -103,7 +105,7 @@ def test_a_path_that_is_not_there_is_named_whatever_the_config_has(part, main, t
     with pytest.raises(SystemExit) as stop:
         main([*fit, "--data.path", "/does/not/exist"])
     said = capsys.readouterr().err.splitlines()[-1]
-    assert stop.value.code == 2 and said.endswith(f"{part}.py: error: /does/not/exist: not found")
+    assert stop.value.code == 2 and said.endswith(f"{PROGRAMS[part]}: error: /does/not/exist: not found")
     with pytest.raises(SystemExit) as stop:
         main([*fit, "--data.path", str(tmp_path), "--data.train", "elsewhere"])
     assert stop.value.code == 2 and "not both" in capsys.readouterr().err

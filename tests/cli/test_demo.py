@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from tests.commands import ROOT
-from train import demo as train_demo
 from unitok.cli import demo
+from unitok.cli.commands import demo as train_demo
 from unitok.cli.demo import Demo
 
 
@@ -112,7 +112,7 @@ def test_a_folder_without_configs_is_told_before_anything_is_made(tmp_path, caps
         train_demo.main(["--configs", str(tmp_path), "--out", str(tmp_path / "out")])
     assert (
         stop.value.code == 2
-        and capsys.readouterr().err == f"demo.py: error: no tokenizer.yaml in {tmp_path}\n"
+        and capsys.readouterr().err == f"unitok demo: error: no tokenizer.yaml in {tmp_path}\n"
     )
     assert not (tmp_path / "out").exists()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from train import tokenizer, transformer
+from unitok.cli.commands import train_model, train_tokenizer
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted(path for folder in ("train", "sample") for path in (ROOT / folder).glob("[a-z]*.py"))
@@ -43,10 +43,10 @@ def test_help_imports_nothing_heavy(path):
         [sys.executable, "-c", RUN % (HEAVY,), str(path)], capture_output=True, text=True, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
-    assert "usage: " in done.stdout and path.name in done.stdout and "--" in done.stdout
+    assert "usage: " in done.stdout and "unitok " in done.stdout and "--" in done.stdout
 
 
-@pytest.mark.parametrize("script", [tokenizer, transformer], ids=lambda script: script.PROGRAM)
+@pytest.mark.parametrize("script", [train_tokenizer, train_model], ids=lambda script: script.PROGRAM)
 def test_settings_of_the_short_help_are_lightnings(script, capsys, monkeypatch):
     script.main(["--help"])
     flags = re.findall(r"^  (--[\w.]+) ", capsys.readouterr().out, re.MULTILINE)

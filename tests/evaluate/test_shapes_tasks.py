@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.tiny_model import tiny_model
-from train import evaluate
 from unitok.api.unitok import UniTok
+from unitok.cli.commands import evaluate
 from unitok.document import Segment
 from unitok.evaluate import suites
 from unitok.evaluate.report import Report

@@ -16,6 +16,8 @@ from sample import caption, chat, demo, edit, image, rank
 from tests.tiny_model import tiny_model
 
 ROOT = Path(__file__).parents[2]
+COMMANDS = {"image": "draw", "demo": "page"}
+"""Commands that are called otherwise than their scripts."""
 SCRIPTS = {"caption": caption, "image": image, "chat": chat, "demo": demo, "edit": edit, "rank": rank}
 
 
@@ -179,7 +181,8 @@ def test_scripts_run_from_any_folder(world, tmp_path):
 def test_errors_of_a_process_are_one_line(world):
     done = script("caption", world / "torn.png", cwd=world)
     assert done.returncode == 2 and not done.stdout and "Traceback" not in done.stderr
-    assert done.stderr.startswith(f"caption.py: error: {world}/torn.png: ") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"unitok caption: error: {world}/torn.png: ")
+    assert done.stderr.count("\n") == 1
 
 
 # ---- errors
@@ -239,7 +242,7 @@ def test_errors_take_one_line(world, tmp_path, capsys, monkeypatch, line):
     printed = capsys.readouterr()
     assert stop.value.code == 2 and not printed.out
     assert BAD[line] in printed.err and printed.err.count("\n") == 1
-    assert printed.err.startswith(f"{name}.py: error: ")
+    assert printed.err.startswith(f"unitok {COMMANDS.get(name, name)}: error: ")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -250,7 +253,7 @@ def test_ctrl_c_prints_no_traceback(world, capsys, monkeypatch):
     monkeypatch.setattr("unitok.api.unitok.UniTok.draw", interrupt)
     with pytest.raises(SystemExit) as stop:
         run("image", world, "--prompt", "x")
-    assert stop.value.code == 130 and capsys.readouterr().err == "image.py: interrupted\n"
+    assert stop.value.code == 130 and capsys.readouterr().err == "unitok draw: interrupted\n"
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

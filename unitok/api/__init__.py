@@ -9,4 +9,5 @@ ranking          Zero-shot classification, retrieval and reranking by likelihood
 previews         Previews of an engine's events: text so far, images half done
 model_folder     Reads and writes a model's folder, for save_pretrained and from_pretrained
 model_card       Writes the model card, the README.md of a model's folder
+contact_sheet     Contact sheets: images with their captions in a grid, as one PNG
 """

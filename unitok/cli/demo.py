@@ -122,7 +122,7 @@ class Demo:
 
     def _train_tokenizer(self) -> None:
         args = self._fit_args("tokenizer")
-        run(TokenizerTraining, ImageData, args, program="train/tokenizer.py", export="image_tokenizer")
+        run(TokenizerTraining, ImageData, args, program="unitok train-tokenizer", export="image_tokenizer")
 
     def _encode(self) -> None:
         options: dict = {}
@@ -132,7 +132,7 @@ class Demo:
 
     def _train_transformer(self) -> None:
         args = self._fit_args("transformer")
-        run(TransformerTraining, DocumentData, args, program="train/transformer.py", export="model")
+        run(TransformerTraining, DocumentData, args, program="unitok train-model", export="model")
 
     def _fit_args(self, name: str) -> list[str]:
         """The command line of a training stage, which resumes an interrupted one."""

@@ -12,10 +12,10 @@ from urllib.parse import unquote
 from PIL import Image
 from rich.console import Console
 
+from unitok.api.contact_sheet import write_png
 from unitok.api.unitok import UniTok
 from unitok.chat_template import Turn
 from unitok.console import printable
-from unitok.contact_sheet import write_png
 from unitok.data.files.images import load_image
 from unitok.document import Document, Segment
 from unitok.modalities.geometry import Box, Point, write_box, write_point

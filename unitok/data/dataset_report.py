@@ -9,8 +9,8 @@ from PIL import Image
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
+from unitok.api.contact_sheet import sheet, write_png
 from unitok.console import printable
-from unitok.contact_sheet import sheet, write_png
 from unitok.data.faults import Fault, Faults, write_report
 from unitok.data.source import Source, read
 from unitok.document import Document

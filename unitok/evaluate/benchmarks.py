@@ -12,8 +12,8 @@ from typing import Any, ClassVar, TypeVar
 
 from PIL import Image
 
+from unitok.api.contact_sheet import sheet, side_by_side
 from unitok.api.unitok import UniTok
-from unitok.contact_sheet import sheet, side_by_side
 from unitok.document import Document, Segment
 from unitok.evaluate import benchmark_files
 from unitok.evaluate.image_index import ImageIndex

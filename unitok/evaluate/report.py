@@ -11,9 +11,9 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from unitok.api.contact_sheet import sheet, write_png
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import write_text
-from unitok.contact_sheet import sheet, write_png
 from unitok.document import Segment
 from unitok.modalities.image import ImageModality
 

@@ -6,8 +6,8 @@ shape or colour with an object in the image, like POPE's adversarial questions, 
 
 from collections.abc import Sequence
 
+from unitok.api.contact_sheet import sheet
 from unitok.api.unitok import UniTok
-from unitok.contact_sheet import sheet
 from unitok.evaluate.benchmarks import (
     YES_NO,
     answers_sheet,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from unitok.api.contact_sheet import sheet, side_by_side
 from unitok.api.unitok import UniTok
-from unitok.contact_sheet import sheet, side_by_side
 from unitok.document import Document, Segment
 from unitok.evaluate.metrics.grounding import iou, pointing_scores
 from unitok.evaluate.report import MAX_SHOWN, Report

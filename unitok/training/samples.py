@@ -14,9 +14,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from PIL import Image
 
+from unitok.api.contact_sheet import sheet, write_png
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import append_lines
-from unitok.contact_sheet import sheet, write_png
 from unitok.data.modules import Example
 from unitok.document import Codes
 from unitok.evaluate.judged_sets import shapes_set

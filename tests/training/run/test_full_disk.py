@@ -14,8 +14,8 @@ from PIL import Image
 from tests.data.codes.test_store import CODEC, Pictures, write
 from tests.tiny_model import tiny_model
 from train.tokenizer import main
+from unitok.api.contact_sheet import write_png
 from unitok.atomic_files import append_lines
-from unitok.contact_sheet import write_png
 from unitok.data.codes.store import INDEX, Store
 from unitok.training.run.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO
 
@@ -146,6 +146,8 @@ def test_a_run_on_a_full_disk_ends_in_one_line_and_keeps_what_it_had(tmp_path, c
         main([*options, "--trainer.max_steps", "4"])
     told = [line for line in capfd.readouterr().err.splitlines() if "File too large" in line]
     assert ended.value.code == 2 and len(told) == 1
-    assert told[0].startswith(f"train/tokenizer.py: error: [Errno 27] File too large: '{tmp_path}/{named}")
+    assert told[0].startswith(
+        f"unitok train-tokenizer: error: [Errno 27] File too large: '{tmp_path}/{named}"
+    )
     assert {path: path.read_bytes() for path in files} == before
     assert threading.excepthook is hook

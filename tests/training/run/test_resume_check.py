@@ -45,9 +45,9 @@ def test_a_checkpoint_of_another_run_is_told_in_one_line(train, tmp_path):
     tokenizer, own = tmp_path / "tokenizer/last.ckpt", tmp_path / "transformer/last.ckpt"
     said = train("transformer", "--ckpt_path", str(tokenizer))
     assert (
-        f"{tokenizer}: expected a checkpoint of train/transformer.py, got one of train/tokenizer.py" in said
+        f"{tokenizer}: expected a checkpoint of unitok train-model, got one of unitok train-tokenizer" in said
     )
-    assert "got one of train/transformer.py" in train("tokenizer", "--ckpt_path", str(own))
+    assert "got one of unitok train-model" in train("tokenizer", "--ckpt_path", str(own))
     for changed, named in (
         (("--model.model.hidden", "96"), "give the settings of the checkpoint's run"),
         (("--model.model.layers", "3"), "layers must be 3, got 2"),
@@ -122,7 +122,7 @@ def test_a_new_run_replaces_no_checkpoint_of_the_other_part(train, tmp_path):
     last = tmp_path / "tokenizer/last.ckpt"
     before = last.read_bytes()
     said = train("transformer", "--trainer.default_root_dir", str(tmp_path / "tokenizer"))
-    assert f"{last}: a checkpoint of train/tokenizer.py, which would be lost" in said
+    assert f"{last}: a checkpoint of unitok train-tokenizer, which would be lost" in said
     assert last.read_bytes() == before
     assert "would be lost" not in train("tokenizer")
 

@@ -1,6 +1,6 @@
 """Streams of HF datasets, read in order and not stored. Needs datasets; knows no column.
 
-A stream is for `train/encode.py`, which reads in order and resumes after its last complete shard of codes.
+A stream is for `unitok encode`, which reads in order and resumes after its last complete shard of codes.
 Training reads in another order each epoch: from the codes.
 """
 
@@ -84,7 +84,7 @@ class StreamedRows(Records):
     def _restart(self) -> None:
         if self._restarts == MAX_RESTARTS:
             raise StreamError(
-                f"{self.path}: a stream can only be read in order; encode it first, by train/encode.py"
+                f"{self.path}: a stream can only be read in order; encode it first, by unitok encode"
             )
         self._rows, self._next = iter(self._open()), 0
         self._restarts += 1

@@ -11,7 +11,7 @@ from unitok.training.run.checkpoint import find_fault
 
 BLOCK = re.compile(r"model\.blocks\.(\d+)\.")
 EMBEDDING = "model.embedding.weight"
-SCRIPTS = {"tokenizer": "train/tokenizer.py", "model": "train/transformer.py"}
+SCRIPTS = {"tokenizer": "unitok train-tokenizer", "model": "unitok train-model"}
 
 
 def check_fits(path: str, checkpoint: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unitok.contact_sheet import GAP, PAPER, RIGHT, WRONG, save_images, sheet, side_by_side
+from unitok.api.contact_sheet import GAP, PAPER, RIGHT, WRONG, save_images, sheet, side_by_side
 
 
 def square(colour="red", size=(16, 16)):

@@ -1,0 +1,82 @@
+"""`unitok info`: what a model folder holds, read from its files alone. Loads no weights."""
+
+import json
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from unitok.console import Parser, command, printable
+from unitok.json_files import read_object
+
+
+def arguments() -> Parser:
+    """Build the parser of the command line."""
+    parser = Parser(prog="unitok info", description="Print what a model folder holds: sizes, ids, figures.")
+    parser.add_argument("model", nargs="?", default="runs/demo/model", metavar="DIR", help="model folder")
+    return parser
+
+
+@command("unitok info")
+def main(args: list[str] | None = None) -> None:
+    """Print one line per fact, then the figures that the model card has."""
+    folder = Path(arguments().parse_args(args).model)
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"{folder}: not a model folder (config.json is missing)")
+    facts = _facts(folder)
+    width = max(map(len, facts)) + 2
+    for name, value in facts.items():
+        print(printable(f"{name:<{width}}{value}"))
+    for line in _measured(folder / "README.md"):
+        print(printable(line))
+
+
+def _facts(folder: Path) -> dict[str, str]:
+    config = read_object(folder / "config.json")
+    try:
+        return dict(_of_config(config, folder))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{folder / 'config.json'}: not the config of a unitok model ({error!r})") from error
+
+
+def _of_config(config: dict[str, Any], folder: Path):
+    sizes, image = config["transformer"], config["image"]
+    tokenizer = read_object(folder / "image_tokenizer/config.json")
+    yield (
+        "transformer",
+        (
+            f"{_parameters(folder / 'model.safetensors'):,} parameters: {sizes['layers']} layers of width "
+            f"{sizes['width']}, {sizes['heads']} heads"
+        ),
+    )
+    ids = ", ".join(f"{size} of {name}" for name, size in config["vocabulary"])
+    yield "vocabulary", f"{sizes['vocab_size']} ids: {ids}"
+    yield "longest document", f"{sizes['max_length']} ids, {config['positions']} positions"
+    shape = image["shape"]
+    cells = f"{shape[0]} x {shape[1]} codes" if shape else f"any size up to {image['max_side']} codes a side"
+    architecture, quantizer = tokenizer["architecture"]["kind"], tokenizer["quantizer"]["kind"]
+    weights = _parameters(folder / "image_tokenizer/model.safetensors")
+    yield "images", f"{cells}, {architecture} of {weights:,} parameters, {quantizer}"
+    if config.get("fills"):
+        yield "inpainting", "learned"
+    for name, settings in config.get("sampling", {}).items():
+        given = {key: value for key, value in settings.items() if value is not None}
+        yield f"sampling {name}", ", ".join(f"{key} {value}" for key, value in given.items())
+    if config.get("example_prompts"):
+        yield "example prompts", "; ".join(config["example_prompts"])
+
+
+def _parameters(path: Path) -> int:
+    """Numbers in a safetensors file, by its header alone."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+
+
+def _measured(card: Path) -> list[str]:
+    """The section of measured figures in a model card, as plain lines."""
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    lines = text.partition("\n## Measured\n")[2].splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")][1:]
+    said = [line for line in lines if line and not line.startswith("|")]
+    width = max((len(row[0]) for row in rows), default=0) + 2
+    return ["", *said, *(f"{row[0]:<{width}}{row[-1]}" for row in rows)] if rows else []
