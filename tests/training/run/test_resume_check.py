@@ -130,8 +130,8 @@ def test_a_new_run_replaces_no_checkpoint_of_the_other_part(train, tmp_path):
 def test_two_runs_at_once_need_two_folders(train, tmp_path):
     (tmp_path / "tokenizer").mkdir()
     holds = (
-        "import sys; from unitok.atomic_files import alone_in\n"
-        "with alone_in(sys.argv[1]): print(1, flush=True); input()"
+        "import sys; from unitok.atomic_files import lock_folder\n"
+        "with lock_folder(sys.argv[1]): print(1, flush=True); input()"
     )
     command = [sys.executable, "-c", holds, str(tmp_path / "tokenizer")]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
