@@ -13,7 +13,7 @@ from torch.distributed import all_reduce
 from train.transformer import main
 from unitok.data.batches.packed_documents import PackedDocuments
 from unitok.training.transformer import TransformerTraining
-from unitok.training.weights.parallelize import whole
+from unitok.training.weights.parallelize import full_tensor
 
 
 class Keep(Callback):
@@ -41,7 +41,7 @@ class Keep(Callback):
         self.losses.append(float(both[0] / both[1]))
 
     def on_fit_end(self, trainer, module):
-        state = {name: whole(tensor) for name, tensor in module.model.state_dict().items()}
+        state = {name: full_tensor(tensor) for name, tensor in module.model.state_dict().items()}
         kept = {"losses": self.losses, "documents": self.documents, "steps": trainer.global_step}
         torch.save(kept | {"state": state}, self.folder / f"rank{trainer.global_rank}.pt")
 
