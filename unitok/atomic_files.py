@@ -293,7 +293,7 @@ def _move_in(new: Path, folder: Path, *, durable: bool) -> None:
         place = folder / file.relative_to(new)
         if place.is_symlink() or place.is_file() if file.is_dir() else place.is_dir():
             kind = "a folder" if file.is_dir() else "a file"
-            raise FileExistsError(errno.EEXIST, f"must be {kind} to be overwritten", str(place))
+            raise FileExistsError(errno.EEXIST, f"must be {kind} to be replaced", str(place))
     finish_folder(folder)
     _replace(new, folder / STAGING, durable=durable)
     finish_folder(folder)

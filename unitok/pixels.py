@@ -23,7 +23,7 @@ class ImageError(ValueError):
         return ImageError, (name, self.reason, self.detail)
 
 
-def as_rgb(image: Any, *, name: str | None = None, most_pixels: int = MAX_PIXELS) -> Image.Image:
+def as_rgb(image: Any, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Converts a PIL image to RGB: rotated by its EXIF tag, transparency on white, 16 bits scaled to 8.
 
     Converting an image twice changes nothing.
@@ -31,25 +31,25 @@ def as_rgb(image: Any, *, name: str | None = None, most_pixels: int = MAX_PIXELS
     Args:
         image: a PIL image of any mode, decoded or not.
         name: its name in errors; by default the file that PIL opened, if any.
-        most_pixels: a larger image is refused before it is decoded.
+        max_pixels: a larger image is refused before it is decoded.
 
     Raises:
         ImageError: the image is corrupt, too large, closed or empty.
         ValueError: it is not a PIL image.
     """
-    return _convert(image, name, most_pixels, _rgb)
+    return _convert(image, name, max_pixels, _rgb)
 
 
-def as_mask(image: Any, *, name: str | None = None, most_pixels: int = MAX_PIXELS) -> Image.Image:
+def as_mask(image: Any, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Converts a PIL image to a mask of 0 and 255: transparent pixels, or light ones without any, are 255.
 
     Arguments and errors are those of `as_rgb`.
     """
-    return _convert(image, name, most_pixels, _mask)
+    return _convert(image, name, max_pixels, _mask)
 
 
 def _convert(
-    image: Any, name: str | None, most_pixels: int, finish: Callable[[Image.Image], Image.Image]
+    image: Any, name: str | None, max_pixels: int, finish: Callable[[Image.Image], Image.Image]
 ) -> Image.Image:
     """Checks, decodes, rotates and converts an image."""
     if not isinstance(image, Image.Image):
@@ -58,7 +58,7 @@ def _convert(
             "PIL.Image.fromarray an array"
         )
     name = name or str(getattr(image, "filename", "") or "the image")
-    check_size(name, image.size, most_pixels)
+    check_size(name, image.size, max_pixels)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, on odd metadata
@@ -73,11 +73,11 @@ def describe_error(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def check_size(name: str, size: tuple[int, int], most_pixels: int) -> None:
+def check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
     """Raises ImageError for an image with too many pixels, or none."""
     width, height = size
-    if width * height > most_pixels:
-        detail = f"{width} × {height} pixels, at most {most_pixels} in total are allowed"
+    if width * height > max_pixels:
+        detail = f"{width} × {height} pixels, at most {max_pixels} in total are allowed"
         raise ImageError(name, "picture too large", detail)
     if not width * height:
         raise ImageError(name, "damaged picture", f"{width} × {height} pixels: the image is empty")

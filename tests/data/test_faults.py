@@ -237,17 +237,17 @@ def test_ten_thousand_samples_with_a_thousand_faults(tmp_path):
 
 
 def test_the_share_of_faults_stops_a_run_after_a_thousand_samples():
-    faults = Faults(most=0.1, after=100, name="set")
+    faults = Faults(max_share=0.1, after=100, name="set")
     faults.add(*(Fault("no caption", f"{i}.png") for i in range(50)))  # too early to tell
     faults.add_intact(49)
     with pytest.raises(TooManyFaults, match=r"set: 50 of 100 samples .* 10%: 50 no caption.*first is 0\.png"):
         faults.add_intact()
-    patient = Faults(most=0.5, after=100)
+    patient = Faults(max_share=0.5, after=100)
     patient.add(*(Fault("no caption", "a") for _ in range(60)))
     patient.add_intact(60)
     assert patient.total == 60
-    with pytest.raises(ValueError, match="most must be in \[0, 1\]"):
-        Faults(most=2)
+    with pytest.raises(ValueError, match="max_share must be in \[0, 1\]"):
+        Faults(max_share=2)
 
 
 def test_the_report_has_counts_and_places(tmp_path):

@@ -55,7 +55,7 @@ def test_texts_of_records_come_back(tmp_path_factory, texts):
     file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     source = open_data(file)
     assert len(source) == len(texts)
-    faults = Faults(most=1)
+    faults = Faults(max_share=1)
     codes = encode_documents(source, CODEC, range(len(texts)), faults=faults)
     for text, coded in zip(texts, codes, strict=True):
         if not text.strip():

@@ -78,7 +78,7 @@ def check_source(
     Raises:
         TooManyFaults: see `most_faults`; the report is written all the same.
     """
-    faults, stats = Faults(most=most_faults, name="the data"), []
+    faults, stats = Faults(max_share=most_faults, name="the data"), []
     shown = set(range(0, len(source), max(1, -(-len(source) // max(1, images))))) if images else set()
     try:
         faults.add(*source.faults)

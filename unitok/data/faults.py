@@ -92,7 +92,7 @@ class Faults:
     """Counts samples and faults, and raises TooManyFaults when the share of faults is too high.
 
     Args:
-        most: share of corrupt samples above which `add` and `add_intact` raise TooManyFaults; 1 never raises.
+        max_share: share of corrupt samples above which counting raises TooManyFaults; 1 never raises.
         after: samples to read before the share is checked, or all `size` samples of a smaller set.
         size: samples of the set, corrupt ones included; None if unknown.
         name: of the data, for messages.
@@ -103,16 +103,16 @@ class Faults:
     def __init__(
         self,
         *,
-        most: float = 0.1,
+        max_share: float = 0.1,
         after: int = 1000,
         size: int | None = None,
         name: str = "the data",
         journal: Path | None = None,
         readers: int = 1,
     ):
-        if not 0 <= most <= 1 or after < 1:
-            raise ValueError(f"most must be in [0, 1] and after at least 1, got {most} and {after}")
-        self.most, self.name, self.journal = most, name, journal
+        if not 0 <= max_share <= 1 or after < 1:
+            raise ValueError(f"max_share must be in [0, 1] and after at least 1, got {max_share} and {after}")
+        self.max_share, self.name, self.journal = max_share, name, journal
         self.after = max(1, after if size is None else min(after, size))
         self._by_reader = torch.zeros(readers, 2, dtype=torch.long).share_memory_()
         self.samples = self.repaired = 0
@@ -151,11 +151,11 @@ class Faults:
         reader = worker.id + 1 if worker is not None and len(self._by_reader) > 1 else 0
         self._by_reader[reader] += torch.tensor([samples, faulty])
         samples, faulty = self._by_reader.sum(dim=0).tolist()
-        if samples >= self.after and faulty > self.most * samples:
+        if samples >= self.after and faulty > self.max_share * samples:
             first = f": {summarize(self.counts)}. The first is {self.listed[0]}" if self.listed else ""
             raise TooManyFaults(
-                f"{self.name}: {faulty} of {samples} samples are corrupt, more than {self.most:.0%}{first}; "
-                "raise most_faults to tolerate more"
+                f"{self.name}: {faulty} of {samples} samples are corrupt, more than "
+                f"{self.max_share:.0%}{first}; raise most_faults to tolerate more"
             )
 
     def report(self) -> dict[str, Any]:
@@ -209,11 +209,13 @@ def count_reasons(faults: Iterable[Fault]) -> Counter[str]:
     return Counter(fault.reason for fault in faults)
 
 
-def run_faults(trainer: Any, name: str, *, size: int | None, most: float, workers: int = 0) -> Faults:
+def run_faults(trainer: Any, name: str, *, size: int | None, max_share: float, workers: int = 0) -> Faults:
     """Returns the fault counter for one split of the data; all processes of a run journal in its folder."""
     journal = Path(trainer.default_root_dir) / JOURNAL if trainer else None
     rank_size = size if size is None or trainer is None else -(-size // trainer.world_size)
-    return Faults(most=most, size=rank_size, name=f"data.{name}", journal=journal, readers=1 + workers)
+    return Faults(
+        max_share=max_share, size=rank_size, name=f"data.{name}", journal=journal, readers=1 + workers
+    )
 
 
 def write_run_report(trainer: Any) -> None:

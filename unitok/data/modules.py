@@ -111,7 +111,7 @@ class ImageData(LightningDataModule):
 
     def _faults(self, name: str, source: Source) -> Faults:
         return run_faults(
-            self.trainer, name, size=count_samples(source), most=self.most_faults, workers=self.workers
+            self.trainer, name, size=count_samples(source), max_share=self.most_faults, workers=self.workers
         )
 
     def teardown(self, stage: str) -> None:
@@ -305,7 +305,11 @@ class DocumentData(LightningDataModule):
 
     def _pack(self, name: str, documents: Source | str, condition_dropout: float) -> PackedDocuments:
         faults = run_faults(
-            self.trainer, name, size=count_samples(documents), most=self.most_faults, workers=self.workers
+            self.trainer,
+            name,
+            size=count_samples(documents),
+            max_share=self.most_faults,
+            workers=self.workers,
         )
         return PackedDocuments(
             self._coded(documents, faults),

@@ -85,7 +85,7 @@ def read_mask(content: bytes, image: Image.Image, size: tuple[int, int], *, para
 
 def _read(content: bytes, load: Callable[..., Image.Image], param: str) -> Image.Image:
     try:
-        return load(content, most_pixels=MAX_PIXELS)
+        return load(content, max_pixels=MAX_PIXELS)
     except ImageError as error:
         raise invalid(str(error), param=param) from error
 

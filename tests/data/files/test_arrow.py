@@ -51,7 +51,7 @@ def test_rows_that_swell_are_refused_before_they_take_memory(tmp_path, small, ki
     rows = ParquetRows(file)
     taken = []
     with pytest.raises(arrow.TooLarge):
-        for _ in arrow._limit_memory(rows._read(0), most=2**22):
+        for _ in arrow._limit_memory(rows._read(0), limit=2**22):
             taken.append(pyarrow.total_allocated_bytes() - before)
     assert max(taken, default=0) < 2**24
     found = [read(open_data(file, format="texts", text_column="text"), index) for index in (0, len(rows) - 1)]

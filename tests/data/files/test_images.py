@@ -107,7 +107,7 @@ def test_a_bomb_is_refused_before_it_is_decoded():
 
 def test_a_smaller_limit_can_be_asked_for():
     with pytest.raises(ImageError, match="8 × 4 pixels, at most 31"):
-        load_image(as_bytes(half_and_half()), most_pixels=31)
+        load_image(as_bytes(half_and_half()), max_pixels=31)
 
 
 def test_errors_name_the_file_and_the_reason(tmp_path):
@@ -177,7 +177,7 @@ def test_reasons_are_of_the_list_and_errors_can_be_sent_to_another_process(tmp_p
         copy = pickle.loads(pickle.dumps(error.value))
         assert (str(copy), copy.reason, copy.detail) == (str(error.value), reason, error.value.detail)
     with pytest.raises(ImageError) as error:
-        load_image(image, most_pixels=3)
+        load_image(image, max_pixels=3)
     assert error.value.reason == "picture too large"
 
 

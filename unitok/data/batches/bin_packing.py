@@ -87,7 +87,7 @@ def pack_tightly(lengths: Sequence[int], capacity: int) -> tuple[list[list[int]]
     four of them fill a row of 320.
 
     Example:
-        >>> tightest([80] * 8, 512)
+        >>> pack_tightly([80] * 8, 512)
         ([[0, 2, 4, 6], [1, 3, 5, 7]], 320)
     """
     best = best_fit(lengths, capacity), capacity

@@ -54,17 +54,17 @@ def build_codec(
 
 def train_text_tokenizer(source: Source, path: str | Path, *, size: int) -> None:
     """Trains a tokenizer.json of at most `size` codes on a source's texts, and writes it atomically."""
-    TextModality(train_bpe(iterate_texts(source, most=MAX_DOCUMENTS), size=size)).save(path)
+    TextModality(train_bpe(iterate_texts(source, limit=MAX_DOCUMENTS), size=size)).save(path)
 
 
-def iterate_texts(source: Source, *, most: int) -> Iterator[str]:
-    """Yields the texts of at most `most` documents, evenly spread over the source; corrupt ones are skipped.
+def iterate_texts(source: Source, *, limit: int) -> Iterator[str]:
+    """Yields the texts of at most `limit` documents, evenly spread over the source; corrupt ones are skipped.
 
     Raises:
         ValueError: none of these documents can be read.
     """
     faults = list(source.faults)
-    indices = range(0, len(source), max(1, -(-len(source) // most)))
+    indices = range(0, len(source), max(1, -(-len(source) // limit)))
     for index in indices:
         document = read(source, index)
         if isinstance(document, Fault):

@@ -56,7 +56,7 @@ def encode_documents(
     Raises:
         TooManyFaults: `faults` exceeds its limit.
     """
-    faults = Faults(most=1) if faults is None else faults
+    faults = Faults(max_share=1) if faults is None else faults
     documents = [read(source, index) for index in indices]
     intact = [document for document in documents if not isinstance(document, Fault)]
     try:

@@ -72,7 +72,7 @@ def write_store(
         ValueError: a shard in it is of something else, no document could be encoded, or (TooManyFaults) too
             many could not.
     """
-    faults = Faults(most=most_faults, name=str(path))
+    faults = Faults(max_share=most_faults, name=str(path))
     writer = _Writer(Path(path), source, codec, batch_size, shard_size, faults, chat, stamp)
     starts = range(0, len(source), shard_size)
     try:

@@ -85,8 +85,8 @@ def _one_line(error: Exception) -> str:
 class TooLarge(ValueError):
     """Raised for data that would take far more memory than its file."""
 
-    def __init__(self, most: int):
-        super().__init__(f"it unpacks to more than {most} bytes at once")
+    def __init__(self, limit: int):
+        super().__init__(f"it unpacks to more than {limit} bytes at once")
 
 
 def _memory_limit(file: Path) -> int:
@@ -94,13 +94,13 @@ def _memory_limit(file: Path) -> int:
     return max(ALWAYS_ALLOWED, MAX_RATIO * file.stat().st_size)
 
 
-def _limit_memory(batches: Iterable[Any], *, most: int) -> Iterator[Any]:
-    """Yields batches of rows. Raises TooLarge as soon as they take more than `most` bytes in total."""
+def _limit_memory(batches: Iterable[Any], *, limit: int) -> Iterator[Any]:
+    """Yields batches of rows. Raises TooLarge as soon as they take more than `limit` bytes in total."""
     size = 0
     for batch in batches:
         size += batch.nbytes
-        if size > most:
-            raise TooLarge(most)
+        if size > limit:
+            raise TooLarge(limit)
         yield batch
 
 
@@ -161,7 +161,7 @@ class _Chunks(Records):
 
     def _read_chunk(self, number: int) -> list[Any] | _ChunkFault:
         try:
-            return list(_limit_memory(self._read(number), most=_memory_limit(self._file(number))))
+            return list(_limit_memory(self._read(number), limit=_memory_limit(self._file(number))))
         except TooLarge as error:
             return _ChunkFault("archive too large", str(error))
         except (pyarrow().ArrowException, OSError, ValueError) as error:
@@ -202,12 +202,12 @@ class ParquetRows(_Chunks):
 
     def _read(self, number: int) -> Iterator[Any]:
         file, group = self._groups[number]
-        most = _memory_limit(file)
+        limit = _memory_limit(file)
         with pyarrow().parquet.ParquetFile(file) as opened:
             size = _unpacked_size(opened.metadata.row_group(group))
-            if size > most:
-                raise TooLarge(most)
-            rows = max(1, most // (8 * size + 1))  # each row may repeat the longest value
+            if size > limit:
+                raise TooLarge(limit)
+            rows = max(1, limit // (8 * size + 1))  # each row may repeat the longest value
             yield from opened.iter_batches(batch_size=min(rows, BATCH_ROWS), row_groups=[group])
 
     def _file(self, number: int) -> Path:

@@ -65,14 +65,14 @@ class UnpackedFile:
 
 def unpack(path: Path, out) -> Damage | None:
     """Unpacks a .gz into `out`; returns its damage, or None."""
-    most, written = max(ALWAYS_ALLOWED, MAX_RATIO * path.stat().st_size), 0
+    limit, written = max(ALWAYS_ALLOWED, MAX_RATIO * path.stat().st_size), 0
     try:
         with GzipFile(path) as file:
             while data := file.read1(CHUNK):
                 out.write(data)
                 written += len(data)
-                if written > most:
-                    return Damage("archive too large", written, f"it unpacks to more than {most} bytes")
+                if written > limit:
+                    return Damage("archive too large", written, f"it unpacks to more than {limit} bytes")
     except EOFError as error:
         return Damage("truncated archive", written, str(error))
     except (BadGzipFile, zlib.error) as error:

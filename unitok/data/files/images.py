@@ -21,35 +21,35 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".ti
 
 
 def load_image(
-    source: str | Path | bytes | BinaryIO, *, name: str | None = None, most_pixels: int = MAX_PIXELS
+    source: str | Path | bytes | BinaryIO, *, name: str | None = None, max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
     """Loads an image as RGB, by `as_rgb`; of an animation, the first frame.
 
     `name` stands for an image without a path in errors. Raises ImageError for a missing, corrupt, unsupported
     or larger file; its size and the cost of decoding are checked before it is decoded.
     """
-    return _load(source, name or _name_of(source), most_pixels, as_rgb)
+    return _load(source, name or _name_of(source), max_pixels, as_rgb)
 
 
 def load_mask(
-    source: str | Path | bytes | BinaryIO, *, name: str | None = None, most_pixels: int = MAX_PIXELS
+    source: str | Path | bytes | BinaryIO, *, name: str | None = None, max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
     """Loads an image as a mask of 0 and 255, by `as_mask`: transparent or light pixels are 255.
 
     Arguments and errors are those of `load_image`.
     """
-    return _load(source, name or _name_of(source), most_pixels, as_mask)
+    return _load(source, name or _name_of(source), max_pixels, as_mask)
 
 
 def _load(
-    source: str | Path | bytes | BinaryIO, name: str, most_pixels: int, convert: Callable[..., Image.Image]
+    source: str | Path | bytes | BinaryIO, name: str, max_pixels: int, convert: Callable[..., Image.Image]
 ) -> Image.Image:
     """Loads and converts an image. Every failure is an ImageError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, on odd metadata, and on sizes, which are checked here
-            with _open(source, name) as file, _decode(BoundedFile(file), name, most_pixels) as image:
-                return convert(image, name=name, most_pixels=most_pixels)
+            with _open(source, name) as file, _decode(BoundedFile(file), name, max_pixels) as image:
+                return convert(image, name=name, max_pixels=max_pixels)
     except ImageError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -76,11 +76,11 @@ def _open(source: str | Path | bytes | BinaryIO, name: str) -> AbstractContextMa
     return open(source, "rb")
 
 
-def _decode(file: BoundedFile, name: str, most_pixels: int) -> Image.Image:
+def _decode(file: BoundedFile, name: str, max_pixels: int) -> Image.Image:
     """Decodes a file, checking each cost before it is incurred."""
     file.check_tiles()
     image = Image.open(file, formats=FORMATS)
-    check_size(name, image.size, most_pixels)
+    check_size(name, image.size, max_pixels)
     if isinstance(image, JpegImageFile):
         file.check_scans()
     file.begin_loading()

@@ -113,7 +113,7 @@ class FirstLook:
 
     def _open(self) -> Records:
         lines = FILES.get(self.path.suffix.lower()) in (JsonLines, open_json)
-        return JsonLines(self.path, most=Records.INSPECTED) if lines else open_records(self.path)
+        return JsonLines(self.path, limit=Records.INSPECTED) if lines else open_records(self.path)
 
     @property
     def _holds_records(self) -> bool:

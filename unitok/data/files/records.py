@@ -155,13 +155,13 @@ def line_ends(content: mmap | bytes, start: int = 0) -> Iterator[tuple[int, int]
 
 
 class JsonLines(_LineRecords):
-    """One JSON object per line; empty lines are skipped. `most` limits the number of records."""
+    """One JSON object per line; empty lines are skipped. `limit` bounds the number of records."""
 
-    def __init__(self, path: Path, *, most: int | None = None):
+    def __init__(self, path: Path, *, limit: int | None = None):
         super().__init__(path)
         content = self._content
         for start, end in line_ends(content):
-            if len(self) == most:
+            if len(self) == limit:
                 break
             if content[start : min(end, start + 64)].strip() or content[start:end].strip():
                 self._add(start, end)
@@ -187,7 +187,7 @@ class JsonList(Records):
         content = read_json(path)
         records = records_of(content)
         if records is None:
-            raise ValueError(f"{path}: expected a JSON list of objects, got {type(content).__name__}")
+            raise ValueError(f"{path}: must hold a JSON list of objects, got {type(content).__name__}")
         self.records = Values(records)
 
     def __len__(self) -> int:

@@ -37,7 +37,7 @@ def split_in_name(name: str) -> Split | None:
     """Returns the split that a word of a name stands for; only whole words count.
 
     Example:
-        >>> split_said("cc3m-validation-0003"), split_said("val.tar"), split_said("trainval_0")
+        >>> split_in_name("cc3m-validation-0003"), split_in_name("val.tar"), split_in_name("trainval_0")
         ('val', 'val', None)
     """
     return next(

@@ -76,7 +76,7 @@ def detect(path: Path, *, captions: bool = True, parent: Path | None = None) -> 
     name = match.reader.format
     if captions:
         raise ValueError(
-            f"{path}: it would be read as {name}, but {unread} (--data.format {name} reads it nevertheless)"
+            f"{path}: it would be read as {name}, but {unread} (--data.format {name} reads it anyway)"
         )
     warn_once(f"{path}: only the images are read: {unread}")
     return match

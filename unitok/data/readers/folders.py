@@ -173,7 +173,7 @@ class _Pairs(NamedTuple):
 
 
 def _normalise(name: str) -> str:
-    """A name in one form: a Mac writes its umlauts as two letters."""
+    """Normalises a name: macOS writes an umlaut as two characters."""
     return normalize("NFC", name)
 
 

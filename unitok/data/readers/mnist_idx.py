@@ -67,7 +67,7 @@ class Idx(Reader):
         if labels is None:
             names_found = ", ".join(file.name for file in files) or "none"
             expected = "one file …-images-idx3-ubyte with its …-labels-idx1-ubyte"
-            raise FileNotFoundError(f"{path}: expected {expected}, got {names_found}; give the path of one")
+            raise FileNotFoundError(f"{path}: must hold {expected}, got {names_found}; give the path of one")
         self.path = files[0]
         self.names, self.template, self.faults = names, template, []
         self.images, self.labels = self._read(self.path, dimensions=3), self._read(labels, dimensions=1)
@@ -125,11 +125,11 @@ def read_idx(file: Path, *, dimensions: int) -> Array:
             raise ValueError(
                 f"{file}: not an idx file of bytes in {dimensions} dimensions, got header {head!r}"
             )
-        most = max(ALWAYS_ALLOWED, MAX_RATIO * file.stat().st_size)
-        content = _read_up_to(opened, min(prod(shape), most))
+        limit = max(ALWAYS_ALLOWED, MAX_RATIO * file.stat().st_size)
+        content = _read_up_to(opened, min(prod(shape), limit))
     size = prod(shape[1:])
     values = np.frombuffer(content[: len(content) // size * size], np.uint8).reshape(-1, *shape[1:])
-    reason: Reason = "archive too large" if len(content) == most else "truncated archive"
+    reason: Reason = "archive too large" if len(content) == limit else "truncated archive"
     detail = f"only {len(values)} of {shape[0]} entries"
     return Array(values, Fault(reason, str(file), detail) if len(values) < shape[0] else None)
 
