@@ -20,7 +20,7 @@ LABELS = {
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description="Plot the accuracy that the callback ShapesAccuracy wrote down.",
+        description="Plot the accuracy logged by the callback ShapesAccuracy.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("run", type=Path, help="run folder with accuracy.jsonl")

@@ -1,9 +1,9 @@
-"""The same tokenizer with and without an adversary: are all losses finite, is the game even, is it sharper?
+"""The same tokenizer with and without an adversary: finite losses, a balanced game, sharper images?
 
 python benchmarks/adversarial.py [--data DIR ...] [--steps 400] [--out FILE.png] [--json FILE]
 
-DIR are folders of WebDataset shards; without one, scenes of three objects are rendered. The picture shows
-input, without and with in a row each.
+DIR are folders of WebDataset shards; without one, scenes of three objects are rendered. The image has a row
+each of inputs, reconstructions without and with an adversary.
 """
 
 import math
@@ -26,11 +26,11 @@ from unitok.models.image_tokenizer.vqgan import VQGAN
 from unitok.training.adversary import AdversaryConfig
 from unitok.training.tokenizer import TokenizerTraining
 
-SHOWN = 8
+MAX_SHOWN = 8
 
 
 class Curves(Callback):
-    """Keeps the loss of every batch and the discriminator's accuracy."""
+    """Records the loss of every batch and the discriminator's accuracy."""
 
     def __init__(self):
         self.losses: list[float] = []
@@ -42,10 +42,8 @@ class Curves(Callback):
             self.accuracy.append(float(trainer.logged_metrics["adversary/accuracy"]))
 
 
-def trained(
-    data: ImageData, *, steps: int, adversary: AdversaryConfig | None
-) -> tuple[ImageTokenizer, Curves]:
-    """A small VQGAN after some steps, always from the same start."""
+def train(data: ImageData, *, steps: int, adversary: AdversaryConfig | None) -> tuple[ImageTokenizer, Curves]:
+    """Train a small VQGAN, always from the same initial weights."""
     torch.manual_seed(0)
     sizes = VQGAN(channels=32, multipliers=(1, 2, 2, 4), blocks=1, attention_levels=(), z_channels=64)
     module = TokenizerTraining(
@@ -66,21 +64,23 @@ def trained(
 
 
 def sharpness(images: Float[Tensor, "b 3 h w"]) -> float:
-    """Mean size of the differences between neighbouring pixels."""
+    """Mean absolute difference between neighbouring pixels."""
     return float(images.diff(dim=2).abs().mean() + images.diff(dim=3).abs().mean())
 
 
 def measure(data: ImageData, *, steps: int, out: str) -> list[Row]:
-    """Train both, compare, write the picture."""
-    game = AdversaryConfig(weight=0.5, learns_from=steps // 4, counts_from=steps // 3, channels=32, lr=5e-4)
-    plain, _ = trained(data, steps=steps, adversary=None)
-    sharp, curves = trained(data, steps=steps, adversary=game)
+    """Train both, compare them, write the image."""
+    adversary = AdversaryConfig(
+        weight=0.5, learns_from=steps // 4, counts_from=steps // 3, channels=32, lr=5e-4
+    )
+    plain, _ = train(data, steps=steps, adversary=None)
+    sharp, curves = train(data, steps=steps, adversary=adversary)
     data.setup("validate")
-    images = next(iter(data.val_dataloader()))[:SHOWN]
+    images = next(iter(data.val_dataloader()))[:MAX_SHOWN]
     with torch.no_grad():
         rows = [images, *(t.decode(t.encode(images).codes) for t in (plain, sharp))]
-    save_image(make_grid(torch.cat(rows) / 2 + 0.5, nrow=SHOWN), out)
-    even = sum(0.55 <= a <= 0.95 for a in curves.accuracy) / max(1, len(curves.accuracy))
+    save_image(make_grid(torch.cat(rows) / 2 + 0.5, nrow=MAX_SHOWN), out)
+    balanced = sum(0.55 <= a <= 0.95 for a in curves.accuracy) / max(1, len(curves.accuracy))
     finite = sum(map(math.isfinite, curves.losses))
     ratio = sharpness(rows[2]) / sharpness(rows[1])
     return [
@@ -92,7 +92,7 @@ def measure(data: ImageData, *, steps: int, out: str) -> list[Row]:
             float(len(curves.losses)),
             finite == len(curves.losses),
         ),
-        Row("accuracy within .55 and .95", even, "of the steps", None, 0.5, even > 0.5),
+        Row("accuracy within .55 and .95", balanced, "of the steps", None, 0.5, balanced > 0.5),
         Row("sharpness with / without", sharpness(rows[2]), "", ratio, 1.0, ratio > 1, f"see {out}"),
     ]
 
@@ -100,8 +100,8 @@ def measure(data: ImageData, *, steps: int, out: str) -> list[Row]:
 def main() -> None:
     parser = command_line(__doc__, threads=2)
     parser.add_argument("--data", nargs="*", default=[], metavar="DIR", help="folders of shards")
-    parser.add_argument("--steps", type=int, default=400, help="of training, each (default 400)")
-    parser.add_argument("--out", default="adversarial.png", help="picture to write (default adversarial.png)")
+    parser.add_argument("--steps", type=int, default=400, help="of each training (default 400)")
+    parser.add_argument("--out", default="adversarial.png", help="image to write (default adversarial.png)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     train, val = sources(options.data)

@@ -1,4 +1,4 @@
-"""What benchmarks share: a command line, two sides in one process, in turn; medians, memory, a table and its
+"""Tools of all benchmarks: a command line, alternating runs of two sides, medians, memory, a table and its
 JSON."""
 
 import argparse
@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 LOG_WIDTH = 150
-"""Characters of a table's lines in a file or pipe, of which nobody knows the width."""
+"""Characters per line of a table in a file or pipe."""
 
 
 class Row(NamedTuple):
-    """A figure, how many times better it is than the peer's, and the least (or most) that is wanted."""
+    """A figure, its ratio to the peer's (higher is better), and the bar it must reach."""
 
     name: str
     value: float
@@ -33,12 +33,12 @@ class Row(NamedTuple):
 def command_line(
     about: str, *, rounds: int | None = None, threads: int | None = None
 ) -> argparse.ArgumentParser:
-    """A parser that knows --json and, where they have a default, --rounds and --threads."""
+    """A parser with --json and, if their defaults are given, --rounds and --threads."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", metavar="FILE", help="also write the rows there")
+    parser.add_argument("--json", metavar="FILE", help="also write the rows to this file")
     if rounds is not None:
         parser.add_argument(
-            "--rounds", type=int, default=rounds, help="times that each side runs (default %(default)s)"
+            "--rounds", type=int, default=rounds, help="runs of each side (default %(default)s)"
         )
     if threads is not None:
         parser.add_argument("--threads", type=int, default=threads, help="CPU threads (default %(default)s)")
@@ -46,7 +46,7 @@ def command_line(
 
 
 class Seconds(NamedTuple):
-    """Medians of both sides."""
+    """Median seconds of both sides."""
 
     ours: float
     theirs: float
@@ -59,49 +59,49 @@ def alternate(
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Seconds:
-    """Run both in turn, after one run of each that does not count.
+    """Run both sides in turn, after a warm-up run of each.
 
-    `clock` may be the processor's time (`time.process_time`), for a machine that is busy.
+    `clock` may be processor time (`time.process_time`), for a busy machine.
     """
-    taken: tuple[list[float], list[float]] = ([], [])
+    times: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 1):
         for side, run in enumerate((ours, theirs)):
-            started = clock()
+            start = clock()
             run()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             if number:
-                taken[side].append(clock() - started)
-    return Seconds(*map(statistics.median, taken))
+                times[side].append(clock() - start)
+    return Seconds(*map(statistics.median, times))
 
 
 def peak_memory(run: Callable[[], object]) -> float:
-    """MB by which the process's resident memory rises at most while something runs (sampled every 0.5 ms)."""
+    """Peak increase of the process's resident memory during a run, in MB (sampled every 0.5 ms)."""
     run()
-    before, most, done = _resident(), [0], threading.Event()
+    before, peak, done = _resident(), [0], threading.Event()
 
-    def watch() -> None:
+    def sample() -> None:
         while not done.wait(0.0005):
-            most[0] = max(most[0], _resident())
+            peak[0] = max(peak[0], _resident())
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    sampler = threading.Thread(target=sample)
+    sampler.start()
     try:
         run()
     finally:
         done.set()
-        watcher.join()
-    return max(most[0] - before, 0) / 2**20
+        sampler.join()
+    return max(peak[0] - before, 0) / 2**20
 
 
 def _resident() -> int:
-    """Bytes of memory that the process holds."""
+    """The process's resident memory in bytes."""
     pages = int(Path("/proc/self/statm").read_bytes().split()[1])
     return pages * 4096
 
 
 def finish(rows: Sequence[Row], path: str | None) -> None:
-    """Print the table; write {name, value, unit, ratio, bar, ok} to a file if one is given."""
+    """Print the table, and write {name, value, unit, ratio, bar, ok} to a file if one is given."""
     table = Table("what", "ours", "times the peer", "bar", "", "")
     for row in rows:
         table.add_row(

@@ -1,9 +1,9 @@
-"""Samples a second from tars and Parquet against webdataset and HF datasets; a store against its pictures.
+"""Samples per second from tars and Parquet against webdataset and HF datasets; a store against its images.
 
-All sides decode the same JPEGs by Pillow to RGB, bring them to 64 x 64 pixels by the same call and read the
-caption, in one process. Opening the set is part of every pass. The last rows train at the size of
-configs/transformer/tiny.yaml from a store: which share of the time the data were waited for, and how fast
-the whole loop is next to one whose batches are all held in memory. Scenes are rendered as a training goes.
+All sides decode the same JPEGs with Pillow to RGB, resize them to 64 x 64 pixels by the same call and read
+the caption, in one process. Opening the data set is part of every pass. The last rows train at the size of
+configs/transformer/tiny.yaml from a store, and report the share of time spent waiting for data and the speed
+of the loop next to one with all batches in memory. Another row renders scenes.
 
 python benchmarks/data.py [--training] [--json FILE]
 """
@@ -47,31 +47,31 @@ BARS = {"tars": 1.0, "store": 20.0, "waiting": 0.03, "loop": 0.97, "rendering": 
 
 
 def samples(count: int, side: int) -> Iterable[tuple[str, bytes, bytes]]:
-    """Key, JPEG and caption of rendered scenes with some grain, as a camera has."""
+    """Key, JPEG and caption of rendered scenes with noise like a camera's."""
     scenes, rng = ShapesSource(first_seed=0, count=count, canvas=side, kind="demo"), np.random.default_rng(0)
     for index in range(count):
-        caption, picture = scenes[index]
-        grain = rng.normal(0, 6, (side, side, 3))
-        noisy = Image.fromarray((np.asarray(picture.content) + grain).clip(0, 255).astype(np.uint8))
+        caption, image = scenes[index]
+        noise = rng.normal(0, 6, (side, side, 3))
+        noisy = Image.fromarray((np.asarray(image.content) + noise).clip(0, 255).astype(np.uint8))
         buffer = BytesIO()
         noisy.save(buffer, "JPEG", quality=90)
         yield f"{index:09d}", buffer.getvalue(), caption.content.encode()
 
 
 def write_sets(folder: Path, count: int, side: int) -> None:
-    """The same samples as tars and as one Parquet file."""
+    """Write the same samples as tars and as one Parquet file."""
     import pyarrow
     import pyarrow.parquet
 
-    made = list(samples(count, side))
+    records = list(samples(count, side))
     for start in range(0, count, SHARD):
         with tarfile.open(folder / f"train-{start // SHARD:06d}.tar", "w") as archive:
-            for key, jpeg, caption in made[start : start + SHARD]:
+            for key, jpeg, caption in records[start : start + SHARD]:
                 for suffix, content in (("jpg", jpeg), ("txt", caption)):
                     member = tarfile.TarInfo(f"{key}.{suffix}")
                     member.size = len(content)
                     archive.addfile(member, BytesIO(content))
-    rows = [{"image": {"bytes": jpeg, "path": None}, "text": said.decode()} for _, jpeg, said in made]
+    rows = [{"image": {"bytes": jpeg, "path": None}, "text": text.decode()} for _, jpeg, text in records]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "set.parquet", row_group_size=100)
 
 
@@ -79,47 +79,47 @@ def write_sets(folder: Path, count: int, side: int) -> None:
 
 
 def read_all(source: Source, count: int) -> None:
-    """Every document of ours."""
+    """Read every document with this package."""
     resized = Resized(source, Fit(SIDE, SIDE))
-    shown = [resized[index][1].content for index in range(len(resized))]
-    _check(shown, count)
+    images = [resized[index][1].content for index in range(len(resized))]
+    _check(images, count)
 
 
 def peer_tars(folder: Path, count: int) -> None:
-    """The same by webdataset."""
+    """Read every sample with webdataset."""
     import webdataset
 
     shards = sorted(map(str, folder.glob("*.tar")))
-    found = webdataset.WebDataset(shards, shardshuffle=False).decode("pilrgb").to_tuple("jpg", "txt")
-    _check([_fitted(picture) for picture, _ in found], count)
+    pairs = webdataset.WebDataset(shards, shardshuffle=False).decode("pilrgb").to_tuple("jpg", "txt")
+    _check([_fit(image) for image, _ in pairs], count)
 
 
 def peer_rows(rows: Iterable[dict], count: int) -> None:
-    """The same by HF datasets."""
-    _check([_fitted(row["image"].convert("RGB")) for row in rows if row["text"]], count)
+    """Read every row with HF datasets."""
+    _check([_fit(row["image"].convert("RGB")) for row in rows if row["text"]], count)
 
 
-def streamed(file: Path) -> Iterable[dict]:
-    """The Parquet file as a stream of HF datasets that decodes its pictures."""
+def stream(file: Path) -> Iterable[dict]:
+    """The Parquet file as a stream of HF datasets that decodes its images."""
     import datasets
 
     rows = datasets.load_dataset("parquet", data_files=str(file), split="train", streaming=True)
     return rows.cast_column("image", datasets.Image())
 
 
-def _fitted(picture: Image.Image) -> Image.Image:
-    return ImageOps.fit(picture, (SIDE, SIDE), Image.Resampling.BICUBIC)
+def _fit(image: Image.Image) -> Image.Image:
+    return ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
-def _check(pictures: list[Image.Image], count: int) -> None:
-    assert len(pictures) == count and all(p.size == (SIDE, SIDE) and p.mode == "RGB" for p in pictures)
+def _check(images: list[Image.Image], count: int) -> None:
+    assert len(images) == count and all(i.size == (SIDE, SIDE) and i.mode == "RGB" for i in images)
 
 
 # ---- rows
 
 
-def compared(name: str, ours: Callable, theirs: Callable, *, count: int, rounds: int, bar: float, peer: str):
-    """Samples a second of both, as a row."""
+def compare(name: str, ours: Callable, theirs: Callable, *, count: int, rounds: int, bar: float, peer: str):
+    """Samples per second of both sides, as a row."""
     seconds = alternate(ours, theirs, rounds=rounds)
     ratio = seconds.theirs / seconds.ours
     remark = f"{peer}: {count / seconds.theirs:.0f} samples/s"
@@ -127,43 +127,43 @@ def compared(name: str, ours: Callable, theirs: Callable, *, count: int, rounds:
 
 
 def speeds(folder: Path, *, count: int, rounds: int) -> list[Row]:
-    """Tars, Parquet, and the store of the tars."""
+    """Rows of tars, Parquet, and the store of the tars."""
     common = {"count": count, "rounds": rounds}
     file = folder / "set.parquet"
     rows = [
-        compared("tars", lambda: read_all(WebDataset(str(folder)), count), lambda: peer_tars(folder, count),
-                 bar=BARS["tars"], peer="webdataset", **common),
-        compared("Parquet, in order", lambda: read_all(CaptionTable(str(file)), count),
-                 lambda: peer_rows(streamed(file), count), bar=None, peer="HF datasets, streaming", **common),
+        compare("tars", lambda: read_all(WebDataset(str(folder)), count), lambda: peer_tars(folder, count),
+                bar=BARS["tars"], peer="webdataset", **common),
+        compare("Parquet, in order", lambda: read_all(CaptionTable(str(file)), count),
+                lambda: peer_rows(stream(file), count), bar=None, peer="HF datasets, streaming", **common),
     ]  # fmt: skip
     codec = write_codes(folder)
 
-    def pictures() -> None:
+    def read_images() -> None:
         read_all(WebDataset(str(folder)), count)
 
-    def codes() -> None:
+    def read_codes() -> None:
         store = Store(folder / "codes", codec)
         assert len(store.fetch(range(len(store)))) == count
 
-    rows.append(compared("store of codes", codes, pictures, bar=BARS["store"],
-                         peer="its pictures, not yet encoded", **common))  # fmt: skip
+    rows.append(compare("store of codes", read_codes, read_images, bar=BARS["store"],
+                        peer="its images, not yet encoded", **common))  # fmt: skip
     return rows
 
 
 def rendering(*, count: int, rounds: int) -> Row:
-    """Milliseconds of the processor for a scene with its picture and caption."""
-    source, taken = ShapesSource(count=count, canvas=48), []
+    """Processor time in milliseconds for a scene with its image and caption."""
+    source, times = ShapesSource(count=count, canvas=48), []
     for _ in range(rounds):
         start = time.process_time()
         for index in range(count):
             source[index]
-        taken.append((time.process_time() - start) / count * 1e3)
-    value, bar = float(np.median(taken)), BARS["rendering"]
+        times.append((time.process_time() - start) / count * 1e3)
+    value, bar = float(np.median(times)), BARS["rendering"]
     return Row("a rendered scene", value, "ms of the processor", None, bar, value < bar)
 
 
 def write_codes(folder: Path):
-    """The store of the tars, by an image tokenizer that has only placed its codes; its codec."""
+    """Write the store of the tars with an untrained image tokenizer; returns its codec."""
     source = WebDataset(str(folder))
     torch.manual_seed(0)
     tokenizer = ImageTokenizer(ImageTokenizerConfig()).train()
@@ -176,14 +176,14 @@ def write_codes(folder: Path):
 
 
 class InMemory(DocumentData):
-    """The batches of the first epoch, all made before the first step."""
+    """The batches of the first epoch, all in memory before the first step."""
 
     def train_dataloader(self) -> DataLoader:
         return DataLoader(list(super().train_dataloader()), batch_size=None, collate_fn=lambda batch: batch)
 
 
 class Clock(Callback):
-    """Seconds of the processor, not of the wall: of each training step, and of what lies before it."""
+    """Processor seconds, not wall-clock, of each training step and of the time before it."""
 
     def __init__(self):
         self.before, self.steps, self.last = [], [], time.thread_time()
@@ -200,30 +200,30 @@ class Clock(Callback):
         self._lap(self.steps)
 
 
-class Timed(TransformerTraining):
-    """Training that a clock watches."""
+class TimedTraining(TransformerTraining):
+    """Training with a clock."""
 
     def configure_callbacks(self) -> list[Callback]:
         return [*super().configure_callbacks(), Clock()]
 
 
 class Times(NamedTuple):
-    """Seconds of each training step and of the wait before it; and of the processor from step to step."""
+    """Seconds of each training step and of the wait before it, and processor seconds from step to step."""
 
-    waited: list[float]
-    ran: list[float]
-    whole: list[float]
+    waits: list[float]
+    steps: list[float]
+    loops: list[float]
 
     @property
-    def share(self) -> float:
-        """Of the time that was waited."""
-        return sum(self.waited) / (sum(self.waited) + sum(self.ran))
+    def waiting_share(self) -> float:
+        """Share of the time spent waiting for batches."""
+        return sum(self.waits) / (sum(self.waits) + sum(self.steps))
 
 
 def train(folder: Path, *, steps: int, workers: int, data: type[DocumentData] = DocumentData) -> Times:
-    """A run at the size of configs/transformer/tiny.yaml from the store, by Lightning's own profiler."""
+    """Time a run at the size of configs/transformer/tiny.yaml from the store, with Lightning's profiler."""
     codes, run_folder = str(folder / "codes"), tempfile.mkdtemp(dir=folder)
-    cli = run(Timed, data, [
+    cli = run(TimedTraining, data, [
         "fit", "--config", str(ROOT / "configs/transformer/tiny.yaml"), "--threads", "1",
         "--trainer.max_steps", str(steps), "--trainer.val_check_interval", str(steps),
         "--trainer.check_val_every_n_epoch", "null", "--trainer.log_every_n_steps", "25",
@@ -232,43 +232,44 @@ def train(folder: Path, *, steps: int, workers: int, data: type[DocumentData] = 
         "--data.image_tokenizer", str(folder / "tokenizer"), "--data.train", codes, "--data.val", codes,
         "--data.workers", str(workers),
     ], program="benchmarks/data.py", export="model")  # fmt: skip
-    taken = cli.trainer.profiler.recorded_durations
-    waited, ran = taken["[_TrainingEpochLoop].train_dataloader_next"], taken["run_training_batch"]
+    durations = cli.trainer.profiler.recorded_durations
+    waits, batches = durations["[_TrainingEpochLoop].train_dataloader_next"], durations["run_training_batch"]
     clock = next(callback for callback in cli.trainer.callbacks if isinstance(callback, Clock))
-    whole = np.add(clock.before, clock.steps).tolist()
-    return Times(waited[1 : len(ran)], ran[1:], whole[1:])  # the first starts the workers
+    loops = np.add(clock.before, clock.steps).tolist()
+    return Times(waits[1 : len(batches)], batches[1:], loops[1:])  # the first wait starts the workers
 
 
 def waiting(folder: Path, *, steps: int, workers: int) -> Row:
-    """The share of the time of training steps that went by until the next batch was there."""
+    """The share of training time spent waiting for the next batch."""
     times = train(folder, steps=steps, workers=workers)
-    ran, waited = np.median(times.ran) * 1e3, np.median(times.waited) * 1e3
+    step, wait, share = np.median(times.steps) * 1e3, np.median(times.waits) * 1e3, times.waiting_share
     name = f"training waits, {workers} worker" + "s" * (workers != 1)
-    remark = f"a step takes {ran:.1f} ms, a batch {waited:.2f} ms"
-    return Row(name, times.share, "of the time", None, BARS["waiting"], times.share < BARS["waiting"], remark)
+    remark = f"a step takes {step:.1f} ms, a batch {wait:.2f} ms"
+    return Row(name, share, "of the time", None, BARS["waiting"], share < BARS["waiting"], remark)
 
 
-def whole_loop(folder: Path, *, steps: int, rounds: int) -> Row:
-    """From step to step with the loader against the same over batches in memory, in turn, by the processor.
+def full_loop(folder: Path, *, steps: int, rounds: int) -> Row:
+    """Processor time from step to step with the loader, against batches in memory, in turn.
 
-    It does not count what others take of a busy machine, but all that the loader costs the training's thread.
+    Processor time excludes other processes of a busy machine, but includes all the loader's work in the
+    training thread.
     """
-    loaded, held = [], []
+    with_loader, in_memory = [], []
     for _ in range(rounds):
-        loaded.append(np.median(train(folder, steps=steps, workers=0).whole))
-        held.append(np.median(train(folder, steps=steps, workers=0, data=InMemory).whole))
-    ratio, bar = float(np.median(np.divide(held, loaded))), BARS["loop"]
-    remark = f"over batches in memory: {np.median(held) * 1e3:.2f} ms; {rounds} rounds in turn"
-    name = "training, the whole loop, no worker"
-    return Row(name, np.median(loaded) * 1e3, "ms of the processor a step", ratio, bar, ratio >= bar, remark)
+        with_loader.append(np.median(train(folder, steps=steps, workers=0).loops))
+        in_memory.append(np.median(train(folder, steps=steps, workers=0, data=InMemory).loops))
+    ratio, bar = float(np.median(np.divide(in_memory, with_loader))), BARS["loop"]
+    remark = f"over batches in memory: {np.median(in_memory) * 1e3:.2f} ms; {rounds} rounds in turn"
+    name, value = "training, the whole loop, no worker", np.median(with_loader) * 1e3
+    return Row(name, value, "ms of the processor a step", ratio, bar, ratio >= bar, remark)
 
 
 def main() -> None:
     parser = command_line(__doc__, rounds=5)
     parser.add_argument("--count", type=int, default=2000, help="samples (default 2000)")
-    parser.add_argument("--side", type=int, default=256, help="pixels a side of a picture (default 256)")
+    parser.add_argument("--side", type=int, default=256, help="side of an image in pixels (default 256)")
     parser.add_argument("--steps", type=int, default=300, help="of training (default 300)")
-    parser.add_argument("--training", action="store_true", help="only the rows of training")
+    parser.add_argument("--training", action="store_true", help="measure only training")
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.INFO)
@@ -280,7 +281,7 @@ def main() -> None:
         rows = [] if options.training else speeds(folder, count=options.count, rounds=options.rounds)
         rows.append(rendering(count=options.count, rounds=options.rounds))
         rows += [waiting(folder, steps=options.steps, workers=workers) for workers in (0, 1)]
-        rows.append(whole_loop(folder, steps=options.steps, rounds=options.rounds))
+        rows.append(full_loop(folder, steps=options.steps, rounds=options.rounds))
     finish(rows, options.json)
 
 

@@ -1,14 +1,14 @@
-"""Pictures drawn by the engine against transformers' Qwen3ForCausalLM.generate with the same weights.
+"""Images drawn by the engine against transformers' Qwen3ForCausalLM.generate with the same weights.
 
 python benchmarks/decode.py [--batches 1 4 16] [--dtype bfloat16] [--compile] [--json FILE]
 
-Both sides draw 256 codes a picture in one process, in turn, by sampling at temperature 1. The bars against
-its growing cache are higher where there are 65k ids: we compute the legal ones alone. The peer opens the
-exported folder and has two ways to stay among the codes: the folder's own grammar processor, and a mask that
-is made once, the least it could do. Guidance is its `guidance_scale`. With `--compile` our steps are
-compiled, and the peer, with the mask, is taken as it is (a cache that grows) and with its static cache,
-compiled. The floors are the times of the same linear layers alone, by torch's own kernel, and of reading
-their weights once a code. Then requests of all kinds, together and one after another.
+Both sides sample 256 codes per image at temperature 1, in one process, in turn. The bars against a growing
+cache are higher with 65k ids, since we compute only the legal ones. The peer opens the exported folder and
+constrains decoding in two ways: with the folder's grammar processor, and with a constant mask, the cheapest
+way. Guidance is its `guidance_scale`. With `--compile` our steps are compiled, and the peer, with the mask,
+runs with its growing cache and with its static cache, compiled. The floors are the times of the same linear
+layers alone, by torch's kernel, and of reading their weights once per code. The last rows are requests of all
+kinds, batched and one after another.
 """
 
 import tempfile
@@ -52,7 +52,7 @@ GUESSES = (1, 2, 4, 8, 16)
 
 
 def model_of(size: str, *, text: int, image: int, dtype: torch.dtype, max_length: int = 1024) -> UniTok:
-    """A random model of so many text and image ids."""
+    """A random model with these numbers of text and image ids."""
     torch.manual_seed(0)
     tokenizer = ImageTokenizer(ImageTokenizerConfig(Patch(channels=8), EMACodebook(image, 8)))
     codec = Codec(
@@ -64,7 +64,7 @@ def model_of(size: str, *, text: int, image: int, dtype: torch.dtype, max_length
 
 
 def _text(size: int) -> TextModality:
-    """Bytes, and tokens that nothing is merged into."""
+    """A text tokenizer of bytes, and of tokens that no merge produces."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     words = [*letters, *(f"{letters[0]}{i}" for i in range(size - len(letters)))]
     tokenizer = Tokenizer(models.BPE({word: i for i, word in enumerate(words)}, []))
@@ -74,23 +74,23 @@ def _text(size: int) -> TextModality:
 
 
 class Mask(LogitsProcessor):
-    """Only the codes of an image."""
+    """Allows only the codes of an image."""
 
     def __init__(self, ids: range, total: int):
-        self.hidden = torch.full((total,), -torch.inf)
-        self.hidden[ids.start : ids.stop] = 0
+        self.mask = torch.full((total,), -torch.inf)
+        self.mask[ids.start : ids.stop] = 0
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        return scores + self.hidden
+        return scores + self.mask
 
 
 def prompts(count: int) -> list[list[Codes]]:
-    """Texts of one length."""
+    """Texts of equal length."""
     return [[Codes("text", (torch.arange(WORDS) * 7 + i) % 256, (WORDS,))] for i in range(count)]
 
 
 def ours(model: UniTok, count: int, *, scale: float, compile: bool = False) -> Callable[[], object]:
-    """A drawing of `count` pictures' codes."""
+    """Returns a function that draws the codes of `count` images."""
     settings = dict.fromkeys(model.codec.modalities, Sampling(guidance_scale=scale))
 
     def draw() -> None:
@@ -106,73 +106,74 @@ def ours(model: UniTok, count: int, *, scale: float, compile: bool = False) -> C
 def theirs(
     model: UniTok, peer, count: int, processor: LogitsProcessor, *, scale: float, **options
 ) -> Callable:
-    """The same by transformers, which writes the codes alone."""
+    """Returns a function that draws the same codes with transformers."""
     codec = model.codec
     starts = torch.stack([codec.join(prompt, open="image").ids for prompt in prompts(count)])
     free = codec.join([], open="image").ids.expand(count, -1)
     guidance = {"guidance_scale": scale, "negative_prompt_ids": free} if scale != 1 else {}
 
     def draw() -> None:
-        written = peer.generate(
+        ids = peer.generate(
             starts, max_new_tokens=SIDE * SIDE, do_sample=True, top_k=0, logits_processor=[processor],
             **guidance, **options,
         )  # fmt: skip
-        assert written.shape[1] == starts.shape[1] + SIDE * SIDE
+        assert ids.shape[1] == starts.shape[1] + SIDE * SIDE
 
     return draw
 
 
-class Way(NamedTuple):
-    """How the peer decodes, and the bars of one picture and of several."""
+class PeerMode(NamedTuple):
+    """A way in which the peer decodes, and the bars for one image and for several."""
 
     name: str
     processor: LogitsProcessor
     options: dict
-    one: float
-    several: float
+    bar_of_one: float
+    bar_of_several: float
 
 
-def ways(folder: Path, model: UniTok, *, compile: bool) -> list[Way]:
-    """The peer's grammar and the mask; or the mask without and with its static cache and compiled step."""
-    words = model.codec.vocabulary
-    bars = (3.0, 4.0) if words.size >= 65_000 else (2.2, 1.9)
-    mask = Mask(words.codes("image"), words.size)
+def peer_modes(folder: Path, model: UniTok, *, compile: bool) -> list[PeerMode]:
+    """The peer with grammar and with mask; or with the mask in a growing and in a compiled static cache."""
+    vocabulary = model.codec.vocabulary
+    bars = (3.0, 4.0) if vocabulary.size >= 65_000 else (2.2, 1.9)
+    mask = Mask(vocabulary.codes("image"), vocabulary.size)
     if not compile:
         grammar = Grammar.from_pretrained(folder, "image")
-        return [Way("grammar", grammar, {}, *bars), Way("mask", mask, {}, *bars)]
+        return [PeerMode("grammar", grammar, {}, *bars), PeerMode("mask", mask, {}, *bars)]
     static = CompileConfig(fullgraph=False, dynamic=False, mode="default")
     static._compile_all_devices = True
     options = {"cache_implementation": "static", "compile_config": static}
-    return [Way("growing cache", mask, {}, *bars), Way("static cache, compiled", mask, options, 1.4, 1.5)]
+    compiled = PeerMode("static cache, compiled", mask, options, 1.4, 1.5)
+    return [PeerMode("growing cache", mask, {}, *bars), compiled]
 
 
 def against_transformers(
     model: UniTok, *, batches: list[int], compile: bool, rounds: int, name: str, clock: Clock
 ) -> list[Row]:
-    """Each batch against the peer's ways, and guidance at one picture."""
+    """Each batch size against the peer's modes, and guidance with one image."""
     with tempfile.TemporaryDirectory() as folder:
         export(model, Path(folder) / "model")
         peer = AutoModelForCausalLM.from_pretrained(Path(folder) / "model", dtype="auto").eval()
-        peers = ways(Path(folder) / "model", model, compile=compile)
+        modes = peer_modes(Path(folder) / "model", model, compile=compile)
     rows = []
     for count, scale in [*((batch, 1.0) for batch in batches), (1, 3.0)]:
-        mine = ours(model, count, scale=scale, compile=compile)
-        for way in peers:
-            if scale != 1 and way.options:
-                continue  # guidance runs a second cache, which its static one does not know
-            other = theirs(model, peer, count, way.processor, scale=scale, **way.options)
-            seconds = alternate(mine, other, rounds=rounds, clock=clock)
-            bar = 3.0 if scale != 1 else way.one if count == 1 else way.several
+        draw_ours = ours(model, count, scale=scale, compile=compile)
+        for mode in modes:
+            if scale != 1 and mode.options:
+                continue  # guidance uses a second cache, which the static cache does not support
+            draw_theirs = theirs(model, peer, count, mode.processor, scale=scale, **mode.options)
+            seconds = alternate(draw_ours, draw_theirs, rounds=rounds, clock=clock)
+            bar = 3.0 if scale != 1 else mode.bar_of_one if count == 1 else mode.bar_of_several
             ratio = seconds.theirs / seconds.ours
-            kind = f"{name}, batch {count}{', guided' if scale != 1 else ''}, peer's {way.name}"
+            kind = f"{name}, batch {count}{', guided' if scale != 1 else ''}, peer's {mode.name}"
             rate = count * SIDE * SIDE / seconds.ours
             rows.append(Row(kind, rate, "codes/s", ratio, bar, ratio >= bar, f"{seconds.ours:.3f} s a batch"))
     return rows
 
 
 def floors(model: UniTok, *, compile: bool, rounds: int, name: str, clock: Clock) -> list[Row]:
-    """One picture's share of the speed that its linear layers alone would allow, by torch's own kernel, and
-    of that at which their weights could be read."""
+    """The speed for one image as a share of the speed of its linear layers alone, by torch's kernel, and of
+    the speed at which their weights can be read."""
     transformer = model.model
     layers = [weight for key, weight in transformer.blocks.named_parameters() if weight.ndim == 2]
     codes = model.codec.vocabulary.codes("image")
@@ -187,23 +188,23 @@ def floors(model: UniTok, *, compile: bool, rounds: int, name: str, clock: Clock
                 F.linear(row, weight)
 
     @torch.inference_mode()
-    def reading() -> None:
+    def read_weights() -> None:
         for _ in range(SIDE * SIDE):
             for weight in layers:
-                weight.view(torch.float32).sum()  # bits of other numbers do as well
+                weight.view(torch.float32).sum()  # other dtypes are read as float32 bits
 
-    found = []
-    for what, bare, bar in (("layers'", products, 0.8), ("memory's", reading, None)):
-        seconds = alternate(ours(model, 1, scale=1.0, compile=compile), bare, rounds=rounds, clock=clock)
+    result = []
+    for floor, run, bar in (("layers'", products, 0.8), ("memory's", read_weights, None)):
+        seconds = alternate(ours(model, 1, scale=1.0, compile=compile), run, rounds=rounds, clock=clock)
         share, rate = seconds.theirs / seconds.ours, megabytes * SIDE * SIDE / seconds.theirs / 2**10
-        kind, remark = f"{name}, share of the {what} speed", f"{megabytes:.0f} MB a code, at {rate:.1f} GB/s"
-        found.append(Row(kind, SIDE * SIDE / seconds.ours, "codes/s", share, bar, bar is None or share >= bar,
-                         remark))  # fmt: skip
-    return found
+        kind, remark = f"{name}, share of the {floor} speed", f"{megabytes:.0f} MB a code, at {rate:.1f} GB/s"
+        ok = bar is None or share >= bar
+        result.append(Row(kind, SIDE * SIDE / seconds.ours, "codes/s", share, bar, ok, remark))
+    return result
 
 
 def guidance_cost(model: UniTok, *, compile: bool, rounds: int, name: str, clock: Clock) -> Row:
-    """What a second branch costs one picture."""
+    """The cost of guidance's second branch for one image."""
     sides = (ours(model, 1, scale=scale, compile=compile) for scale in (3.0, 1.0))
     seconds = alternate(*sides, rounds=rounds, clock=clock)
     cost = seconds.ours / seconds.theirs
@@ -211,7 +212,7 @@ def guidance_cost(model: UniTok, *, compile: bool, rounds: int, name: str, clock
 
 
 def mixed(model: UniTok, *, rounds: int, name: str, clock: Clock, count: int = 24) -> Row:
-    """Drawings, guided ones, captions and whole documents: sixteen at once against one at a time."""
+    """Drawings, guided drawings, texts and whole documents: batches of sixteen against one at a time."""
     plain = dict.fromkeys(model.codec.modalities, Sampling(max_new_tokens=24))
     guided = {"text": plain["text"], "image": Sampling(guidance_scale=3.0)}
     kinds = [
@@ -237,19 +238,19 @@ def mixed(model: UniTok, *, rounds: int, name: str, clock: Clock, count: int = 2
 
 
 def guessing(folder: str, *, rounds: int, clock: Clock) -> list[Row]:
-    """Forward passes and time of a trained model that guesses ahead, against the same that does not.
+    """Forward passes and time of a trained model with speculative decoding, against the same without.
 
-    Pictures of its example prompts, one at a time.
+    It draws its example prompts, one image at a time.
     """
     model = UniTok.from_pretrained(folder, device="cpu")
-    asked = [((Segment("text", prompt),), seed) for prompt in model.example_prompts for seed in SEEDS]
+    inputs = [((Segment("text", prompt),), seed) for prompt in model.example_prompts for seed in SEEDS]
     rows = []
     for guesses in GUESSES:
         passes = {}
 
         def draw(speculate: int, passes: dict[int, int] = passes) -> None:
             engine = model.engine(batch_size=1, speculate=speculate)
-            for document, seed in asked:
+            for document, seed in inputs:
                 engine.submit(model.request(document, target="image", guidance_scale=1.0, seed=seed))
             for _ in engine.run():
                 pass
@@ -257,22 +258,24 @@ def guessing(folder: str, *, rounds: int, clock: Clock) -> list[Row]:
 
         seconds = alternate(partial(draw, guesses), partial(draw, 0), rounds=rounds, clock=clock)
         fewer, faster = passes[0] / passes[guesses], seconds.theirs / seconds.ours
-        each = len(asked)
-        rows.append(Row(f"{guesses} guesses, time", seconds.ours / each, "s", faster, 1.4, faster >= 1.4))
-        rows.append(Row(f"{guesses} guesses, passes", passes[guesses] / each, "", fewer, 2.0, fewer >= 2))
+        count = len(inputs)
+        rows.append(Row(f"{guesses} guesses, time", seconds.ours / count, "s", faster, 1.4, faster >= 1.4))
+        rows.append(Row(f"{guesses} guesses, passes", passes[guesses] / count, "", fewer, 2.0, fewer >= 2))
     return rows
 
 
 def main() -> None:
     parser = command_line(__doc__, rounds=5, threads=1)
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16], help="pictures at once")
-    parser.add_argument("--size", choices=SIZES, default="10M", help="weights without ids (default 10M)")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16], help="images per batch")
+    parser.add_argument(
+        "--size", choices=SIZES, default="10M", help="weights without embeddings (default 10M)"
+    )
     parser.add_argument("--text", type=int, default=2048, help="text ids (default 2048)")
     parser.add_argument("--image", type=int, default=1024, help="image ids (default 1024)")
     parser.add_argument("--dtype", default="float32", help="float32 or bfloat16")
     parser.add_argument("--compile", action="store_true", help="compile our steps, and the peer's")
-    parser.add_argument("--cpu-time", action="store_true", help="the processor's time, on a busy machine")
-    parser.add_argument("--model", metavar="DIR", help="a trained model: measure its guesses instead")
+    parser.add_argument("--cpu-time", action="store_true", help="measure processor time, for a busy machine")
+    parser.add_argument("--model", metavar="DIR", help="measure speculative decoding of this trained model")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     shared = {"rounds": options.rounds, "clock": time.process_time if options.cpu_time else time.perf_counter}

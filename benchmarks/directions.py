@@ -1,11 +1,11 @@
-"""What learning both directions costs or gives: captions only, drawings only, both, and all tasks beside.
+"""Cost and gain of learning both directions: captions only, drawings only, both, and both with all tasks.
 
 python benchmarks/directions.py [--minutes 6 | --steps N] [--json FILE]
 
 Four small transformers learn the same scenes from the same codes, each for the same time; "all tasks" also
-gets questions, boxes, points and edits, so it sees fewer pairs. All have one vocabulary, and are measured on
-the same unseen scenes and held-out compositions. Losses are nats a token, of captions after their picture and
-of pictures after their caption.
+gets questions, boxes, points and edits, so it sees fewer pairs. All share one vocabulary, and are measured on
+the same unseen scenes and held-out compositions. Losses are nats per token, of captions given their image and
+of images given their caption.
 """
 
 import tempfile
@@ -40,8 +40,8 @@ SAMPLING = {
 }
 
 
-class Learns(NamedTuple):
-    """A run: the task of pairs, the directions that it learns, and whether other tasks are beside them."""
+class RunConfig(NamedTuple):
+    """A run: the task of pairs, the learned directions, and whether other tasks are mixed in."""
 
     task: str
     directions: tuple[str, ...]
@@ -49,40 +49,40 @@ class Learns(NamedTuple):
 
 
 RUNS = {
-    "captions only": Learns("caption", ("caption",)),
-    "drawings only": Learns("draw", ("image",)),
-    "both": Learns("both", ("caption", "image")),
-    "all tasks": Learns("both", ("caption", "image"), others=True),
+    "captions only": RunConfig("caption", ("caption",)),
+    "drawings only": RunConfig("draw", ("image",)),
+    "both": RunConfig("both", ("caption", "image")),
+    "all tasks": RunConfig("both", ("caption", "image"), others=True),
 }
 LOSSES = {"caption": ("caption", "val/loss_text"), "image": ("draw", "val/loss_image")}
 
 
 def scenes(*, others: bool, count: int = SCENES) -> Source:
-    """Captions with their pictures, and perhaps tasks."""
+    """Captions with their images, and tasks if `others`."""
     pairs = ShapesSource(canvas=CANVAS, count=count)
     return Concat([pairs, ShapesTasks(canvas=CANVAS, count=2 * count, turns=4)]) if others else pairs
 
 
-def one_codec(image_tokenizer: str, folder: str) -> Codec:
-    """That of all runs."""
+def shared_codec(image_tokenizer: str, folder: str) -> Codec:
+    """The codec of all runs."""
     train_text_tokenizer(scenes(others=True, count=1000), f"{folder}/tokenizer.json", size=400)
     return build_codec(
         image_tokenizer, f"{folder}/tokenizer.json", image_shape=(6, 6), locations=("box", "point")
     )
 
 
-def data_of(codec: Codec, learns: Learns) -> DocumentData:
-    """Documents of a run."""
+def data_of(codec: Codec, config: RunConfig) -> DocumentData:
+    """The data of a run."""
     val = ShapesSource(canvas=CANVAS, count=512, first_seed=VALIDATION_SEED)
     return DocumentData(
-        train=scenes(others=learns.others), val=val, codec=codec, row_length=ROW, batch_size=64,
-        task=learns.task, unprompted=["image"] if "image" in learns.directions else [],
+        train=scenes(others=config.others), val=val, codec=codec, row_length=ROW, batch_size=64,
+        task=config.task, unprompted=["image"] if "image" in config.directions else [],
     )  # fmt: skip
 
 
 def learn(name: str, codec: Codec, budget: dict, *, count: int) -> list[Row]:
-    """Train one kind and measure what it learned."""
-    learns, started = RUNS[name], time.process_time()
+    """Train and measure one run."""
+    config, start = RUNS[name], time.process_time()
     torch.manual_seed(0)
     module = TransformerTraining(SIZES, lr=3e-3, muon_lr=0.02, weight_decay=0.1, sampling=SAMPLING)
     with tempfile.TemporaryDirectory() as folder:
@@ -92,57 +92,60 @@ def learn(name: str, codec: Codec, budget: dict, *, count: int) -> list[Row]:
             limit_val_batches=0, enable_progress_bar=False, enable_model_summary=False,
             use_distributed_sampler=False, **budget,
         )  # fmt: skip
-        trainer.fit(module, datamodule=data_of(codec, learns))
-        seconds = time.process_time() - started
+        trainer.fit(module, datamodule=data_of(codec, config))
+        seconds = time.process_time() - start
         figures = accuracies(module, count=count) | losses(module, codec, folder)
     spent = f"{trainer.global_step} steps, {seconds:.0f} s of processor time"
-    wanted = {key: value for key, value in figures.items() if any(way in key for way in learns.directions)}
-    return [Row(f"{name}: {key}", value, "", None, None, True, spent) for key, value in wanted.items()]
+    return [
+        Row(f"{name}: {key}", value, "", None, None, True, spent)
+        for key, value in figures.items()
+        if any(direction in key for direction in config.directions)
+    ]
 
 
 def accuracies(module: TransformerTraining, *, count: int) -> dict[str, float]:
-    """By the judge, of unseen scenes and of held-out compositions."""
-    model, found = module.model_with_codec(), {}
+    """Accuracies on unseen scenes and on held-out compositions, by the judge."""
+    model, figures = module.model_with_codec(), {}
     for prefix, held_out in (("", False), ("heldout_", True)):
-        world = shapes_set(canvas=CANVAS, count=count, held_out=held_out)
-        found |= measure(model, world, prefix=prefix).figures
-    return {name: value for name, value in found.items() if name.endswith("_accuracy")}
+        judged_set = shapes_set(canvas=CANVAS, count=count, held_out=held_out)
+        figures |= measure(model, judged_set, prefix=prefix).figures
+    return {name: value for name, value in figures.items() if name.endswith("_accuracy")}
 
 
 def losses(module: TransformerTraining, codec: Codec, folder: str) -> dict[str, float]:
-    """Of each direction with its prompt, whatever was learned."""
-    found = {}
+    """The loss of each direction given its prompt, learned or not."""
+    result = {}
     for direction, (task, figure) in LOSSES.items():
-        data = data_of(codec, Learns(task, (direction,)))
+        data = data_of(codec, RunConfig(task, (direction,)))
         data.unprompted = []
         trainer = RunFolder(
             default_root_dir=f"{folder}/{task}", accelerator="cpu", precision="bf16-mixed",
             enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
         )  # fmt: skip
         (figures,) = trainer.validate(module, datamodule=data, verbose=False)
-        found[f"{direction}_loss"] = figures[figure]
-    return found
+        result[f"{direction}_loss"] = figures[figure]
+    return result
 
 
 def main() -> None:
     parser = command_line(__doc__, threads=1)
     parser.add_argument("--minutes", type=float, default=6, help="of each run (default 6)")
-    parser.add_argument("--steps", type=int, help="of each run, in place of minutes")
-    parser.add_argument("--count", type=int, default=300, help="scenes that are measured (default 300)")
+    parser.add_argument("--steps", type=int, help="of each run, instead of minutes")
+    parser.add_argument("--count", type=int, default=300, help="measured scenes (default 300)")
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS), help="default all four")
     parser.add_argument(
         "--image-tokenizer",
         default="runs/demo/tokenizer/image_tokenizer",
         metavar="DIR",
-        help="of 8 pixels a code (default the demo's)",
+        help="image tokenizer with 8 pixels per code (default the demo's)",
     )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if not Path(options.image_tokenizer).is_dir():
-        parser.error(f"{options.image_tokenizer}: no image tokenizer here; make demo trains one")
+        parser.error(f"{options.image_tokenizer}: not found: make demo trains an image tokenizer")
     budget = {"max_steps": options.steps} if options.steps else {"max_time": {"minutes": options.minutes}}
     with tempfile.TemporaryDirectory() as folder:
-        codec = one_codec(options.image_tokenizer, folder)
+        codec = shared_codec(options.image_tokenizer, folder)
         rows = [row for name in options.runs for row in learn(name, codec, budget, count=options.count)]
     finish(rows, options.json)
 

@@ -1,10 +1,10 @@
-"""How well a model names what only the examples before it explain, by the number of examples.
+"""Few-shot naming accuracy by the number of examples.
 
 python benchmarks/few_shot.py --model runs/naming/transformer/model [--out docs/few_shot.png] [--json FILE]
 
-Test documents of the built-in world show pictures with made-up words (configs/transformer/naming.yaml) and
-then a picture to be named: by the word alone, or by the true word and then the made-up one, "red dax". Beside
-the model stand the best that anybody could do and what copying any word of the examples would give.
+Test documents of the shapes world show images with made-up words (configs/transformer/naming.yaml) and then
+an image to name: by the word alone, or by the true word and then the made-up one, "red dax". The model is
+compared with the attainable accuracy and with that of copying any word of the examples.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = (0, 1, 2, 4)
 FORMS = {"seen, then named": True, "named at once": False}
-"""What is written for a picture, and whether the true word comes first."""
+"""Forms of an answer, by whether the true word comes first."""
 
 
 class Point(NamedTuple):
-    """Shares of the test pictures that were named right: all, and those of a class among the examples."""
+    """Accuracy on all test images and on those of a class among the examples (`shown`), and baselines."""
 
     examples: int
     accuracy: float
@@ -35,21 +35,21 @@ def arguments() -> Parser:
     """The command line."""
     parser = Parser(
         prog="few_shot.py",
-        description="Let a model name pictures by made-up words that only the examples before them explain.",
+        description="Let a model name images by made-up words that only the examples in the prompt explain.",
     )
     add = parser.add_argument
     parser.add_model()
     add("--count", type=int, default=500, help="test documents")
-    add("--classes", type=int, default=2, help="words a document")
-    add("--trait", choices=("colour", "shape"), default="colour", help="what the words name")
-    add("--canvas", type=int, default=48, help="pixels a side of the scenes")
+    add("--classes", type=int, default=2, help="words per document")
+    add("--trait", choices=("colour", "shape"), default="colour", help="trait named by the words")
+    add("--canvas", type=int, default=48, help="side of the scenes in pixels")
     add("--out", type=Path, metavar="FILE", help="plot to write")
-    add("--json", metavar="FILE", help="also write the rows there")
+    add("--json", metavar="FILE", help="also write the rows to this file")
     return parser
 
 
 def measure(model, source, examples: Sequence[int] = EXAMPLES) -> list[Point]:
-    """The model's answers to the pictures of a ShapesNaming after so many examples each."""
+    """Scores the model's answers on a ShapesNaming, for each number of examples."""
     from unitok.worlds.shapes.naming import attainable_accuracy
 
     documents = [source[index] for index in range(len(source))]
@@ -57,12 +57,12 @@ def measure(model, source, examples: Sequence[int] = EXAMPLES) -> list[Point]:
     points = []
     for number in examples:
         prompts = [document[: 2 * number + 1] for document in documents]
-        written = model.generate(prompts, target="text", batch_size=64)
+        answers = model.generate(prompts, target="text", batch_size=64)
         right = [
-            document[-1].content.split()[-1:] == [one[number].word]
-            for document, one in zip(written, named, strict=True)
+            document[-1].content.split()[-1:] == [scenes[number].word]
+            for document, scenes in zip(answers, named, strict=True)
         ]
-        known = [hit for hit, one in zip(right, named, strict=True) if one[number].known]
+        known = [hit for hit, scenes in zip(right, named, strict=True) if scenes[number].known]
         points.append(
             Point(
                 number,
@@ -75,21 +75,21 @@ def measure(model, source, examples: Sequence[int] = EXAMPLES) -> list[Point]:
     return points
 
 
-def plot(found: Mapping[str, Sequence[Point]], path: Path, *, title: str) -> None:
-    """Accuracy by number of examples, a line for each form."""
+def plot(by_form: Mapping[str, Sequence[Point]], path: Path, *, title: str) -> None:
+    """Plot accuracy by number of examples, a line per form."""
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    points = next(iter(found.values()))
-    at = [point.examples for point in points]
-    axes.plot(at, [p.attainable for p in points], "--", color="gray", label="attainable")
-    for form, line in found.items():
-        axes.plot(at, [p.accuracy for p in line], "o-", label=f"model: {form}")
-    axes.plot(at, [p.copying for p in points], ":", color="gray", label="copying any of the words")
-    axes.set(title=title, xlabel="examples", ylabel="pictures named right", ylim=(0, 1.03), xticks=at)
+    points = next(iter(by_form.values()))
+    x = [point.examples for point in points]
+    axes.plot(x, [p.attainable for p in points], "--", color="gray", label="attainable")
+    for form, line in by_form.items():
+        axes.plot(x, [p.accuracy for p in line], "o-", label=f"model: {form}")
+    axes.plot(x, [p.copying for p in points], ":", color="gray", label="copying any of the words")
+    axes.set(title=title, xlabel="examples", ylabel="images named right", ylim=(0, 1.03), xticks=x)
     axes.legend(loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
@@ -112,28 +112,28 @@ def main(args: list[str] | None = None) -> None:
         "classes": options.classes,
         "trait": options.trait,
     }
-    found = {
+    by_form = {
         form: measure(model, ShapesNaming(TEST_SEED, options.count, said=said, **settings))
         for form, said in FORMS.items()
     }
     if options.out:
         title = f"{options.classes} made-up words for {options.trait}s a document, {options.count} documents"
-        plot(found, options.out, title=title)
-    finish([row for form, points in found.items() for row in rows(form, points)], options.json)
+        plot(by_form, options.out, title=title)
+    finish([row for form, points in by_form.items() for row in rows(form, points)], options.json)
 
 
 def rows(form: str, points: Sequence[Point]) -> list["Row"]:
-    """A row for all pictures, and one for those whose class is among the examples."""
+    """A row for all images, and one for those whose class is among the examples."""
     from compare import Row
 
-    made = []
+    result = []
     for point in points:
         name, remark = f"{form}, {point.examples} examples", f"attainable {point.attainable:.3f}"
         remark += f", copying {point.copying:.3f}"
-        made.append(Row(name, point.accuracy, "", None, None, True, remark))
+        result.append(Row(name, point.accuracy, "", None, None, True, remark))
         if point.shown is not None:
-            made.append(Row(f"{name}, shown", point.shown, "", None, None, True))
-    return made
+            result.append(Row(f"{name}, shown", point.shown, "", None, None, True))
+    return result
 
 
 if __name__ == "__main__":

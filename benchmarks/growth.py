@@ -1,10 +1,10 @@
-"""What decoding and training cost as vocabulary, context and batch grow, on a small model.
+"""Cost of decoding and training as vocabulary, context and batch grow, on a small model.
 
 python benchmarks/growth.py [--only decode] [--json FILE] [--plot docs/growth.png]
 
-Image codes a second while a picture is drawn after a text, its prefill not counted; and a loss and its
-gradients on rows of image codes, without the optimizer. One of the three grows at a time; all settings run in
-turn, so that a busy machine slows each alike. Slopes are of the upper half of an axis, log against log.
+Measures image codes per second when drawing after a text, without the prefill; and a loss with its gradients
+on rows of image codes, without the optimizer. One of the three grows at a time; all settings run in turn, so
+that a busy machine slows each equally. Slopes are log-log, of the upper half of an axis.
 """
 
 import math
@@ -26,7 +26,7 @@ from unitok.generation.sampling import Sampling
 from unitok.models.cross_entropy import grouped_cross_entropy
 
 IMAGE = 1024  # image ids
-STEPS = 24  # codes that are timed
+STEPS = 24  # timed codes
 GROWING = {
     "decode": {
         "vocabulary": (3_000, 12_000, 50_000, 168_000),
@@ -39,12 +39,12 @@ GROWING = {
         "batch": (1, 2, 8, 32),
     },
 }
-FEW_AND_MANY = (8, 40)  # rows, for the price of one more token
-PLAIN = {"vocabulary": 3_000, "context": 256, "batch": 1}
+FEW_AND_MANY = (8, 40)  # rows, for the cost of one more token
+BASE = {"vocabulary": 3_000, "context": 256, "batch": 1}
 
 
 class Setting(NamedTuple):
-    """What is measured, which axis grows, and how large it is."""
+    """The measured operation, the growing axis, and its size."""
 
     kind: str
     axis: str
@@ -52,7 +52,7 @@ class Setting(NamedTuple):
 
 
 def decoder(model: UniTok, *, context: int, batch: int) -> Callable[[], float]:
-    """Seconds of a step of `batch` pictures after texts of `context` ids, all of them image codes."""
+    """Returns a function that times a step of `batch` images after texts of `context` ids."""
     settings = dict.fromkeys(model.codec.modalities, Sampling())
     text = torch.arange(context) % 250
 
@@ -63,23 +63,23 @@ def decoder(model: UniTok, *, context: int, batch: int) -> Callable[[], float]:
             engine.submit(Request(prompt=prompt, target="image", sampling=settings, copy=copy))
         engine.step()
         engine.step()
-        started = time.process_time()
+        start = time.process_time()
         for _ in range(STEPS):
             engine.step()
-        return (time.process_time() - started) / STEPS
+        return (time.process_time() - start) / STEPS
 
     return seconds
 
 
 def trainer(model: UniTok, *, context: int, batch: int) -> Callable[[], float]:
-    """Seconds of a loss and its gradients on rows of image codes: what an image token costs in training."""
+    """Returns a function that times a loss and its gradients on rows of image codes."""
     vocabulary, transformer = model.codec.vocabulary, model.model.train()
     codes = vocabulary.codes("image")
     ids = torch.randint(codes.start, codes.stop, (batch, context + 1))
     positions = torch.arange(context)[None, :, None].expand(batch, -1, 3)
 
     def seconds() -> float:
-        started = time.process_time()
+        start = time.process_time()
         hidden = transformer(ids[:, :-1], positions)
         groups = [("image", "image", codes)]
         loss = grouped_cross_entropy(
@@ -87,7 +87,7 @@ def trainer(model: UniTok, *, context: int, batch: int) -> Callable[[], float]:
         )
         loss.mean.backward()
         transformer.zero_grad()
-        return time.process_time() - started
+        return time.process_time() - start
 
     return seconds
 
@@ -96,60 +96,61 @@ def settings_of(kinds: list[str]) -> list[Setting]:
     return [Setting(kind, axis, n) for kind in kinds for axis, sizes in GROWING[kind].items() for n in sizes]
 
 
-def measured(settings: list[Setting], *, rounds: int) -> dict[Setting, float]:
-    """Every setting once a round; the first round does not count."""
+def measure(settings: list[Setting], *, rounds: int) -> dict[Setting, float]:
+    """Median seconds of every setting."""
     models: dict[int, UniTok] = {}
     runs = {}
     for setting in settings:
-        values = PLAIN | {setting.axis: setting.size}
+        values = BASE | {setting.axis: setting.size}
         vocabulary = values.pop("vocabulary")
         if vocabulary not in models:
-            models[vocabulary] = small(vocabulary)
+            models[vocabulary] = small_model(vocabulary)
         runs[setting] = (decoder if setting.kind == "decode" else trainer)(models[vocabulary], **values)
-    return {setting: statistics.median(found) for setting, found in _in_turn(runs, rounds=rounds).items()}
+    return {key: statistics.median(seconds) for key, seconds in _run_in_turn(runs, rounds=rounds).items()}
 
 
-def small(vocabulary: int) -> UniTok:
-    """The model that is measured, with so many ids."""
+def small_model(vocabulary: int) -> UniTok:
+    """The measured model, with a vocabulary of this size."""
     return model_of("tiny", text=vocabulary - IMAGE, image=IMAGE, dtype=torch.float32, max_length=16_384)
 
 
-def price(*, rounds: int) -> Row:
-    """What one more image token costs in training at the most ids, against the least: a step of many rows
-    less one of few, so that what a step costs once, the zeros of all ids' gradients, does not count."""
-    least, most = (GROWING["train"]["vocabulary"][place] for place in (0, -1))
+def token_cost(*, rounds: int) -> Row:
+    """Cost of one more image token in training with the largest vocabulary, against the smallest: the
+    difference between steps of many and few rows, which cancels a step's fixed cost, zeroing gradients."""
+    small, large = (GROWING["train"]["vocabulary"][i] for i in (0, -1))
     runs = {
-        (ids, batch): trainer(small(ids), context=PLAIN["context"], batch=batch)
-        for ids in (least, most)
+        (ids, batch): trainer(small_model(ids), context=BASE["context"], batch=batch)
+        for ids in (small, large)
         for batch in FEW_AND_MANY
     }
-    taken = {key: statistics.median(times) for key, times in _in_turn(runs, rounds=rounds).items()}
+    seconds = {key: statistics.median(times) for key, times in _run_in_turn(runs, rounds=rounds).items()}
     few, many = FEW_AND_MANY
-    costs = [(taken[ids, many] - taken[ids, few]) / (many - few) / PLAIN["context"] for ids in (least, most)]
+    tokens = (many - few) * BASE["context"]
+    costs = [(seconds[ids, many] - seconds[ids, few]) / tokens for ids in (small, large)]
     ratio = costs[1] / costs[0]
-    name = f"train, one more image token at {most // 1000}k ids against {least // 1000}k"
+    name = f"train, one more image token at {large // 1000}k ids against {small // 1000}k"
     return Row(name, costs[1] * 1e6, "µs", ratio, 1.1, ratio <= 1.1)
 
 
-def _in_turn(runs: dict, *, rounds: int) -> dict[tuple | Setting, list[float]]:
-    """Seconds of each, once a round; the first round does not count."""
-    taken = {key: [] for key in runs}
+def _run_in_turn(runs: dict, *, rounds: int) -> dict[tuple | Setting, list[float]]:
+    """Seconds of each run in each round, after a warm-up round."""
+    times = {key: [] for key in runs}
     for number in range(rounds + 1):
         for key, run in runs.items():
             seconds = run()
             if number:
-                taken[key].append(seconds)
-    return taken
+                times[key].append(seconds)
+    return times
 
 
 def slope(sizes: tuple[int, ...], costs: list[float]) -> float:
-    """Growth of the cost over the upper half of the sizes: 1 where twice the size costs twice."""
+    """Log-log slope of the cost over the upper half of the sizes: 1 if twice the size costs twice as much."""
     middle = len(sizes) // 2
     return math.log(costs[-1] / costs[middle]) / math.log(sizes[-1] / sizes[middle])
 
 
 def rows_of(figures: dict[Setting, float]) -> list[Row]:
-    """A line for each setting, and one for each axis' slope."""
+    """A row for each setting, and one for the slope of each axis."""
     rows = []
     for kind, axis in dict.fromkeys((s.kind, s.axis) for s in figures):
         sizes = GROWING[kind][axis]
@@ -168,7 +169,7 @@ def rows_of(figures: dict[Setting, float]) -> list[Row]:
 
 
 def plot(figures: dict[Setting, float], path: str) -> None:
-    """A row of panels a kind, a panel an axis."""
+    """Plot a row of panels per kind, with a panel per axis."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -180,8 +181,8 @@ def plot(figures: dict[Setting, float], path: str) -> None:
     )
     for row, kind in zip(panels, kinds, strict=True):
         for panel, (axis, sizes) in zip(row, GROWING[kind].items(), strict=True):
-            found = [figures[Setting(kind, axis, size)] for size in sizes]
-            panel.loglog(sizes, 1000 * np.array(found), "o-", label="ms a step")
+            seconds = [figures[Setting(kind, axis, size)] for size in sizes]
+            panel.loglog(sizes, 1000 * np.array(seconds), "o-", label="ms a step")
             panel.set_xlabel({"vocabulary": "ids", "context": "tokens of a row", "batch": "rows"}[axis])
             panel.set_xticks(sizes, [f"{n // 1000}k" if n >= 3000 else str(n) for n in sizes])
             panel.minorticks_off()
@@ -196,16 +197,16 @@ def plot(figures: dict[Setting, float], path: str) -> None:
 
 def main() -> None:
     parser = command_line(__doc__, rounds=3)
-    parser.add_argument("--only", choices=GROWING, action="append", help="measure this alone")
-    parser.add_argument("--plot", metavar="FILE", help="also draw them")
+    parser.add_argument("--only", choices=GROWING, action="append", help="measure only this")
+    parser.add_argument("--plot", metavar="FILE", help="also plot the costs")
     options = parser.parse_args()
     torch.set_num_threads(1)
     kinds = options.only or list(GROWING)
-    figures = measured(settings_of(kinds), rounds=options.rounds)
+    figures = measure(settings_of(kinds), rounds=options.rounds)
     if options.plot:
         plot(figures, options.plot)
-    prices = [price(rounds=options.rounds)] if "train" in kinds else []
-    finish(rows_of(figures) + prices, options.json)
+    costs = [token_cost(rounds=options.rounds)] if "train" in kinds else []
+    finish(rows_of(figures) + costs, options.json)
 
 
 if __name__ == "__main__":

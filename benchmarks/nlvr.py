@@ -1,12 +1,11 @@
-"""NLVR from scratch and after rendered scenes: accuracy over several seeds beside the majority's share.
+"""NLVR from scratch and after rendered scenes: accuracy over several seeds against the majority baseline.
 
 python benchmarks/nlvr.py [--start DIR] [--seeds 0 1 2] [--out runs/benchmark_nlvr] [--json FILE]
 
-NLVR's shards lie in data/nlvr (a link will do), the model of configs/transformer/shapes_tasks_more.yaml in
-DIR. The lessons on grey boxes are learned once for all seeds. Runs train/transformer.py and train/evaluate.py
-with the project's configs, each in its own process, and keeps what they write: a run whose folder is there is
-not made again. The weights after the last step are measured, on statements that no training saw; nothing is
-chosen by them.
+NLVR's shards must be in data/nlvr (a link will do), the model of configs/transformer/shapes_tasks_more.yaml
+in DIR. The lessons on grey boxes are trained once for all seeds. Runs train/transformer.py and
+train/evaluate.py with the project's configs, each in its own process; runs whose folder exists are not
+repeated. The final weights are measured on held-out statements, which select nothing.
 """
 
 import argparse
@@ -31,18 +30,18 @@ class Runs:
     """Trainings on NLVR, each in a folder of `out`.
 
     Args:
-        start: the model of rendered scenes; its image tokenizer is that of all runs.
-        out: folder of all of it.
-        threads: of each training.
+        start: model trained on rendered scenes, whose image tokenizer all runs use.
+        out: output folder.
+        threads: CPU threads of each training.
         more: further options of every training.
     """
 
     def __init__(self, start: Path, out: Path, *, threads: int, more: Sequence[str] = ()):
         self.start, self.out, self.threads, self.more = start, out, threads, list(more)
 
-    def measured(self, name: str, seed: int) -> dict[str, float]:
-        """Figures of one training."""
-        lessons, folder = (self.out / f"{'_'.join(name.split())}_{part}" for part in ("lessons", seed))
+    def measure(self, name: str, seed: int) -> dict[str, float]:
+        """Train and evaluate one model, as far as that is missing; returns its figures."""
+        lessons, folder = (self.out / f"{'_'.join(name.split())}_{suffix}" for suffix in ("lessons", seed))
         if not (lessons / "model").is_dir():
             start = ["--model.init_from", str(self.start)] if name == AFTER else []
             images = ["--data.image_tokenizer", str(self.start / "image_tokenizer")]
@@ -56,7 +55,7 @@ class Runs:
         return json.loads(report.read_bytes())
 
     def _train(self, configs: Sequence[str], seed: int, folder: Path, more: Sequence[str]) -> None:
-        files = [flag for part in configs for flag in ("--config", str(CONFIGS / f"{part}.yaml"))]
+        files = [flag for name in configs for flag in ("--config", str(CONFIGS / f"{name}.yaml"))]
         options = {
             "trainer.default_root_dir": folder,
             "trainer.enable_progress_bar": "false",
@@ -73,17 +72,17 @@ def _run(script: str, args: Sequence[str]) -> None:
 
 
 def rows(name: str, reports: Sequence[dict[str, float]]) -> list[Row]:
-    """Mean over the seeds, as a ratio of the majority's share, with the sample standard deviation."""
-    majority, found = reports[0]["majority_share"], []
+    """Means over the seeds, as ratios to the majority verdict's share, with sample standard deviations."""
+    majority, result = reports[0]["majority_share"], []
     for figure in FIGURES:
         values = [report[figure] for report in reports]
-        spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-        remark = f"{statistics.mean(values):.3f}{spread} of {len(values)} seeds"
+        deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+        remark = f"{statistics.mean(values):.3f}{deviation} of {len(values)} seeds"
         ratio = statistics.mean(values) / majority if figure == FIGURES[0] else None
-        found.append(Row(f"{name}: {figure}", statistics.mean(values), "", ratio, None, True, remark))
+        result.append(Row(f"{name}: {figure}", statistics.mean(values), "", ratio, None, True, remark))
         if len(values) > 1:
-            found.append(Row(f"{name}: {figure}, spread", statistics.stdev(values), "", None, None, True))
-    return found
+            result.append(Row(f"{name}: {figure}, spread", statistics.stdev(values), "", None, None, True))
+    return result
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -91,32 +90,30 @@ def arguments() -> argparse.ArgumentParser:
     parser = command_line(__doc__, threads=1)
     add = parser.add_argument
     add("--start", type=Path, default=Path("runs/shapes_tasks_more/transformer/model"), metavar="DIR",
-        help="model that knows rendered scenes (default %(default)s)")  # fmt: skip
-    add("--out", type=Path, default=Path("runs/benchmark_nlvr"), metavar="DIR", help="where all of it goes")
+        help="model trained on rendered scenes (default %(default)s)")  # fmt: skip
+    add("--out", type=Path, default=Path("runs/benchmark_nlvr"), metavar="DIR", help="output folder")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings on NLVR (default 0 1 2)")
-    add("--kinds", nargs="+", choices=RUNS, default=list(RUNS), help="from what they start (default both)")
+    add("--kinds", nargs="+", choices=RUNS, default=list(RUNS), help="starting points (default both)")
     add("--more", nargs="*", default=[], metavar="OPTION=VALUE",
-        help="options of all transformers' trainings, without --, such as trainer.max_steps=100")  # fmt: skip
+        help="options of all transformer trainings, without --, such as trainer.max_steps=100")  # fmt: skip
     return parser
 
 
 def main() -> None:
-    """Make what is missing, print the table."""
+    """Run what is missing, print the table."""
     options = arguments().parse_args()
     more = [f"--{option}" for option in options.more]
     if not DATA.is_dir():
-        raise SystemExit(f"{DATA.absolute()} is not there: link the folder of NLVR's shards to it")
+        raise SystemExit(f"{DATA.absolute()}: not found: link the folder of NLVR's shards to it")
     if not options.start.is_dir():
-        raise SystemExit(
-            f"{options.start} is not there: configs/transformer/shapes_tasks_more.yaml trains it"
-        )
+        raise SystemExit(f"{options.start}: not found: configs/transformer/shapes_tasks_more.yaml trains it")
     runs = Runs(options.start, options.out, threads=options.threads, more=more)
-    found: list[Row] = []
+    table: list[Row] = []
     for kind in options.kinds:
-        reports = [runs.measured(kind, seed) for seed in options.seeds]
-        found += rows(kind, reports)
+        reports = [runs.measure(kind, seed) for seed in options.seeds]
+        table += rows(kind, reports)
     share = Row("the more frequent verdict", reports[0]["majority_share"], "", None, None, True)
-    finish([share, *found], options.json)
+    finish([share, *table], options.json)
 
 
 if __name__ == "__main__":

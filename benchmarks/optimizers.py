@@ -1,9 +1,10 @@
-"""How fast optimizers and schedules learn rendered scenes, and what holds at three times the learning rate.
+"""Learning speed of optimizers and schedules on rendered scenes, and stability at three times the learning
+rate.
 
 python benchmarks/optimizers.py [--steps 3000] [--plot FILE.png] [--json FILE]
 
-A small transformer learns the captions and codes of 2,000 scenes (the codes of an image tokenizer as it
-starts, which are harder than a trained one's). Losses are of the training batches, smoothed.
+A small transformer learns the captions and codes of 2,000 scenes (codes of an untrained image tokenizer,
+which are harder than a trained one's). Losses are those of the training batches, smoothed.
 """
 
 import tempfile
@@ -55,15 +56,15 @@ STABILITY = {
 
 
 class Curve(NamedTuple):
-    """Smoothed loss and root mean square of the image logits, step by step, and processor seconds a step."""
+    """Smoothed loss and root mean square of the image logits by step, and processor seconds per step."""
 
     loss: list[float]
     logits: list[float]
     seconds: float
 
 
-class Watch(Callback):
-    """Keeps what is logged of every batch."""
+class Recorder(Callback):
+    """Records the logged metrics of every batch."""
 
     def __init__(self):
         self.loss, self.logits = [], []
@@ -88,24 +89,24 @@ def scenes(folder: str) -> DocumentData:
 
 
 def learn(data: DocumentData, *, steps: int, **changes) -> Curve:
-    """One run from the same start."""
+    """Train once, from the same initial weights."""
     torch.manual_seed(0)
     options = TUNED | changes
     sizes = TransformerSizes(**SIZES, qk_norm=options.pop("qk_norm", True))
-    module, watch = TransformerTraining(sizes, **options), Watch()
+    module, recorder = TransformerTraining(sizes, **options), Recorder()
     with tempfile.TemporaryDirectory() as folder:
-        started = time.process_time()  # one thread; the machine may be busy
+        start = time.process_time()  # one thread; the machine may be busy
         module.export = lambda folder: None
         RunFolder(
-            default_root_dir=folder, max_steps=steps, max_epochs=-1, accelerator="cpu", callbacks=[watch],
+            default_root_dir=folder, max_steps=steps, max_epochs=-1, accelerator="cpu", callbacks=[recorder],
             log_every_n_steps=1, limit_val_batches=0, enable_progress_bar=False, enable_model_summary=False,
             use_distributed_sampler=False,
         ).fit(module, datamodule=data)  # fmt: skip
-    return Curve(watch.loss, watch.logits, (time.process_time() - started) / steps)
+    return Curve(recorder.loss, recorder.logits, (time.process_time() - start) / steps)
 
 
 def plot(curves: dict[str, dict[str, Curve]], path: str) -> None:
-    """Losses of both sets, and the logits of the second."""
+    """Plot the losses of both sets of runs, and the logits of the second."""
     matplotlib.use("agg")
     from matplotlib import pyplot
 
@@ -126,7 +127,7 @@ def plot(curves: dict[str, dict[str, Curve]], path: str) -> None:
 def main() -> None:
     parser = command_line(__doc__, threads=1)
     parser.add_argument("--steps", type=int, default=3000, help="of each run (default 3000)")
-    parser.add_argument("--plot", metavar="FILE", help="picture of the curves")
+    parser.add_argument("--plot", metavar="FILE", help="plot of the curves")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The quantise step: nearest codes of 65,536 vectors, against vector-quantize-pytorch's own in use.
+"""The quantisation step: nearest codes of 65,536 vectors, against vector-quantize-pytorch.
 
 python benchmarks/quantizer.py [--json FILE]
 """
@@ -15,13 +15,13 @@ MEMORY_BAR = 32.0  # MB
 
 
 def measure(dim: int, *, rounds: int) -> list[Row]:
-    """Ratio of times, share of other codes, and working memory, for codes of `dim` channels."""
+    """Ratio of times, share of different codes, and working memory, for codes of `dim` channels."""
     torch.manual_seed(0)
     vectors, codebook = torch.randn(VECTORS, dim), torch.randn(CODES, dim)
     library = VectorQuantize(dim=dim, codebook_size=CODES).eval()
     library._codebook.embed.data.copy_(codebook[None])
     with torch.inference_mode():
-        memory = peak_memory(lambda: nearest(vectors, codebook))  # first: a peer's gigabytes come and go
+        memory = peak_memory(lambda: nearest(vectors, codebook))  # before the peer allocates gigabytes
         ours, theirs = nearest(vectors, codebook), library(vectors[None])[1][0]
         differ = ours != theirs
         exact = torch.cdist(vectors[differ].double(), codebook.double())

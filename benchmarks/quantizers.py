@@ -1,9 +1,9 @@
-"""Quantizers side by side, with the same network, data, steps and bits a picture.
+"""Quantizers side by side, with the same network, data, steps and bits per image.
 
 python benchmarks/quantizers.py [--data DIR ...] [--steps 1000] [--json FILE]
 
-Each is trained by train/tokenizer.py's own code. DIR are folders of WebDataset shards; without one, scenes of
-three objects are rendered.
+Each is trained by the code of train/tokenizer.py. DIR are folders of WebDataset shards; without one, scenes
+of three objects are rendered.
 """
 
 import tempfile
@@ -39,13 +39,14 @@ KINDS: dict[str, QuantizerConfig] = {
     "SimVQ": SimVQCodebook(1024, 16),
     "residual 2 x 32": ResidualCodebooks(EMACodebook(32, 16, decay=0.98, revive_below=0.1), depth=2),
 }
-"""All of ten bits a cell (FSQ: 9.97)."""
-SHOWN = ("psnr", "ssim", "surviving_codes", "right", "codebook_usage", "perplexity", "steps a second")
-UNITS = {"psnr": "dB", "steps a second": "1/s"}
+"""All with ten bits per cell (FSQ: 9.97)."""
+UNITS = {"psnr": "dB", "ssim": "", "surviving_codes": "", "right": "", "codebook_usage": "", "perplexity": "",
+         "steps a second": "1/s"}  # fmt: skip
+"""Figures in the table, with their units."""
 
 
 def sources(folders: Sequence[str]) -> tuple[Source, Source]:
-    """Training and validation pictures."""
+    """Training and validation images."""
     if folders:
         return tuple(Concat([WebDataset(folder, split) for folder in folders]) for split in ("train", "val"))
     return (
@@ -55,7 +56,7 @@ def sources(folders: Sequence[str]) -> tuple[Source, Source]:
 
 
 def measure(name: str, data: ImageData, *, steps: int) -> list[Row]:
-    """Train one kind and measure what comes back."""
+    """Train one kind and measure its reconstructions."""
     torch.manual_seed(0)
     module = TokenizerTraining(
         ImageTokenizerConfig(Patch(factor=8, channels=128, encoder_context=True), KINDS[name]), lr=2e-3
@@ -66,35 +67,34 @@ def measure(name: str, data: ImageData, *, steps: int) -> list[Row]:
             accelerator="cpu", precision="bf16-mixed", limit_val_batches=0, enable_progress_bar=False,
             enable_model_summary=False, use_distributed_sampler=False,
         )  # fmt: skip
-        started = time.perf_counter()
+        start = time.perf_counter()
         trainer.fit(module, data)
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - start
     metrics = ReconstructionMetrics(module.result.eval())
     data.setup("validate")
-    again = [image for batch in data.val_dataloader() for image in metrics.update(batch)]
-    figures = metrics.figures() | {"steps a second": steps / seconds} | judged(data.val, again)
-    units = dict.fromkeys(("psnr", "ssim", "surviving_codes", "right", "codebook_usage", "perplexity"), "")
-    units = {
-        key: unit for key, unit in (units | {"psnr": "dB", "steps a second": "1/s"}).items() if key in figures
-    }
-    return [Row(f"{name}: {key}", figures[key], unit, None, None, True) for key, unit in units.items()]
+    decoded = [image for batch in data.val_dataloader() for image in metrics.update(batch)]
+    figures = metrics.figures() | {"steps a second": steps / seconds} | judge(data.val, decoded)
+    return [
+        Row(f"{name}: {key}", figures[key], unit, None, None, True)
+        for key, unit in UNITS.items()
+        if key in figures
+    ]
 
 
-def judged(source: Source, again: Sequence[Tensor]) -> dict[str, float]:
-    """The share of reconstructions that show their captions, of rendered scenes."""
+def judge(source: Source, decoded: Sequence[Tensor]) -> dict[str, float]:
+    """The share of reconstructions of rendered scenes that show their captions."""
     if not isinstance(source, ShapesSource):
         return {}
     texts = [source[index][0].content for index in range(len(source))]
-    right = [
-        image_is_right(np.asarray(to_image(pixels)), text) for pixels, text in zip(again, texts, strict=True)
-    ]
+    pairs = zip(decoded, texts, strict=True)
+    right = [image_is_right(np.asarray(to_image(pixels)), text) for pixels, text in pairs]
     return {"right": sum(right) / len(right)}
 
 
 def main() -> None:
     parser = command_line(__doc__, threads=2)
     parser.add_argument("--data", nargs="*", default=[], metavar="DIR", help="folders of shards")
-    parser.add_argument("--steps", type=int, default=1000, help="of training, each (default 1000)")
+    parser.add_argument("--steps", type=int, default=1000, help="of each training (default 1000)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     train, val = sources(options.data)

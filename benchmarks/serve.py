@@ -1,11 +1,10 @@
-"""A server under mixed requests, all at once against one after another.
+"""A server under mixed requests, concurrently against one after another.
 
 python benchmarks/serve.py [--requests 200] [--rounds 3] [--json FILE]
 
-A random model of a small size is saved and served by sample/serve.py in a process of its own, on one thread;
-the clients are in this one. Four kinds in turn: a question about a picture, a drawing, a caption, an edit by
-a mask. Each round sends the same requests twice, one after another and all together, and must get the same
-answers both times.
+A small random model is served by sample/serve.py in its own process, on one thread; the clients run in this
+one. Four kinds of requests in turn: a question about an image, a drawing, a caption, an edit with a mask.
+Each round sends the same requests twice, one after another and concurrently, and must get the same answers.
 """
 
 import asyncio
@@ -28,21 +27,21 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 BAR = 3.0
-"""Times the throughput of one request at a time."""
-LETTERS = 24  # of a written answer
+"""Throughput as a multiple of that of one request at a time."""
+MAX_TOKENS = 24  # of a text answer
 
 
 class Round(NamedTuple):
-    """Seconds in all, of each request, and what was answered."""
+    """Total seconds, the latency of each request, and the answers."""
 
     seconds: float
-    each: list[float]
+    latencies: list[float]
     answers: list[str | None]
 
 
 @contextmanager
-def served(size: str, rows: int, waiting: int) -> Iterator[str]:
-    """The address of a server of a random model."""
+def run_server(size: str, rows: int, waiting: int) -> Iterator[str]:
+    """Serve a random model; yields the address."""
     import torch
 
     with tempfile.TemporaryDirectory() as folder:
@@ -60,35 +59,35 @@ def served(size: str, rows: int, waiting: int) -> Iterator[str]:
             assert code == 0, f"the server ended with code {code}"
 
 
-def picture(number: int) -> bytes:
-    """A PNG file of its own."""
+def image_file(number: int) -> bytes:
+    """A PNG file that differs by number."""
     file = io.BytesIO()
     Image.new("RGB", (64, 64), (number * 37 % 256, number * 91 % 256, 80)).save(file, "PNG")
     return file.getvalue()
 
 
 def question(number: int) -> dict:
-    """A picture, in every other request with a question; without one a caption is wanted."""
-    url = f"data:image/png;base64,{base64.b64encode(picture(number)).decode()}"
+    """An image, in every other request with a question; without one the answer is a caption."""
+    url = f"data:image/png;base64,{base64.b64encode(image_file(number)).decode()}"
     parts = [{"type": "image_url", "image_url": {"url": url}}]
     if number % 4:
         parts.append({"type": "text", "text": f"what is it? {number}"})
     messages = [{"role": "user", "content": parts}]
-    settings = {"seed": number, "temperature": 1.0, "max_tokens": LETTERS}
+    settings = {"seed": number, "temperature": 1.0, "max_tokens": MAX_TOKENS}
     return {"json": {"model": "unitok", "messages": messages, **settings}}
 
 
 def drawing(number: int) -> dict:
-    """A drawing of a few words."""
+    """A request to draw a few words."""
     return {"json": {"prompt": f"a large star {number}", "seed": number}}
 
 
 def edit(number: int) -> dict:
-    """The lower half of a picture drawn anew."""
+    """A request to redraw the lower half of an image."""
     mask, file = Image.new("L", (64, 64)), io.BytesIO()
     mask.paste(255, (0, 32, 64, 64))
     mask.save(file, "PNG")
-    files = {"image": ("a.png", picture(number)), "mask": ("m.png", file.getvalue())}
+    files = {"image": ("a.png", image_file(number)), "mask": ("m.png", file.getvalue())}
     return {"data": {"prompt": f"a star {number}", "seed": str(number)}, "files": files}
 
 
@@ -100,78 +99,80 @@ KINDS: list[tuple[str, Callable[[int], dict]]] = [
 ]
 
 
-async def send(address: str, count: int, *, together: bool) -> Round:
-    """So many requests; an answer that did not come is None."""
+async def send(address: str, count: int, *, concurrently: bool) -> Round:
+    """Send `count` requests; lost answers are None."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    each, answers = [0.0] * count, [None] * count
+    latencies, answers = [0.0] * count, [None] * count
 
     async with httpx.AsyncClient(base_url=address, timeout=600, limits=limits) as client:
 
-        async def one(number: int) -> None:
+        async def send_one(number: int) -> None:
             path, make = KINDS[number % len(KINDS)]
-            started = time.perf_counter()
+            start = time.perf_counter()
             try:
                 answer = await client.post(path, **make(number))
                 answer.raise_for_status()
             except httpx.HTTPError as error:
                 print(f"request {number} was lost: {error!r}", file=sys.stderr)
                 return
-            each[number], answers[number] = time.perf_counter() - started, said(answer.json())
+            latencies[number], answers[number] = time.perf_counter() - start, content_of(answer.json())
 
-        started = time.perf_counter()
-        if together:
-            await asyncio.gather(*map(one, range(count)))
+        start = time.perf_counter()
+        if concurrently:
+            await asyncio.gather(*map(send_one, range(count)))
         else:
             for number in range(count):
-                await one(number)
-    return Round(time.perf_counter() - started, each, answers)
+                await send_one(number)
+    return Round(time.perf_counter() - start, latencies, answers)
 
 
-def said(answer: dict) -> str:
-    """What an answer consists of, without its times and numbers."""
+def content_of(answer: dict) -> str:
+    """The content of an answer, without its times and ids."""
     if "choices" in answer:
         return str(answer["choices"][0]["message"]["content"])
     return answer["data"][0]["b64_json"]
 
 
 def measure(address: str, *, count: int, rounds: int, rows: int) -> list[Row]:
-    """Both ways in turn, after one short round that does not count."""
-    for together in (False, True):
-        asyncio.run(send(address, min(count, 16), together=together))
-    alone, all_at_once = [], []
+    """Measure both ways in turn, after a short warm-up round."""
+    for concurrently in (False, True):
+        asyncio.run(send(address, min(count, 16), concurrently=concurrently))
+    sequential, concurrent = [], []
     for _ in range(rounds):
-        alone.append(asyncio.run(send(address, count, together=False)))
-        all_at_once.append(asyncio.run(send(address, count, together=True)))
-    slow = statistics.median(found.seconds for found in alone)
-    fast = statistics.median(found.seconds for found in all_at_once)
-    lost = sum(answer is None for found in (*alone, *all_at_once) for answer in found.answers)
-    other = sum(
+        sequential.append(asyncio.run(send(address, count, concurrently=False)))
+        concurrent.append(asyncio.run(send(address, count, concurrently=True)))
+    slow = statistics.median(result.seconds for result in sequential)
+    fast = statistics.median(result.seconds for result in concurrent)
+    lost = sum(answer is None for result in (*sequential, *concurrent) for answer in result.answers)
+    different = sum(
         a != b
-        for one, other in zip(alone, all_at_once, strict=True)
+        for one, other in zip(sequential, concurrent, strict=True)
         for a, b in zip(one.answers, other.answers, strict=True)
     )
     p95, p95_alone = (
-        statistics.median(statistics.quantiles(found.each, n=20)[-1] for found in side)
-        for side in (all_at_once, alone)
+        statistics.median(statistics.quantiles(result.latencies, n=20)[-1] for result in results)
+        for results in (concurrent, sequential)
     )
-    ratio, bound = slow / fast, (rows + count) * fast / count  # a full server's last request waits so long
+    ratio, bound = slow / fast, (rows + count) * fast / count  # latency of the last request in a full server
     name = f"{count} requests at once"
     return [
         Row(name, count / fast, "requests/s", ratio, BAR, ratio >= BAR, f"{fast:.1f} s"),
         Row("one at a time", count / slow, "requests/s", None, None, True, f"{slow:.1f} s"),
         Row("lost", lost, "", None, 0, not lost),
-        Row("answers that differ", other, "", None, None, True, f"of {count * rounds}"),
+        Row("answers that differ", different, "", None, None, True, f"of {count * rounds}"),
         Row("p95 latency at once", p95, "s", None, bound, p95 <= bound, f"{p95_alone:.3f} s one at a time"),
     ]
 
 
 def main() -> None:
     parser = command_line(__doc__, rounds=3)
-    parser.add_argument("--requests", type=int, default=200, help="in a round (default 200)")
-    parser.add_argument("--size", choices=SIZES, default="tiny", help="weights without ids (default tiny)")
-    parser.add_argument("--batch-size", type=int, default=32, help="rows of the server (default 32)")
+    parser.add_argument("--requests", type=int, default=200, help="requests per round (default 200)")
+    parser.add_argument(
+        "--size", choices=SIZES, default="tiny", help="weights without embeddings (default tiny)"
+    )
+    parser.add_argument("--batch-size", type=int, default=32, help="of the server (default 32)")
     options = parser.parse_args()
-    with served(options.size, options.batch_size, options.requests) as address:
+    with run_server(options.size, options.batch_size, options.requests) as address:
         finish(
             measure(address, count=options.requests, rounds=options.rounds, rows=options.batch_size),
             options.json,

@@ -1,10 +1,10 @@
-"""One training step against transformers' Qwen3ForCausalLM of the same sizes: time, memory, the loop's share.
+"""One training step against transformers' Qwen3ForCausalLM of the same sizes: time, memory, loop overhead.
 
 python benchmarks/train_step.py [--compile] [--json FILE]
 
 Both train with AdamW in bf16 autocast (in fp32 on a CPU without bf16) on the same rows, nine tenths of whose
-ids are image codes. Ours has the loss over the legal ids alone, the peer over its whole vocabulary. Memory is
-what a fresh process holds at most beyond its imports.
+ids are image codes. Our loss is over the legal ids, the peer's over its whole vocabulary. Memory is the peak
+of a fresh process beyond its imports.
 """
 
 import argparse
@@ -46,8 +46,8 @@ SIZES = {
     "hidden": 960,
 }  # 10.6M weights
 VOCABULARIES = {"3k": (2048, 1080), "168k": (152_000, 16_384)}
-"""Text and image ids."""
-CONTROL = 5  # ids between them: text's end and begin, pad, document begin and end
+"""Numbers of text and image ids."""
+CONTROL = 5  # ids between them: text's end and begin, padding, document begin and end
 TEXT_SHARE = 0.1
 BARS = {"3k": 1.2, "168k": 3.0}
 COMPILED_BARS = {"3k": 1.12, "168k": 3.0}
@@ -60,16 +60,16 @@ def groups(text: int, image: int) -> list[Group]:
 
 
 def rows(text: int, image: int, *, count: int, length: int) -> Batch:
-    """One document a row: a text, then an image."""
-    words = int(length * TEXT_SHARE)
-    codes = text + CONTROL + torch.randint(image, (count, length + 1 - words))
-    ids = torch.cat((torch.randint(text, (count, words)), codes), dim=1)
+    """One document per row: a text, then an image."""
+    text_length = int(length * TEXT_SHARE)
+    codes = text + CONTROL + torch.randint(image, (count, length + 1 - text_length))
+    ids = torch.cat((torch.randint(text, (count, text_length)), codes), dim=1)
     positions = torch.arange(length)[None, :, None].expand(count, -1, 3)
     return Batch(ids[:, :-1], positions, torch.zeros_like(ids[:, :-1]), ids[:, 1:].contiguous())
 
 
 def ours(text: int, image: int, batch: Batch, *, compiled: bool) -> Callable[[], object]:
-    """A step of this package's transformer."""
+    """Returns a step of this package's transformer."""
     torch.manual_seed(0)
     model = Transformer(TransformerConfig(vocab_size=text + CONTROL + image + 2, max_length=4096, **SIZES))
     if compiled:
@@ -84,7 +84,7 @@ def ours(text: int, image: int, batch: Batch, *, compiled: bool) -> Callable[[],
 
 
 def theirs(text: int, image: int, batch: Batch, *, compiled: bool) -> Callable[[], object]:
-    """A step of the peer, with its own loss."""
+    """Returns a step of the peer, with its own loss."""
     torch.manual_seed(0)
     config = Qwen3Config(
         vocab_size=text + CONTROL + image + 2, hidden_size=SIZES["width"], intermediate_size=SIZES["hidden"],
@@ -120,7 +120,7 @@ SIDES = {"ours": ours, "peer": theirs}
 
 
 def memory(side: str, name: str, *, count: int, length: int) -> float:
-    """MB that a fresh process holds at most for two steps."""
+    """Peak memory of a fresh process for two steps, in MB."""
     command = [
         sys.executable,
         __file__,
@@ -136,7 +136,7 @@ def memory(side: str, name: str, *, count: int, length: int) -> float:
 
 
 def print_memory(side: str, name: str, *, count: int, length: int) -> None:
-    """Run two steps in this process, print the peak."""
+    """Run two steps in this process, print its peak memory."""
     batch = rows(*VOCABULARIES[name], count=count, length=length)
     before = _memory("VmRSS")
     step = SIDES[side](*VOCABULARIES[name], batch, compiled=False)
@@ -145,7 +145,7 @@ def print_memory(side: str, name: str, *, count: int, length: int) -> None:
 
 
 def _memory(kind: str) -> float:
-    """MB that this process holds, or held at most."""
+    """This process's resident memory (VmRSS) or its peak (VmHWM), in MB."""
     (line,) = (
         line
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
@@ -155,7 +155,7 @@ def _memory(kind: str) -> float:
 
 
 def measure(name: str, *, compiled: bool, rounds: int, count: int, length: int) -> list[Row]:
-    """Times of both, at one vocabulary."""
+    """Times of both sides, at one vocabulary."""
     batch = rows(*VOCABULARIES[name], count=count, length=length)
     steps = [make(*VOCABULARIES[name], batch, compiled=compiled) for make in SIDES.values()]
     seconds = alternate(*steps, rounds=rounds)
@@ -169,7 +169,7 @@ def measure(name: str, *, compiled: bool, rounds: int, count: int, length: int) 
 
 
 def _operations(name: str, tokens: int) -> float:
-    """Of a step's matrix products, attention's left out."""
+    """Operations of a step's matrix products, without attention."""
     text, image = VOCABULARIES[name]
     width = SIZES["width"]
     block = width * (4 * SIZES["heads"] * SIZES["head_width"] + 3 * SIZES["hidden"])
@@ -181,22 +181,22 @@ def peak() -> float:
     """GFLOP/s of a matrix product of the blocks' shape."""
     a, b = torch.randn(4096, 320).to(DTYPE), torch.randn(320, 1920).to(DTYPE)
     a @ b
-    started = time.perf_counter()
+    start = time.perf_counter()
     for _ in range(20):
         a @ b
-    return 20 * 2 * 4096 * 320 * 1920 / (time.perf_counter() - started) / 1e9
+    return 20 * 2 * 4096 * 320 * 1920 / (time.perf_counter() - start) / 1e9
 
 
 class Alternating(Callback):
-    """Runs a bare step of a twin before every batch of the trainer, and times both."""
+    """Runs a bare step of an identical model before every batch of the trainer, and times both."""
 
     def __init__(self, bare: Callable[[], object]):
         self.bare, self.times = bare, {"loop": [], "bare": []}
 
     def on_train_batch_start(self, *rest) -> None:
-        started = time.perf_counter()
+        start = time.perf_counter()
         self.bare()
-        self.times["bare"].append(time.perf_counter() - started)
+        self.times["bare"].append(time.perf_counter() - start)
 
     def on_train_batch_end(self, *rest) -> None:
         now = time.perf_counter()
@@ -205,8 +205,8 @@ class Alternating(Callback):
         self.last = now
 
 
-class Same(Dataset):
-    """The same batch again and again."""
+class RepeatedBatch(Dataset):
+    """The same batch, `count` times."""
 
     def __init__(self, batch: Batch, count: int):
         self.batch, self.count = batch, count
@@ -233,7 +233,7 @@ def loop(*, rounds: int, count: int, length: int) -> Row:
         data = LightningDataModule()
         data.codec, data.train_dataloader = (
             codec,
-            lambda: DataLoader(Same(batch, 3 * rounds), batch_size=None),
+            lambda: DataLoader(RepeatedBatch(batch, 3 * rounds), batch_size=None),
         )
         module.export = lambda folder: None
         RunFolder(
@@ -241,15 +241,15 @@ def loop(*, rounds: int, count: int, length: int) -> Row:
             callbacks=[times], enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
             log_every_n_steps=20,
         ).fit(module, datamodule=data)  # fmt: skip
-    inside, bare = (statistics.median(times.times[name]) for name in ("loop", "bare"))
-    return Row("Lightning's loop", inside * 1e3, "ms", bare / inside, 0.97, bare / inside >= 0.97,
+    in_loop, bare = (statistics.median(times.times[name]) for name in ("loop", "bare"))
+    return Row("Lightning's loop", in_loop * 1e3, "ms", bare / in_loop, 0.97, bare / in_loop >= 0.97,
                f"bare step {bare * 1e3:.0f} ms")  # fmt: skip
 
 
 def main() -> None:
     parser = command_line(__doc__, rounds=7, threads=1)
-    parser.add_argument("--rows", type=int, default=8, help="of a batch (default 8)")
-    parser.add_argument("--length", type=int, default=512, help="ids of a row (default 512)")
+    parser.add_argument("--rows", type=int, default=8, help="rows per batch (default 8)")
+    parser.add_argument("--length", type=int, default=512, help="ids per row (default 512)")
     parser.add_argument("--compile", action="store_true", help="compile both sides")
     parser.add_argument("--memory", nargs=2, metavar=("SIDE", "IDS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -261,10 +261,10 @@ def main() -> None:
     for name in VOCABULARIES:
         results += measure(name, compiled=options.compile, rounds=options.rounds, **sizes)
         if not options.compile:
-            mine, other = (memory(side, name, **sizes) for side in SIDES)
+            own, peer = (memory(side, name, **sizes) for side in SIDES)
             bar = MEMORY_BAR if name == "168k" else None
-            results.append(Row(f"peak memory, {name} ids", mine, "MB", other / mine, bar and 1 / bar,
-                               bar is None or mine <= bar * other, f"peer {other:.0f} MB"))  # fmt: skip
+            results.append(Row(f"peak memory, {name} ids", own, "MB", peer / own, bar and 1 / bar,
+                               bar is None or own <= bar * peer, f"peer {peer:.0f} MB"))  # fmt: skip
     if not options.compile:
         results.append(loop(rounds=options.rounds, **sizes))
     finish(results, options.json)
