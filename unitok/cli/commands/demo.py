@@ -1,4 +1,4 @@
-"""From nothing to pictures and captions: unitok demo (or: make demo)"""
+"""From scratch to drawings and captions: unitok demo (or: make demo)"""
 
 import argparse
 from pathlib import Path
@@ -7,10 +7,10 @@ from unitok.console import command
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="unitok demo",
-        description="Train both parts on rendered scenes and show what the model learned.",
+        description="Train an image tokenizer and a transformer on rendered scenes, and show the results.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
@@ -21,24 +21,22 @@ def arguments() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folders of tokenizer.yaml, encode.yaml, transformer.yaml; a later one overrides",
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="where all of it goes"
-    )
-    parser.add_argument("--canvas", type=int, default=48, help="pixels a side of a scene")
-    parser.add_argument("--scenes", type=int, default=500, help="scenes judged of each kind")
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="output folder")
+    parser.add_argument("--canvas", type=int, default=48, help="side of a scene in pixels")
+    parser.add_argument("--scenes", type=int, default=500, help="scenes in each judged set")
     return parser
 
 
 @command("unitok demo")
 def main(args: list[str] | None = None) -> None:
-    """Read the command line, train what is missing, print the report."""
+    """Read the command line, run the missing stages, print the report."""
     options = arguments().parse_args(args)
     from unitok.cli.demo import Demo
 
     report = Demo(options.configs, options.out, canvas=options.canvas, scenes=options.scenes).run()
     report.show(f"{options.out}/report.json")
     out = options.out
-    print(f"pictures: {out}/samples.png {out}/captions.png {out}/reconstructions.png")
+    print(f"images:   {out}/samples.png {out}/captions.png {out}/reconstructions.png")
     print(f'try:      unitok draw --model {out}/model --prompt "a large red star" --n 4')
     print(f"          unitok chat --model {out}/model")
     print(f"page:     make page MODEL={out}/model  (draw, describe, chat and edit in the browser)")

@@ -9,7 +9,7 @@ from unitok.console import Parser, Setting, command
 
 
 def arguments() -> Parser:
-    """The command line."""
+    """Build the parser of the command line."""
     parser = Parser(
         prog="unitok encode",
         description="Encode a data set into a folder of shards. An interrupted run resumes where it stopped.",
@@ -41,7 +41,7 @@ def arguments() -> Parser:
     add("--batch-size", type=int, default=64, help="documents encoded at once")
     add("--shard-size", type=int, default=16_384, help="documents per shard")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
-    add("--threads", type=int, default=0, help="CPU threads; 0 takes all cores")
+    add("--threads", type=int, default=0, help="CPU threads; 0 uses all cores")
     add("--most-faults", type=float, default=0.1, metavar="SHARE",
         help="share of corrupt samples, after the first 1,000, that stops the run")  # fmt: skip
     add("--quiet", dest="progress", action="store_false", help="show no progress bar")

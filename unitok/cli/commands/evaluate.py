@@ -26,25 +26,25 @@ SUITES = (
 
 
 def arguments() -> Parser:
-    """The command line."""
+    """Build the parser of the command line."""
     parser = Parser(
         prog="unitok evaluate",
-        description="Let a model reconstruct, caption, draw and answer; write report.json and sheets of "
-        "pictures, print the figures.",
+        description="Let a model reconstruct, caption, draw and answer; write report.json and contact "
+        "sheets, print the figures.",
     )
     add = parser.add_argument
     parser.add_model()
     add("--suite", choices=SUITES, default="shapes",
-        help="shapes and easy_vqa have judges, tasks and hallucination ask about shapes; pairs is any "
-        "data set, labels takes its captions for classes, answers and nlvr ask what a folder asks, "
-        "nlvr_boxes with each of NLVR's three boxes as a picture of its own; the others are benchmarks "
+        help="shapes and easy_vqa have judges; tasks and hallucination are questions about shapes; pairs is "
+        "any data set, labels uses its captions as classes; answers and nlvr are the questions of a data "
+        "set, nlvr_boxes with each of NLVR's three boxes as an image of its own; the others are benchmarks "
         "with --file")  # fmt: skip
     add(
         "--out",
         type=Path,
         default=Path("runs/evaluation"),
         metavar="DIR",
-        help="folder of report and pictures",
+        help="folder of report and contact sheets",
     )
     add(
         "--data.path",
@@ -54,17 +54,17 @@ def arguments() -> Parser:
     )
     add("--split", help="of the data set: train, val or test; val if absent")
     add("--where", action=Setting, metavar="NAME=VALUE",
-        help="only samples whose metadata say so, such as subset=combo; may be repeated")  # fmt: skip
+        help="only samples with this metadata, such as subset=combo; may be repeated")  # fmt: skip
     add("--file", metavar="FILE", help="a benchmark's questions, expressions, captions or instances")
     add("--annotations", metavar="FILE",
         help="its second file: VQA's annotations, RefCOCO's instances, CHAIR's captions")  # fmt: skip
-    add("--images", metavar="DIR", help="the folder of its pictures, or of tar shards of them")
+    add("--images", metavar="DIR", help="the folder of its images, or of tar shards of them")
     add("--words", metavar="FILE", help="CHAIR's synonyms.txt")
-    add("--template", metavar="TEXT", help="how a benchmark's question is asked, such as 'where is {}?'")
+    add("--template", metavar="TEXT", help="prompt for a benchmark's question, such as 'where is {}?'")
     add("--tasks", nargs="+", metavar="NAME",
         help="of the suite tasks, such as count statement_two; if absent the usual ones")  # fmt: skip
-    add("--count", type=int, help="pictures or questions; if absent 500 of shapes, 200 a task, or all")
-    add("--batch-size", type=int, default=128, help="pictures at once")
+    add("--count", type=int, help="images or questions; if absent 500 of shapes, 200 per task, or all")
+    add("--batch-size", type=int, default=128, help="images at once")
     return parser
 
 
@@ -73,7 +73,7 @@ def main(args: list[str] | None = None) -> None:
     """Read the command line, write and print the report."""
     options = arguments().parse_args(args)
     files = ("file", "annotations", "images", "words", "template")
-    given = {name: getattr(options, name) for name in files if getattr(options, name) is not None}
+    file_options = {name: getattr(options, name) for name in files if getattr(options, name) is not None}
     from unitok import UniTok
     from unitok.atomic_files import refuse_unwritable
     from unitok.evaluate.suites import run_suite
@@ -89,8 +89,8 @@ def main(args: list[str] | None = None) -> None:
         tasks=options.tasks,
         count=options.count,
         batch_size=options.batch_size,
-        **given,
+        **file_options,
     )
     report.save(options.out)
     report.show(f"{options.out}/report.json")
-    print("pictures: " + " ".join(f"{options.out}/{name}.png" for name in report.sheets))
+    print("images: " + " ".join(f"{options.out}/{name}.png" for name in report.sheets))

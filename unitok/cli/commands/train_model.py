@@ -5,25 +5,25 @@ from unitok.cli.short_help import print_short_help, requests_short_help
 PROGRAM = "unitok train-model"
 SETTINGS = {
     "--data.path DIR": "folder of WebDataset shards: KEY.png or .jpg, KEY.txt",
-    "--data.train CODES": "in its place: a folder of unitok encode, or a source",
+    "--data.train CODES": "instead of data.path: a folder of unitok encode, or a source",
     "--data.image_tokenizer DIR": "a trained image tokenizer",
     "--data.text_tokenizer FILE": "a tokenizer.json; if absent one is trained on the texts",
-    "--data.row_length N": "ids a row of a batch",
-    "--data.batch_size N": "documents a step",
+    "--data.row_length N": "ids per row of a batch",
+    "--data.batch_size N": "documents per step",
     "--model.model.width N": "of the transformer; also layers, heads, kv_heads, head_width, hidden",
     "--model.lr X": "learning rate",
-    "--model.init_from DIR": "start from a model folder, or from transformers' of the Qwen3 or Llama family",
-    "--model.freeze_steps N": "then train only the new rows for so long",
+    "--model.init_from DIR": "start from a model folder, or a transformers one of the Qwen3 or Llama family",
+    "--model.freeze_steps N": "steps in which only the rows of new ids are trained",
     "--model.compile BOOL": "torch.compile",
 }
 
 
 def main(args: list[str] | None = None):
-    """Carry out a command line (that of the process by default)."""
+    """Run a command line (by default the process's)."""
     if requests_short_help(args):
-        what = "Train the transformer on codes of text and pictures."
+        purpose = "Train a transformer on codes of text and images."
         example = f"{PROGRAM} fit --config configs/transformer/easy_vqa.yaml --data.path DATA"
-        return print_short_help(PROGRAM, what, SETTINGS, example=example)
+        return print_short_help(PROGRAM, purpose, SETTINGS, example=example)
     from unitok.cli.lightning_cli import run
     from unitok.data.modules import DocumentData
     from unitok.training.transformer import TransformerTraining

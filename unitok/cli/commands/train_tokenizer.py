@@ -5,21 +5,21 @@ from unitok.cli.short_help import print_short_help, requests_short_help
 PROGRAM = "unitok train-tokenizer"
 SETTINGS = {
     "--data.path DIR": "folder of WebDataset shards: KEY.png or .jpg, KEY.txt",
-    "--data.size [H, W]": "pixels of a picture",
-    "--data.batch_size N": "pictures a step",
+    "--data.size [H, W]": "pixels of an image",
+    "--data.batch_size N": "images per step",
     "--model.model.architecture NAME": "Patch, VQGAN, ViT or Emu3: pixels to latents and back",
     "--model.model.quantizer NAME": "the codebook: EMACodebook, FSQLevels, LFQSigns, …",
     "--model.lr X": "learning rate",
-    "--model.foreground_weight X": "how much more pixels off the even ground count",
+    "--model.foreground_weight X": "loss weight of pixels that differ from the even background",
 }
 
 
 def main(args: list[str] | None = None):
-    """Carry out a command line (that of the process by default)."""
+    """Run a command line (by default the process's)."""
     if requests_short_help(args):
-        what = "Train an image tokenizer: pixels to codes and back."
+        purpose = "Train an image tokenizer: pixels to codes and back."
         example = f"{PROGRAM} fit --config configs/tokenizer/easy_vqa.yaml --data.path DATA"
-        return print_short_help(PROGRAM, what, SETTINGS, example=example)
+        return print_short_help(PROGRAM, purpose, SETTINGS, example=example)
     from unitok.cli.lightning_cli import run
     from unitok.data.modules import ImageData
     from unitok.training.tokenizer import TokenizerTraining
