@@ -260,7 +260,7 @@ WRONG = {
     "another suite's": ("--suite shapes --file FOLDER/pope.jsonl", "suite shapes does not take file"),
     "no file": ("--suite pope --images IMAGES", "give --file"),
     "no pictures": ("--suite pope --file FOLDER/pope.jsonl", "give --images"),
-    "an empty folder": ("--suite pope --file FOLDER/pope.jsonl --images EMPTY", "has no pictures"),
+    "an empty folder": ("--suite pope --file FOLDER/pope.jsonl --images EMPTY", ": no images"),
     "no second file": ("--suite vqa --file FOLDER/questions.json --images IMAGES", "--annotations"),
     "foreign file": ("--suite vqa --file FOLDER/pope.jsonl --images IMAGES --annotations FOLDER/refs.json",
                      "refs.json: not in the expected format"),

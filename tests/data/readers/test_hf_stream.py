@@ -96,7 +96,7 @@ def test_encoding_goes_on_after_the_last_whole_file(texts, tmp_path, monkeypatch
 
 def test_training_in_another_order_is_refused(texts):
     packed = PackedDocuments(EncodedSource(Streamed(str(texts)), CODEC), CODEC, row_length=40)
-    with pytest.raises(StreamError, match=r"read in order; encode it first, by train/encode\.py"):
+    with pytest.raises(StreamError, match=r"read in order; encode it first, by unitok encode"):
         [packed[window] for window in DocumentBatchSampler(30, 4, seed=0)]
 
 
