@@ -49,7 +49,7 @@ ANSWERS = {"annotations": [{"question_id": 10, "answer_type": "other", "answers"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The pictures, one beside the other in a tar file, and all the files."""
+    """The images, one beside the other in a tar file, and all the files."""
     path = tmp_path_factory.mktemp("benchmark")
     (path / "images").mkdir()
     for number, colour in ((1, "red"), (2, "blue")):
@@ -121,7 +121,7 @@ def test_refcoco_with_boxes_and_with_text(folder):
 
 
 def test_a_box_of_a_cropped_picture_is_laid_back(folder):
-    """A model of square pictures sees the middle 80 of 120 pixels."""
+    """A model of square images sees the middle 80 of 120 pixels."""
     tiny = tiny_model(shape=(2, 2))
     assert tiny.codec.modalities["image"].crop_edges(Image.new("RGB", (120, 80))) == (20, 0, 100, 80)
     model = Told(Box(0, 0.1, 0.2, 0.3), Box(0.5, 0.5, 1, 1), more=[BoxModality()])
@@ -145,18 +145,18 @@ def test_captions_and_what_they_make_up(folder):
 
 
 def test_pictures_go_by_several_names(folder):
-    pictures = ImageIndex(folder / "images")
+    index = ImageIndex(folder / "images")
     for name in ("000000000002.png", "val2014/000000000002.jpg", "2", "COCO_val2014_000000000002.jpg"):
-        assert pictures[name].getpixel((0, 0)) == (0, 0, 255)
+        assert index[name].getpixel((0, 0)) == (0, 0, 255)
     with pytest.raises(ValueError, match=r"images: no image dog2.png"):
-        pictures["dog2.png"]
+        index["dog2.png"]
 
 
 COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255), "lime": (0, 255, 0)}
 
 
-def pictures(folder, *files):
-    """A folder of pictures, each in the colour of its last folder; FILE.tar:NAME lies in a shard."""
+def index_of(folder, *files):
+    """An index of images, each in the colour of its last folder; FILE.tar:NAME lies in a shard."""
     for file in files:
         shard, inside, name = file.rpartition(":")
         colour = COLOURS[Path(name).parent.name or "lime"]
@@ -181,7 +181,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_names_that_repeat_are_told_apart_by_their_folders(tmp_path, layout):
-    found = pictures(tmp_path / "images", *LAYOUTS[layout])
+    found = index_of(tmp_path / "images", *LAYOUTS[layout])
     for name in ("red/1.png", "blue/1.png", "./red/1.jpg", "blue/1", "val2014/blue/1.png"):
         colour = COLOURS[Path(name).parent.name]
         assert found[name].getpixel((0, 0)) == colour, name
@@ -194,7 +194,7 @@ def test_names_that_repeat_are_told_apart_by_their_folders(tmp_path, layout):
 
 def test_a_number_that_two_files_have_is_refused(tmp_path):
     names = ("COCO_train2014_000000000001.png", "red/COCO_val2014_000000000001.png")
-    found = pictures(tmp_path / "images", *names)
+    found = index_of(tmp_path / "images", *names)
     assert found["COCO_val2014_000000000001.jpg"].getpixel((0, 0)) == COLOURS["red"]
     assert found["elsewhere/COCO_train2014_000000000001.jpg"].getpixel((0, 0)) == COLOURS["lime"]
     for name in ("1", "000000000001.jpg"):
@@ -203,7 +203,7 @@ def test_a_number_that_two_files_have_is_refused(tmp_path):
 
 
 def test_a_name_is_found_in_either_unicode_form(tmp_path):
-    found = pictures(tmp_path / "images", unicodedata.normalize("NFD", "red/é.png"), "img.v2.png", "img.png")
+    found = index_of(tmp_path / "images", unicodedata.normalize("NFD", "red/é.png"), "img.v2.png", "img.png")
     assert found[unicodedata.normalize("NFC", "é.png")].getpixel((0, 0)) == COLOURS["red"]
     assert found["img.v2"].size == (4, 4) and found["img"].size == (4, 4)
     for none in ("", "/", "..", "img.v3"):
@@ -212,7 +212,7 @@ def test_a_name_is_found_in_either_unicode_form(tmp_path):
 
 
 def test_a_torn_shard_is_named(tmp_path):
-    pictures(tmp_path / "images", "s.tar:red/1.png")
+    index_of(tmp_path / "images", "s.tar:red/1.png")
     (tmp_path / "images/s.tar").write_bytes(b"no tar" * 200)
     with pytest.raises(ValueError, match=r"s\.tar: not a readable tar file"):
         ImageIndex(tmp_path / "images")

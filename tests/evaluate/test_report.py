@@ -30,10 +30,10 @@ def shards(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
     with tarfile.open(folder / "val-000000.tar", "w") as archive:
         for i, caption in enumerate(CAPTIONS):
-            picture = io.BytesIO()
-            Image.new("RGB", (12, 8), (80 * i, 10, 10)).save(picture, "PNG")
+            file = io.BytesIO()
+            Image.new("RGB", (12, 8), (80 * i, 10, 10)).save(file, "PNG")
             record = json.dumps({"subset": "combo" if i else "plain"}).encode()
-            for suffix, content in (("png", picture.getvalue()), ("txt", caption.encode()), ("json", record)):
+            for suffix, content in (("png", file.getvalue()), ("txt", caption.encode()), ("json", record)):
                 info = tarfile.TarInfo(f"{i}.{suffix}")
                 info.size = len(content)
                 archive.addfile(info, io.BytesIO(content))

@@ -16,7 +16,7 @@ COUNT = 12
 
 
 class Oracle(UniTok):
-    """Knows the truth by the bytes of the pictures and the questions; `wrong` turns its words."""
+    """Knows the truth by the bytes of the images and the questions; `wrong` turns its words."""
 
     def __init__(self, wrong=lambda text: text):
         self.truth, self.wrong = {}, wrong
@@ -35,8 +35,8 @@ class Oracle(UniTok):
     def generate(self, prompts, **options):
         return [(*prompt, Segment("text", self.said(prompt))) for prompt in prompts]
 
-    def caption(self, pictures, **options):
-        return [self.said((Segment("image", picture),)) for picture in pictures]
+    def caption(self, images, **options):
+        return [self.said((Segment("image", image),)) for image in images]
 
     def score(self, documents, **options):
         right = [float(d[-1].content == self.said(d[:-1])) for d in documents]

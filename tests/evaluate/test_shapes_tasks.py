@@ -99,10 +99,10 @@ def test_a_new_object_may_lie_anywhere_in_its_place():
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([name for name in TASKS if name.startswith("edit")]))
 def test_true_edits_are_right_and_undone_ones_are_not(seed, task):
-    posed = sample_task(seed, tasks=[task], canvas=64)
-    after = posed.turns[0].answer[0].content
-    assert edit_is_right(render(after), posed.scene, after)
-    assert not edit_is_right(render(posed.scene), posed.scene, after)
+    sample = sample_task(seed, tasks=[task], canvas=64)
+    after = sample.turns[0].answer[0].content
+    assert edit_is_right(render(after), sample.scene, after)
+    assert not edit_is_right(render(sample.scene), sample.scene, after)
 
 
 def test_tasks_of_an_untrained_model(tmp_path):

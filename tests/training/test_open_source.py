@@ -34,9 +34,9 @@ def test_a_class_is_known_by_its_path_or_its_name_alone():
 
 def test_a_folder_of_shards_is_a_source(tmp_path):
     with open_tar(tmp_path / "train-000.tar", "w") as tar:
-        picture = BytesIO()
-        Image.new("RGB", (8, 8)).save(picture, "PNG")
-        for name, content in (("a.png", picture.getvalue()), ("a.txt", b"black")):
+        file = BytesIO()
+        Image.new("RGB", (8, 8)).save(file, "PNG")
+        for name, content in (("a.png", file.getvalue()), ("a.txt", b"black")):
             info = TarInfo(name)
             info.size = len(content)
             tar.addfile(info, BytesIO(content))

@@ -55,12 +55,12 @@ def poison(monkeypatch, *numbers: int) -> None:
     original, calls = ImageBatches.__getitem__, []
 
     def poisoned(self, window):
-        pictures = original(self, window)
-        if len(self) == 72:  # the training pictures
+        images = original(self, window)
+        if len(self) == 72:  # the training images
             if len(calls) in numbers:
-                pictures[0, 0, 0, 0] = float("nan")
+                images[0, 0, 0, 0] = float("nan")
             calls.append(window)
-        return pictures
+        return images
 
     monkeypatch.setattr(ImageBatches, "__getitem__", poisoned)
 
@@ -162,8 +162,8 @@ def test_the_decoder_alone_learns_and_all_codes_stay(train, tmp_path, precision)
     before, after = (
         ImageTokenizer.from_pretrained(tmp_path / f"{n}/image_tokenizer") for n in ("first", "second")
     )
-    pictures = torch.rand(8, 3, 48, 48) * 2 - 1
-    assert torch.equal(before.encode(pictures).codes, after.encode(pictures).codes)
+    images = torch.rand(8, 3, 48, 48) * 2 - 1
+    assert torch.equal(before.encode(images).codes, after.encode(images).codes)
     assert before.fingerprint(decoder=False) == after.fingerprint(decoder=False)
     assert before.fingerprint() != after.fingerprint()
 

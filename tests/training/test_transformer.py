@@ -73,8 +73,8 @@ def test_a_run_on_questions_boxes_and_edits_ends_in_a_folder_that_answers_them(t
     losses = [loss for loss, _ in rows]
     assert sum(losses[-5:]) < sum(losses[:5]) - 1
     model = UniTok.from_pretrained(tmp_path / "tasks/model")
-    picture, asked, answer = ShapesTasks(TEST_SEED, 1, 48, ["box"])[0]
-    (found,) = model.generate([(picture, asked)], target="box")
+    image, asked, answer = ShapesTasks(TEST_SEED, 1, 48, ["box"])[0]
+    (found,) = model.generate([(image, asked)], target="box")
     assert type(found[-1].content) is type(answer.content)
 
 
@@ -84,8 +84,8 @@ def test_a_run_learns_and_ends_in_a_folder_that_draws_and_captions(train, tmp_pa
     assert rows[-1][0] < rows[0][0] - 0.3
     assert cli.trainer.global_step == len(rows) == 20
     model = UniTok.from_pretrained(tmp_path / "run/model")
-    picture = model.draw("a small red circle")[0]
-    assert picture.size == (48, 48) and isinstance(model.caption(picture)[0], str)
+    image = model.draw("a small red circle")[0]
+    assert image.size == (48, 48) and isinstance(model.caption(image)[0], str)
     assert {"drawn.png", "captioned.png"} <= {path.name for path in (tmp_path / "run").iterdir()}
     table = logged_text(tmp_path / "run", "samples/captions").splitlines()
     assert table[0] == "true | written from codes | written from pixels" and len(table) == 4

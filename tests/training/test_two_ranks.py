@@ -1,6 +1,6 @@
 """Two processes end with one tokenizer: the same codebook, to the bit, with k-means start and revival on.
 
-The last pictures of an epoch, and of a validation, are too few for both.
+The last images of an epoch, and of a validation, are too few for both.
 """
 
 import os
@@ -59,7 +59,7 @@ def test_both_ranks_hold_the_same_weights_and_codes(tmp_path, steps, more):
 
 
 def measured_alone(folder: Path, *more: str) -> dict[str, float]:
-    """The figures of the same pictures and the same weights in one process."""
+    """The figures of the same images and the same weights in one process."""
     cli = main([
         "validate", "--config", str(ROOT / "configs/tokenizer/tiny.yaml"), "--ckpt_path", "last",
         "--trainer.default_root_dir", str(folder), "--trainer.limit_val_batches", "1.0",

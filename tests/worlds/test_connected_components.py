@@ -6,7 +6,7 @@ import pytest
 from unitok.worlds.connected_components import components, foreground, nearest_colour
 
 
-def picture(*spots: tuple[int, int]) -> np.ndarray:
+def pixels(*spots: tuple[int, int]) -> np.ndarray:
     """Black spots (y, x) on white, 8 × 8."""
     image = np.full((8, 8, 3), 255, np.uint8)
     for y, x in spots:
@@ -21,7 +21,7 @@ def test_the_threshold_is_a_distance_of_sixty(value, is_foreground):
 
 
 def test_corners_do_not_connect_and_specks_do_not_count():
-    image = picture((1, 1), (1, 2), (2, 3), (3, 3), (3, 4), (6, 6))
+    image = pixels((1, 1), (1, 2), (2, 3), (3, 3), (3, 4), (6, 6))
     parts = components(image, (255, 255, 255), min_area=2)
     assert [(p.left, p.top, p.mask.sum()) for p in parts] == [(1, 1, 2), (3, 2, 3)]
     assert parts[1].mask.tolist() == [[True, False], [True, True]]
@@ -29,12 +29,12 @@ def test_corners_do_not_connect_and_specks_do_not_count():
 
 
 def test_an_even_picture_has_no_parts():
-    assert components(picture(), (255, 255, 255), min_area=1) == []
+    assert components(pixels(), (255, 255, 255), min_area=1) == []
 
 
 def test_a_part_never_holds_pixels_of_another_in_its_box():
     ring = [(y, x) for y in range(1, 7) for x in range(1, 7) if y in (1, 6) or x in (1, 6)]
-    outer, inner = components(picture(*ring, (3, 3)), (255, 255, 255), min_area=1)
+    outer, inner = components(pixels(*ring, (3, 3)), (255, 255, 255), min_area=1)
     assert outer.mask.sum() == len(ring) and inner.mask.shape == (1, 1)
 
 

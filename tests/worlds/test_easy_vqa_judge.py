@@ -1,4 +1,4 @@
-"""The judge of easy-VQA: right on its own drawings and on the published pictures, strict about all else."""
+"""The judge of easy-VQA: right on its own drawings and on the published images, strict about all else."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from unitok.worlds.easy_vqa_judge import PALETTE, SHAPES, judge, matches, palett
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "easy_vqa"
 
 
-def draw(picture: Image.Image, shape: str, colour: str, box: tuple[int, int, int, int]) -> Image.Image:
+def draw(image: Image.Image, shape: str, colour: str, box: tuple[int, int, int, int]) -> Image.Image:
     """A shape drawn by Pillow into a box of pixel edges, at 4 × and reduced."""
-    large = picture.resize([side * 4 for side in picture.size], Image.Resampling.NEAREST)
+    large = image.resize([side * 4 for side in image.size], Image.Resampling.NEAREST)
     x0, y0, x1, y1 = (4 * edge for edge in box)
     pen = ImageDraw.Draw(large)
     if shape == "circle":
@@ -54,9 +54,9 @@ def test_drawn_shapes_are_recognised(shape, colour, tint, corner, sides):
 
 def test_nothing_or_two_things_match_no_caption():
     two = draw(draw(blank(), "circle", "red", (2, 2, 22, 22)), "circle", "red", (30, 30, 50, 50))
-    for picture in (blank(), two):
-        assert judge(np.asarray(picture)) is None
-        assert not matches(np.asarray(picture), "a red circle")
+    for image in (blank(), two):
+        assert judge(np.asarray(image)) is None
+        assert not matches(np.asarray(image), "a red circle")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Command lines; nothing imports them. In reading order:
 
-main              The console command `unitok`: runs the command that its first word names
+main              The console command `unitok`: runs the command named by its first word
 commands/         One module per command
 demo              The demo: tokenizer, codes, transformer, report, stage by stage
 lightning_cli     The command line of both trainings: Lightning's, with this project's defaults
@@ -9,7 +9,7 @@ data_overrides    Resolves several data settings on one command line: the last o
 unknown_settings  Errors for unknown settings, with the nearest known one
 yaml_defaults     A YAML file as the defaults of an argparse command line
 packaged_configs  `unitok configs`: lists and copies the configs inside the package
-model_info        `unitok info`: what a model folder holds
+model_info        `unitok info`: the contents of a model folder, read from its files
 environment       `unitok env`: versions, hardware and precision
 terminal_chat     The chat in a terminal: one growing document of text and images
 """

@@ -1,4 +1,4 @@
-"""The console command `unitok`: runs the command that its first word names. Imports nothing heavy."""
+"""The console command `unitok`: runs the command named by its first word. Imports nothing heavy."""
 
 import sys
 from difflib import get_close_matches
@@ -9,7 +9,7 @@ from unitok.console import use_utf8
 
 
 class Command(NamedTuple):
-    """A command: what it does, the module whose `main` runs it, and the words put before its arguments."""
+    """A command: its help, the module whose `main` runs it, and words put before its arguments."""
 
     help: str
     module: str
@@ -24,7 +24,7 @@ COMMANDS = {
     "encode": Command("encode a data set once into a store of codes", "commands.encode"),
     "train-model": Command("train, validate or test a transformer", "commands.train_model"),
     "evaluate": Command("measure a model: captions, drawings, answers, benchmarks", "commands.evaluate"),
-    "info": Command("print what a model folder holds", "model_info"),
+    "info": Command("print the sizes, ids and figures of a model folder", "model_info"),
     "draw": Command("draw images from prompts", "commands.draw"),
     "caption": Command("caption images, or answer questions about them", "commands.caption"),
     "chat": Command("chat with a model in the terminal", "commands.chat"),
@@ -52,7 +52,7 @@ def overview() -> str:
 
 
 def main(args: list[str] | None = None) -> int | None:
-    """Run a command line (that of the process by default)."""
+    """Run a command line (by default the process's)."""
     name, *rest = (sys.argv[1:] if args is None else args) or ["--help"]
     use_utf8()
     if name in ("-h", "--help"):

@@ -1,4 +1,4 @@
-"""`unitok info`: what a model folder holds, read from its files alone. Loads no weights."""
+"""`unitok info`: the contents of a model folder, read from its files. Loads no weights."""
 
 import json
 from math import prod
@@ -11,14 +11,14 @@ from unitok.json_files import read_object
 
 def arguments() -> Parser:
     """Build the parser of the command line."""
-    parser = Parser(prog="unitok info", description="Print what a model folder holds: sizes, ids, figures.")
+    parser = Parser(prog="unitok info", description="Print the sizes, ids and figures of a model folder.")
     parser.add_argument("model", nargs="?", default="runs/demo/model", metavar="DIR", help="model folder")
     return parser
 
 
 @command("unitok info")
 def main(args: list[str] | None = None) -> None:
-    """Print one line per fact, then the figures that the model card has."""
+    """Print one line per fact, then the figures of the model card."""
     folder = Path(arguments().parse_args(args).model)
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder}: not a model folder (config.json is missing)")
@@ -59,14 +59,14 @@ def _of_config(config: dict[str, Any], folder: Path):
     if config.get("fills"):
         yield "inpainting", "learned"
     for name, settings in config.get("sampling", {}).items():
-        given = {key: value for key, value in settings.items() if value is not None}
-        yield f"sampling {name}", ", ".join(f"{key} {value}" for key, value in given.items())
+        values = {key: value for key, value in settings.items() if value is not None}
+        yield f"sampling {name}", ", ".join(f"{key} {value}" for key, value in values.items())
     if config.get("example_prompts"):
         yield "example prompts", "; ".join(config["example_prompts"])
 
 
 def _parameters(path: Path) -> int:
-    """Numbers in a safetensors file, by its header alone."""
+    """The number of parameters in a safetensors file, from its header."""
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
@@ -77,6 +77,6 @@ def _measured(card: Path) -> list[str]:
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     lines = text.partition("\n## Measured\n")[2].splitlines()
     rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")][1:]
-    said = [line for line in lines if line and not line.startswith("|")]
+    paragraphs = [line for line in lines if line and not line.startswith("|")]
     width = max((len(row[0]) for row in rows), default=0) + 2
-    return ["", *said, *(f"{row[0]:<{width}}{row[-1]}" for row in rows)] if rows else []
+    return ["", *paragraphs, *(f"{row[0]:<{width}}{row[-1]}" for row in rows)] if rows else []

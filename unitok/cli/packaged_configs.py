@@ -1,4 +1,4 @@
-"""`unitok configs`: the configs inside the package, listed or copied. Knows files, no setting."""
+"""`unitok configs`: lists and copies the configs inside the package. Knows files, no setting."""
 
 from pathlib import Path
 from shutil import copyfile
@@ -10,7 +10,7 @@ def folder() -> Path:
     """The folder of configs: inside an installed package, else beside it in the repository.
 
     Raises:
-        FileNotFoundError: neither is there.
+        FileNotFoundError: neither exists.
     """
     package = Path(__file__).parents[1]
     for place in (package / "configs", package.parent / "configs"):

@@ -1,4 +1,4 @@
-"""Suites: what is measured together on each kind of data. Knows no training."""
+"""Suites: the measurements for each kind of data. Knows no training."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any

@@ -31,15 +31,15 @@ WORDS = [
 
 
 def corpus(seed):
-    """One to twelve pictures: a caption of 0 to 14 words and one to five references."""
+    """One to twelve images: a caption of 0 to 14 words and one to five references."""
     rng = random.Random(seed)
-    pictures = rng.randint(1, 12)
+    images = rng.randint(1, 12)
     few = rng.sample(WORDS, rng.randint(2, len(WORDS)))
 
     def text(least):
         return " ".join(rng.choice(few) for _ in range(rng.randint(least, 14)))
 
-    references = [[text(1) for _ in range(rng.randint(1, 5))] for _ in range(pictures)]
+    references = [[text(1) for _ in range(rng.randint(1, 5))] for _ in range(images)]
     copied = [rng.choice(texts) if rng.random() < 0.2 else text(0) for texts in references]
     return copied, references
 

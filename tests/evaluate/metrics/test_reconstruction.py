@@ -18,12 +18,12 @@ def tokenizer() -> ImageTokenizer:
     return ImageTokenizer(ImageTokenizerConfig(Patch(factor=4, channels=8), FSQLevels((3, 3)))).eval()
 
 
-def pictures(count: int) -> torch.Tensor:
+def random_images(count: int) -> torch.Tensor:
     return torch.rand(count, 3, 16, 24) * 2 - 1
 
 
 def test_figures_are_those_of_the_reconstructions(tokenizer):
-    metrics, batches = ReconstructionMetrics(tokenizer), [pictures(3), pictures(2)]
+    metrics, batches = ReconstructionMetrics(tokenizer), [random_images(3), random_images(2)]
     again = [metrics.update(batch) for batch in batches]
     figures, codes = metrics.figures(), [tokenizer.encode(batch).codes.flatten() for batch in batches]
     psnr = [
@@ -39,7 +39,7 @@ def test_figures_are_those_of_the_reconstructions(tokenizer):
 
 
 def test_codes_survive_by_the_pixels_that_a_file_keeps(tokenizer):
-    metrics, images = ReconstructionMetrics(tokenizer), pictures(4)
+    metrics, images = ReconstructionMetrics(tokenizer), random_images(4)
     again = metrics.update(images)
     kept = ((again + 1) * 127.5).round() / 127.5 - 1
     survived = tokenizer.encode(kept).codes == tokenizer.encode(images).codes
@@ -51,7 +51,7 @@ def test_a_perfect_tokenizer_has_no_distance(tokenizer):
     metrics = ReconstructionMetrics(tokenizer)
     tokenizer.decode = lambda codes: metrics.shown
     for _ in range(4):
-        metrics.shown = pictures(8)
+        metrics.shown = random_images(8)
         metrics.update(metrics.shown)
     figures = metrics.figures()
     assert figures["ssim"] == pytest.approx(1, abs=1e-4) and figures["frechet_random_features"] < 1e-3
@@ -88,14 +88,14 @@ def test_nothing_measured_is_an_error(tokenizer):
 
 
 def test_tiles_of_single_cells_change_no_code(tokenizer):
-    images = pictures(2)
+    images = random_images(2)
     whole, tiled = ReconstructionMetrics(tokenizer), ReconstructionMetrics(tokenizer, tile=9)
     assert tiled.update(images).shape == whole.update(images).shape
     assert torch.equal(tiled.uses, whole.uses)
 
 
 def test_a_device_without_float64_measures_the_same(tokenizer, monkeypatch):
-    images = pictures(4)
+    images = random_images(4)
     expected, exact = ReconstructionMetrics(tokenizer), torch.Tensor.double
     expected.update(images)
 

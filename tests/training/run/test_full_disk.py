@@ -119,11 +119,11 @@ def test_an_export_that_fills_the_disk_says_where_and_the_model_before_stays(tmp
 
 
 def test_pictures_and_lines_that_fill_the_disk_say_where(tmp_path):
-    picture = Image.effect_noise((64, 64), 90)
-    write_png(tmp_path / "p.png", picture)
+    image = Image.effect_noise((64, 64), 90)
+    write_png(tmp_path / "p.png", image)
     before = (tmp_path / "p.png").read_bytes()
     with full(1000), pytest.raises(OSError, match=rf"File too large: '{tmp_path}/p.png'$"):
-        write_png(tmp_path / "p.png", picture)
+        write_png(tmp_path / "p.png", image)
     with full(1000), pytest.raises(OSError, match=rf"File too large: '{tmp_path}/lines'$"):
         append_lines(tmp_path / "lines", ["x" * 5000])
     assert (tmp_path / "p.png").read_bytes() == before

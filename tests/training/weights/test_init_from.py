@@ -94,8 +94,8 @@ def test_what_is_no_model_is_named(tmp_path):
 # ---- own folders
 
 
-def pictured(model: UniTok, seed: int = 3):
-    """A picture and two texts as codes."""
+def image_document(model: UniTok, seed: int = 3):
+    """An image and two texts as codes."""
     image = model.codec.modalities["image"]
     codes = torch.randint(image.codebook_size, (6,), generator=torch.Generator().manual_seed(seed))
     picture = image.decode(codes, (2, 3))
@@ -131,7 +131,7 @@ def test_an_own_model_says_what_it_said(tmp_path, before, now):
     codec = again(old, more=now)
     model, start = started(folder, codec)
     init_from_features(model, codec, scale=start.scale, known_ids=start.known_ids)
-    document = pictured(old)
+    document = image_document(old)
     difference = logits(model, codec, document) - logits(old.model, old.codec, document)
     assert difference.abs().max() <= 1e-5
     assert torch.equal(model.blocks[0].attention.qkv.weight, old.model.blocks[0].attention.qkv.weight)

@@ -1,4 +1,4 @@
-"""NLVR's boxes: three pictures a statement, and changes that leave its truth, in pictures and words alike."""
+"""NLVR's boxes: three images per statement, and changes that leave its truth, in images and words alike."""
 
 import json
 from collections import Counter
@@ -55,16 +55,16 @@ def folder_of(tmp_path, size=(400, 100)) -> str:
     return str(tmp_path)
 
 
-def seen(picture: Image.Image) -> tuple[str, bool]:
+def seen(image: Image.Image) -> tuple[str, bool]:
     """Which colour a box shows, and whether at its right."""
-    pixels = np.asarray(picture).reshape(-1, 3)
+    pixels = np.asarray(image).reshape(-1, 3)
     (colour,) = [name for name, value in COLOURS.items() if (pixels == value).all(axis=1).any()]
-    columns = np.nonzero((np.asarray(picture) == COLOURS[colour]).all(axis=2).any(axis=0))[0]
+    columns = np.nonzero((np.asarray(image) == COLOURS[colour]).all(axis=2).any(axis=0))[0]
     return colour, columns.mean() > 50
 
 
 def boxes_of(document) -> list[tuple[str, bool]]:
-    """What the pictures of a document show."""
+    """What the images of a document show."""
     return [seen(segment.content) for segment in document if segment.modality == "image"]
 
 
@@ -115,11 +115,11 @@ def test_copies_change_what_leaves_the_sentence_true(tmp_path):
 
 
 def test_exchanged_colours_are_exact_and_soft_edges_keep_their_share():
-    picture = drawing()
+    image = drawing()
     half = tuple((a + b) // 2 for a, b in zip(COLOURS["blue"], GROUND, strict=True))
-    picture.putpixel((180, 10), half)
+    image.putpixel((180, 10), half)
     change = Paraphrase(colours=("yellow", "black", "blue"))
-    boxes = paraphrase_image(picture, change)
+    boxes = paraphrase_image(image, change)
     assert [seen(box)[0] for box in boxes] == ["yellow", "black", "blue"]
     wanted = [(a + b) / 2 for a, b in zip(COLOURS["black"], GROUND, strict=True)]
     assert np.abs(np.asarray(boxes[1])[10, 30] - wanted).max() <= 1.5
@@ -127,8 +127,8 @@ def test_exchanged_colours_are_exact_and_soft_edges_keep_their_share():
         paraphrase_sentence("a black block on a blackish yellow one", change)
         == "a yellow block on a blackish blue one"
     )
-    again = paraphrase_image(picture, Paraphrase())
-    assert np.array_equal(np.asarray(again[1]), np.asarray(picture.crop((150, 0, 250, 100))))
+    again = paraphrase_image(image, Paraphrase())
+    assert np.array_equal(np.asarray(again[1]), np.asarray(image.crop((150, 0, 250, 100))))
 
 
 def test_what_is_no_nlvr_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""The judge of the built-in world: right on true renders, not fooled by wrong captions or pictures."""
+"""The judge of the built-in world: right on true renders, not fooled by wrong captions or images."""
 
 from dataclasses import replace
 from itertools import product
@@ -141,9 +141,9 @@ def test_soft_pictures_are_still_read():
 
 
 def test_touching_objects_are_one_and_a_huge_one_does_not_fit():
-    picture = np.full((64, 64, 3), 250, np.uint8)
-    picture[5:60, 5:60] = COLOURS["blue"]
-    (found,) = judge(picture)
+    image = np.full((64, 64, 3), 250, np.uint8)
+    image[5:60, 5:60] = COLOURS["blue"]
+    (found,) = judge(image)
     assert found.colour == "blue" and found.overlap < 0.3
 
 

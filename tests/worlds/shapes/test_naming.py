@@ -55,7 +55,7 @@ def test_words_that_the_examples_explain_are_learned_and_nothing_else():
     for index in range(20):
         document, named = source[index], source.named_scenes(index)
         assert [segment.modality for segment in document] == ["image", "text"] * 4
-        assert not any(picture.learn for picture in document[::2])
+        assert not any(image.learn for image in document[::2])
         assert [word.content for word in document[1::2]] == [one.word for one in named]
         assert [word.learn for word in document[1::2]] == [one.known for one in named]
     codec = tiny_model(more=()).codec
@@ -102,15 +102,15 @@ class Player:
         self.rule = rule
         self.colours = {}
         for index in range(len(source)):
-            for picture, one in zip(source[index][::2], source.named_scenes(index), strict=True):
-                self.colours[picture.content.tobytes()] = one.scene.objects[0].colour
+            for image, one in zip(source[index][::2], source.named_scenes(index), strict=True):
+                self.colours[image.content.tobytes()] = one.scene.objects[0].colour
 
     def generate(self, prompts, *, target, batch_size):
         assert target == "text"
         return [(*prompt, Segment("text", self._word(prompt))) for prompt in prompts]
 
     def _word(self, prompt):
-        colours = [self.colours[picture.content.tobytes()] for picture in prompt[::2]]
+        colours = [self.colours[image.content.tobytes()] for image in prompt[::2]]
         return self.rule(
             dict(zip(colours, (word.content for word in prompt[1::2]), strict=False)), colours[-1]
         )

@@ -1,4 +1,4 @@
-"""The built-in world: scenes keep the rules of placing, captions are true, pictures show what was asked."""
+"""The built-in world: scenes keep the rules of placing, captions are true, images show what was asked."""
 
 import pickle
 from itertools import combinations
@@ -173,14 +173,14 @@ def test_claims_know_more_than_names():
         assert claim_holds(parse_caption(text), scene.objects, 64) == holds, text
 
 
-# ---- pictures
+# ---- images
 
 
 def drawn_by_pillow(scene: Scene) -> np.ndarray:
     """The same scene by other means: Pillow's own polygons and ellipses at 8 ×, reduced by its box filter."""
     times = 8
-    picture = Image.new("RGB", (scene.canvas * times,) * 2, BACKGROUND)
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (scene.canvas * times,) * 2, BACKGROUND)
+    draw = ImageDraw.Draw(image)
     for item in scene.objects:
         r, x, y = SIZES[item.size] * scene.canvas / 64, item.x, item.y
         angles = [i * np.pi / 5 for i in range(10)]
@@ -196,7 +196,7 @@ def drawn_by_pillow(scene: Scene) -> np.ndarray:
         }[item.shape]
         points = [((x + r * u) * times - 0.5, (y + r * v) * times - 0.5) for u, v in corners]
         draw.polygon(points, fill=COLOURS[item.colour])
-    return np.asarray(picture.reduce(times))
+    return np.asarray(image.reduce(times))
 
 
 @settings(max_examples=60, deadline=None)
@@ -212,10 +212,10 @@ def test_pictures_agree_with_pillow(seed, world):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("colour", COLOURS)
 def test_an_object_has_its_colour_inside_and_the_background_outside(shape, colour):
-    picture = render(Scene((SceneObject(shape, colour, "large", 24, 30),), 64))
-    assert tuple(picture[30, 24]) == COLOURS[colour]
+    image = render(Scene((SceneObject(shape, colour, "large", 24, 30),), 64))
+    assert tuple(image[30, 24]) == COLOURS[colour]
     far = [(y, x) for y in range(64) for x in range(64) if dist((y + 0.5, x + 0.5), (30, 24)) > 15.5]
-    assert all(tuple(picture[y, x]) == BACKGROUND for y, x in far)
+    assert all(tuple(image[y, x]) == BACKGROUND for y, x in far)
 
 
 def test_rendering_leaves_no_trace_in_the_next_picture():

@@ -99,22 +99,22 @@ def truth_of_three(words: str, scenes: tuple[Scene, ...]) -> bool:
 @settings(max_examples=150, deadline=None)
 @given(seeds, st.sampled_from([0, VALIDATION_SEED, TEST_SEED]), st.booleans())
 def test_statements_are_what_they_say_they_are(seed, split, held_out):
-    posed = sample_task(split + seed, tasks=["statement"], canvas=48, turns=3, held_out=held_out)
-    for asked in posed.turns:
+    sample = sample_task(split + seed, tasks=["statement"], canvas=48, turns=3, held_out=held_out)
+    for asked in sample.turns:
         (statement,), (verdict,) = asked.question, asked.answer
-        assert truth_of_one(statement.content, posed.scene) == (verdict.content == "true"), statement.content
+        assert truth_of_one(statement.content, sample.scene) == (verdict.content == "true"), statement.content
 
 
-@pytest.mark.parametrize(("task", "pictures"), [("statement_two", 2), ("statement_three", 3)])
+@pytest.mark.parametrize(("task", "images"), [("statement_two", 2), ("statement_three", 3)])
 @settings(max_examples=150, deadline=None)
 @given(seeds, st.sampled_from([0, VALIDATION_SEED, TEST_SEED]), st.booleans())
-def test_statements_about_several_are_what_they_say_they_are(task, pictures, seed, split, held_out):
-    posed = sample_task(split + seed, tasks=[task], canvas=48, turns=3, held_out=held_out)
-    assert len(posed.scenes) == pictures and posed.scenes[0] != posed.scenes[1]
-    truth = {2: truth_of_two, 3: truth_of_three}[pictures]
-    for asked in posed.turns:
+def test_statements_about_several_are_what_they_say_they_are(task, images, seed, split, held_out):
+    sample = sample_task(split + seed, tasks=[task], canvas=48, turns=3, held_out=held_out)
+    assert len(sample.scenes) == images and sample.scenes[0] != sample.scenes[1]
+    truth = {2: truth_of_two, 3: truth_of_three}[images]
+    for asked in sample.turns:
         (statement,), (verdict,) = asked.question, asked.answer
-        assert truth(statement.content, posed.scenes) == (verdict.content == "true"), statement.content
+        assert truth(statement.content, sample.scenes) == (verdict.content == "true"), statement.content
 
 
 def test_statements_about_a_scene_written_by_hand():
@@ -161,8 +161,8 @@ def test_a_document_about_two_pictures_begins_with_both():
 @settings(max_examples=200, deadline=None)
 @given(seeds)
 def test_choices_hold_the_answer_and_nothing_else_that_fits(seed):
-    posed = sample_task(seed, tasks=["choice"], canvas=48)
-    ((asked,), scene) = posed.turns, posed.scene
+    sample = sample_task(seed, tasks=["choice"], canvas=48)
+    ((asked,), scene) = sample.turns, sample.scene
     question, offered = asked.question[0].content.split("? ")
     words = offered.removesuffix("?").replace(" or ", ", ").split(", ")
     answer = asked.answer[0].content

@@ -150,34 +150,34 @@ def held_out_words(segments):
 @settings(max_examples=150, deadline=None)
 @given(seeds, any_task, st.sampled_from([48, 64]))
 def test_a_seed_is_a_task_forever_and_shows_and_names_nothing_held_out(seed, task, canvas):
-    posed = sample_task(seed, tasks=[task], canvas=canvas, turns=3)
-    assert posed == sample_task(seed, tasks=[task], canvas=canvas, turns=3)
-    scenes = [*posed.scenes] + [s.content for a in posed.turns for s in a.answer if s.modality == "image"]
+    sample = sample_task(seed, tasks=[task], canvas=canvas, turns=3)
+    assert sample == sample_task(seed, tasks=[task], canvas=canvas, turns=3)
+    scenes = [*sample.scenes] + [s.content for a in sample.turns for s in a.answer if s.modality == "image"]
     for scene in scenes:
         assert not any(item.held_out for item in scene.objects) and 1 <= len(scene.objects) <= 3
         render(scene)  # every object lies inside
-    assert not any(held_out_words((*a.question, *a.answer)) for a in posed.turns)
-    assert len({a.question for a in posed.turns}) == len(posed.turns)
+    assert not any(held_out_words((*a.question, *a.answer)) for a in sample.turns)
+    assert len({a.question for a in sample.turns}) == len(sample.turns)
 
 
 @settings(max_examples=100, deadline=None)
 @given(seeds, any_task)
 def test_held_out_tasks_show_a_held_out_composition(seed, task):
-    posed = sample_task(TEST_SEED + seed, tasks=[task], held_out=True)
-    assert any(item.held_out for item in posed.scene.objects)
+    sample = sample_task(TEST_SEED + seed, tasks=[task], held_out=True)
+    assert any(item.held_out for item in sample.scene.objects)
     if task in ("exist", "box", "name", "edit_remove"):
-        ((asked,),) = (posed.turns,)
+        ((asked,),) = (sample.turns,)
         assert any(item.held_out for item in asked.about) or held_out_words(asked.question)
 
 
 @settings(max_examples=100, deadline=None)
 @given(seeds, st.sampled_from([48, 64]))
 def test_boxes_hold_exactly_the_pixels_of_their_object(seed, canvas):
-    posed = sample_task(seed, tasks=["box"], canvas=canvas)
-    ((asked,), scene) = posed.turns, posed.scene
+    sample = sample_task(seed, tasks=["box"], canvas=canvas)
+    ((asked,), scene) = sample.turns, sample.scene
     (item,) = asked.about
-    picture = render(Scene((item,), canvas))
-    rows, columns = np.nonzero((picture != BACKGROUND).any(axis=2))
+    image = render(Scene((item,), canvas))
+    rows, columns = np.nonzero((image != BACKGROUND).any(axis=2))
     edges = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
     assert asked.answer[0].content.pixels(canvas, canvas) == pytest.approx(edges, abs=1e-9)
     left, top, right, bottom = edges
@@ -188,8 +188,8 @@ def test_boxes_hold_exactly_the_pixels_of_their_object(seed, canvas):
 @settings(max_examples=100, deadline=None)
 @given(seeds)
 def test_relations_are_true_or_their_opposite_is(seed):
-    posed = sample_task(seed, tasks=["relation"])
-    ((asked,), scene) = posed.turns, posed.scene
+    sample = sample_task(seed, tasks=["relation"])
+    ((asked,), scene) = sample.turns, sample.scene
     a, b = asked.about
     name = next(r for r in questions.OPPOSITE if f" {r} the " in asked.question[0].content)
     true = is_related(a, b, name, scene.canvas)
@@ -215,10 +215,10 @@ def test_a_task_is_a_document_whose_answers_alone_are_learned():
 def test_an_edit_ends_with_a_picture():
     source = ShapesTasks(count=5, canvas=48, tasks=["edit_colour"], turns=4)
     for index in range(5):
-        before, instruction, picture = source[index]
-        assert instruction.content.startswith("make the ") and picture.learn and not before.learn
-        assert before.content.size == picture.content.size == (48, 48)
-        changed = np.asarray(before.content) != np.asarray(picture.content)
+        before, instruction, image = source[index]
+        assert instruction.content.startswith("make the ") and image.learn and not before.learn
+        assert before.content.size == image.content.size == (48, 48)
+        changed = np.asarray(before.content) != np.asarray(image.content)
         assert 0 < changed.any(axis=2).mean() < 0.2
 
 

@@ -1,4 +1,4 @@
-"""Measure a model and show what it makes: unitok evaluate --model runs/demo/model --suite shapes
+"""Measure a model and write a report: unitok evaluate --model runs/demo/model --suite shapes
 
 On a benchmark's own files: unitok evaluate --suite pope --file coco_pope_random.jsonl --images DIR
 """

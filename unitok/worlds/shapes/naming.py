@@ -1,6 +1,6 @@
-"""Few-shot naming: made-up words, defined by the examples of a document alone. Knows no tokenizer.
+"""Few-shot naming: made-up words, defined only by the examples of a document. Knows no tokenizer.
 
-The meaning of a word is drawn anew for each document, so it cannot be stored in weights: a model that names
+The meaning of a word is sampled for each document, so it cannot be stored in weights: a model that names
 the last image must read it off the images and words before. Documents with the true words teach the classes.
 """
 
