@@ -1,4 +1,4 @@
-"""What is named later counts: a path takes the place of a config's data, and the other way round."""
+"""Data settings on one command line: the last one wins, a path replaces sources and vice versa."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The demo's stages: each once, again where an earlier one was, and on from where one stopped."""
+"""The demo's stages: each runs once, again after an earlier one, and resumes where it was interrupted."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Help comes at once: no script imports anything heavy for it, and it names what is there."""
+"""Help is fast, without heavy imports, and its flags exist."""
 
 import re
 import subprocess

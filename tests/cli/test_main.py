@@ -1,4 +1,4 @@
-"""`unitok` lists its commands, runs each with the rest of the line, and hints at what a wrong word meant."""
+"""`unitok` lists its commands, runs each with the rest of the line, and suggests the nearest command."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A conversation by script: what is said, shown and drawn, what goes wrong, and what is kept."""
+"""Scripted chats: texts, images, drawings, errors and saved files."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""A config or setting that is none is told in one line: which file, which line, and what was meant."""
+"""Invalid configs and unknown settings give one line: file, line and the nearest setting."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""Answers, yes or no, statements and labels are counted as the official scripts count them."""
+"""Answers, yes or no, statements and labels are scored as by the official scripts."""
 
 import json
 from pathlib import Path

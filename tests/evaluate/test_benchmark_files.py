@@ -1,4 +1,4 @@
-"""The official files are read as they are; what is damaged or foreign is named."""
+"""Official benchmark files are parsed; errors name corrupt or foreign ones."""
 
 import json
 import pickle

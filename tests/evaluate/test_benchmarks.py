@@ -1,4 +1,4 @@
-"""Benchmarks read their own files, ask a model and count its answers; what is missing is said in one line."""
+"""Benchmarks read their files, prompt a model and score its answers; errors are one line."""
 
 import json
 import tarfile

@@ -1,4 +1,4 @@
-"""A tiny untrained model through every suite: the sheets are there, the figures are what they say."""
+"""A tiny untrained model through every suite: contact sheets and figures."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The truth is no hallucination; yes to everything, and captions of what is absent, are found out."""
+"""True answers are no hallucination; yes to everything and captions of absent objects are."""
 
 import pytest
 

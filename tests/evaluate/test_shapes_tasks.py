@@ -1,4 +1,4 @@
-"""The judge of answers and edits: the truth is right, everything else is not."""
+"""The judge of answers and edits accepts the truth and nothing else."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""From a command line to codes on disk to batches; and one clear line where that cannot be."""
+"""From a command line to codes on disk to batches; errors are one clear line."""
 
 import json
 import subprocess

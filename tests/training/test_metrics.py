@@ -1,4 +1,4 @@
-"""Figures of several processes are added up, also where a device has no float64."""
+"""Metrics are summed over processes, also on a device without float64."""
 
 from unittest.mock import Mock
 

@@ -1,4 +1,4 @@
-"""A source is found by its name, its path or its class, and anything else is named."""
+"""A source is opened by its name, path or class; errors name anything else."""
 
 from io import BytesIO
 from tarfile import TarInfo

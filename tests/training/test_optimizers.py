@@ -1,4 +1,4 @@
-"""Muon's step is torch's, everything else is AdamW's, and both are one optimizer."""
+"""Muon's step equals torch's, all other weights get AdamW's, in one optimizer."""
 
 import copy
 

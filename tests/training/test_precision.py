@@ -1,4 +1,4 @@
-"""A run in bfloat16 goes on in float32 on a CPU that has no instructions for it, and nowhere else."""
+"""A run in bfloat16 trains in float32 on a CPU without bfloat16 instructions, and nowhere else."""
 
 import pytest
 

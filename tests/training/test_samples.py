@@ -1,4 +1,4 @@
-"""What is seen while a transformer learns is written down at each validation, and disturbs nothing."""
+"""Samples during training are logged at each validation and leave the training unchanged."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""How far a run is, by steps or by seconds, and the learning rate there."""
+"""Progress of a run, by steps or seconds, and its learning rate."""
 
 import math
 from itertools import pairwise

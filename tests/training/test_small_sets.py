@@ -1,4 +1,4 @@
-"""Sets of a few samples, some or all of them faulty: a run learns from what is there, or says what is not."""
+"""Tiny data sets with corrupt samples: a run learns from the rest, or says why it cannot."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A head over all ids learns what is legal and also what the grammar forces; each target is in one group."""
+"""A head over all ids learns legal and forced ids; each target is in one group."""
 
 import random
 

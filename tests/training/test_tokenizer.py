@@ -1,4 +1,4 @@
-"""Tokenizer training by the real command line: it learns, goes on exactly, skips what is not finite."""
+"""Tokenizer training by the real command line: it learns, resumes exactly, skips non-finite batches."""
 
 import json
 from pathlib import Path
@@ -365,7 +365,7 @@ def test_a_foreign_folder_in_the_results_place_is_noticed_before_anything_is_lea
     (package / "__init__.py").write_text("mine")
     with pytest.raises(SystemExit) as stop:
         train("run")
-    assert stop.value.code == 2 and "image_tokenizer holds __init__.py" in capsys.readouterr().err
+    assert stop.value.code == 2 and "image_tokenizer: holds __init__.py" in capsys.readouterr().err
     assert (package / "__init__.py").read_text() == "mine"
     assert not (tmp_path / "run/last.ckpt").exists()
 

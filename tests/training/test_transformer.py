@@ -1,4 +1,4 @@
-"""Training through the real command line: it learns, goes on exactly, and skips what is not finite."""
+"""Training through the real command line: it learns, resumes exactly, and skips non-finite batches."""
 
 import json
 import random
@@ -321,7 +321,7 @@ def test_where_nothing_compiles_training_goes_on_with_one_line(train, monkeypatc
     _, rows = train("uncompiled", "--model.compile", "true", steps=3)
     assert len(rows) == 3
     assert [r.message for r in caplog.records if "torch.compile" in r.message] == [
-        "torch.compile does not work here, training goes on without it: no C++ compiler found"
+        "torch.compile does not work here, training without it: no C++ compiler found"
     ]
 
 

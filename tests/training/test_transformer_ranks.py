@@ -1,4 +1,4 @@
-"""Two processes train the transformer that one trains with the same global batch: replicated, and sharded."""
+"""Two processes train the same transformer as one with the same global batch: replicated, and sharded."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def test_two_processes_train_what_one_does(tmp_path, image_tokenizer, alone, str
 
 @pytest.mark.slow
 def test_what_a_mixture_gave_is_counted_over_ranks_and_starts(tmp_path, image_tokenizer):
-    """Two ranks, of which a second start goes on, count what one process counts at once."""
+    """Two ranks that resume count what one uninterrupted process counts."""
     mixture = ("--config", str(ROOT / "configs/data/mixture.yaml"), "--trainer.val_check_interval", "2")
     read = {}
     for name, ranks, starts in (("one", 1, ["8"]), ("two", 2, ["4", "8"])):

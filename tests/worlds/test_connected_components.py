@@ -1,4 +1,4 @@
-"""Foreground and its parts: the same threshold, connection and least area for every judge."""
+"""Foreground and its components: one threshold, connectivity and minimum area for every judge."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The judge of easy-VQA: right on its own drawings and on the published images, strict about all else."""
+"""The judge of easy-VQA: right on its own drawings and on the published images, strict otherwise."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Sources of consecutive seeds keep to one split, and count indexes as lists do."""
+"""Sources of consecutive seeds stay in one split, and index like lists."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Caption metrics are pycocoevalcap's, and captions are cut into the words that it counts."""
+"""Caption metrics equal pycocoevalcap's, and captions are tokenised as it counts words."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Boxes, points and named objects by hand, and what must hold for any of them."""
+"""Boxes, points and named objects: cases by hand, and properties of any."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""What is measured of a tokenizer is what it does, and is called what it is."""
+"""Reconstruction metrics of a tokenizer: right values under right names."""
 
 import pytest
 import torch

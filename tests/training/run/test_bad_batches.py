@@ -1,4 +1,4 @@
-"""Batches that are left out are counted, and only so many may come in a row."""
+"""Skipped batches are counted, and too many in a row end the run."""
 
 import pytest
 

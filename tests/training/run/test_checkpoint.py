@@ -1,4 +1,4 @@
-"""Which checkpoint a run goes on from, and that reading one runs no code and needs no device of its own."""
+"""Which checkpoint a run resumes from; reading one runs no code and needs no device of its own."""
 
 import pickle
 import zipfile

@@ -1,4 +1,4 @@
-"""A disk that fills up, or a folder that cannot be written, costs a run nothing that it had."""
+"""A full disk or an unwritable folder loses nothing that a run had saved."""
 
 import errno
 import resource

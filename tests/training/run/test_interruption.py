@@ -1,4 +1,4 @@
-"""A run that is told to stop saves, exits with the signal's code, and goes on as if it had never stopped."""
+"""An interrupted run saves, exits with the signal's code, and resumes as if it had never stopped."""
 
 import json
 import os
@@ -205,7 +205,7 @@ def test_a_folder_is_no_checkpoint_to_go_on_from(train, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_killed_process_loses_nothing_that_was_saved(tmp_path):
-    """kill -9 at any moment: the checkpoint that is there loads, and the run goes on from it."""
+    """kill -9 at any moment: the checkpoint loads, and the run resumes from it."""
     command = [
         sys.executable, "train/tokenizer.py", "fit", "--config", str(CONFIG), "--threads", "1", "--ckpt_path",
         "auto",

@@ -159,7 +159,7 @@ def test_runs_that_are_ended_end_as_one_that_never_was(
             saved += (folder / "last.ckpt").is_file()
             if end == "full disk" and code == 0:  # it had nothing more to write
                 break
-        assert run.wait() == 0, f"the run that goes on after {kills} ends"
+        assert run.wait() == 0, f"the run resumed after {kills} ends"
         assert all(seen <= truth[step] for step, seen in losses(folder).items())
         for name, tensor in load_file(folder / EXPORTED[part]).items():
             assert torch.equal(tensor, whole[name]), name

@@ -1,4 +1,4 @@
-"""What cannot be gone on from, or trained in, is told in one line; a run that begins anew keeps nothing."""
+"""Checkpoints of other runs and unusable settings give one line; a new run starts from scratch."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Steps of several batches: nothing is saved inside one, and the average of the weights belongs to them."""
+"""Steps of several batches: no checkpoint inside one, and the moving average belongs to the step."""
 
 import math
 import os

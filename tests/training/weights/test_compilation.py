@@ -1,4 +1,4 @@
-"""Compiled blocks: the same gradients, and no compilation for every length of a row."""
+"""Compiled blocks: the same gradients, and one compilation for rows of every length."""
 
 import pytest
 import torch

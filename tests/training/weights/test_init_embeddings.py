@@ -1,4 +1,4 @@
-"""What codes look like is found out once for a run, however many there are, and again for other codes."""
+"""Features of codes are computed once per run, and again for other codes."""
 
 import pytest
 import torch

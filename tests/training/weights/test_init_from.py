@@ -1,4 +1,4 @@
-"""Models taken over: the same logits, new rows where they should be, all that does not fit refused."""
+"""Warm starts: the same logits, new rows in their places, and errors for what does not fit."""
 
 import json
 

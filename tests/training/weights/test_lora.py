@@ -1,4 +1,4 @@
-"""Low-rank updates: nothing at the start, merged exactly, and only they and the new rows are trained."""
+"""LoRA: no change at the start, exact merging, and only updates and new rows are trained."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Weights dealt out over two processes (FSDP2) are trained, resumed and exported as those of one process."""
+"""Weights sharded over two processes (FSDP2) train, resume and export like those of one process."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Rows of weights that are dealt out, without a second process: one rank after the other is played."""
+"""Rows of sharded weights without a second process: the ranks are simulated one after the other."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Grey boxes: what is drawn is read again, and the words hold what matters."""
+"""Grey boxes: rendered boxes are parsed back, and descriptions hold what matters."""
 
 from itertools import combinations
 from random import Random

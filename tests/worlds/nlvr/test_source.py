@@ -1,4 +1,4 @@
-"""NLVR's boxes: three images per statement, and changes that leave its truth, in images and words alike."""
+"""NLVR's boxes: three images per statement, and paraphrases of images and words that keep the truth."""
 
 import json
 from collections import Counter

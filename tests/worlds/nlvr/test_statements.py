@@ -1,4 +1,4 @@
-"""Statements about grey boxes: their truth read anew from their words, and reasons that lead to it."""
+"""Statements about grey boxes: truth by an independent reading of the words, and consistent reasons."""
 
 import re
 from random import Random

@@ -1,4 +1,4 @@
-"""The judge of the built-in world: right on true renders, not fooled by wrong captions or images."""
+"""The judge of the shapes world accepts true renders, and rejects wrong captions and images."""
 
 from dataclasses import replace
 from itertools import product

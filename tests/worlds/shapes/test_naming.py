@@ -1,4 +1,4 @@
-"""Made-up words: known from the examples alone, and what anybody could know of them."""
+"""Made-up words: known only from the examples, and the attainable accuracy."""
 
 import pickle
 from collections import Counter

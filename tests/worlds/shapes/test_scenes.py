@@ -1,4 +1,4 @@
-"""The built-in world: scenes keep the rules of placing, captions are true, images show what was asked."""
+"""The shapes world: placing rules, true captions, and images that show them."""
 
 import pickle
 from itertools import combinations

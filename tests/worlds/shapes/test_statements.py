@@ -1,4 +1,4 @@
-"""Statements and choices of the built-in world: true by a reading of their words alone, and balanced."""
+"""Statements and choices of the shapes world: true by an independent reading, and balanced."""
 
 import re
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""Questions and edits of the built-in world: true on scenes written by hand, and on any scene."""
+"""Questions and edits of the shapes world: true on scenes written by hand, and on any scene."""
 
 import hashlib
 import pickle
