@@ -17,13 +17,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(INSTALLED)       ## train both models on rendered scenes (about 15 minutes on 2 cores) and print the results
-	$(BIN)/python train/demo.py --configs configs/demo --out runs/demo
+	$(BIN)/unitok demo --configs configs/demo --out runs/demo
 
 demo-hour: $(INSTALLED)  ## the same with an hour of training
-	$(BIN)/python train/demo.py --configs configs/demo configs/demo-hour --out runs/demo-hour
+	$(BIN)/unitok demo --configs configs/demo configs/demo-hour --out runs/demo-hour
 
 page: .venv/.page        ## serve the web page of MODEL (runs/demo/model); installs Gradio once
-	$(BIN)/python sample/demo.py --model $(MODEL)
+	$(BIN)/unitok page --model $(MODEL)
 
 # The extra `browser` is the driver of the browser tests.
 .venv/.page: $(INSTALLED)

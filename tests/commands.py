@@ -7,21 +7,28 @@ from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
+from unitok.cli.main import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 
 
 def check(line: str) -> None:
-    """Raises AssertionError if a command names a script, a config or an option that does not exist.
+    """Raises AssertionError if a line names a command, script, config or option that does not exist.
 
     Scripts with an `arguments()` parse the rest with it. The others use Lightning's command line, which reads
     every config and flag and, with --print_config, stops before it builds anything.
     """
-    program, script, *args = shlex.split(line)
-    assert program.endswith("python"), line
-    assert (ROOT / script).is_file(), f"{line}: no {script}"
+    program, name, *args = shlex.split(line)
+    if program.endswith("unitok"):
+        assert name in COMMANDS, f"{line}: no command {name}"
+        module = f"unitok.cli.{COMMANDS[name].module}"
+        args = [*COMMANDS[name].first, *args]
+    else:
+        assert program.endswith("python") and (ROOT / name).is_file(), f"{line}: no {name}"
+        module = ".".join(Path(name).with_suffix("").parts)
     for flag, value in pairwise(args):
         assert flag != "--config" or (ROOT / value).is_file(), f"{line}: no {value}"
-    module = import_module(".".join(Path(script).with_suffix("").parts))
+    module = import_module(module)
     code, output = None, io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         try:

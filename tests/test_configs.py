@@ -14,25 +14,25 @@ each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path
 
 def test_errors_are_detected(monkeypatch):
     monkeypatch.chdir(ROOT)
-    command = "python train/tokenizer.py fit --config configs/tokenizer/tiny.yaml --model.lr 0.1"
+    command = "unitok train-tokenizer fit --config configs/tokenizer/tiny.yaml --model.lr 0.1"
     check(command)
     for old, new in (
         ("tiny", "absent"),
         ("model.lr", "model.lrr"),
         ("0.1", "much"),
-        ("tokenizer.py", "no.py"),
+        ("train-tokenizer", "no"),
     ):
         with pytest.raises(AssertionError):
             check(command.replace(old, new))
     with pytest.raises(AssertionError):
-        check("python sample/caption.py --modle x")
+        check("unitok caption --modle x")
 
 
 def header(path: Path) -> str:
     """The command in a config's first line."""
     first = path.read_text().splitlines()[0]
-    assert first.startswith("# python "), (
-        f"{path}: first line must be '# python …', the command that runs it, got {first!r}"
+    assert first.startswith("# unitok "), (
+        f"{path}: first line must be '# unitok …', the command that runs it, got {first!r}"
     )
     return first.removeprefix("# ")
 
@@ -47,7 +47,7 @@ def test_every_value_is_accepted(path, monkeypatch):
     monkeypatch.chdir(ROOT)
     check(header(path))
     if path.stem == "encode":
-        check(f"python train/encode.py --config {path.relative_to(ROOT)}")
+        check(f"unitok encode --config {path.relative_to(ROOT)}")
 
 
 @each_config

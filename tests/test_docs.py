@@ -41,7 +41,7 @@ def test_commands_exist(page, line, monkeypatch):
     if program == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert set(line.split()[1:]) <= set(targets)
-    elif program.endswith("python") and line.split()[1] != "-m":
+    elif program.endswith("unitok") or (program.endswith("python") and line.split()[1] != "-m"):
         check(line)
     else:
         assert program in OTHER_PROGRAMS or program == ".venv/bin/python"
