@@ -81,6 +81,14 @@ def test_files_and_folders_named_on_the_maps_are_there(page):
     assert missing == []
 
 
+def test_names_in_contributing_exist():
+    """Every class, function and constant in backticks is defined somewhere in the package or its tests."""
+    words = re.findall(r"`([A-Za-z_]+)(?:\(\w*\))?`", (ROOT / "CONTRIBUTING.md").read_text())
+    code = "\n".join(path.read_text() for room in ("unitok", "tests") for path in (ROOT / room).rglob("*.py"))
+    outside = {"image", "unitok", "make"}
+    assert [word for word in words if word not in outside and not re.search(rf"\b{word}\b", code)] == []
+
+
 def test_the_architecture_names_every_folder_and_is_short():
     text = (ROOT / "ARCHITECTURE.md").read_text()
     folders = {path.parent.name for path in (ROOT / "unitok").rglob("__init__.py")} - {"unitok", "http"}

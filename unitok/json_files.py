@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, field, fields
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -47,6 +47,26 @@ def build_dataclass(kind: type[Kind], values: Any) -> Kind:
     values = {name: _to_tuples(value) for name, value in values.items()}
     check_types(values, get_type_hints(kind))
     return kind(**values)
+
+
+def added_field(default: Any) -> Any:
+    """A field that a dataclass got after files of it had been written; in these it has its default.
+
+    `settings_of` omits it where it has that value, so that such files and their fingerprints do not change.
+    """
+    return field(default=default, metadata={"added": True})
+
+
+def is_added_field(field: Field) -> bool:
+    """Whether a field may be absent from files."""
+    return "added" in field.metadata
+
+
+def settings_of(settings: Any) -> dict[str, Any]:
+    """The fields of a dataclass for a file, without added fields at their default."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    omitted = {f.name for f in fields(settings) if is_added_field(f) and values[f.name] == f.default}
+    return {name: value for name, value in values.items() if name not in omitted}
 
 
 def check_types(values: dict[str, Any], hints: dict[str, Any]) -> None:

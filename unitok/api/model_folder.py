@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from unitok.atomic_files import atomic_folder, finish_folder, refuse_occupied, w
 from unitok.chat_template import ChatTemplate
 from unitok.device import pick_device, pick_dtype
 from unitok.generation.sampling import Sampling
-from unitok.json_files import build_dataclass, read_object
+from unitok.json_files import build_dataclass, read_object, settings_of
 from unitok.modalities.image import ImageModality
 from unitok.modalities.location_bins import LOCATIONS, LocationModality
 from unitok.modalities.text import TextModality
@@ -98,7 +98,7 @@ def _config(parts: Parts) -> dict:
     return {
         "model_type": KIND,
         "format": FORMAT,
-        "transformer": asdict(parts.model.config),
+        "transformer": settings_of(parts.model.config),
         "vocabulary": parts.codec.vocabulary.describe(),
         "positions": parts.codec.positions,
         "image": {"shape": image.shape, "max_side": image.max_side},
@@ -107,9 +107,9 @@ def _config(parts: Parts) -> dict:
             for name, modality in parts.codec.modalities.items()
             if isinstance(modality, LocationModality)
         },
-        "sampling": {name: asdict(sampling) for name, sampling in parts.sampling.items()},
+        "sampling": {name: settings_of(sampling) for name, sampling in parts.sampling.items()},
         "example_prompts": parts.example_prompts,
-        "chat": asdict(parts.chat),
+        "chat": settings_of(parts.chat),
         "fills": parts.fills,
     }
 

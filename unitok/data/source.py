@@ -65,8 +65,6 @@ class Reader(Source):
 
     format: ClassVar[str]
     """The format's name for `--data.format`."""
-    looks_like: ClassVar[str]
-    """A description of what `fits` looks for."""
 
     @classmethod
     @abstractmethod

@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from unitok.models.image_tokenizer.image_tokenizer import KINDS
 from unitok.models.image_tokenizer.lookup_free import FSQLevels, LFQSigns
-from unitok.models.image_tokenizer.quantizer import Quantizer, nearest
+from unitok.models.image_tokenizer.quantizer import Quantizer, QuantizerConfig, nearest
 from unitok.models.image_tokenizer.vector_quantizers import (
     EMACodebook,
+    JanusCodebook,
     LearnedCodebook,
     ResidualCodebooks,
     SimVQCodebook,
@@ -30,17 +32,17 @@ def brute_force(z_e, codebook):
     return distances.argmin(-1)
 
 
-KINDS = {
+TRAINED = {
     "ema": (EMACodebook, {}),
     "cosine": (EMACodebook, {"cosine": True}),
     "learned": (LearnedCodebook, {}),
 }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("beta", [0.25, 1.5])
 def test_loss_and_gradients_follow_the_formula(beta, name):
-    kind, options = KINDS[name]
+    kind, options = TRAINED[name]
     quantizer, cosine = started(kind, beta=beta, **options), name == "cosine"
     before = quantizer.codebook.detach().clone()
     z = torch.randn(SHAPE, requires_grad=True)
@@ -142,6 +144,11 @@ ALL = {
     "lfq": LFQSigns(5),
     "residual": ResidualCodebooks(EMACodebook(16, 8), depth=3),
 }
+
+
+def test_all_kinds_are_tested():
+    kinds = {kind for kind in KINDS.values() if issubclass(kind, QuantizerConfig)}
+    assert {type(config) for config in ALL.values()} == kinds - {JanusCodebook}  # trained elsewhere
 
 
 @pytest.fixture(params=ALL)

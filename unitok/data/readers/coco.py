@@ -34,7 +34,6 @@ class CocoCaptions(Reader):
     """
 
     format = "coco"
-    looks_like = "a .json with the lists images and annotations, whose annotations have captions"
 
     def __init__(self, path: str, *, images: str | None = None):
         content = read_json(Path(path))

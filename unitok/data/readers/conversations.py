@@ -99,7 +99,6 @@ class Llava(_Conversation):
     """
 
     format = "llava"
-    looks_like = "a table as above, or a .json list, with a list named conversations"
 
     @classmethod
     def fits_record(cls, record: Record) -> bool:
@@ -124,7 +123,6 @@ class Messages(_Conversation):
     """
 
     format = "messages"
-    looks_like = "a table as above, or a .json list, with a list named messages"
 
     @classmethod
     def fits_record(cls, record: Record) -> bool:

@@ -52,7 +52,6 @@ class PictureFolder(Reader):
     """
 
     format = "pictures"
-    looks_like = "a folder with images in it or below"
 
     def __init__(self, path: str):
         self.root, self.faults = Path(path), []
@@ -92,7 +91,6 @@ class TextPairs(Reader):
     """
 
     format = "pairs"
-    looks_like = f"a folder of images, each with a text of the same name ({', '.join(CAPTIONS)})"
 
     def __init__(self, path: str):
         self.root, self.faults = Path(path), []
@@ -194,7 +192,6 @@ class ClassFolders(Reader):
     """
 
     format = "classes"
-    looks_like = "a folder of folders of images, one per class"
 
     def __init__(self, path: str, template: str = "{}"):
         if "{}" not in template:

@@ -17,7 +17,6 @@ class Obelics(RecordReader):
     """
 
     format = "obelics"
-    looks_like = "a table as above with lists named texts and images, of one length"
 
     @classmethod
     def fits_record(cls, record: Record) -> bool:
@@ -54,7 +53,6 @@ class Mmc4(RecordReader):
     """
 
     format = "mmc4"
-    looks_like = "a table as above with lists named text_list and image_info"
 
     @classmethod
     def fits_record(cls, record: Record) -> bool:

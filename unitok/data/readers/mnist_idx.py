@@ -49,10 +49,6 @@ class Idx(Reader):
     """
 
     format = "idx"
-    looks_like = (
-        "a file named …-images-idx3-ubyte, …-images.idx3-ubyte or .gz (MNIST) with its labels beside it, or "
-        "their folder"
-    )
 
     def __init__(
         self,

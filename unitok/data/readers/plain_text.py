@@ -37,7 +37,6 @@ class PlainText(Reader):
     """
 
     format = "text"
-    looks_like = "a .txt or .md file, or a folder of them without images"
 
     def __init__(self, path: str, *, unit: Unit = "paragraph"):
         self.faults: list[Fault] = []

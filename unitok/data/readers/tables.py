@@ -241,11 +241,6 @@ class CaptionTable(RecordReader):
 
     image_columns: ClassVar[tuple[str, ...]] = IMAGE_COLUMNS
     format = "table"
-    looks_like = (
-        "a .csv, .tsv, .jsonl, .json or .parquet file, a folder of .parquet files, or one saved by HF "
-        f"datasets, with a column of images ({', '.join(IMAGE_COLUMNS)}) and one of captions "
-        f"({', '.join(CAPTION_COLUMNS)})"
-    )
 
     def __init__(
         self,
@@ -338,7 +333,6 @@ class MetadataFolder(CaptionTable):
 
     image_columns = ("file_name", *IMAGE_COLUMNS)
     format = "imagefolder"
-    looks_like = "a folder with metadata.jsonl, metadata.csv or metadata.parquet"
 
     def __init__(self, path: str, *, caption_column: str | None = None):
         file = find_metadata(local_path(path))
@@ -374,7 +368,6 @@ class TextTable(RecordReader):
     """
 
     format = "texts"
-    looks_like = f"a table as above with a column of texts ({', '.join(CAPTION_COLUMNS)}) and no images"
 
     def __init__(self, path: str | Records, *, part: Split | None = None, text_column: str | None = None):
         super().__init__(path, part=part)

@@ -45,7 +45,6 @@ class WebDataset(Reader):
     """
 
     format = "webdataset"
-    looks_like = "a folder of tar shards (.tar, .tar.gz, .tgz), or one of them"
     IMAGE_SUFFIXES = IMAGE_SUFFIXES
 
     def __init__(self, path: str, split: str | None = "train", where: dict[str, Any] | None = None):

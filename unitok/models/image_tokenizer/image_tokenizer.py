@@ -13,8 +13,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from unitok.atomic_files import atomic_folder, finish_folder, refuse_occupied, write_text
-from unitok.json_files import build_dataclass, read_object
-from unitok.models.image_tokenizer.architecture import Architecture, is_added_field
+from unitok.json_files import build_dataclass, is_added_field, read_object, settings_of
+from unitok.models.image_tokenizer.architecture import Architecture
 from unitok.models.image_tokenizer.emu3 import Emu3
 from unitok.models.image_tokenizer.lookup_free import FSQLevels, LFQSigns
 from unitok.models.image_tokenizer.patch import Patch
@@ -73,13 +73,9 @@ class ImageTokenizerConfig:
 
 
 def _to_json(part: Any) -> dict[str, Any]:
-    values = {field.name: getattr(part, field.name) for field in fields(part)}
-    omitted = {
-        field.name for field in fields(part) if is_added_field(field) and values[field.name] == field.default
-    }
-    values = {name: value for name, value in values.items() if name not in omitted}
     return {"kind": type(part).__name__} | {
-        name: _to_json(value) if type(value).__name__ in KINDS else value for name, value in values.items()
+        name: _to_json(value) if type(value).__name__ in KINDS else value
+        for name, value in settings_of(part).items()
     }
 
 

@@ -6,7 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unitok.models.image_tokenizer.architecture import Architecture, added_field
+from unitok.json_files import added_field
+from unitok.models.image_tokenizer.architecture import Architecture
 from unitok.models.sizes import check_depths, check_sizes
 
 
