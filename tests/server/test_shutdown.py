@@ -78,7 +78,7 @@ def test_the_second_signal_does_not_wait(tmp_path):
 def test_invalid_options_take_one_line(tmp_path, capsys, monkeypatch, options, message):
     import socket
 
-    from sample import serve
+    from unitok.cli.commands import serve
 
     monkeypatch.delenv("UNITOK_API_KEY", raising=False)
     tiny_model().save_pretrained(tmp_path / "model")
@@ -91,7 +91,7 @@ def test_invalid_options_take_one_line(tmp_path, capsys, monkeypatch, options, m
 
 @pytest.mark.parametrize("key", [" ", "secret\n", "ключ", "\udcff"])
 def test_an_unusable_key_is_refused_and_not_printed(tmp_path, capsys, monkeypatch, key):
-    from sample import serve
+    from unitok.cli.commands import serve
 
     monkeypatch.setitem(serve.os.environ, "UNITOK_API_KEY", key)
     tiny_model().save_pretrained(tmp_path / "model")

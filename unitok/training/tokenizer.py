@@ -169,7 +169,8 @@ class TokenizerTraining(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises ValueError if the checkpoint belongs to a run with another model."""
-        check_fits(str(self.trainer.ckpt_path), checkpoint["state_dict"], self.state_dict())
+        if "state_dict" in checkpoint:  # FSDP has loaded the weights itself by now
+            check_fits(str(self.trainer.ckpt_path), checkpoint["state_dict"], self.state_dict())
 
     # -- one step
 
