@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import locale
+import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -76,6 +77,9 @@ def plain_errors(program: str) -> Iterator[None]:
     use_utf8()
     try:
         yield
+    except BrokenPipeError:  # whoever reads the output has closed it, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        sys.exit(141)
     except (ValueError, OSError, argparse.ArgumentError) as error:
         message = " ".join(str(error).split())
         sys.exit(_fail(f"{program}: error: {message}", 2))

@@ -98,6 +98,12 @@ def test_configs_are_listed_and_copied_and_nothing_is_overwritten(tmp_path, caps
         main(["configs", "nope"])
 
 
+def test_output_that_nobody_reads_is_no_error():
+    command = f"{sys.executable} -m unitok configs | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.count("\n") == 1 and not done.stderr
+
+
 def test_every_command_is_a_module_with_a_main():
     for command in COMMANDS.values():
         assert callable(import_module(f"unitok.cli.{command.module}").main)
