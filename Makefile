@@ -38,7 +38,7 @@ lint: $(INSTALLED)       ## ruff check and ruff format --check
 	$(BIN)/ruff format --check .
 
 test: lint               ## lint, then the fast tests, one process per core (a few minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 test-all: lint           ## lint, then all tests but those on a GPU
 	$(BIN)/python -m pytest -m 'not gpu'
