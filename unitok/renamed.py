@@ -60,12 +60,16 @@ def renamed(path: str) -> str | None:
     return f"{new}.{name}" if new else name
 
 
-def refuse_renamed(values: object, *, place: str = "") -> None:
-    """Raises ValueError where a `class_path` of an earlier version is among nested settings."""
-    if isinstance(values, dict):
-        new = renamed(str(values.get("class_path", "")))
-        if new:
-            raise ValueError(f"{place}{values['class_path']} is now {new}")
-        values = list(values.values())
-    for value in values if isinstance(values, list) else ():
-        refuse_renamed(value, place=place)
+def check_class_path(path: str, *, place: str = "") -> None:
+    """Raises ValueError with today's class path if `path` is one of an earlier version."""
+    if new := renamed(path):
+        raise ValueError(f"{place}{path} is now {new}")
+
+
+def check_class_paths(settings: object, *, place: str = "") -> None:
+    """The same for every `class_path` in nested settings."""
+    if isinstance(settings, dict):
+        check_class_path(str(settings.get("class_path", "")), place=place)
+        settings = list(settings.values())
+    for value in settings if isinstance(settings, list) else ():
+        check_class_paths(value, place=place)

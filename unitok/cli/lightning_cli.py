@@ -32,7 +32,7 @@ from unitok.cli.unknown_settings import clear_parser_errors
 from unitok.cli.yaml_defaults import read_config
 from unitok.console import plain_errors
 from unitok.device import lacks_bfloat16
-from unitok.renamed import refuse_renamed
+from unitok.renamed import check_class_path, check_class_paths
 from unitok.training.run.callbacks import Export, ReportComplete, SeedByBatch
 from unitok.training.run.checkpoint import (
     BEST,
@@ -152,9 +152,9 @@ class UniTokCLI(LightningCLI):
             )
         files = config_files(args)
         for file in files:
-            refuse_renamed(read_config(file), place=f"{file}: ")
-        for word in args:
-            refuse_renamed({"class_path": word.rpartition("=")[2]} if "." in word else {})
+            check_class_paths(read_config(file), place=f"{file}: ")
+        for word in filter(lambda word: "." in word, args):
+            check_class_path(word.rpartition("=")[2])
         data_settings = signature(self.datamodule_class).parameters.keys()
         with clear_parser_errors(files, self._setting_names(args)):
             super().parse_arguments(parser, resolve_data_overrides(args, data_settings))

@@ -1,9 +1,10 @@
 """`unitok info`: the contents of a model folder, read from its files. Loads no weights."""
 
-import json
 from math import prod
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError, safe_open
 
 from unitok.console import Parser, command, printable
 from unitok.json_files import read_object
@@ -67,9 +68,11 @@ def _of_config(config: dict[str, Any], folder: Path):
 
 def _parameters(path: Path) -> int:
     """The number of parameters in a safetensors file, from its header."""
-    with path.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+    try:
+        with safe_open(path, "numpy") as file:
+            return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path}: corrupt or not safetensors ({error})") from error
 
 
 def _measured(card: Path) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from unitok.data.files.remote import is_url
 from unitok.data.source import Source
 from unitok.data.sources import open_data
-from unitok.renamed import refuse_renamed
+from unitok.renamed import check_class_path
 from unitok.worlds.seeded import TEST_SEED, TRAIN_SEED, VALIDATION_SEED
 from unitok.worlds.shapes.scenes import ShapesSource
 
@@ -86,7 +86,7 @@ def _open_data_set(path: str | list[str], split: str, format: str | None, settin
 
 def _source_class(path: str) -> type[Source]:
     """The source class at a class path; an imported class may be given by its name alone."""
-    refuse_renamed({"class_path": path})
+    check_class_path(path)
     module, _, name = path.rpartition(".")
     if not module and name in _imported_sources():
         return _imported_sources()[name]

@@ -225,8 +225,7 @@ class TransformerTraining(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises ValueError if the checkpoint belongs to a run with another model."""
-        if "state_dict" in checkpoint:  # FSDP has loaded the weights itself by now
-            check_fits(str(self.trainer.ckpt_path), checkpoint["state_dict"], self.state_dict())
+        check_fits(str(self.trainer.ckpt_path), checkpoint, self.state_dict())
 
     # -- one step
 

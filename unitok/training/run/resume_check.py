@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,34 +15,37 @@ EMBEDDING = "model.embedding.weight"
 SCRIPTS = {"tokenizer": "unitok train-tokenizer", "model": "unitok train-model"}
 
 
-def check_fits(path: str, checkpoint: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+def check_fits(path: str, checkpoint: Mapping[str, Any], own: Mapping[str, Tensor]) -> None:
     """Compare the weights of a checkpoint with those of a run.
 
     Args:
         path: of the checkpoint, for messages.
-        checkpoint: its weights by name.
+        checkpoint: its content. Without weights nothing is compared: FSDP has loaded them itself by then.
         own: this run's weights by name.
 
     Raises:
         ValueError: their names or shapes differ.
     """
-    theirs, ours = _scripts(checkpoint), _scripts(own)
+    if "state_dict" not in checkpoint:
+        return
+    weights = checkpoint["state_dict"]
+    theirs, ours = _scripts(weights), _scripts(own)
     if not theirs & ours:
         scripts = " and ".join(sorted(theirs)) or "something else"
         expected = " and ".join(sorted(ours))
         raise ValueError(f"{path}: expected a checkpoint of {expected}, got one of {scripts}")
     advice = "give the settings of the checkpoint's run"
     own_sizes = _sizes(own)
-    for name, size in _sizes(checkpoint).items():
+    for name, size in _sizes(weights).items():
         if size != own_sizes.get(name, size):
             raise ValueError(f"{path}: {name} must be {own_sizes[name]}, got {size}: {advice}")
     for name, weight in own.items():
-        if name not in checkpoint:
+        if name not in weights:
             raise ValueError(f"{path}: {name} of this run is missing: {advice}")
-        if checkpoint[name].shape != weight.shape:
-            shapes = f"{tuple(weight.shape)}, got {tuple(checkpoint[name].shape)}"
+        if weights[name].shape != weight.shape:
+            shapes = f"{tuple(weight.shape)}, got {tuple(weights[name].shape)}"
             raise ValueError(f"{path}: {name} must have shape {shapes}: {advice}")
-    extra = next((name for name in checkpoint if name not in own), None)
+    extra = next((name for name in weights if name not in own), None)
     if extra is not None:
         raise ValueError(f"{path}: {extra} is not a weight of this run: {advice}")
 
