@@ -26,13 +26,14 @@ from torch.utils.data import DataLoader
 
 from unitok.cli.lightning_cli import run
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
-from unitok.data.codes.store import TEXT_TOKENIZER, Store
+from unitok.data.codes.store import Store
 from unitok.data.codes.store_writer import write_store
 from unitok.data.modules import DocumentData
 from unitok.data.readers.tables import CaptionTable
 from unitok.data.readers.webdataset import WebDataset
 from unitok.data.source import Source
 from unitok.data.transforms.resize import Fit, Resized
+from unitok.modalities.text import TEXT_TOKENIZER
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.training.transformer import TransformerTraining
 from unitok.worlds.shapes.scenes import ShapesSource

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
+from importlib import import_module
 from typing import Any, NoReturn
 
 
@@ -26,6 +27,12 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
         self.add_argument("--compile", action="store_true",
             help="compile decoding steps: half a minute for each new batch size, then faster")  # fmt: skip
+        self.add_import()
+
+    def add_import(self) -> None:
+        """Add the option that imports modules of the user's, since no model's folder may import one."""
+        self.add_argument("--import", dest="imports", action=_Import, metavar="MODULE",
+            help="module to import first, for a modality that it defines; may be repeated")  # fmt: skip
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
@@ -36,6 +43,16 @@ class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default is None else super()._get_help_string(action)
+
+
+class _Import(argparse.Action):
+    """Imports a module as soon as it is named."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        try:
+            import_module(values)
+        except ImportError as error:
+            parser.error(f"argument {option_string}: {error}")
 
 
 class Setting(argparse.Action):

@@ -1,8 +1,9 @@
 """Reads JSON files and builds dataclasses from them; errors name the file and key. Looks up no class."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, Field, field, fields
+from inspect import Parameter, signature
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -40,12 +41,34 @@ def build_dataclass(kind: type[Kind], values: Any) -> Kind:
     if not isinstance(values, dict):
         raise ValueError(f"must be an object with {_field_names(kind)}, got {type(values).__name__}")
     required = {field.name: field.default is MISSING for field in fields(kind)}
+    return _build(kind, values, required, get_type_hints(kind))
+
+
+def build_instance(kind: type[Kind], values: Any) -> Kind:
+    """Builds an instance of any class from a JSON object with its arguments; lists become tuples.
+
+    Raises:
+        ValueError: an argument is missing, unknown or of another type than its annotation, or the class
+            refuses its value.
+    """
+    named = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    parameters = [one for one in signature(kind).parameters.values() if one.kind in named]
+    required = {parameter.name: parameter.default is Parameter.empty for parameter in parameters}
+    if not isinstance(values, dict):
+        raise ValueError(f"must be an object with {', '.join(required)}, got {type(values).__name__}")
+    return _build(kind, values, required, get_type_hints(kind.__init__))
+
+
+def _build(
+    kind: type[Kind], values: dict[str, Any], required: dict[str, bool], hints: dict[str, Any]
+) -> Kind:
+    """Calls a class with JSON values; `required` tells of each of its arguments whether it must be given."""
     if unknown := sorted(set(values) - set(required)):
-        raise ValueError(f"unknown {', '.join(unknown)}; {kind.__name__} has {_field_names(kind)}")
+        raise ValueError(f"unknown {', '.join(unknown)}; {kind.__name__} has {', '.join(required)}")
     if missing := [name for name, is_required in required.items() if is_required and name not in values]:
         raise ValueError(f"missing {', '.join(missing)}")
     values = {name: _to_tuples(value) for name, value in values.items()}
-    check_types(values, get_type_hints(kind))
+    check_types(values, hints)
     return kind(**values)
 
 
@@ -72,7 +95,7 @@ def settings_of(settings: Any) -> dict[str, Any]:
 def check_types(values: dict[str, Any], hints: dict[str, Any]) -> None:
     """Raises ValueError with the first name whose value is not of its type."""
     for name, value in values.items():
-        if not _fits(value, hints[name]):
+        if not _fits(value, hints.get(name, Any)):
             expected = getattr(hints[name], "__name__", str(hints[name]))
             raise ValueError(f"{name} must be {expected}, got {value!r:.80}")
 
@@ -88,12 +111,16 @@ def _field_names(kind: type) -> str:
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a value is of an annotation's type; an int is a float too, but a bool is neither."""
     origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
     if origin in (Union, UnionType):
         return any(_fits(value, one) for one in inner)
     if origin is Literal:
         return isinstance(value, str) and value in inner
     if origin is tuple:
         return isinstance(value, tuple) and _all_fit(value, inner)
+    if origin in (list, Sequence):
+        return isinstance(value, tuple) and _all_fit(value, (*inner, ...))
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if origin is dict:

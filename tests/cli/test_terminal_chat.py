@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from tests.tiny_codecs import tiny_codec
 from tests.tiny_model import tiny_model
 from unitok.api.previews import Update
 from unitok.api.unitok import UniTok
@@ -17,6 +18,7 @@ from unitok.chat_template import ChatTemplate
 from unitok.cli.terminal_chat import Chat
 from unitok.document import Segment
 from unitok.modalities.geometry import Box, Point
+from unitok.modalities.location_bins import BoxModality, PointModality
 
 PICTURE = Image.new("RGB", (12, 8), "red")
 
@@ -26,6 +28,7 @@ class Scripted(UniTok):
 
     def __init__(self, *answers):
         self.answers, self.calls, self.chat = list(answers), [], ChatTemplate()
+        self.codec = tiny_codec(more=(BoxModality(), PointModality()))
 
     def stream(self, document, *, target, seed, max_segments):
         self.calls.append((document, target, seed))

@@ -7,6 +7,7 @@ unitok           UniTok: draw, caption, answer, edit, rank, save and load
 editing          Inpainting, variations and edits by instruction
 ranking          Zero-shot classification, retrieval and reranking by likelihood
 previews         Previews of an engine's events: text so far, images half done
+codec_folder     The codec's part of a model folder: settings in config.json, and files
 model_folder     Reads and writes a model's folder, for save_pretrained and from_pretrained
 model_card       Writes the model card, the README.md of a model's folder
 contact_sheet     Contact sheets: images with their captions in a grid, as one PNG

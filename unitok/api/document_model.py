@@ -156,5 +156,5 @@ class DocumentModel:
         codes = torch.as_tensor(codes)
         if codes.ndim != 2 or codes.is_floating_point() or not codes.numel():
             raise ValueError(f"codes must be a grid of integers, got {codes.dtype} {tuple(codes.shape)}")
-        shape = codes.shape[0], codes.shape[1] // len(self.codec.modalities["image"].cell_ranges)
+        shape = codes.shape[0], codes.shape[1] // len(self.codec.image.cell_ranges)
         return self.codec.decode([Codes("image", codes.long().flatten(), shape)])[0].content

@@ -16,7 +16,6 @@ from unitok.document import Codes, Document, Segment
 from unitok.generation.generate import generate
 from unitok.generation.likelihood import best_of_copies, scores
 from unitok.generation.requests import Request
-from unitok.modalities.image import ImageModality
 from unitok.modalities.image_masks import Mask, blacken, fit_mask, free_cells, known_codes, random_cells
 from unitok.pixels import as_rgb
 from unitok.tokens.codec import Codec
@@ -57,7 +56,7 @@ def inpaint(
             "images, masks and prompts must have the same length, "
             f"got {len(images)} images, {len(masks)} masks and {len(prompts)} prompts"
         )
-    modality: ImageModality = model.codec.modalities["image"]
+    modality = model.codec.image
     images = [as_rgb(image) for image in images]
     fitted = [modality.fit(image) for image in images]
     holes = [fit_mask(m, i, f.size) for m, i, f in zip(masks, images, fitted, strict=True)]
@@ -98,7 +97,7 @@ def vary(
     keep = as_float(keep, "keep")
     if not 0 <= keep < 1:
         raise ValueError(f"keep must be in [0, 1), got {keep}")
-    modality: ImageModality = model.codec.modalities["image"]
+    modality = model.codec.image
     fitted = [modality.fit(image) for image in images]
     cell = modality.tokenizer.cell
     free = [random_cells(f.height // cell, f.width // cell, 1 - keep, seed) for f in fitted]
@@ -158,7 +157,7 @@ def inpainting_prompt(model: DocumentModel, image: Image.Image, free: Mask, prom
 
 def masked_codes(codec: Codec, images: Sequence[Image.Image], free: Sequence[Mask]) -> list[Codes]:
     """Encode images of the model's size with -1 in their free cells. Raises ValueError if no cell is free."""
-    modality: ImageModality = codec.modalities["image"]
+    modality = codec.image
     encoded = [codes for (codes,) in codec.encode_many([(Segment("image", image),) for image in images])]
     return [known_codes(codes, cells, modality) for codes, cells in zip(encoded, free, strict=True)]
 

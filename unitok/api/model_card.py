@@ -20,7 +20,7 @@ of tokens.
 | vocabulary | {vocabulary} ids |
 | images | {image} |
 | text | byte-level BPE with a vocabulary of {text} |
-| positions | {positions} |
+{others}| positions | {positions} |
 | context length | {length} ids |
 
 ```python
@@ -51,7 +51,7 @@ def _format(value: float | int | str) -> str:
 
 def model_card(model: Parts) -> str:
     """Write the README.md of a model folder, in the format of the Hugging Face Hub."""
-    modality = model.codec.modalities["image"]
+    modality, sizes, shown = model.codec.image, model.codec.vocabulary.sizes, ("text", "image")
     cell, codebook = modality.tokenizer.cell, f"codebook of {modality.codebook_size}"
     if modality.shape:
         rows, columns = modality.shape
@@ -62,7 +62,8 @@ def model_card(model: Parts) -> str:
         parameters=f"{model.model.parameter_count:,}",
         vocabulary=model.codec.vocabulary.size,
         image=image,
-        text=model.codec.vocabulary.sizes["text"],
+        text=sizes["text"],
+        others="".join(f"| {name} | {size} codes |\n" for name, size in sizes.items() if name not in shown),
         positions=model.codec.positions,
         length=model.model.config.max_length,
         prompt=(model.example_prompts or ["a red circle"])[0],

@@ -11,23 +11,21 @@ from typing import Any, NamedTuple
 
 import torch
 
+from unitok.api.codec_folder import CONFIG, describe_modalities, load_codec, save_modalities
 from unitok.atomic_files import atomic_folder, finish_folder, refuse_occupied, write_text
 from unitok.chat_template import ChatTemplate
 from unitok.device import pick_device, pick_dtype
 from unitok.generation.sampling import Sampling
 from unitok.json_files import build_dataclass, read_object, settings_of
-from unitok.modalities.image import ImageModality
-from unitok.modalities.location_bins import LOCATIONS, LocationModality
-from unitok.modalities.text import TextModality
-from unitok.models.image_tokenizer.image_tokenizer import CONFIG_FILE, WEIGHTS_FILE, ImageTokenizer
-from unitok.models.sizes import check_sizes
+from unitok.modalities.image import IMAGE_TOKENIZER
+from unitok.modalities.text import TEXT_TOKENIZER
+from unitok.models.image_tokenizer.image_tokenizer import CONFIG_FILE, WEIGHTS_FILE
 from unitok.models.transformer import Transformer, TransformerConfig, transformer_of
 from unitok.models.weights import read_weights, write_weights
 from unitok.tokens.codec import Codec
 from unitok.tokens.cursor import Positions
 
-CONFIG, WEIGHTS, TEXT, IMAGE = "config.json", "model.safetensors", "tokenizer.json", "image_tokenizer"
-CARD, SUMS = "README.md", "sha256.json"
+WEIGHTS, CARD, SUMS = "model.safetensors", "README.md", "sha256.json"
 KIND, FORMAT = "unitok", 1
 
 
@@ -43,18 +41,17 @@ class Parts(NamedTuple):
 
 
 def save(parts: Parts, directory: str | Path, *, card: str) -> None:
-    """Write config.json, model.safetensors, tokenizer.json, image_tokenizer/, README.md, sha256.json.
+    """Write config.json, model.safetensors, README.md, sha256.json, and the modalities' files.
 
     Either all of them are replaced or none; other files in the folder stay.
 
     Raises:
         FileExistsError: see `refuse_foreign`.
+        ValueError: a modality is not registered.
     """
     refuse_foreign(directory)
     with atomic_folder(directory, durable=True) as beside:
-        image: ImageModality = parts.codec.modalities["image"]
-        image.tokenizer.save_pretrained(beside / IMAGE)
-        parts.codec.modalities["text"].save(beside / TEXT)
+        save_modalities(parts.codec, beside)
         weights = parts.model.state_dict()
         if parts.model.config.tie_embeddings:
             del weights["unembedding.weight"]
@@ -94,35 +91,18 @@ def own_config(directory: str | Path) -> dict[str, Any] | None:
 
 
 def _config(parts: Parts) -> dict:
-    image: ImageModality = parts.codec.modalities["image"]
     return {
         "model_type": KIND,
         "format": FORMAT,
         "transformer": settings_of(parts.model.config),
         "vocabulary": parts.codec.vocabulary.describe(),
         "positions": parts.codec.positions,
-        "image": {"shape": image.shape, "max_side": image.max_side},
-        "locations": {
-            name: {"bins": modality.size}
-            for name, modality in parts.codec.modalities.items()
-            if isinstance(modality, LocationModality)
-        },
+        **describe_modalities(parts.codec),
         "sampling": {name: settings_of(sampling) for name, sampling in parts.sampling.items()},
         "example_prompts": parts.example_prompts,
         "chat": settings_of(parts.chat),
         "fills": parts.fills,
     }
-
-
-@dataclass(frozen=True)
-class _ImageSizes:
-    """The number of cells of images, fixed or at most."""
-
-    shape: tuple[int, int] | None
-    max_side: int
-
-    def __post_init__(self):
-        check_sizes(max_side=self.max_side, **dict(zip(("rows", "columns"), self.shape or (), strict=False)))
 
 
 @dataclass(frozen=True)
@@ -132,11 +112,12 @@ class _Config:
     transformer: TransformerConfig
     vocabulary: tuple[tuple[str, int], ...]
     positions: Positions
-    image: _ImageSizes
+    image: dict[str, Any]
     sampling: dict[str, Sampling]
     example_prompts: tuple[str, ...]
     chat: ChatTemplate = ChatTemplate()  # noqa: RUF009 (it is frozen)
-    locations: tuple[LocationModality, ...] = ()
+    locations: dict[str, dict] | None = None
+    modalities: dict[str, dict] | None = None
     fills: bool = False
 
 
@@ -150,8 +131,15 @@ def load(
     if verify:
         verify_checksums(directory)
     device = pick_device(device)
-    codec = _read_codec(directory, config)
-    trained, present = list(config.vocabulary), codec.vocabulary.describe()
+    modalities = {
+        "image": config.image,
+        "locations": config.locations or {},
+        "modalities": config.modalities or {},
+    }
+    trained = list(config.vocabulary)
+    order = [name for name, _ in trained]
+    codec = load_codec(directory, modalities, order=order, positions=config.positions)
+    present = codec.vocabulary.describe()
     if trained != present:
         raise ValueError(
             f"{directory}: the transformer was trained with the vocabulary {trained}, but the folder's "
@@ -160,23 +148,18 @@ def load(
     if codec.vocabulary.size != (size := config.transformer.vocab_size):
         raise ValueError(f"{directory / CONFIG}: vocab_size must be {codec.vocabulary.size}, got {size}")
     model = _read_transformer(directory / WEIGHTS, config.transformer)
-    codec.modalities["image"].tokenizer.to(device)
+    for modality in codec.modalities.values():
+        modality.to(device)
     model = model.to(device=device, dtype=pick_dtype(dtype, device))
     prompts = list(config.example_prompts)
     return Parts(model, codec, config.sampling, prompts, config.chat, config.fills)
 
 
-def _read_codec(directory: Path, config: _Config) -> Codec:
-    tokenizer = ImageTokenizer.from_pretrained(directory / IMAGE)
-    image = ImageModality(tokenizer, shape=config.image.shape, max_side=config.image.max_side)
-    text = TextModality.from_file(directory / TEXT)
-    return Codec([text, image, *config.locations], positions=config.positions)
-
-
 def verify_checksums(directory: Path) -> None:
     """Raise ValueError naming the first file that is missing or differs from its sha256."""
     sums = read_object(directory / SUMS)
-    for name in (CONFIG, WEIGHTS, TEXT, f"{IMAGE}/{CONFIG_FILE}", f"{IMAGE}/{WEIGHTS_FILE}"):
+    images = [f"{IMAGE_TOKENIZER}/{name}" for name in (CONFIG_FILE, WEIGHTS_FILE)]
+    for name in (CONFIG, WEIGHTS, TEXT_TOKENIZER, *images):
         if name not in sums:
             raise ValueError(f"{directory / SUMS}: no checksum of {name}")
     for name, expected in sums.items():
@@ -217,36 +200,15 @@ def _errors_at(place: str) -> Iterator[None]:
 
 
 def _read_sampling(values: Any) -> dict[str, Sampling]:
-    return {name: build_dataclass(Sampling, settings) for name, settings in _as_object(values).items()}
-
-
-def _read_locations(values: Any) -> list[LocationModality]:
-    """Read boxes and points, in order; a config that was written before there were any has none."""
-    unknown = sorted(_as_object(values).keys() - LOCATIONS.keys())
-    if unknown:
-        raise ValueError(f"unknown modality {', '.join(unknown)}; known: {', '.join(LOCATIONS)}")
-    return [LOCATIONS[name](build_dataclass(_Bins, sizes).bins) for name, sizes in values.items()]
-
-
-def _as_object(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError(f"must be an object, got {type(values).__name__}")
-    return values
-
-
-@dataclass(frozen=True)
-class _Bins:
-    """The resolution of a location."""
-
-    bins: int
+    return {name: build_dataclass(Sampling, settings) for name, settings in values.items()}
 
 
 _READERS = {
     "transformer": partial(build_dataclass, TransformerConfig),
-    "image": partial(build_dataclass, _ImageSizes),
     "sampling": _read_sampling,
     "chat": partial(build_dataclass, ChatTemplate),
-    "locations": _read_locations,
 }
 """Readers of the objects in config.json, by key."""
 

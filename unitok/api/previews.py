@@ -1,15 +1,11 @@
 """Previews of an engine's events: text so far, images half done. Knows no weights."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from PIL import Image
-from torch import Tensor
 
 from unitok.generation.requests import Event, SegmentDone, SegmentProgress
-from unitok.modalities.geometry import Box, Point
-from unitok.modalities.image import ImageModality
-from unitok.modalities.location_bins import LocationModality
 from unitok.tokens.codec import Codec
 
 
@@ -18,7 +14,7 @@ class Update:
     """A segment in progress: its content so far (of an image a preview), and whether it is complete."""
 
     modality: str
-    content: str | Image.Image | Box | Point
+    content: Any
     done: bool
 
 
@@ -31,30 +27,15 @@ def update_of(codec: Codec, event: Event) -> Update | None:
 
 
 def _partial_update(codec: Codec, event: SegmentProgress) -> Update | None:
-    """Text whenever it ends in a whole character, an image whenever a row of it is complete."""
-    modality, vocabulary = codec.modalities[event.modality], codec.vocabulary
-    if isinstance(modality, LocationModality):
-        return None
-    codes = vocabulary.to_codes(event.modality, torch.tensor(event.ids))
-    if modality.open_ended:
-        text = modality.decode(codes, (len(codes),))
-        return None if text.endswith("�") else Update(event.modality, text, done=False)
+    """The preview of an incomplete segment, whenever it has grown by a step."""
+    modality = codec.modalities[event.modality]
+    codes = codec.vocabulary.to_codes(event.modality, torch.tensor(event.ids, dtype=torch.long))
     header, cells = codes[: modality.header_length].tolist(), codes[modality.header_length :]
-    if len(header) < modality.header_length:
+    step = modality.preview_step(header) if len(header) == modality.header_length else 0
+    if not step:
         return None
-    rows, columns = modality.shape_of(header)
-    row_length = columns * len(modality.cell_ranges)
-    complete = len(cells) // row_length
-    if not complete or complete == (len(cells) - event.new) // row_length:
+    complete = len(cells) // step
+    if not complete or complete == (len(cells) - event.new) // step:
         return None
-    return Update(event.modality, _preview(modality, cells[: complete * row_length], (rows, columns)), False)
-
-
-def _preview(modality: ImageModality, cells: Tensor, shape: tuple[int, int]) -> Image.Image:
-    """Decode an image of which only the first rows are known, with grey below."""
-    total, depth = shape[0] * shape[1] * len(modality.cell_ranges), len(modality.cell_ranges)
-    padding = cells[-depth:].repeat((total - len(cells)) // depth)
-    preview = modality.decode(torch.cat((cells, padding)), shape)
-    height = preview.height * len(cells) // total
-    preview.paste((128, 128, 128), (0, height, preview.width, preview.height))
-    return preview
+    content = modality.preview(cells[: complete * step], header)
+    return None if content is None else Update(event.modality, content, done=False)

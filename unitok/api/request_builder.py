@@ -11,7 +11,6 @@ from unitok.document import Document, Segment
 from unitok.generation.allowed_segments import AllowedSegments
 from unitok.generation.requests import Request, Shapes
 from unitok.generation.sampling import Sampling
-from unitok.modalities.image import ImageModality
 from unitok.tokens.codec import Codec
 
 SEEDS = 2**31
@@ -107,7 +106,7 @@ def _shapes(codec: Codec, size: Iterable[IntLike] | None) -> Shapes | None:
     sides = [as_int(side, "size") for side in as_list(size, "size", of="height and width in pixels")]
     if len(sides) != 2:
         raise ValueError(f"size must be height and width in pixels, got {sides}")
-    image: ImageModality = codec.modalities["image"]
+    image = codec.image
     return {"image": image.cells_of(sides)}
 
 

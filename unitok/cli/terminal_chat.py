@@ -13,12 +13,12 @@ from PIL import Image
 from rich.console import Console
 
 from unitok.api.contact_sheet import write_png
+from unitok.api.previews import Update
 from unitok.api.unitok import UniTok
 from unitok.chat_template import Turn
 from unitok.console import printable
 from unitok.data.files.images import load_image
 from unitok.document import Document, Segment
-from unitok.modalities.geometry import Box, Point, write_box, write_point
 
 HELP = """Type text, then Enter; the model continues with text or images.
 /image PATH  show it an image       /draw  make it draw          /say  make it write
@@ -120,7 +120,7 @@ class Chat:
                 self._print(update.content[printed:], end="\n" if update.done else "")
                 printed = 0 if update.done else len(update.content)
             elif update.done:
-                self._print(self._describe(update.content))
+                self._print(self._describe(update))
             if update.done:
                 answer.append(Segment(update.modality, update.content))
         self.document = (*document, *answer)
@@ -129,11 +129,11 @@ class Chat:
         if not answer:
             self._print("(the model has nothing to add)")
 
-    def _describe(self, content: Image.Image | Box | Point) -> str:
+    def _describe(self, update: Update) -> str:
         """Content other than text as a line; an image is saved."""
-        if isinstance(content, Image.Image):
-            return f"[image: {self._save(content)}]"
-        return write_box(content) if isinstance(content, Box) else write_point(content, "")
+        if isinstance(update.content, Image.Image):
+            return f"[image: {self._save(update.content)}]"
+        return self.model.codec.as_text(update.modality, update.content)
 
     def _save(self, image: Image.Image) -> Path:
         """Save an image under the next free number."""

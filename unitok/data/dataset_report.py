@@ -22,10 +22,12 @@ MAX_LABEL = 120
 
 
 class DocumentStats(NamedTuple):
-    """Statistics of one document: image sizes, text lengths, and a thumbnail with its label, if wanted."""
+    """Statistics of one document: image sizes, text lengths, the modalities of its other segments, and a
+    thumbnail with its label, if wanted."""
 
     sizes: list[tuple[int, int]]
     letters: list[int]
+    others: list[str]
     repaired: int
     thumbnail: Image.Image | None
     label: str
@@ -53,7 +55,9 @@ def _measure(document: Document, *, show: bool) -> DocumentStats:
         thumbnail.thumbnail((SIDE, SIDE))
     label = clean(printable(" | ".join(texts).replace("\n", " "))[:MAX_LABEL] if show else "")
     repaired = sum(clean(text) != text for text in texts)
-    return DocumentStats([image.size for image in images], [*map(len, texts)], repaired, thumbnail, label)
+    others = [segment.modality for segment in document if segment.modality not in ("text", "image")]
+    sizes = [image.size for image in images]
+    return DocumentStats(sizes, [*map(len, texts)], others, repaired, thumbnail, label)
 
 
 def check_source(
@@ -111,7 +115,7 @@ def describe(stats: Sequence[DocumentStats]) -> dict[str, Any]:
     """Counts the segments of documents, and gives the spread of widths, heights and lengths."""
     sizes = [size for one in stats for size in one.sizes]
     letters = [length for one in stats for length in one.letters]
-    kinds = Counter(f"{len(one.letters)} texts, {len(one.sizes)} pictures" for one in stats)
+    kinds = Counter(map(_kind, stats))
     return {
         "pictures": len(sizes),
         "texts": len(letters),
@@ -120,6 +124,12 @@ def describe(stats: Sequence[DocumentStats]) -> dict[str, Any]:
         "height": spread([height for _, height in sizes]),
         "letters": spread(letters),
     }
+
+
+def _kind(document: DocumentStats) -> str:
+    """The numbers of a document's segments, such as "1 texts, 1 pictures, 2 box"."""
+    others = [f"{count} {name}" for name, count in Counter(document.others).items()]
+    return ", ".join([f"{len(document.letters)} texts", f"{len(document.sizes)} pictures", *others])
 
 
 def spread(values: Sequence[int]) -> dict[str, int] | None:

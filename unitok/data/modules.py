@@ -19,7 +19,7 @@ from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
 from unitok.data.codes.encoding import CodedDocuments, warn_without_text
 from unitok.data.codes.mixture_codes import MixedDocuments
-from unitok.data.codes.store import TEXT_TOKENIZER, Store, read_chat
+from unitok.data.codes.store import Store, read_chat
 from unitok.data.faults import Faults, run_faults, write_run_report
 from unitok.data.files.remote import local_path
 from unitok.data.mixture import Stored, check_unmixed, count_samples, is_mixed, stores_of
@@ -29,6 +29,8 @@ from unitok.data.tasks import UNPROMPTED, Task
 from unitok.data.transforms.augment import Augment, augment_source
 from unitok.data.transforms.resize import Resize, Resized
 from unitok.document import Codes
+from unitok.modalities.base import Modality
+from unitok.modalities.text import TEXT_TOKENIZER
 from unitok.tokens.codec import Codec
 from unitok.tokens.cursor import Positions
 
@@ -163,7 +165,8 @@ class DocumentData(LightningDataModule):
             trained on the training texts and saved in the run's folder.
         text_size: max vocabulary of a text tokenizer trained here.
         image_shape: (rows, columns) in cells to which images are resized; if absent each keeps its size.
-        locations: "box", "point" or both, if documents hold them; their ids come after all others.
+        locations: "box", "point" or both, if documents hold them.
+        modalities: others that documents hold, such as your own; their ids come after all others.
         positions: "grid" or "sequential", see Cursor.
         row_length: tokens per packed row; longer documents are dropped.
         batch_size: documents per batch, on each device; best fit packs them into as few rows as it can.
@@ -195,6 +198,7 @@ class DocumentData(LightningDataModule):
         text_size: int = 1024,
         image_shape: tuple[int, int] | None = None,
         locations: list[str] = [],  # noqa: B006
+        modalities: list[Modality] = [],  # noqa: B006
         positions: Positions = "grid",
         row_length: int = 512,
         batch_size: int = 64,
@@ -216,6 +220,7 @@ class DocumentData(LightningDataModule):
         self.most_faults = most_faults
         self.image_tokenizer, self.text_tokenizer, self.text_size = image_tokenizer, text_tokenizer, text_size
         self.image_shape, self.positions, self.locations = image_shape, positions, list(locations)
+        self.modalities = list(modalities)
         self.row_length, self.batch_size, self.workers = row_length, batch_size, workers
         self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
         self.unprompted, self.augment = list(unprompted), augment
@@ -250,6 +255,7 @@ class DocumentData(LightningDataModule):
                 positions=self.positions,
                 image_shape=self.image_shape,
                 locations=self.locations,
+                modalities=self.modalities,
             )
         return self._codec
 

@@ -25,7 +25,6 @@ from unitok.evaluate.metrics.pope import pope, says_yes
 from unitok.evaluate.metrics.vqa import vqa_accuracy
 from unitok.evaluate.report import MAX_SHOWN, Report
 from unitok.modalities.geometry import Box, parse_boxes
-from unitok.modalities.image import ImageModality
 
 Collection = TypeVar("Collection", bound=Sized)
 MAX_ANSWER = 16  # ids
@@ -264,7 +263,7 @@ def _to_image_pixels(
     model: UniTok, box: Box, image: Image.Image, expression: benchmark_files.Expression
 ) -> Edges:
     """Maps a box from the crop that the model sees to pixels of the expression's image."""
-    modality: ImageModality = model.codec.modalities["image"]
+    modality = model.codec.image
     left, top, right, bottom = modality.crop_edges(image)
     x0, y0, x1, y1 = box.pixels(right - left, bottom - top)
     x_scale, y_scale = expression.width / image.width, expression.height / image.height

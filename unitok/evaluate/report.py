@@ -15,7 +15,6 @@ from unitok.api.contact_sheet import sheet, write_png
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import write_text
 from unitok.document import Segment
-from unitok.modalities.image import ImageModality
 
 MAX_SHOWN = 24  # images on a contact sheet
 
@@ -105,7 +104,7 @@ def measure_tokenizer(model: UniTok, judged_set: JudgedSet, *, batch_size: int =
     `surviving_codes` is the share of codes that encode(decode(codes)) returns, and
     `reconstruction_caption_accuracy` the share of reconstructions with a right caption.
     """
-    modality: ImageModality = model.codec.modalities["image"]
+    modality = model.codec.image
     images, reconstructions, used_codes, surviving = judged_set.images, [], set(), []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]

@@ -125,5 +125,5 @@ def shapes_report(model: UniTok, *, canvas: int, scenes: int = SCENES, batch_siz
 
 def _canvas(model: UniTok) -> int:
     """Side of the scenes in pixels: the model's image size, or 64 if it draws any size."""
-    image = model.codec.modalities["image"]
+    image = model.codec.image
     return image.shape[0] * image.tokenizer.cell if image.shape else 64

@@ -1,12 +1,14 @@
 """Exports a trained model as a folder for transformers, vLLM and others. Knows no training."""
 
 import json
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import atomic_folder, finish_folder, refuse_occupied, write_bytes, write_text
 from unitok.interop.qwen3 import config_of, to_transformers
+from unitok.modalities.base import Modality
 from unitok.models.weights import write_weights
 from unitok.tokens.codec import Codec
 
@@ -18,7 +20,7 @@ def export(model: UniTok, folder: str | Path) -> None:
 
     Raises:
         ValueError: positions are a grid, or text attends only to the most recent image, which no other engine
-            supports.
+            supports; or the grammar of a modality cannot be described.
         FileExistsError: the folder is not empty, or is a file.
     """
     codec, folder = model.codec, Path(folder)
@@ -45,7 +47,7 @@ def export(model: UniTok, folder: str | Path) -> None:
         _write(beside / "config.json", config_of(config, **ids) | {"dtype": dtype})
         _write(beside / "generation_config.json", ids)
         _write(beside / "grammar.json", grammar_of(codec))
-        codec.modalities["text"].save(beside / "tokenizer.json")
+        codec.modalities["text"].save(beside)
         write_bytes(beside / PROCESSOR, Path(__file__).with_name(PROCESSOR).read_bytes())
 
 
@@ -68,6 +70,8 @@ def grammar_of(codec: Codec) -> dict[str, Any]:
 
 def _modality(codec: Codec, name: str) -> dict[str, Any]:
     modality, vocabulary = codec.modalities[name], codec.vocabulary
+    if not (modality.open_ended or _fills_a_grid(modality)):
+        raise ValueError(f"{name}: its grid or header must be like that of an image or a box for an export")
 
     def ids(codes: range) -> list[int]:
         id_range = vocabulary.to_range(name, codes)
@@ -82,6 +86,16 @@ def _modality(codec: Codec, name: str) -> dict[str, Any]:
         "header": ids(modality.header_codes()) if modality.header_length else [],
         "shape": None if modality.open_ended or modality.header_length else list(modality.largest_shape),
     }
+
+
+def _fills_a_grid(modality: Modality) -> bool:
+    """Whether a segment has as many codes as its shape has cells, and a header, if any, of two sides."""
+    shape, first = modality.largest_shape, modality.header_codes().start
+    sides = modality.header_length == 0 or tuple(modality.shape_of([first] * modality.header_length)) == (
+        1,
+        1,
+    )
+    return sides and len(modality.grid(shape)) == prod(shape) * len(modality.cell_ranges)
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:

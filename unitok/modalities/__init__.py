@@ -1,6 +1,7 @@
 """From content to codes and back. In reading order:
 
 base           The Modality interface: content to local codes and back, and the grammar of its segments
+kinds          The registry of modalities, by the names of their classes
 text           Text as byte-level BPE codes
 image          Images as the codes of a trained image tokenizer
 location_bins  Bounding boxes and points as location bins: a fixed number of codes each

@@ -2,11 +2,15 @@
 ids."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+
+from unitok.json_files import build_instance
 
 
 class Modality(ABC):
@@ -17,6 +21,7 @@ class Modality(ABC):
     """
 
     name: str
+    """Lower-case letters, digits and _; each modality of a model has another name."""
     size: int
     """Number of local codes, header codes included."""
 
@@ -90,3 +95,41 @@ class Modality(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Hash that changes whenever the same content may be encoded differently."""
+
+    # -- what a model's folder keeps of it, and what people see
+
+    def settings(self) -> dict[str, Any]:
+        """Arguments of `load`, for config.json: all that the files of `save` do not hold."""
+        return {}
+
+    def save(self, folder: Path) -> None:  # noqa: B027 (most have no files)
+        """Write the files that `load` reads, such as a network's weights, into a folder, made if missing."""
+
+    @classmethod
+    def load(cls, folder: Path, settings: Mapping[str, Any]) -> "Modality":
+        """The modality of these settings and of the files in a folder; by default settings are the class's
+        arguments.
+
+        Raises:
+            OSError: a file is missing.
+            ValueError: a setting is missing, unknown or wrong, or a file (which the error names) is corrupt.
+        """
+        return build_instance(cls, settings)
+
+    def to(self, device: torch.device) -> None:  # noqa: B027 (most have no weights)
+        """Move the weights of its network, if it has one."""
+
+    def as_text(self, content: Any) -> str:
+        """A segment's content as people read it in a chat."""
+        return str(content)
+
+    def preview_step(self, header: Sequence[int]) -> int:
+        """Number of codes that extend a preview, such as those of an image's row; 0 for no previews."""
+        return 0
+
+    def preview(self, codes: Int64[Tensor, " n"], header: Sequence[int]) -> Any | None:
+        """Content to show of a segment with a complete header and its first codes; None for nothing yet.
+
+        The number of codes is a multiple of `preview_step`.
+        """
+        return None

@@ -1,7 +1,10 @@
 """Images as the codes of a trained image tokenizer. Knows pixels and grids, no joint ids."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,10 +12,15 @@ from jaxtyping import Float, Int64
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from unitok.json_files import build_dataclass
 from unitok.modalities.base import Modality
+from unitok.modalities.kinds import modality_kind
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
+from unitok.models.sizes import check_sizes
 from unitok.pixels import as_rgb
 
+IMAGE_TOKENIZER = "image_tokenizer"
+"""The folder of the image tokenizer in that of a model."""
 MAX_PIXELS = 2**21
 """Maximum number of pixels encoded or decoded in one batch of several images: 32 of 256 x 256."""
 MIN_CONTRAST = 0.04
@@ -31,6 +39,18 @@ def to_image(pixels: Float[Tensor, "3 h w"]) -> Image.Image:
     return Image.fromarray(values.permute(1, 2, 0).cpu().numpy())
 
 
+@dataclass(frozen=True)
+class ImageSizes:
+    """The number of cells of images, (rows, columns) or at most `max_side` per side."""
+
+    shape: tuple[int, int] | None
+    max_side: int
+
+    def __post_init__(self):
+        check_sizes(max_side=self.max_side, **dict(zip(("rows", "columns"), self.shape or (), strict=False)))
+
+
+@modality_kind
 class ImageModality(Modality):
     """PIL images through an `ImageTokenizer`.
 
@@ -192,6 +212,38 @@ class ImageModality(Modality):
     def device(self) -> torch.device:
         """The device of the tokenizer's weights."""
         return next(self.tokenizer.parameters()).device
+
+    def to(self, device: torch.device) -> None:
+        self.tokenizer.to(device)
+
+    def settings(self) -> dict[str, Any]:
+        return {"shape": self.shape, "max_side": self.max_side}
+
+    def save(self, folder: Path) -> None:
+        self.tokenizer.save_pretrained(folder / IMAGE_TOKENIZER)
+
+    @classmethod
+    def load(cls, folder: Path, settings: Mapping[str, Any]) -> "ImageModality":
+        sizes = build_dataclass(ImageSizes, settings)
+        tokenizer = ImageTokenizer.from_pretrained(folder / IMAGE_TOKENIZER)
+        return cls(tokenizer, shape=sizes.shape, max_side=sizes.max_side)
+
+    def as_text(self, content: Image.Image) -> str:
+        return f"[image of {content.width} × {content.height} pixels]"
+
+    def preview_step(self, header: Sequence[int]) -> int:
+        """A row of cells."""
+        return self.shape_of(header)[1] * self.tokenizer.depth
+
+    def preview(self, codes: Int64[Tensor, " n"], header: Sequence[int]) -> Image.Image:
+        """The image with the rows that are known, and grey below."""
+        shape, depth = self.shape_of(header), self.tokenizer.depth
+        total = shape[0] * shape[1] * depth
+        padding = codes[-depth:].repeat((total - len(codes)) // depth)
+        preview = self.decode(torch.cat((codes, padding)), shape)
+        height = preview.height * len(codes) // total
+        preview.paste((128, 128, 128), (0, height, preview.width, preview.height))
+        return preview
 
     def fingerprint(self) -> str:
         return f"{self.tokenizer.fingerprint(decoder=False)}:{self.shape or self.max_side}"

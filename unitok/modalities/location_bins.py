@@ -11,7 +11,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from unitok.modalities.base import Modality
-from unitok.modalities.geometry import Box, Point
+from unitok.modalities.geometry import Box, Point, write_box, write_point
+from unitok.modalities.kinds import modality_kind
 
 BINS = 1000
 OCTAVES = 8  # frequencies of a bin's features; the longest wave is twice the image
@@ -81,10 +82,14 @@ class LocationModality(Modality):
         angles = middles[:, None] * math.pi * 2.0 ** torch.arange(OCTAVES)
         return torch.cat((angles.sin(), angles.cos()), dim=1)
 
+    def settings(self) -> dict[str, Any]:
+        return {"bins": self.size}
+
     def fingerprint(self) -> str:
         return f"{self.name}:{self.size}"
 
 
+@modality_kind
 class BoxModality(LocationModality):
     """Boxes as four codes: left, top, right, bottom. Corners in another order are sorted."""
 
@@ -93,7 +98,11 @@ class BoxModality(LocationModality):
     def _build(self, numbers: Sequence[float]) -> Box:
         return Box.between(*numbers)
 
+    def as_text(self, content: Box) -> str:
+        return write_box(content)
 
+
+@modality_kind
 class PointModality(LocationModality):
     """Points as two codes: x, y."""
 
@@ -101,6 +110,9 @@ class PointModality(LocationModality):
 
     def _build(self, numbers: Sequence[float]) -> Point:
         return Point(*numbers)
+
+    def as_text(self, content: Point) -> str:
+        return write_point(content, "")
 
 
 LOCATIONS: dict[str, type[LocationModality]] = {kind.name: kind for kind in (BoxModality, PointModality)}

@@ -2,8 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Int64
@@ -13,7 +14,10 @@ from torch import Tensor
 from unitok.atomic_files import write_text
 from unitok.document import TurnText
 from unitok.modalities.base import Modality
+from unitok.modalities.kinds import modality_kind
 
+TEXT_TOKENIZER = "tokenizer.json"
+"""Its file in folders of models and stores."""
 ESCAPES = (" {}", "{} ", "{}.", ".{}", "{}0", "{0} {0}")
 """Changes to a text that would be encoded as a mark, in order; a space is enough for most tokenizers."""
 BYTES = 256
@@ -42,6 +46,7 @@ def clean(text: str) -> str:
     return text if text.isascii() else SURROGATE.sub("\ufffd", text)
 
 
+@modality_kind
 class TextModality(Modality):
     """Strings through a `tokenizers` tokenizer.
 
@@ -79,9 +84,16 @@ class TextModality(Modality):
         except Exception as error:  # the library raises plain Exception
             raise ValueError(f"{path}: not a readable tokenizer.json ({error})") from error
 
-    def save(self, path: str | Path) -> None:
+    def to_file(self, path: str | Path) -> None:
         """Write `tokenizer.json` atomically."""
         write_text(path, self.tokenizer.to_str(pretty=True))
+
+    def save(self, folder: Path) -> None:
+        self.to_file(folder / TEXT_TOKENIZER)
+
+    @classmethod
+    def load(cls, folder: Path, settings: Mapping[str, Any]) -> "TextModality":
+        return cls.from_file(folder / TEXT_TOKENIZER, **settings)
 
     def encode(self, content: str) -> tuple[Int64[Tensor, " n"], tuple[int, ...]]:
         if not isinstance(content, str):
@@ -119,6 +131,14 @@ class TextModality(Modality):
     @property
     def open_ended(self) -> bool:
         return True
+
+    def preview_step(self, header: Sequence[int]) -> int:
+        return 1
+
+    def preview(self, codes: Int64[Tensor, " n"], header: Sequence[int]) -> str | None:
+        """The text so far; None if it ends within a character."""
+        text = self.decode(codes)
+        return None if text.endswith("\ufffd") else text
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self.tokenizer.to_str().encode()).hexdigest()

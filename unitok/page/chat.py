@@ -11,7 +11,7 @@ from unitok.api.unitok import UniTok
 from unitok.chat_template import Turn
 from unitok.data.files.images import load_image
 from unitok.document import Document, Segment
-from unitok.modalities.geometry import Box, Point, write_box, write_point
+from unitok.modalities.geometry import Box, Point
 from unitok.page import examples
 from unitok.page.example_buttons import add_example_buttons
 from unitok.page.overlay import draw_places, enlarge
@@ -63,11 +63,11 @@ class Chat:
         for update in throttle(stream):
             complete += [update] if update.done else []
             current = complete if update.done else [*complete, update]
-            answers = [_message("assistant", _displayed(u.content, document)) for u in current]
+            answers = [_message("assistant", self._displayed(u, document)) for u in current]
             yield [*messages, *answers], gr.skip(), gr.skip(), "Answering …"
         if not complete:
             messages.append(_message("assistant", "(nothing to add)"))
-        messages += [_message("assistant", _displayed(u.content, document)) for u in complete]
+        messages += [_message("assistant", self._displayed(u, document)) for u in complete]
         now = Conversation(
             (*document, *(Segment(u.modality, u.content) for u in complete)),
             ended=target is None and len(complete) < MAX_SEGMENTS,
@@ -77,22 +77,21 @@ class Chat:
         hint = " The model ended the document: the next message begins a new one." if now.ended else ""
         yield messages, gr.skip(), now, f"Done.{hint}"
 
+    def _displayed(self, update: Update, document: Document) -> str | Image.Image:
+        """An image; a box or point, drawn onto the most recent image if there is one; else text."""
+        images = [segment.content for segment in document if segment.modality == "image"]
+        if isinstance(update.content, Box | Point) and images:
+            return draw_places(images[-1], [update.content])
+        if isinstance(update.content, Image.Image):
+            return update.content
+        return self.model.codec.as_text(update.modality, update.content)
+
 
 def _segments(message: dict) -> Document:
     """The segments of a message: its images, then its text."""
     images = [Segment("image", load_image(path)) for path in message.get("files") or ()]
     text = (message.get("text") or "").strip()
     return (*images, *([Segment("text", text)] if text else []))
-
-
-def _displayed(content: str | Image.Image | Box | Point, document: Document) -> str | Image.Image:
-    """Draw a box or point onto the most recent image, or write it as text if there is none."""
-    if not isinstance(content, Box | Point):
-        return content
-    images = [segment.content for segment in document if segment.modality == "image"]
-    if images:
-        return draw_places(images[-1], [content])
-    return write_box(content) if isinstance(content, Box) else write_point(content, "")
 
 
 def _message(role: str, content: str | Image.Image) -> dict:

@@ -9,7 +9,7 @@ from PIL import Image
 from unitok.api.previews import Update
 from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
-from unitok.modalities.geometry import Box, Point, write_box, write_point
+from unitok.modalities.geometry import Box, Point
 from unitok.page import examples
 from unitok.page.example_buttons import add_example_buttons
 from unitok.page.model_view import enlarged_view, model_view
@@ -48,29 +48,27 @@ class Describe:
         for update in throttle(self.model.stream(document, target=target, max_segments=MAX_SEGMENTS)):
             complete += [update] if update.done else []
             current = complete if update.done else [*complete, update]
-            yield *_answer(view, current), "Reading …"
+            yield *self._answer(view, current), "Reading …"
         status = (
             f"Done: {question[0].content if question else 'a caption'}"
             if complete
             else "The model has nothing to add; it may not be trained for questions."
         )
-        yield *_answer(view, complete), status
+        yield *self._answer(view, complete), status
 
-
-def _answer(view: Image.Image, updates: list[Update]) -> tuple[str, str]:
-    """The image with boxes and points, and a line of text per segment; a drawn image replaces the image."""
-    places = [update.content for update in updates if isinstance(update.content, Box | Point)]
-    drawn = [update.content for update in updates if isinstance(update.content, Image.Image)]
-    lines, count = [], 0
-    for content in (update.content for update in updates):
-        if isinstance(content, Box | Point):
-            count += 1
-            lines.append(
-                f"{count}: " + (write_box(content) if isinstance(content, Box) else write_point(content, ""))
-            )
-        elif isinstance(content, str):
-            lines.append(content)
-    return serve_image(draw_places(drawn[-1] if drawn else view, places)), "\n".join(lines)
+    def _answer(self, view: Image.Image, updates: list[Update]) -> tuple[str, str]:
+        """The image with boxes and points, and a line per segment; a drawn image replaces the image."""
+        drawn = [update.content for update in updates if isinstance(update.content, Image.Image)]
+        places, lines = [], []
+        for update in updates:
+            if isinstance(update.content, Image.Image):
+                continue
+            text = self.model.codec.as_text(update.modality, update.content)
+            if isinstance(update.content, Box | Point):
+                places.append(update.content)
+                text = f"{len(places)}: {text}"
+            lines.append(text)
+        return serve_image(draw_places(drawn[-1] if drawn else view, places)), "\n".join(lines)
 
 
 def add_tab(model: UniTok) -> None:

@@ -100,7 +100,7 @@ def add_tab(model: UniTok) -> None:
 
 def _add_size(model: UniTok) -> list[gr.Slider]:
     """Add sliders for height and width, if the model draws several sizes."""
-    modality = model.codec.modalities["image"]
+    modality = model.codec.image
     if modality.shape is not None:
         return []
     cell = modality.tokenizer.cell

@@ -37,7 +37,7 @@ def questions(model: UniTok) -> list[str]:
 
 def scenes(model: UniTok) -> list[Image.Image]:
     """Render scenes at the size of the model's images, enlarged for people."""
-    modality = model.codec.modalities["image"]
+    modality = model.codec.image
     rows, columns = modality.shape or (6, 6)
     canvas = max(48, min(rows, columns) * modality.tokenizer.cell)
     return [enlarged_view(model, Image.fromarray(render(_scene(objects, canvas)))) for objects in SCENES]

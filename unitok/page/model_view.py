@@ -19,7 +19,7 @@ def model_view(model: UniTok, image: Image.Image | str | Path | None) -> Image.I
     if image is None:
         raise ValueError("Choose a picture first.")
     image = load_image(image) if isinstance(image, str | Path) else as_rgb(image)
-    modality = model.codec.modalities["image"]
+    modality = model.codec.image
     if modality.shape is None:
         return modality.fit(image)
     small = image.resize([n * modality.tokenizer.cell for n in modality.shape[::-1]], Image.Resampling.BOX)
@@ -29,4 +29,4 @@ def model_view(model: UniTok, image: Image.Image | str | Path | None) -> Image.I
 def enlarged_view(model: UniTok, image: Image.Image | str | Path) -> Image.Image:
     """Enlarge the model's view of an image for people, unless the model draws any size."""
     small = model_view(model, image)
-    return small if model.codec.modalities["image"].shape is None else enlarge(small)
+    return small if model.codec.image.shape is None else enlarge(small)

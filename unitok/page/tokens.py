@@ -57,7 +57,7 @@ class Tokens:
                 f"The grid has {rows} rows and {columns} columns; there is no row {row:g}, column {column:g}."
             )
         cell = int(row) - 1, int(column) - 1
-        ranges = self.model.codec.modalities["image"].cell_ranges
+        ranges = self.model.codec.image.cell_ranges
         legal = ranges[cell[1] % len(ranges)]
         if int(code) not in legal:
             raise ValueError(f"The code must be in {legal.start}..{legal.stop - 1} here, got {code:g}.")
@@ -89,7 +89,7 @@ class Tokens:
 
     def _surprise(self, codes: Int64[Tensor, "h w"], text: str) -> Tensor:
         """Compute -log p of each cell, in nats, after the text if there is some."""
-        depth = len(self.model.codec.modalities["image"].cell_ranges)
+        depth = len(self.model.codec.image.cell_ranges)
         shape = codes.shape[0], codes.shape[1] // depth
         before = self.model.codec.encode((Segment("text", text.strip()),)) if text.strip() else []
         _, values = log_probabilities(

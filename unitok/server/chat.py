@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -15,7 +16,6 @@ from PIL import Image
 from unitok.api.unitok import UniTok
 from unitok.document import Document
 from unitok.generation.requests import Request as EngineRequest
-from unitok.modalities.geometry import Box, Point, write_box, write_point
 from unitok.server import image_io
 from unitok.server.http.errors import ApiError
 from unitok.server.jobs import Done, Progress
@@ -32,6 +32,7 @@ async def chat(request: Request, body: ChatRequest) -> Response:
     """Continue a conversation in the modalities of the request."""
     state: ServerState = request.app.state.server
     state.check_model(body.model)
+    state.check_modalities(body.modalities)
     deadline, images = state.deadline(), []
     for field_path, url in image_io.image_urls(body.messages):
         work = partial(image_io.read_data_uri, url, state.image_modality, param=field_path)
@@ -76,7 +77,7 @@ class Completion:
         choices = [
             {
                 "index": done.copy,
-                "message": _message(done.document),
+                "message": self._message(done.document),
                 "finish_reason": done.reason,
                 "logprobs": None,
             }
@@ -88,6 +89,21 @@ class Completion:
             "usage": _usage(copies),
             "seed": self.seed,
         }
+
+    def _message(self, document: Document) -> dict:
+        """Merge all segments into one message: the texts of all but images joined, images beside them."""
+        parts = [self._message_part(segment.modality, segment.content) for segment in document]
+        texts = [part["content"] for part in parts if "content" in part]
+        images = [image for part in parts for image in part.get("images", ())]
+        message = {"role": "assistant", "content": "".join(texts) if texts else None, "refusal": None}
+        return {**message, "images": images} if images else message
+
+    def _message_part(self, modality: str, content: Any) -> dict:
+        """Convert a segment's content to fields of a message."""
+        if isinstance(content, Image.Image):
+            url = f"data:image/png;base64,{image_io.encode_base64(content)}"
+            return {"images": [{"type": "image_url", "image_url": {"url": url}}]}
+        return {"content": self.state.model.codec.as_text(modality, content)}
 
     def _head(self, kind: str) -> dict:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.state.name}
@@ -118,7 +134,9 @@ class Completion:
         """The new content of an update; `sent` counts the characters already sent of each copy's text."""
         update, copy = event.update, event.copy
         if update.modality != "text":
-            return await self.state.encoders.run(_message_part, update.content, deadline=job.deadline)
+            return await self.state.encoders.run(
+                self._message_part, update.modality, update.content, deadline=job.deadline
+            )
         text = update.content if update.done else without_partial_stop(update.content, stops)
         new = text[sent[copy] :]
         sent[copy] = 0 if update.done else max(sent[copy], len(text))
@@ -139,22 +157,3 @@ def _usage(copies: Sequence[Done]) -> dict:
     prompt = sum(copies[0].prompt_codes.values())
     completion = sum(sum(done.new_codes.values()) for done in copies)
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-
-
-def _message(document: Document) -> dict:
-    """Merge all segments into one message: texts, boxes and points joined, images beside them."""
-    parts = [_message_part(segment.content) for segment in document]
-    texts = [part["content"] for part in parts if "content" in part]
-    images = [image for part in parts for image in part.get("images", ())]
-    message = {"role": "assistant", "content": "".join(texts) if texts else None, "refusal": None}
-    return {**message, "images": images} if images else message
-
-
-def _message_part(content: str | Image.Image | Box | Point) -> dict:
-    """Convert a segment's content to fields of a message."""
-    if isinstance(content, Image.Image):
-        url = f"data:image/png;base64,{image_io.encode_base64(content)}"
-        return {"images": [{"type": "image_url", "image_url": {"url": url}}]}
-    if isinstance(content, str):
-        return {"content": content}
-    return {"content": write_box(content) if isinstance(content, Box) else write_point(content, "")}

@@ -124,7 +124,7 @@ def _prepare_inpainting(body: EditForm, seed: int, masked: MaskedImage, model: U
     size = masked.image.size[::-1]
     if body.shape not in (None, size):
         raise ValueError(f"size must be {size[1]}x{size[0]}, that of the masked image, got {body.size}")
-    free = image_masks.free_cells(masked.mask, model.codec.modalities["image"].tokenizer.cell)
+    free = image_masks.free_cells(masked.mask, model.codec.image.tokenizer.cell)
     prompt = editing.inpainting_prompt(model, masked.image, free, body.prompt)
     request = model.request(prompt, target="image", seed=seed, size=size, **body.sampling)
     (fixed,) = editing.masked_codes(model.codec, [masked.image], [free])

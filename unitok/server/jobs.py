@@ -5,13 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
-
 from unitok.api.previews import Update
 from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
 from unitok.generation.requests import DocumentDone, Request, SegmentProgress
-from unitok.modalities.image import ImageModality
 from unitok.server.stop_sequences import before_stop
 from unitok.tokens.codec import Codec
 
@@ -68,7 +65,7 @@ class Job:
         emit: takes events, called in the worker's threads; must not block.
         copies: number of documents.
         stream_text: whether text is emitted as it is generated.
-        previews: most previews of an image before it is complete.
+        previews: most previews of a segment, such as an image, before it is complete.
         stops: texts before which a document ends.
 
     The worker owns the other fields: `numbers` of the job's documents in the engine, how many documents are
@@ -110,22 +107,23 @@ class RunningCopy:
 
     def needs_update(self, codec: Codec, event: SegmentProgress) -> bool:
         """Whether new codes must be decoded now, to be emitted or searched for stops."""
-        if event.modality == "image":
-            return self._preview_is_due(codec, event)
-        return self.job.stream_text or bool(self.job.stops)
+        if event.modality == "text":
+            return self.job.stream_text or bool(self.job.stops)
+        return self.previews < self.job.previews and self._preview_is_due(codec, event)
 
     def _preview_is_due(self, codec: Codec, event: SegmentProgress) -> bool:
-        """Whether enough rows are complete for the next of the previews, which are evenly spaced."""
-        if self.previews >= self.job.previews:
+        """Whether enough steps are complete for the next of the previews, which are evenly spaced."""
+        modality, vocabulary = codec.modalities[event.modality], codec.vocabulary
+        length = modality.header_length
+        if modality.open_ended or event.count <= length:
             return False
-        modality: ImageModality = codec.modalities["image"]
-        length, depth = modality.header_length, len(modality.cell_ranges)
-        if event.count <= length:
+        header = [vocabulary.to_code(event.modality, token) for token in event.ids[:length]]
+        step = modality.preview_step(header)
+        if not step:
             return False
-        header = codec.vocabulary.to_codes("image", torch.tensor(event.ids[:length], dtype=torch.long))
-        rows, columns = modality.shape_of(header.tolist())
-        complete = (event.count - length) // (columns * depth)
-        return complete * (self.job.previews + 1) >= rows * (self.previews + 1) and complete < rows
+        steps = len(modality.grid(modality.shape_of(header))) // step
+        complete = (event.count - length) // step
+        return complete * (self.job.previews + 1) >= steps * (self.previews + 1) and complete < steps
 
     def before_stop(self, text: str) -> str | None:
         """`text` before the job's first stop in it; None if there is none."""
@@ -133,8 +131,11 @@ class RunningCopy:
 
     def finish_reason(self, codec: Codec, event: DocumentDone, *, max_length: int) -> FinishReason:
         """Whether a document ended by itself or at a limit: of a text, of segments, or `max_length`."""
-        max_new_tokens = self.request.sampling["text"].max_new_tokens
         last = event.segments[-1] if event.segments else None
-        long = last is not None and last.modality == "text" and len(last.codes) >= max_new_tokens
+        long = (
+            last is not None
+            and codec.modalities[last.modality].open_ended
+            and (len(last.codes) >= self.request.sampling[last.modality].max_new_tokens)
+        )
         full = codec.length([*self.request.prompt, *event.segments]) > max_length
         return "length" if event.reason == "budget" or long or full else "stop"

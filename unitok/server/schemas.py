@@ -19,13 +19,13 @@ MAX_COPIES = 10
 MAX_PREVIEWS = 3
 MAX_MESSAGES = 256
 MAX_PARTS = 64
+MAX_MODALITIES = 16
 MAX_IMAGES = 16
 """In one request: a small file may be a large image."""
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Copies = Annotated[int, Field(ge=1, le=MAX_COPIES)]
 Previews = Annotated[int, Field(ge=0, le=MAX_PREVIEWS)]
 Format = Literal["png", "jpeg", "webp"]
-Modality = Literal["text", "image"]
 SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", re.ASCII)
 UNSUPPORTED = (
     "audio", "functions", "logit_bias", "logprobs", "prediction", "tools", "top_logprobs",
@@ -117,7 +117,7 @@ class ChatRequest(SamplingFields):
 
     model: str
     messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
-    modalities: Annotated[list[Modality], Field(min_length=1, max_length=2)] = ["text"]
+    modalities: Annotated[list[str], Field(min_length=1, max_length=MAX_MODALITIES)] = ["text"]
     n: Copies = 1
     max_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
@@ -142,7 +142,7 @@ class ChatRequest(SamplingFields):
         return data
 
     @property
-    def target(self) -> Modality | None:
+    def target(self) -> str | None:
         """The only modality of the answer; None if the model may choose."""
         return self.modalities[0] if len(set(self.modalities)) == 1 else None
 

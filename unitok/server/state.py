@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from starlette.types import Receive
 
 from unitok.api.unitok import UniTok
 from unitok.modalities.image import ImageModality
+from unitok.server.http.body_errors import describe
 from unitok.server.http.errors import ApiError
 from unitok.server.http.thread_pool import Deadline, ThreadPool
 from unitok.server.jobs import Accepted, Done
@@ -39,13 +40,23 @@ class ServerState:
     @property
     def image_modality(self) -> ImageModality:
         """The model's image modality."""
-        return self.model.codec.modalities["image"]
+        return self.model.codec.image
 
     def check_model(self, name: str | None) -> None:
         """Raise ApiError if a client asks for another model."""
         if name is not None and name != self.name:
             message = f"model must be {self.name!r}, got {name[:80]!r}"
             raise ApiError(404, message, code="model_not_found", param="model")
+
+    def check_modalities(self, names: Sequence[str]) -> None:
+        """Raise ApiError if a client asks for a modality that the model does not have."""
+        *others, last = map(repr, self.model.codec.modalities)
+        known = " or ".join(filter(None, (", ".join(others), last)))
+        for place, name in enumerate(names):
+            if name not in self.model.codec.modalities:
+                param = f"modalities.{place}"
+                message = f"{param} must be {known}, got {describe(name)}"
+                raise ApiError(400, message, code="literal_error", param=param)
 
     def deadline(self) -> Deadline:
         """The deadline of a request that is being read now."""

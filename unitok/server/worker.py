@@ -245,7 +245,7 @@ class Worker:
         update = update_of(codec, event) if running.needs_update(codec, event) else None
         if update is None:
             return
-        if update.modality == "image":
+        if update.modality != "text":
             running.previews += 1
         elif (text := running.before_stop(update.content)) is not None:
             return self._stop_at(running, event.number, text, count=event.count)

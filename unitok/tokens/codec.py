@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Int64
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from unitok.document import Codes, Document, Segment, Tokens
 from unitok.modalities.base import Modality
+from unitok.modalities.image import ImageModality
+from unitok.modalities.kinds import check_name
 from unitok.tokens.cursor import Cursor, Positions
 from unitok.tokens.layout import FlatIds, Layout
 from unitok.tokens.vocabulary import Group, Vocabulary
@@ -27,9 +30,22 @@ class Codec:
         if positions not in ("grid", "sequential"):
             raise ValueError(f"positions must be 'grid' or 'sequential', got {positions!r}")
         self.modalities: dict[str, Modality] = {modality.name: modality for modality in modalities}
+        if len(self.modalities) < len(modalities):
+            names = ", ".join(modality.name for modality in modalities)
+            raise ValueError(f"modalities must have different names, got {names}")
+        for name in self.modalities:
+            check_name(name)
         self.vocabulary = Vocabulary({m.name: m.size for m in modalities})
         self.positions = positions
         self._layout = Layout(self.vocabulary, self.modalities, positions)
+
+    @property
+    def image(self) -> ImageModality:
+        """The modality of images. Raises ValueError if there is none."""
+        modality = self.modalities.get("image")
+        if not isinstance(modality, ImageModality):
+            raise ValueError(f"this needs a model with images, got one of {', '.join(self.modalities)}")
+        return modality
 
     def cursor(
         self, *, shapes: Mapping[str, tuple[int, ...]] | None = None, clock: int | None = None
@@ -100,6 +116,10 @@ class Codec:
                 contents[i] = content
         rest = iter(Segment(c.modality, content, c.learn) for c, content in zip(flat, contents, strict=True))
         return [tuple(next(rest) for _ in document) for document in documents]
+
+    def as_text(self, name: str, content: Any) -> str:
+        """A segment's content as people read it in a chat."""
+        return self._modality(name).as_text(content)
 
     def _modality(self, name: str) -> Modality:
         if name not in self.modalities:

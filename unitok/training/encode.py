@@ -13,7 +13,6 @@ import torch
 from unitok.chat_template import ChatTemplate
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
 from unitok.data.codes.source_changes import compute_stamp
-from unitok.data.codes.store import TEXT_TOKENIZER
 from unitok.data.codes.store_writer import Summary, refuse_foreign, write_store
 from unitok.data.dataset_report import SHEET, check_source, to_lines
 from unitok.data.faults import REPORT
@@ -21,8 +20,10 @@ from unitok.data.mixture import find_codes_or_tasks
 from unitok.data.source import Source
 from unitok.data.transforms.resize import Buckets, Resized
 from unitok.device import pick_device
-from unitok.modalities.text import TextModality
+from unitok.modalities.base import Modality
+from unitok.modalities.text import TEXT_TOKENIZER, TextModality
 from unitok.tokens.codec import Codec
+from unitok.training.class_paths import build
 from unitok.training.open_source import open_source, reader_names
 
 
@@ -35,6 +36,7 @@ def encode(
     text_size: int = 1024,
     image_shape: Sequence[int] | None = None,
     locations: Sequence[str] = (),
+    modalities: Sequence[str | Mapping[str, Any]] = (),
     split: str = "train",
     settings: Mapping[str, Any] | None = None,
     batch_size: int = 64,
@@ -57,6 +59,7 @@ def encode(
         text_size: maximum vocabulary of a text tokenizer trained here.
         image_shape: (rows, columns) in cells to which images are resized; if absent, each keeps its size.
         locations: "box", "point" or both, if the documents have them.
+        modalities: others that the documents have: class paths, or {"class_path": …, "init_args": {…}}.
         batch_size: documents encoded at once.
         shard_size: documents per shard.
         device: of the image tokenizer; "auto" uses a GPU if there is one.
@@ -73,6 +76,7 @@ def encode(
     """
     if image_cells is not None and image_shape is not None:
         raise ValueError("image_shape and image_cells exclude each other")
+    more = [build(modality, Modality, what="a modality") for modality in modalities]
     refuse_foreign(out)
     if threads:
         torch.set_num_threads(threads)
@@ -82,12 +86,17 @@ def encode(
     if text_tokenizer is None and not stored.is_file():
         train_text_tokenizer(documents, stored, size=text_size)
     codec = build_codec(
-        image_tokenizer, text_tokenizer or stored, image_shape=image_shape, locations=locations
+        image_tokenizer,
+        text_tokenizer or stored,
+        image_shape=image_shape,
+        locations=locations,
+        modalities=more,
     )
     _save_text_tokenizer(codec.modalities["text"], stored)
-    tokenizer = codec.modalities["image"].tokenizer.to(pick_device(device))
+    for modality in codec.modalities.values():
+        modality.to(pick_device(device))
     if image_cells is not None:
-        documents = Resized(documents, Buckets(cells=image_cells, cell=tokenizer.cell))
+        documents = Resized(documents, Buckets(cells=image_cells, cell=codec.image.tokenizer.cell))
     options = {"batch_size": batch_size, "shard_size": shard_size, "progress": progress, "chat": template}
     arguments = {"source": source, "split": split, "settings": settings, "format": format}
     stamp = compute_stamp(arguments | {"image_cells": image_cells})
@@ -110,7 +119,7 @@ def _save_text_tokenizer(text: TextModality, path: Path) -> None:
     Raises ValueError if the store has another text tokenizer.
     """
     if not path.is_file():
-        text.save(path)
+        text.to_file(path)
     elif TextModality.from_file(path).fingerprint() != text.fingerprint():
         raise ValueError(
             f"{path}: not the given text tokenizer: remove {path.parent} or choose another folder"

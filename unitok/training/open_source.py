@@ -1,15 +1,13 @@
 """Opens a data source by its short form: a name, path, URL or class path. Knows no tokenizer."""
 
-import importlib
 from collections.abc import Mapping
-from inspect import isabstract
 from pathlib import Path
 from typing import Any
 
 from unitok.data.files.remote import is_url
 from unitok.data.source import Source
 from unitok.data.sources import open_data
-from unitok.renamed import check_class_path
+from unitok.training.class_paths import find_class, split_class_path
 from unitok.worlds.seeded import TEST_SEED, TRAIN_SEED, VALIDATION_SEED
 from unitok.worlds.shapes.scenes import ShapesSource
 
@@ -39,21 +37,16 @@ def open_source(
     arguments = dict(settings or {})
     if format is not None and not _is_data(source):
         raise ValueError(f"format={format} is only for the path of a data set, got {source!s:.80}")
-    if isinstance(source, Mapping):
-        unknown = set(source) - {"class_path", "init_args"}
-        if unknown or "class_path" not in source:
-            keys = ", ".join(map(str, source))
-            raise ValueError(f"a source must have class_path and may have init_args, got {keys}")
-        source_class = _source_class(source["class_path"])
-        arguments = {**(source.get("init_args") or {}), **arguments}
-    elif source == "shapes":
+    if source == "shapes":
         if split not in SHAPES_SEEDS:
             raise ValueError(f"the split of shapes must be one of {', '.join(SHAPES_SEEDS)}, got {split!r}")
         source_class, arguments = ShapesSource, {"first_seed": SHAPES_SEEDS[split], **arguments}
     elif _is_data(source):
         return _open_data_set(source, split, format, arguments)
     else:
-        source_class = _source_class(source)
+        path, own = split_class_path(source, what="a source")
+        source_class = find_class(path, Source, expected="neither 'shapes', an existing path, nor ")
+        arguments = {**own, **arguments}
     try:
         return source_class(**{name: _build_argument(value) for name, value in arguments.items()})
     except TypeError as error:
@@ -82,31 +75,6 @@ def _open_data_set(path: str | list[str], split: str, format: str | None, settin
         return open_data(path, split=None if split == "all" else split, format=format, **settings)
     except TypeError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _source_class(path: str) -> type[Source]:
-    """The source class at a class path; an imported class may be given by its name alone."""
-    check_class_path(path)
-    module, _, name = path.rpartition(".")
-    if not module and name in _imported_sources():
-        return _imported_sources()[name]
-    try:
-        source_class = getattr(importlib.import_module(module), name) if module else None
-    except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"{path}: neither 'shapes', an existing path, nor an importable class ({error})"
-        ) from error
-    if not (isinstance(source_class, type) and issubclass(source_class, Source)):
-        raise ValueError(f"{path}: neither 'shapes', an existing path, nor the class path of a Source")
-    return source_class
-
-
-def _imported_sources(base: type[Source] = Source) -> dict[str, type[Source]]:
-    """Source classes that are already imported, by name."""
-    classes = {} if isabstract(base) else {base.__name__: base}
-    for subclass in base.__subclasses__():
-        classes |= _imported_sources(subclass)
-    return classes
 
 
 def reader_names(source: Source) -> str:

@@ -223,5 +223,5 @@ def test_other_positions_and_bins_are_refused(tmp_path):
     old.save_pretrained(folder)
     with pytest.raises(ValueError, match=r"give --data\.positions grid"):
         started(folder, again(old, positions="sequential"))
-    with pytest.raises(ValueError, match=r"another box tokenizer.*number of bins"):
+    with pytest.raises(ValueError, match=r"another box tokenizer.*its settings"):
         started(folder, again(old, more=[BoxModality()]))

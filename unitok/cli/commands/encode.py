@@ -33,6 +33,8 @@ def arguments() -> Parser:
         help="resize all images to this many cells; if absent each keeps its size")  # fmt: skip
     add("--locations", nargs="+", default=(), metavar="NAME",
         help="box, point or both, if the documents hold them")  # fmt: skip
+    add("--modalities", nargs="+", default=(), metavar="CLASS",
+        help="class paths of other modalities that the documents hold")  # fmt: skip
     add("--image-cells", type=int, metavar="CELLS",
         help="resize each image to at most this many cells, with the nearest aspect ratio")  # fmt: skip
     add("--chat", action=Setting, metavar="NAME=VALUE",

@@ -15,6 +15,7 @@ def arguments() -> Parser:
     )
     parser.add_argument("model", metavar="MODEL", help="model folder")
     parser.add_argument("out", metavar="OUT", help="folder to write, which must be empty or absent")
+    parser.add_import()
     return parser
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from unitok.data.faults import Fault, count_reasons, summarize
 from unitok.data.source import Source, read
+from unitok.modalities.base import Modality
 from unitok.modalities.image import ImageModality
+from unitok.modalities.kinds import check_registered
 from unitok.modalities.location_bins import LOCATIONS
 from unitok.modalities.text import TextModality, train_bpe
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
@@ -23,8 +25,9 @@ def build_codec(
     positions: Positions = "grid",
     image_shape: Sequence[int] | None = None,
     locations: Sequence[str] = (),
+    modalities: Sequence[Modality] = (),
 ) -> Codec:
-    """Builds a codec for text and images, and optionally for boxes and points.
+    """Builds a codec for text and images, and optionally for boxes, points and other modalities.
 
     Args:
         image_tokenizer: folder of a trained image tokenizer.
@@ -32,10 +35,12 @@ def build_codec(
         positions: "grid" or "sequential", see Cursor.
         image_shape: (rows, columns) in cells to which images are resized; None keeps each image's size.
         locations: "box", "point" or both, in the order of their ids.
+        modalities: others, whose ids come after all those.
 
     Raises:
         FileNotFoundError: the folder or the file is missing.
-        ValueError: one of them is corrupt or something else, or a location is unknown.
+        ValueError: one of them is corrupt or something else, a location is unknown, or a modality has a name
+            that another has, or is not registered.
     """
     if image_shape is not None and (len(image_shape) != 2 or min(image_shape) < 1):
         raise ValueError(f"image_shape must be [rows, columns] in cells, got {list(image_shape)}")
@@ -44,17 +49,20 @@ def build_codec(
         raise ValueError(
             f"locations must be some of {', '.join(LOCATIONS)}, each once, got {list(locations)}"
         )
+    for modality in modalities:
+        check_registered(modality)
     if not Path(text_tokenizer).is_file():
         raise FileNotFoundError(f"{text_tokenizer}: text tokenizer not found")
     text = TextModality.from_file(text_tokenizer)
     shape = None if image_shape is None else (image_shape[0], image_shape[1])
     image = ImageModality(ImageTokenizer.from_pretrained(image_tokenizer), shape=shape)
-    return Codec([text, image, *(LOCATIONS[name]() for name in locations)], positions=positions)
+    places = [LOCATIONS[name]() for name in locations]
+    return Codec([text, image, *places, *modalities], positions=positions)
 
 
 def train_text_tokenizer(source: Source, path: str | Path, *, size: int) -> None:
     """Trains a tokenizer.json of at most `size` codes on a source's texts, and writes it atomically."""
-    TextModality(train_bpe(iterate_texts(source, limit=MAX_DOCUMENTS), size=size)).save(path)
+    TextModality(train_bpe(iterate_texts(source, limit=MAX_DOCUMENTS), size=size)).to_file(path)
 
 
 def iterate_texts(source: Source, *, limit: int) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from unitok.data.faults import SampleError
 from unitok.data.files.remote import is_url, local_path
 from unitok.data.source import Source
 from unitok.document import Codes, Document, TurnText
+from unitok.modalities.geometry import Box, Point
 
 SELF_CONTAINED = (".tar", ".tgz", ".gz", ".parquet", ".arrow", ".txt")
 """Suffixes of files that hold their documents themselves; other files may name further files."""
@@ -69,11 +71,13 @@ def _to_bytes(content: Any) -> Iterator[bytes]:
     elif isinstance(content, Tensor):
         yield repr((tuple(content.shape), content.dtype)).encode()
         yield content.cpu().contiguous().numpy().tobytes()
-    else:
+    elif isinstance(content, str | Box | Point):
         marks = content.marks if isinstance(content, TurnText) else ()
         text = str(content) if isinstance(content, str) else repr(content)
         yield repr(marks).encode("utf-8", "surrogatepass")
         yield text.encode("utf-8", "surrogatepass")
+    else:  # of another modality, whose repr may be shortened or name a place in memory
+        yield pickle.dumps(content, protocol=4)
 
 
 def compute_stamp(settings: Mapping[str, Any]) -> str | None:

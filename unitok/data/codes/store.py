@@ -28,7 +28,7 @@ from unitok.document import Codes
 from unitok.json_files import build_dataclass, read_object
 from unitok.tokens.codec import Codec
 
-INDEX, TEXT_TOKENIZER = "index.json", "tokenizer.json"
+INDEX = "index.json"
 SHARD = re.compile(r"codes-\d+\.safetensors")
 FORMAT = 1
 

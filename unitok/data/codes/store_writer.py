@@ -20,10 +20,11 @@ from unitok.data.codes.shards import (
     write_shard,
 )
 from unitok.data.codes.source_changes import HashedSource
-from unitok.data.codes.store import FORMAT, INDEX, SHARD, TEXT_TOKENIZER, fingerprints, read_index
+from unitok.data.codes.store import FORMAT, INDEX, SHARD, fingerprints, read_index
 from unitok.data.faults import REPORT, Fault, Faults, write_report
 from unitok.data.source import Source, read
 from unitok.document import Codes
+from unitok.modalities.text import TEXT_TOKENIZER
 from unitok.tokens.codec import Codec
 
 log = logging.getLogger(__name__)

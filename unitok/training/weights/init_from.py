@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from unitok.api.model_folder import IMAGE, TEXT, Parts, load, own_config
+from unitok.api.model_folder import Parts, load, own_config
 from unitok.interop.files import Tensors, read_config, read_folder
 from unitok.interop.qwen3 import from_transformers, sizes_of
 from unitok.modalities.base import Modality
-from unitok.modalities.image import ImageModality
-from unitok.modalities.text import TextModality
+from unitok.modalities.image import IMAGE_TOKENIZER, ImageModality
+from unitok.modalities.text import TEXT_TOKENIZER, TextModality
 from unitok.models.transformer import Transformer, TransformerSizes
 from unitok.tokens.codec import Codec
 from unitok.tokens.vocabulary import SharedIds, Vocabulary
@@ -109,11 +109,11 @@ class OwnModel(Origin):
 
     def _check(self, codec: Codec, *, new_words: bool) -> None:
         """Raises ValueError if a code of the data means something else than in the folder."""
-        old, files = self.parts.codec, {"text": TEXT, "image": IMAGE}
+        old, files = self.parts.codec, {"text": TEXT_TOKENIZER, "image": IMAGE_TOKENIZER}
         for name in codec.modalities.keys() & old.modalities.keys() - ({"text"} if new_words else set()):
             if _code_fingerprint(codec.modalities[name]) == _code_fingerprint(old.modalities[name]):
                 continue
-            advice = "boxes and points must have its number of bins"
+            advice = "its settings must be those of the folder"
             if name in files:
                 advice = f"give --data.{name}_tokenizer {Path(self.folder) / files[name]}, or none"
             raise ValueError(
@@ -186,8 +186,8 @@ def fill_from_origin(config: Any) -> None:
     own = None if folder is None else own_config(folder)
     if own is None:
         return
-    for name, file in (("text_tokenizer", TEXT), ("image_tokenizer", IMAGE)):
-        if config.data[name] is None and not (file == TEXT and config.model.new_words):
+    for name, file in (("text_tokenizer", TEXT_TOKENIZER), ("image_tokenizer", IMAGE_TOKENIZER)):
+        if config.data[name] is None and not (file == TEXT_TOKENIZER and config.model.new_words):
             config.data[name] = str(Path(folder) / file)
     shape = own.get("image", {}).get("shape")
     if config.data.image_shape is None and shape is not None:

@@ -1,0 +1,59 @@
+"""Classes and arguments as configs name them: a class path, alone or with init_args. Knows no class."""
+
+import importlib
+from collections.abc import Mapping
+from inspect import isabstract
+from typing import Any, TypeVar
+
+from unitok.renamed import check_class_path
+
+Kind = TypeVar("Kind")
+
+
+def split_class_path(value: Any, *, what: str) -> tuple[str, dict[str, Any]]:
+    """The class path and the arguments of a setting. Raises ValueError, with `what` it is, for other keys."""
+    if isinstance(value, str):
+        return value, {}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{what} must be a class path, got {value!r:.80}")
+    unknown = set(value) - {"class_path", "init_args"}
+    if unknown or "class_path" not in value:
+        keys = ", ".join(map(str, value))
+        raise ValueError(f"{what} must have class_path and may have init_args, got {keys}")
+    return value["class_path"], dict(value.get("init_args") or {})
+
+
+def find_class(path: str, base: type[Kind], *, expected: str) -> type[Kind]:
+    """The subclass of `base` at a class path; one that is imported already may be given by its name alone.
+
+    Raises ValueError, with what is `expected`, if there is none.
+    """
+    check_class_path(path)
+    module, _, name = path.rpartition(".")
+    if not module and name in (imported := _imported(base)):
+        return imported[name]
+    try:
+        found = getattr(importlib.import_module(module), name) if module else None
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{path}: {expected}an importable class ({error})") from error
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ValueError(f"{path}: {expected}the class path of a {base.__name__}")
+    return found
+
+
+def build(value: Any, base: type[Kind], *, what: str) -> Kind:
+    """Builds the object of a setting. Raises ValueError for another class, or wrong arguments."""
+    path, arguments = split_class_path(value, what=what)
+    kind = find_class(path, base, expected="not ")
+    try:
+        return kind(**arguments)
+    except TypeError as error:
+        raise ValueError(f"{kind.__name__}: {error}") from error
+
+
+def _imported(base: type[Kind]) -> dict[str, type[Kind]]:
+    """Subclasses that are already imported, by name."""
+    classes = {} if isabstract(base) else {base.__name__: base}
+    for subclass in base.__subclasses__():
+        classes |= _imported(subclass)
+    return classes
