@@ -3,20 +3,35 @@
 import logging
 
 import torch
+from torch.nn.functional import conv2d, scaled_dot_product_attention
 
 log = logging.getLogger(__name__)
 
 
 def pick_device(device: str | torch.device) -> torch.device:
-    """Returns a device; "auto" is a GPU where available. Raises ValueError for an unavailable device."""
+    """Returns a device; "auto" is a GPU where available. Raises ValueError for an unavailable device.
+
+    On a Mac, "auto" is MPS if `lacks_operations` finds no lack; else a warning names it.
+    """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return _best_device()
     try:
         result = torch.device(device)
         torch.empty(0, device=result)
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(f"device {device!r} is not available: {str(error).splitlines()[0]}") from error
     return result
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        lack = lacks_operations(torch.device("mps"))
+        if lack is None:
+            return torch.device("mps")
+        log.warning("device: auto takes the CPU, not MPS: %s", lack)
+    return torch.device("cpu")
 
 
 def pick_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
@@ -52,6 +67,59 @@ def widest_float(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
+def lacks_operations(device: torch.device) -> str | None:
+    """Returns which operation of decoding or training a device lacks or gets wrong; None if all work.
+
+    float64 is not among them: `widest_float` replaces it.
+    """
+    for name, operation in _OPERATIONS.items():
+        try:
+            result, expected = operation(device).cpu(), operation(torch.device("cpu"))
+        except Exception as error:  # every backend raises its own kinds
+            return f"{name}: {_first_line(error)}"
+        if not torch.allclose(result, expected, rtol=1e-3, atol=1e-4):
+            return f"{name}: results differ from the CPU's"
+    return None
+
+
+def _wrap(device: torch.device) -> torch.Tensor:
+    """Products of 64-bit integers modulo 2**64, of which the noise of sampling is made."""
+    x = torch.arange(8, device=device) * -0x61C8864680B583EB
+    return (x ^ ((x >> 30) & 0x3FFFFFFFF)) & 0xFFFF
+
+
+def _order(device: torch.device) -> torch.Tensor:
+    """Top-k and top-p."""
+    x = torch.arange(12.0, device=device).remainder(5).view(2, 6)
+    values, order = x.sort(dim=-1, descending=True, stable=True)
+    nucleus = torch.zeros_like(x).scatter(-1, order, values.softmax(-1).cumsum(-1))
+    return nucleus + x.topk(2, dim=-1).values[:, -1:]
+
+
+def _attend(device: torch.device) -> torch.Tensor:
+    """Attention with a mask, where key-value heads serve several queries' heads."""
+    x = torch.arange(96.0, device=device).sin().view(1, 2, 6, 8)
+    mask = torch.ones(6, 6, dtype=torch.bool, device=device).tril()
+    return scaled_dot_product_attention(x, x[:, :1], x[:, :1], attn_mask=mask, enable_gqa=True)
+
+
+def _differentiate(device: torch.device) -> torch.Tensor:
+    """The gradients of a convolution and of looked-up rows."""
+    weight = torch.arange(96.0, device=device).cos().view(8, 3, 2, 2).requires_grad_()
+    image = torch.arange(48.0, device=device).sin().view(1, 3, 4, 4)
+    rows = weight[torch.tensor([1, 1, 5], device=device)]
+    (conv2d(image, weight, stride=2).square().sum() + rows.square().sum()).backward()
+    return weight.grad
+
+
+_OPERATIONS = {
+    "64-bit integers": _wrap,
+    "sort and top-k": _order,
+    "attention": _attend,
+    "gradients": _differentiate,
+}
+
+
 def lacks_compiler(device: torch.device) -> str | None:
     """Returns why torch.compile does not work on the device; None where it does.
 
@@ -60,8 +128,12 @@ def lacks_compiler(device: torch.device) -> str | None:
     try:
         torch.compile(_probe)(torch.ones(8, device=device))
     except Exception as error:  # every backend raises its own kinds
-        return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+        return _first_line(error)
     return None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
 
 
 def _probe(x: torch.Tensor) -> torch.Tensor:

@@ -69,7 +69,7 @@ def test_a_config_that_writes_elsewhere_is_noticed_before_anything_is_trained(tm
 def test_the_command_ends_by_naming_the_page(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo, "Demo", lambda configs, out, **settings: Paths(out))
     train_demo.main(["--out", str(tmp_path)])
-    assert f"make page MODEL={tmp_path}/model" in capsys.readouterr().out.splitlines()[-1]
+    assert f"unitok page --model {tmp_path}/model" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_what_follows_a_missing_product_is_made_again(tmp_path):

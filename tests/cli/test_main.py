@@ -1,6 +1,5 @@
 """`unitok` lists its commands, runs each with the rest of the line, and suggests the nearest command."""
 
-import json
 import subprocess
 import sys
 from importlib import import_module
@@ -10,7 +9,6 @@ import pytest
 from tests.commands import ROOT
 from tests.tiny_model import tiny_model
 from unitok.cli.main import COMMANDS, main
-from unitok.cli.packaged_configs import folder
 
 
 def test_the_overview_lists_every_command(capsys):
@@ -50,52 +48,6 @@ def test_arguments_reach_the_command(tmp_path, capsys):
     main(["draw", "--model", f"{tmp_path}/model", "--prompt", "a", "--n", "2", "--out", f"{tmp_path}/drawn"])
     assert len(list((tmp_path / "drawn").glob("*.png"))) == 3
     assert "sheet.png" in capsys.readouterr().out
-
-
-def test_info_tells_what_a_folder_holds(tmp_path, capsys):
-    model = tiny_model()
-    model.save_pretrained(tmp_path / "model")
-    card = tmp_path / "model/README.md"
-    card.write_text(
-        card.read_text() + "\n## Measured\n\nOn 3 images.\n\n| figure | value |\n|---|---|\n| psnr | 40.1 |\n"
-    )
-    main(["info", f"{tmp_path}/model"])
-    text = capsys.readouterr().out
-    assert f"{model.model.parameter_count:,} parameters" in text
-    assert "2 x 3 codes" in text and "On 3 images.\npsnr  40.1\n" in text
-
-
-@pytest.mark.parametrize("content", [None, "{}", "[]", "{", json.dumps({"transformer": 3})])
-def test_info_names_a_folder_that_is_no_model(tmp_path, capsys, content):
-    if content is not None:
-        (tmp_path / "config.json").write_text(content)
-    with pytest.raises(SystemExit) as stopped:
-        main(["info", str(tmp_path)])
-    error = capsys.readouterr().err
-    assert stopped.value.code == 2 and str(tmp_path) in error and len(error.splitlines()) == 1
-
-
-def test_env_prints_versions_and_hardware(capsys):
-    main(["env"])
-    text = capsys.readouterr().out
-    assert {"python", "torch", "CPU", "bf16-mixed"} <= {line.split()[0] for line in text.splitlines()}
-
-
-def test_configs_are_listed_and_copied_and_nothing_is_overwritten(tmp_path, capsys):
-    main(["configs"])
-    text = capsys.readouterr().out
-    assert "tokenizer/tiny.yaml" in text and "demo/encode.yaml" in text
-    main(["configs", "demo/", "--copy", f"{tmp_path}/mine"])
-    copied = sorted(str(path.relative_to(tmp_path / "mine")) for path in tmp_path.rglob("*.yaml"))
-    assert copied == ["demo/encode.yaml", "demo/tokenizer.yaml", "demo/transformer.yaml"]
-    assert (tmp_path / "mine/demo/encode.yaml").read_bytes() == (folder() / "demo/encode.yaml").read_bytes()
-    main(["configs", "demo/", "--copy", f"{tmp_path}/mine"])
-    (tmp_path / "mine/demo/encode.yaml").write_text("source: mine\n")
-    with pytest.raises(SystemExit):
-        main(["configs", "demo/", "--copy", f"{tmp_path}/mine"])
-    assert (tmp_path / "mine/demo/encode.yaml").read_text() == "source: mine\n"
-    with pytest.raises(SystemExit):
-        main(["configs", "nope"])
 
 
 def test_output_that_nobody_reads_is_no_error():

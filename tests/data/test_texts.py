@@ -3,10 +3,10 @@
 import json
 import random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.cases import cases
 from tests.tiny_codecs import tiny_codec
 from unitok.data.codes.encoding import encode_documents
 from unitok.data.codes.store_writer import write_store
@@ -83,13 +83,9 @@ def strings(count: int):
         yield "".join(rng.choices(pieces, k=rng.randint(1, 6)))
 
 
-def test_two_thousand_strings_have_no_control_id():
-    assert sum(map(control_ids, strings(2_000))) == 0
-
-
-@pytest.mark.slow
-def test_a_hundred_thousand_strings_have_no_control_id():
-    assert sum(map(control_ids, strings(100_000))) == 0
+@cases(1_000, 100_000)
+def test_strings_have_no_control_id(count):
+    assert sum(map(control_ids, strings(count))) == 0
 
 
 def test_a_megabyte_is_counted_and_costs_nothing_else(tmp_path):

@@ -5,6 +5,7 @@ import random
 import pytest
 import torch
 
+from tests.cases import cases
 from tests.generation.test_generate import untrained
 from tests.tiny_codecs import GridModality, random_codes, tiny_codec
 from unitok.document import Codes, same
@@ -63,9 +64,10 @@ def assert_alike(one: DocumentDone, other: DocumentDone) -> None:
     assert all(map(same, one.segments, other.segments))
 
 
-def check_mixed_batches(count: int, first_seed: int) -> None:
+@cases(10, 500)
+def test_a_row_of_any_mixed_batch_is_the_row_alone(count):
     """Some requests are there at once, others come while these are written, or are dropped."""
-    for seed in range(first_seed, first_seed + count):
+    for seed in range(count):
         rng = random.Random(seed)
         requests = [some_request(rng) for _ in range(rng.randint(2, 7))]
         engine = Engine(MODEL, CODEC, batch_size=rng.randint(1, 5), speculate=rng.choice([0, 0, 2, 5]))
@@ -84,15 +86,6 @@ def check_mixed_batches(count: int, first_seed: int) -> None:
         done = finished(events)
         for number, ended in done.items():
             assert_alike(ended, alone(requests[number]))
-
-
-def test_a_row_of_any_mixed_batch_is_the_row_alone():
-    check_mixed_batches(40, first_seed=0)
-
-
-@pytest.mark.slow
-def test_a_row_of_500_mixed_batches_is_the_row_alone():
-    check_mixed_batches(500, first_seed=1000)
 
 
 def test_a_dropped_row_tells_what_it_wrote_and_leaves_the_others_be():

@@ -5,6 +5,7 @@ import random
 import pytest
 import torch
 
+from tests.cases import cases
 from tests.tiny_codecs import make_requests, random_codes, tiny_codec
 from unitok.document import Codes, same
 from unitok.generation.generate import generate
@@ -31,12 +32,11 @@ def some_prompts(count, codec=CODEC):
     return [random_codes(codec, rng) for _ in range(count)]
 
 
-def test_a_thousand_documents_of_an_untrained_model_parse():
-    prompts = some_prompts(1000)
-    written = []
-    for part, target in zip(
-        (prompts[:350], prompts[350:700], prompts[700:]), ("image", "text", None), strict=True
-    ):
+@cases()
+def test_documents_of_an_untrained_model_parse(count):
+    prompts, written, third = some_prompts(count), [], count // 3
+    parts = prompts[:third], prompts[third : 2 * third], prompts[2 * third :]
+    for part, target in zip(parts, ("image", "text", None), strict=True):
         shapes = {"image": (3, 2)} if target == "image" else None
         options = {"target": target, "sampling": HOT, "shapes": shapes, "max_segments": 3}
         written += generate(MODEL, CODEC, make_requests(CODEC, part, **options))
@@ -44,9 +44,9 @@ def test_a_thousand_documents_of_an_untrained_model_parse():
         back = CODEC.split(CODEC.join(document).ids)
         assert all(map(same, document, back)) and all(map(same, prompt, document))
         assert all(c.codes.numel() == c.shape[0] * c.shape[1] for c in document if c.modality == "image")
-    assert all(d[-1].modality == "image" and d[-1].shape == (3, 2) for d in written[:350])
-    assert all(d[-1].modality == "text" and d[-1].codes.numel() <= 12 for d in written[350:700])
-    assert len({len(d) - len(p) for p, d in zip(prompts[700:], written[700:], strict=True)}) > 2
+    assert all(d[-1].modality == "image" and d[-1].shape == (3, 2) for d in written[:third])
+    assert all(d[-1].modality == "text" and d[-1].codes.numel() <= 12 for d in written[third : 2 * third])
+    assert len({len(d) - len(p) for p, d in zip(parts[2], written[2 * third :], strict=True)}) > 2
 
 
 def test_sizes_that_are_not_forced_are_chosen_by_the_model():

@@ -6,6 +6,7 @@ import socket
 import hypothesis
 import pytest
 
+from tests.cases import cases
 from tests.tiny_model import tiny_model
 
 httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clients)")
@@ -119,25 +120,15 @@ def test_heavy_requests_are_among_them():
     assert sum(0.1 < size < float(MOST) for size in sizes) > 4 and max(sizes) > float(MOST)
 
 
-def test_hundreds_of_mutated_requests(server):
-    mutate(server, 300)
+@cases(120, 6000)
+def test_mutated_requests(server, count):
+    mutate(server, count)
     check_server(server)
 
 
-def test_hundreds_of_requests_by_the_schema(server):
-    by_schema(server, 200)
-    check_server(server)
-
-
-@pytest.mark.slow
-def test_six_thousand_mutated_requests(server):
-    mutate(server, 6000)
-    check_server(server)
-
-
-@pytest.mark.slow
-def test_four_thousand_requests_by_the_schema(server):
-    by_schema(server, 4000)
+@cases(100, 4000)
+def test_requests_by_the_schema(server, count):
+    by_schema(server, count)
     check_server(server)
 
 

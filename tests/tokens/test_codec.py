@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.cases import cases
 from tests.tiny_codecs import GridModality, random_codes, tiny_codec
 from unitok.document import Codes, Segment, same
 
@@ -17,9 +18,10 @@ CODECS = [
 ]
 
 
-def test_ten_thousand_random_documents_survive_join_and_split():
+@cases()
+def test_random_documents_survive_join_and_split(count):
     rng = random.Random(0)
-    for n in range(10_000):
+    for n in range(count):
         codec = CODECS[n % len(CODECS)]
         codes = random_codes(codec, rng)
         back = codec.split(codec.join(codes).ids)

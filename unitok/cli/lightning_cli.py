@@ -23,15 +23,16 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
 from unitok.atomic_files import lock_folder
 from unitok.cli.data_overrides import config_files, flag_names, resolve_data_overrides
+from unitok.cli.packaged_configs import locate_all
 from unitok.cli.unknown_settings import clear_parser_errors
 from unitok.cli.yaml_defaults import read_config
 from unitok.console import plain_errors
-from unitok.device import lacks_bfloat16
+from unitok.device import lacks_bfloat16, pick_device
 from unitok.renamed import check_class_path, check_class_paths
 from unitok.training.run.callbacks import Export, ReportComplete, SeedByBatch
 from unitok.training.run.checkpoint import (
@@ -69,10 +70,15 @@ class RunFolder(Trainer):
         if options.get("check_val_every_n_epoch") is None:
             is_share = isinstance(options.get("val_check_interval"), float | None)
             options["check_val_every_n_epoch"] = 1 if is_share else None
+        if options.get("accelerator", "auto") == "auto" and torch.backends.mps.is_available():
+            options["accelerator"] = pick_device("auto").type
         precision = options.get("precision")
         _check_precision(str(precision), options.get("accelerator", "auto"))
         options["precision"] = _fast_precision(precision, options.get("accelerator", "auto"))
-        options["logger"] = TensorBoardLogger(folder, name="", version="logs", default_hp_metric=False)
+        options["logger"] = [
+            TensorBoardLogger(folder, name="", version="logs", default_hp_metric=False),
+            *_loggers(options.get("logger")),
+        ]
         plugins = [*(options.pop("plugins", None) or []), AtomicCheckpointIO()]
         super().__init__(default_root_dir=folder, callbacks=callbacks, plugins=plugins, **options)
         if getattr(self.strategy, "_save_distributed_checkpoint", False):
@@ -96,6 +102,13 @@ class RunFolder(Trainer):
         """Check the checkpoint first: some strategies load it themselves, and need one readable file."""
         self.resumes = ckpt_path is not None
         return super()._run(model, ckpt_path and choose_readable(ckpt_path), weights_only=True)
+
+
+def _loggers(given: Any) -> Sequence[Logger]:
+    """The loggers that a user adds to TensorBoard's, which every run has: it holds the images."""
+    if isinstance(given, Logger):
+        return [given]
+    return given if isinstance(given, Sequence) else []
 
 
 def _check_precision(precision: str, accelerator: Any) -> None:
@@ -150,6 +163,7 @@ class UniTokCLI(LightningCLI):
             raise ValueError(
                 f"the first argument must be one of {', '.join(self.subcommands())}, as in fit {args[0]} …"
             )
+        args = locate_all(args)
         files = config_files(args)
         for file in files:
             check_class_paths(read_config(file), place=f"{file}: ")

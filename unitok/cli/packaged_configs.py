@@ -1,5 +1,7 @@
-"""`unitok configs`: lists and copies the configs inside the package. Knows files, no setting."""
+"""`unitok configs`: lists and copies the configs inside the package; finds them for every
+command. Knows files, no setting."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import copyfile
 
@@ -17,6 +19,21 @@ def folder() -> Path:
         if (place / "demo").is_dir():
             return place
     raise FileNotFoundError(f"{package / 'configs'}: not found; the package was built without its configs")
+
+
+def locate(path: str | Path) -> str:
+    """A config's path: the packaged one if it begins with `configs/` and does not exist here."""
+    first, *rest = Path(path).parts or ("",)
+    if first != "configs" or Path(path).exists():
+        return str(path)
+    packaged = folder().joinpath(*rest)
+    return str(packaged if packaged.exists() else path)
+
+
+def locate_all(args: Sequence[str]) -> list[str]:
+    """A command line whose configs are located, also those written `--config=PATH`."""
+    words = (word.rpartition("=") for word in args)
+    return [name + equals + locate(value) for name, equals, value in words]
 
 
 def arguments() -> Parser:

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from unitok.cli.packaged_configs import locate
+
 
 def parse_with_config(
     parser: argparse.ArgumentParser, args: Sequence[str] | None, *, required: Sequence[str] = ()
@@ -19,6 +21,7 @@ def parse_with_config(
     """
     path = parser.parse_args(args).config
     if path is not None:
+        path = locate(path)
         values = read_config(path)
         actions = {a.dest: a for a in parser._actions if a.dest not in ("help", "config")}
         for name, value in values.items():

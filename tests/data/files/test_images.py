@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.cases import cases
 from unitok.data.faults import REASONS
 from unitok.data.files.images import FORMATS, ImageError, load_image, load_mask
 
@@ -145,20 +146,12 @@ def mutations(count: int) -> dict:
     return json.loads(done.stdout)
 
 
-def check_mutations(count: int) -> None:
+@cases(1_800, 100_000)
+def test_damaged_files_neither_crash_nor_hang_nor_swell(count):
     told = mutations(count)
     ended = {form: told.get(f"{form} read", 0) + told[f"{form} refused"] for form in FORMATS}
     assert sum(ended.values()) == count and min(ended.values()) >= count // len(FORMATS)
     assert all(told[f"{form} read"] for form in FORMATS) and told["megabytes"] < 1024 and told["slowest"] < 10
-
-
-def test_thousands_of_damaged_files_neither_crash_nor_hang_nor_swell():
-    check_mutations(1_800)
-
-
-@pytest.mark.slow
-def test_a_hundred_thousand_damaged_files():
-    check_mutations(100_000)
 
 
 def test_reasons_are_of_the_list_and_errors_can_be_sent_to_another_process(tmp_path):

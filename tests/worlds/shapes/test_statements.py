@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.cases import cases
 from tests.worlds.shapes.test_tasks import CIRCLE, SCENE, SQUARE, STAR, all_of
 from unitok.worlds.seeded import SPLIT_SEEDS, TEST_SEED, VALIDATION_SEED
 from unitok.worlds.shapes.tasks import ShapesTasks, sample_task
@@ -134,18 +135,19 @@ def test_statements_about_a_scene_written_by_hand():
 @pytest.mark.parametrize(
     ("task", "usual"), [("statement", 0.5), ("statement_two", 0.5), ("statement_three", 0.4)]
 )
-def test_true_and_false_are_equally_frequent_and_the_form_tells_little(task, usual):
+@cases(1000, 4000)
+def test_true_and_false_are_equally_frequent_and_the_form_tells_little(task, usual, count):
     verdicts, forms = Counter(), defaultdict(Counter)
-    for seed in range(1500):
-        ((asked,), number) = sample_task(seed, tasks=[task], canvas=48).turns, 1500
+    for seed in range(count):
+        (asked,) = sample_task(seed, tasks=[task], canvas=48).turns
         verdict = asked.answer[0].content
         verdicts[verdict] += 1
         form = re.sub("|".join(COLOURS), "C", asked.question[0].content).replace("an C", "a C")
         forms[re.sub("|".join(SHAPES), "S", form)][verdict] += 1
-    assert verdicts.keys() == {"true", "false"} and abs(verdicts["true"] / number - 0.5) < 0.05
+    assert verdicts.keys() == {"true", "false"} and abs(verdicts["true"] / count - 0.5) < 0.05
     halves = [sum(form.values()) for form in forms.values() if sum(form.values()) >= 20]
     best = [max(form.values()) for form in forms.values() if sum(form.values()) >= 20]
-    assert sum(halves) > number * usual and sum(best) / sum(halves) < 0.62
+    assert sum(halves) > count * usual and sum(best) / sum(halves) < 0.62
 
 
 def test_a_document_about_two_pictures_begins_with_both():

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from unitok.cli.packaged_configs import locate
 from unitok.console import command
 
 
@@ -15,11 +16,11 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--configs",
-        type=Path,
         nargs="+",
-        default=[Path("configs/demo")],
+        default=["configs/demo"],
         metavar="DIR",
-        help="folders of tokenizer.yaml, encode.yaml, transformer.yaml; a later one overrides",
+        help="folders of tokenizer.yaml, encode.yaml, transformer.yaml; a later one overrides; packaged ones "
+        "are used where a folder configs/… is missing",
     )
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="output folder")
     parser.add_argument("--canvas", type=int, default=48, help="side of a scene in pixels")
@@ -33,10 +34,11 @@ def main(args: list[str] | None = None) -> None:
     options = arguments().parse_args(args)
     from unitok.cli.demo import Demo
 
-    report = Demo(options.configs, options.out, canvas=options.canvas, scenes=options.scenes).run()
+    configs = [Path(locate(path)) for path in options.configs]
+    report = Demo(configs, options.out, canvas=options.canvas, scenes=options.scenes).run()
     report.show(f"{options.out}/report.json")
     out = options.out
     print(f"images:   {out}/samples.png {out}/captions.png {out}/reconstructions.png")
     print(f'try:      unitok draw --model {out}/model --prompt "a large red star" --n 4')
     print(f"          unitok chat --model {out}/model")
-    print(f"page:     make page MODEL={out}/model  (draw, describe, chat and edit in the browser)")
+    print(f"page:     unitok page --model {out}/model  (draw, describe, chat and edit in the browser)")

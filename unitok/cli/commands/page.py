@@ -21,7 +21,7 @@ def main(args: list[str] | None = None) -> None:
     """Serve the page until Ctrl-C."""
     options = arguments().parse_args(args)
     if find_spec("gradio") is None:
-        raise ValueError("gradio: not found; the page needs Gradio 6, which `make page` installs")
+        raise ValueError("gradio: not found; the page needs Gradio 6, as by pip install 'gradio>=6,<7'")
     from unitok import UniTok
 
     model = UniTok.from_pretrained(options.model, **run_options(options))

@@ -1,0 +1,31 @@
+"""`unitok info` tells the contents of a model folder from its files, or what is wrong with it."""
+
+import json
+
+import pytest
+
+from tests.tiny_model import tiny_model
+from unitok.cli.main import main
+
+
+def test_info_tells_what_a_folder_holds(tmp_path, capsys):
+    model = tiny_model()
+    model.save_pretrained(tmp_path / "model")
+    card = tmp_path / "model/README.md"
+    card.write_text(
+        card.read_text() + "\n## Measured\n\nOn 3 images.\n\n| figure | value |\n|---|---|\n| psnr | 40.1 |\n"
+    )
+    main(["info", f"{tmp_path}/model"])
+    text = capsys.readouterr().out
+    assert f"{model.model.parameter_count:,} parameters" in text
+    assert "2 x 3 codes" in text and "On 3 images.\npsnr  40.1\n" in text
+
+
+@pytest.mark.parametrize("content", [None, "{}", "[]", "{", json.dumps({"transformer": 3})])
+def test_info_names_a_folder_that_is_no_model(tmp_path, capsys, content):
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(SystemExit) as stopped:
+        main(["info", str(tmp_path)])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and str(tmp_path) in error and len(error.splitlines()) == 1
