@@ -39,7 +39,10 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Does not mention a default of None."""
+    """Does not mention a default of None; keeps the lines of a text of several."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default is None else super()._get_help_string(action)

@@ -12,8 +12,9 @@ from tests.tiny_model import tiny_model
 from train.evaluate import main
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
-from unitok.evaluate.benchmarks import generate_boxes, open_benchmark
+from unitok.evaluate.answers import generate_boxes
 from unitok.evaluate.image_index import ImageIndex
+from unitok.evaluate.suites import open_suite
 from unitok.generation.likelihood import Score
 from unitok.modalities.geometry import Box, write_box
 from unitok.modalities.location_bins import BoxModality
@@ -88,7 +89,7 @@ class Told(UniTok):
 
 
 def figures(folder, suite, model, file, **files):
-    return open_benchmark(suite, file=folder / file, images=folder / "images", **files).measure(model).figures
+    return open_suite(suite, file=folder / file, images=folder / "images", **files).measure(model).figures
 
 
 def test_pope(folder):
@@ -126,7 +127,7 @@ def test_a_box_of_a_cropped_picture_is_laid_back(folder):
     assert tiny.codec.modalities["image"].crop_edges(Image.new("RGB", (120, 80))) == (20, 0, 100, 80)
     model = Told(Box(0, 0.1, 0.2, 0.3), Box(0.5, 0.5, 1, 1), more=[BoxModality()])
     model.codec.modalities["image"].shape = (2, 2)
-    found = open_benchmark("refcoco", file=folder / "refs.json", images=folder / "images",
+    found = open_suite("refcoco", file=folder / "refs.json", images=folder / "images",
                       annotations=str(folder / "instances.json")).measure(model)  # fmt: skip
     first, second = 16 / 24, 40 / 60  # 20 to 36 of 12 to 36; 60 to 100 of 60 to 120
     assert found.figures["refcoco_mean_iou"] == pytest.approx((first + second) / 2)
@@ -252,7 +253,7 @@ def test_the_official_layouts_with_real_pictures(tmp_path):
              "refcoco": ("refs(prog).p", "../instances_dev.json")}  # fmt: skip
     for suite, (file, annotations) in tasks.items():
         second = None if annotations is None else str(DATA / "tasks" / annotations)
-        run = open_benchmark(suite, file=DATA / "tasks" / file, images=DATA, annotations=second, count=3)
+        run = open_suite(suite, file=DATA / "tasks" / file, images=DATA, annotations=second, count=3)
         assert 3 in run.measure(model).figures.values()
 
 
@@ -261,7 +262,7 @@ WRONG = {
     "no file": ("--suite pope --images IMAGES", "give --file"),
     "no pictures": ("--suite pope --file FOLDER/pope.jsonl", "give --images"),
     "an empty folder": ("--suite pope --file FOLDER/pope.jsonl --images EMPTY", ": no images"),
-    "no second file": ("--suite vqa --file FOLDER/questions.json --images IMAGES", "--annotations"),
+    "no second file": ("--suite vqa --file FOLDER/questions.json --images IMAGES", "give --annotations"),
     "foreign file": ("--suite vqa --file FOLDER/pope.jsonl --images IMAGES --annotations FOLDER/refs.json",
                      "refs.json: not in the expected format"),
     "template": ("--suite pope --file FOLDER/pope.jsonl --images IMAGES --template what?", "have {} for"),
@@ -298,14 +299,19 @@ def test_what_is_wrong_is_said_in_one_line(folder, tmp_path, capsys, fault):
             {"annotations": "instances.json"},
             "expected a JSON object, got a str",
         ),
-        ("pope", "", {"words": "asked"}, "Pope does not read words: leave it out"),
-        ("vqa", "", {"annotations": "asked", "words": "asked"}, "Vqa does not read words"),
-        ("caption", "", {"template": "what is {}?"}, "Captioning does not read template"),
+        ("pope", "", {"words": "asked"}, "suite pope does not take words; chair does"),
+        ("vqa", "", {"annotations": "asked", "words": "asked"}, "suite vqa does not take words"),
+        (
+            "caption",
+            "",
+            {"template": "what is {}?"},
+            "suite caption does not take template; pope, vqa",
+        ),
     ],
 )
 def test_what_would_be_measured_on_nothing_is_refused(folder, tmp_path, suite, content, files, says):
     (tmp_path / "asked").write_text(content)
     given = {name: str(folder / value) if value.endswith("json") else value for name, value in files.items()}
     with pytest.raises(ValueError, match=says):
-        run = open_benchmark(suite, file=tmp_path / "asked", images=folder / "images", **given)
+        run = open_suite(suite, file=tmp_path / "asked", images=folder / "images", **given)
         run.measure(Told())

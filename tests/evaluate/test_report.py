@@ -164,7 +164,7 @@ def test_reports_join_and_are_saved_whole(tmp_path):
 
 
 BAD = {
-    "no folder": (["--suite", "pairs"], "give it as --data.path"),
+    "no folder": (["--suite", "pairs"], "suite pairs reads a data set: give --data.path"),
     "absent folder": (["--suite", "pairs", "--data.path", "no/where"], "no/where"),
     "absent split": (
         ["--suite", "pairs", "--data.path", "SHARDS", "--split", "tets"],

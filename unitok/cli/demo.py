@@ -18,8 +18,8 @@ from unitok.atomic_files import atomic_folder, write_text
 from unitok.cli.lightning_cli import run
 from unitok.cli.yaml_defaults import read_config
 from unitok.data.modules import DocumentData, ImageData
+from unitok.evaluate.captioned_images import shapes_report
 from unitok.evaluate.report import Report
-from unitok.evaluate.suites import shapes_report
 from unitok.json_files import read_object
 from unitok.training.encode import encode
 from unitok.training.tokenizer import TokenizerTraining

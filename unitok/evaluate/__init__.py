@@ -1,9 +1,11 @@
 """Suites, benchmarks and reports. In reading order:
 
-suites                Suites: the measurements for each kind of data
-judged_sets           Judged sets: images, captions, and a judge of both
+suites                The contract of a suite, the registry, and measuring a model by a suite's name
 report                Measures a model on captioned images and writes the report
+judged_sets           Judged sets: images, captions, and a judge of both
+captioned_images      Suites of captioned images: reconstructions, captions and drawings
 classification        Zero-shot classification accuracy
+answers               Greedy answers after prompts, and their contact sheet
 benchmarks            Runs a model on the files of public benchmarks
 benchmark_files       Parses the files of public benchmarks: questions, captions, boxes
 image_index           Finds the images that a benchmark names, in a folder or in tar shards

@@ -3,19 +3,26 @@
 A prompt is the document (image, question); the greedy answer is scored.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence, Sized
+from collections.abc import Sized
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TypeVar
 
 from PIL import Image
 
-from unitok.api.contact_sheet import sheet, side_by_side
+from unitok.api.contact_sheet import sheet
 from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
 from unitok.evaluate import benchmark_files
+from unitok.evaluate.answers import (
+    YES_NO,
+    answers_sheet,
+    choose_likeliest,
+    generate_answers,
+    generate_boxes,
+    prefix_names,
+)
 from unitok.evaluate.image_index import ImageIndex
 from unitok.evaluate.metrics.captioning import caption_scores
 from unitok.evaluate.metrics.chair import Synonyms, chair
@@ -24,44 +31,25 @@ from unitok.evaluate.metrics.grounding import grounding_scores, iou
 from unitok.evaluate.metrics.pope import pope, says_yes
 from unitok.evaluate.metrics.vqa import vqa_accuracy
 from unitok.evaluate.report import MAX_SHOWN, Report
-from unitok.modalities.geometry import Box, parse_boxes
+from unitok.evaluate.suites import Suite, register
+from unitok.modalities.geometry import Box
 
 Collection = TypeVar("Collection", bound=Sized)
-MAX_ANSWER = 16  # ids
-YES_NO = ("yes", "no")
 
 
-@dataclass(frozen=True)
-class Benchmark(ABC):
+@dataclass(frozen=True, kw_only=True)
+class Benchmark(Suite):
     """A benchmark's files, and the scoring of a model's answers.
 
     Args:
         file: questions, expressions, captions or instances; see each benchmark.
         images: folder of the images, or of tar shards of them.
-        annotations: second file of a benchmark that has one.
-        words: CHAIR's synonyms.txt.
-        template: text of a prompt, with {} for the question.
-        count: number of questions or images; None for all.
     """
 
-    file: str
-    images: str
-    annotations: str | None = None
-    words: str | None = None
-    template: str = "{}"
-    count: int | None = None
+    file: str | Path
+    images: str | Path
 
-    needs_annotations: ClassVar[bool] = False
-    unread: ClassVar[tuple[str, ...]] = ()
-    """Arguments that a benchmark does not use."""
-
-    def __post_init__(self):
-        if unused := [name for name in self.unread if getattr(self, name) != getattr(Benchmark, name)]:
-            raise ValueError(f"{type(self).__name__} does not read {', '.join(unused)}: leave it out")
-        if self.needs_annotations and self.annotations is None:
-            raise ValueError(f"{type(self).__name__} reads two files: give the second as --annotations")
-        if "{}" not in self.template:
-            raise ValueError(f"template must have {{}} for the question, got {self.template!r}")
+    reads = "a benchmark's own files"
 
     def require_any(self, items: Collection) -> Collection:
         """Returns the items read from the file. Raises ValueError if there are none."""
@@ -69,14 +57,26 @@ class Benchmark(ABC):
             raise ValueError(f"{self.file}: nothing in it for {type(self).__name__}")
         return items
 
-    @abstractmethod
-    def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
-        """Returns the figures, and a contact sheet of images with right and wrong answers."""
-
     @cached_property
     def image_index(self) -> ImageIndex:
         """The images by name."""
         return ImageIndex(self.images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions(Benchmark):
+    """A benchmark whose file has a question for each prompt.
+
+    Args:
+        template: text of a prompt, with {} for the question.
+    """
+
+    template: str = "{}"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if "{}" not in self.template:
+            raise ValueError(f"template must have {{}} for the question, got {self.template!r}")
 
     def prompt(self, image: str, question: str) -> Document:
         """The document whose next segment is the answer."""
@@ -84,12 +84,11 @@ class Benchmark(ABC):
         return Segment("image", self.image_index[image]), text
 
 
-class Pope(Benchmark):
+@register("pope")
+class Pope(Questions):
     """POPE's questions (JSON lines): scores of the generated answers, and of the likelier of yes and no."""
 
-    unread = ("annotations", "words")
-
-    def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
+    def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
         questions = self.require_any(benchmark_files.read_pope(self.file))[: self.count]
         prompts = [self.prompt(question.image, question.text) for question in questions]
         truth = [question.answers == ("yes",) for question in questions]
@@ -102,13 +101,13 @@ class Pope(Benchmark):
         return Report(figures, {"pope": answers_sheet(prompts, answers, right)})
 
 
-class Vqa(Benchmark):
+@register("vqa")
+class Vqa(Questions):
     """VQA v2's questions and annotations (JSON): soft accuracy."""
 
-    needs_annotations = True
-    unread = ("words",)
+    annotations: str | Path
 
-    def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
+    def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
         questions = self.require_any(benchmark_files.read_vqa(self.file, self.annotations))[: self.count]
         prompts = [self.prompt(question.image, question.text) for question in questions]
         answers = generate_answers(model, prompts, batch_size=batch_size)
@@ -124,16 +123,17 @@ class Vqa(Benchmark):
         )
 
 
-class RefCoco(Benchmark):
+@register("refcoco")
+class RefCoco(Questions):
     """Referring expressions: RefCOCO's refs with instances.json as annotations, or JSON lines with boxes.
 
     Expressions without a box are skipped. A model with boxes answers with a box; of another model's text, the
     first box in it counts. Boxes refer to the crop that the model sees, and are mapped to the whole image.
     """
 
-    unread = ("words",)
+    annotations: str | Path | None = None
 
-    def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
+    def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
         read = benchmark_files.read_expressions if self.annotations is None else self._read_refs
         expressions = [expression for expression in read(self.file) if expression.box is not None]
         expressions = self.require_any(expressions)[: self.count]
@@ -155,16 +155,15 @@ class RefCoco(Benchmark):
             {"refcoco": answers_sheet(prompts, [str(box) for box in answers], right)},
         )
 
-    def _read_refs(self, path: str) -> list[benchmark_files.Expression]:
+    def _read_refs(self, path: str | Path) -> list[benchmark_files.Expression]:
         return benchmark_files.read_refs(path, self.annotations)
 
 
+@register("caption")
 class Captioning(Benchmark):
     """COCO captions (JSON): BLEU, ROUGE-L and CIDEr-D of the model's captions."""
 
-    unread = ("annotations", "words", "template")
-
-    def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
+    def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
         references = self.require_any(benchmark_files.read_captions(self.file))
         references = dict(list(references.items())[: self.count])
         images = [self.image_index[name] for name in references]
@@ -177,16 +176,18 @@ class Captioning(Benchmark):
         )
 
 
+@register("chair")
 class ChairCaptions(Benchmark):
     """COCO instances (JSON), with COCO captions as annotations: objects hallucinated in the model's captions.
 
-    Objects named by human captions count as present. Without `words`, captions are searched only for the
-    categories' own names.
+    Objects named by human captions count as present. Without `words`, which is CHAIR's synonyms.txt, captions
+    are searched only for the categories' own names.
     """
 
-    unread = ("template",)
+    annotations: str | Path | None = None
+    words: str | Path | None = None
 
-    def measure(self, model: UniTok, *, batch_size: int = 32) -> Report:
+    def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
         instances = self.require_any(benchmark_files.read_objects(self.file))
         if self.words is None:
             synonyms = Synonyms.of(sorted(set().union(*instances.values())))
@@ -212,53 +213,6 @@ class ChairCaptions(Benchmark):
         )
 
 
-BENCHMARKS: dict[str, type[Benchmark]] = {
-    "pope": Pope,
-    "vqa": Vqa,
-    "refcoco": RefCoco,
-    "caption": Captioning,
-    "chair": ChairCaptions,
-}
-"""Benchmarks by the name of their suite."""
-
-
-# ---- generation
-
-
-def generate_answers(model: UniTok, prompts: Sequence[Document], *, batch_size: int) -> list[str]:
-    """The greedy text after each prompt."""
-    return _generate(model, prompts, target="text", batch_size=batch_size)
-
-
-def generate_boxes(model: UniTok, prompts: Sequence[Document], *, batch_size: int) -> list[Box | None]:
-    """The greedy box after each prompt; from a model without boxes, the first box in its text, or None."""
-    if "box" in model.codec.modalities:
-        return _generate(model, prompts, target="box", batch_size=batch_size)
-    parsed = [parse_boxes(text) for text in generate_answers(model, prompts, batch_size=batch_size)]
-    return [boxes[0] if boxes else None for boxes in parsed]
-
-
-def choose_likeliest(
-    model: UniTok, prompts: Sequence[Document], texts: Sequence[str], *, batch_size: int
-) -> list[str]:
-    """The most likely of several texts after each prompt."""
-    documents = [(*prompt, Segment("text", text)) for prompt in prompts for text in texts]
-    scores = iter(model.score(documents, batch_size=batch_size))
-    return [max((next(scores).log_probability, text) for text in texts)[1] for _ in prompts]
-
-
-def _generate(model: UniTok, prompts: Sequence[Document], *, target: str, batch_size: int) -> list[Any]:
-    documents = model.generate(
-        prompts,
-        target=target,
-        temperature=0.0,
-        guidance_scale=1.0,
-        max_new_tokens=MAX_ANSWER,
-        batch_size=batch_size,
-    )
-    return [document[-1].content for document in documents]
-
-
 def _to_image_pixels(
     model: UniTok, box: Box, image: Image.Image, expression: benchmark_files.Expression
 ) -> Edges:
@@ -268,40 +222,3 @@ def _to_image_pixels(
     x0, y0, x1, y1 = box.pixels(right - left, bottom - top)
     x_scale, y_scale = expression.width / image.width, expression.height / image.height
     return (left + x0) * x_scale, (top + y0) * y_scale, (left + x1) * x_scale, (top + y1) * y_scale
-
-
-def answers_sheet(
-    prompts: Sequence[Document], answers: Sequence[str], right: Sequence[bool], **layout: int
-) -> Image.Image:
-    """Contact sheet of images with questions and answers, right answers in green and wrong ones in red;
-    `layout` as of `sheet`."""
-    shown = list(zip(prompts, answers, right, strict=True))[:MAX_SHOWN]
-    return sheet(
-        [side_by_side([s.content for s in prompt if s.modality == "image"]) for prompt, _, _ in shown],
-        [" ".join([*_texts(prompt), text]) for prompt, text, _ in shown],
-        marks=[mark for _, _, mark in shown],
-        **layout,
-    )
-
-
-def _texts(document: Document) -> list[str]:
-    return [segment.content for segment in document if segment.modality == "text"]
-
-
-def prefix_names(prefix: str, scores: Any) -> dict[str, float]:
-    """Fields of a NamedTuple by their names, with a prefix."""
-    return {f"{prefix}_{name}": value for name, value in scores._asdict().items()}
-
-
-def open_benchmark(
-    suite: str,
-    *,
-    file: str | Path | None = None,
-    images: str | Path | None = None,
-    **options: Any,
-) -> Benchmark:
-    """The benchmark of a suite. Raises ValueError if its file or its images are not given."""
-    for flag, value in (("--file", file), ("--images", images)):
-        if value is None:
-            raise ValueError(f"suite {suite} reads a benchmark's own files: give {flag}")
-    return BENCHMARKS[suite](file=str(file), images=str(images), **options)

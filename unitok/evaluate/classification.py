@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from unitok.api.unitok import UniTok
+from unitok.evaluate.judged_sets import pairs_set
 from unitok.evaluate.report import MAX_SHOWN, JudgedSet, Report, captions_sheet
+from unitok.evaluate.suites import DataSuite, register
 
 
 class ClassificationScores(NamedTuple):
@@ -58,3 +60,11 @@ def labels_report(
         {"labels": len(labels)} | {f"label_{name}": value for name, value in scores._asdict().items()},
         {"labels": captions_sheet(judged_set, best[:MAX_SHOWN], right[:MAX_SHOWN])},
     )
+
+
+@register("labels")
+class Labels(DataSuite):
+    """Images captioned by their class: zero-shot classification."""
+
+    def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
+        return labels_report(model, pairs_set(self.source()), count=self.count, batch_size=batch_size)

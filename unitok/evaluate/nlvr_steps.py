@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
-from unitok.evaluate.benchmarks import answers_sheet
+from unitok.evaluate.answers import answers_sheet
 from unitok.evaluate.metrics.true_false import statement_figures
 from unitok.evaluate.report import Report
+from unitok.evaluate.suites import DataSuite, register
 from unitok.worlds.nlvr.boxes import describe, parse_box
 from unitok.worlds.nlvr.source import NlvrBoxes
 
@@ -70,3 +71,12 @@ def _description_accuracy(inputs: Sequence[tuple[str, Sequence]], documents: Seq
         for number, box in enumerate(boxes)
     ]
     return sum(right) / len(right)
+
+
+@register("nlvr_boxes")
+class StatementsByBox(DataSuite):
+    """NLVR's own images: the model reads each box before it judges the statement."""
+
+    def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
+        source = NlvrBoxes(self.path, self.split, self.where)
+        return boxes_report(model, source, count=self.count, batch_size=batch_size)

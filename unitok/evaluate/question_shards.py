@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from unitok.api.unitok import UniTok
 from unitok.data.readers.question_shards import QuestionShards, StatementShards
+from unitok.data.readers.webdataset import WebDataset
 from unitok.document import Document
-from unitok.evaluate.benchmarks import answers_sheet, choose_likeliest, generate_answers, generate_boxes
+from unitok.evaluate.answers import answers_sheet, choose_likeliest, generate_answers, generate_boxes
 from unitok.evaluate.metrics.grounding import grounding_scores
 from unitok.evaluate.metrics.true_false import statement_figures
 from unitok.evaluate.report import Report
+from unitok.evaluate.suites import DataSuite, register
 
 
 def questions_report(
@@ -67,3 +69,23 @@ def statements_report(
     figures = statement_figures(predictions, truth, [source.sentence(i) for i in indices])
     right = [a == b for a, b in zip(predictions, truth, strict=True)]
     return Report(figures, {"nlvr": answers_sheet(prompts, verdicts, right)})
+
+
+@register("answers")
+class Answers(DataSuite):
+    """Questions in shards, with boxes if both the model and the data have them."""
+
+    def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
+        shards = self.path, self.split, self.where
+        boxes = "box" in model.codec.modalities and "bbox_xyxy" in WebDataset(*shards).metadata(0)
+        questions = QuestionShards(*shards, boxes=boxes)
+        return questions_report(model, questions, count=self.count, batch_size=batch_size)
+
+
+@register("nlvr")
+class Statements(DataSuite):
+    """Statements in shards, judged true or false."""
+
+    def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
+        statements = StatementShards(self.path, self.split, self.where)
+        return statements_report(model, statements, count=self.count, batch_size=batch_size)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from unitok.api.contact_sheet import sheet
 from unitok.api.unitok import UniTok
-from unitok.evaluate.benchmarks import (
+from unitok.evaluate.answers import (
     YES_NO,
     answers_sheet,
     choose_likeliest,
@@ -18,6 +18,7 @@ from unitok.evaluate.benchmarks import (
 from unitok.evaluate.metrics.chair import chair
 from unitok.evaluate.metrics.pope import pope, says_yes
 from unitok.evaluate.report import MAX_SHOWN, Report
+from unitok.evaluate.suites import SceneSuite, register
 from unitok.worlds.seeded import TEST_SEED
 from unitok.worlds.shapes.captions import parse_caption
 from unitok.worlds.shapes.scenes import ShapesSource
@@ -70,3 +71,13 @@ def objects_of(caption: str) -> Sequence[str]:
     counts as one absent object."""
     claim = parse_caption(caption)
     return (caption,) if claim is None else claim.names
+
+
+@register("hallucination")
+class Hallucination(SceneSuite):
+    """Unseen scenes, and as many with a held-out composition."""
+
+    count: int = 500
+
+    def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
+        return hallucination_report(model, canvas=self.canvas(model), count=self.count, batch_size=batch_size)

@@ -11,6 +11,7 @@ from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
 from unitok.evaluate.metrics.grounding import iou, pointing_scores
 from unitok.evaluate.report import MAX_SHOWN, Report
+from unitok.evaluate.suites import SceneSuite, register
 from unitok.modalities.geometry import Box, Point
 from unitok.worlds.seeded import TEST_SEED
 from unitok.worlds.shapes.judge import edit_is_right
@@ -179,3 +180,20 @@ def _format(segment: Segment) -> str:
     if isinstance(segment.content, Box | Point):
         return "(" + ", ".join(f"{value:.2f}" for value in segment.content.numbers) + ")"
     return segment.content if isinstance(segment.content, str) else ""
+
+
+@register("tasks")
+class Tasks(SceneSuite):
+    """Questions and edits about unseen scenes, and about as many with a held-out composition.
+
+    Args:
+        tasks: names among worlds.shapes.tasks.TASKS; by default the usual ones.
+        count: scenes of each task.
+    """
+
+    tasks: Sequence[str] = tuple(USUAL)
+    count: int = 200
+
+    def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
+        options = {"canvas": self.canvas(model), "count": self.count, "tasks": self.tasks}
+        return tasks_report(model, batch_size=batch_size, **options)

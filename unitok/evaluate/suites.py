@@ -1,129 +1,166 @@
-"""Suites: the measurements for each kind of data. Knows no training."""
+"""Suites of evaluation: their contract, their registry, and measuring a model by the name of one. Imports no
+library, so that the command line lists them at once.
+"""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from unitok.api.arguments import as_int
-from unitok.api.unitok import UniTok
-from unitok.data.readers.question_shards import QuestionShards, StatementShards
-from unitok.data.readers.webdataset import WebDataset
-from unitok.data.sources import open_data
-from unitok.evaluate.benchmarks import BENCHMARKS, open_benchmark
-from unitok.evaluate.classification import labels_report
-from unitok.evaluate.judged_sets import easy_vqa_set, pairs_set, shapes_set
-from unitok.evaluate.nlvr_steps import boxes_report
-from unitok.evaluate.question_shards import questions_report, statements_report
-from unitok.evaluate.report import JudgedSet, Report, measure, measure_tokenizer
-from unitok.evaluate.shapes_hallucination import hallucination_report
-from unitok.evaluate.shapes_tasks import tasks_report
-from unitok.worlds.nlvr.source import NlvrBoxes
-from unitok.worlds.shapes.tasks import USUAL
-
-JUDGED_SETS = {"easy_vqa": easy_vqa_set, "pairs": pairs_set}
-DATA = (*JUDGED_SETS, "labels", "answers", "nlvr", "nlvr_boxes")
-"""Suites that read a data set."""
-SUITES = ("shapes", "tasks", "hallucination", *DATA, *BENCHMARKS)
-SCENES = 500
-TASK_SCENES = 200  # of each task
+if TYPE_CHECKING:
+    from unitok.api.unitok import UniTok
+    from unitok.data.source import Source
+    from unitok.evaluate.report import Report
 
 
-def run_suite(
-    model: UniTok,
-    suite: str,
-    *,
-    path: str | None = None,
-    split: str | None = None,
-    where: Mapping[str, Any] | None = None,
-    tasks: Sequence[str] | None = None,
-    count: int | None = None,
-    batch_size: int = 128,
-    **files: Any,
-) -> Report:
-    """Measure a model by the name of a suite.
+class Listing(NamedTuple):
+    """The module that registers a suite, and the suite's line in the help."""
+
+    module: str
+    help: str
+
+
+SUITES = {
+    "shapes": Listing(".captioned_images", "rendered scenes, unseen and held out, judged by their pixels"),
+    "tasks": Listing(".shapes_tasks", "questions and edits about rendered scenes (--tasks)"),
+    "hallucination": Listing(".shapes_hallucination", "POPE and CHAIR on rendered scenes"),
+    "easy_vqa": Listing(".captioned_images", "easy-VQA's images, judged by their pixels (--data.path)"),
+    "pairs": Listing(".captioned_images", "any captioned images, without a judge of drawings (--data.path)"),
+    "labels": Listing(".classification", "images with their captions as classes (--data.path)"),
+    "answers": Listing(".question_shards", "questions and boxes in shards (--data.path)"),
+    "nlvr": Listing(".question_shards", "true and false statements in shards (--data.path)"),
+    "nlvr_boxes": Listing(".nlvr_steps", "NLVR's own images, read box by box (--data.path)"),
+    "pope": Listing(".benchmarks", "POPE's questions (--file, --images)"),
+    "vqa": Listing(".benchmarks", "VQA v2's questions (--file, --images, --annotations)"),
+    "refcoco": Listing(".benchmarks", "RefCOCO's refs (--file, --images, --annotations), or JSON lines"),
+    "caption": Listing(".benchmarks", "COCO captions (--file, --images)"),
+    "chair": Listing(".benchmarks", "COCO instances (--file, --images; also --annotations, --words)"),
+}
+"""Suites by name, in the order of the help; a suite's module is imported when the suite is opened."""
+_CLASSES: dict[str, type["Suite"]] = {}
+_FLAGS = {"path": "data.path"}
+"""Options whose flag has another name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite(ABC):
+    """A measurement of a model. The fields of its class are the options that it takes.
 
     Args:
-        model: the model to measure.
-        suite: "shapes", "tasks" and "hallucination" render their scenes; "easy_vqa", "pairs", "labels",
-            "answers", "nlvr" and "nlvr_boxes" read the data of `path`; the others read a benchmark's files.
-        path, split: see `open_data`; only for suites that read data, of split "val" if none is given.
-        where: of WebDataset; only for suites that read data.
-        tasks: of the suite "tasks", names among worlds.shapes.tasks.TASKS; None measures the usual ones.
-        count: number of images; None measures 500 scenes (200 of each task), or all of the data.
-        batch_size: images at once.
-        files: fields of a Benchmark; only for the suites of benchmarks.
+        count: maximum number of images or questions; None for all.
 
     Raises:
-        ValueError: the suite or a task is unknown, data or files are missing or not read by this suite, or
-            count or batch_size is below 1.
+        ValueError: count is below 1.
     """
-    if suite not in SUITES:
-        raise ValueError(f"suite must be one of {', '.join(SUITES)}, got {suite!r}")
-    as_int(1 if count is None else count, "count", minimum=1)
+
+    count: int | None = None
+
+    reads: ClassVar[str] = "nothing"
+    """The data without which it cannot run."""
+
+    def __post_init__(self):
+        from unitok.api.arguments import as_int
+
+        as_int(1 if self.count is None else self.count, "count", minimum=1)
+
+    @abstractmethod
+    def measure(self, model: "UniTok", *, batch_size: int) -> "Report":
+        """Returns the figures, and contact sheets of images behind them; `batch_size` images at once."""
+
+
+class SceneSuite(Suite):
+    """A suite that renders its scenes."""
+
+    def canvas(self, model: "UniTok") -> int:
+        """Side of the scenes in pixels: the model's image size, or 64 if it draws any size."""
+        image = model.codec.image
+        return image.shape[0] * image.tokenizer.cell if image.shape else 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSuite(Suite):
+    """A suite that reads a data set.
+
+    Args:
+        path, split, where: see `unitok.data.sources.open_data`.
+    """
+
+    path: str
+    split: str = "val"
+    where: dict[str, Any] = field(default_factory=dict)
+
+    reads = "a data set"
+
+    def source(self) -> "Source":
+        """The documents of the data set, in any format."""
+        from unitok.data.sources import open_data
+
+        return open_data(self.path, split=self.split, **({"where": self.where} if self.where else {}))
+
+
+def register(name: str) -> Callable[[type[Suite]], type[Suite]]:
+    """Decorates a suite's class, which becomes a dataclass: `unitok evaluate --suite NAME` runs it.
+
+    A suite of this package also has a line in SUITES. Raises ValueError if another class has the name.
+    """
+
+    def add(kind: type[Suite]) -> type[Suite]:
+        other = _CLASSES.get(name, kind)
+        if (other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__):
+            raise ValueError(f"suite {name} is {other.__module__}.{other.__qualname__} already")
+        _CLASSES[name] = dataclass(frozen=True, kw_only=True)(kind)
+        SUITES.setdefault(name, Listing(kind.__module__, (kind.__doc__ or "").split("\n")[0]))
+        return _CLASSES[name]
+
+    return add
+
+
+def find_suite(name: str) -> type[Suite]:
+    """The class of a suite. Raises ValueError if the name is unknown."""
+    if name not in SUITES:
+        raise ValueError(f"suite must be one of {', '.join(SUITES)}, got {name!r}")
+    if name not in _CLASSES:
+        import_module(SUITES[name].module, __package__)
+    return _CLASSES[name]
+
+
+def open_suite(name: str, **options: Any) -> Suite:
+    """A suite with its options; those that are None are absent.
+
+    Raises:
+        ValueError: the suite is unknown, does not take an option (other data than intended would be
+            measured), or lacks one.
+    """
+    kind = find_suite(name)
+    given = {option: value for option, value in options.items() if value is not None}
+    known = [option.name for option in fields(kind)]
+    if unread := [option for option in given if option not in known]:
+        takers = _takers(unread)
+        hint = f"; {', '.join(takers)} {'do' if len(takers) > 1 else 'does'}" if takers else ""
+        raise ValueError(f"suite {name} does not take {', '.join(map(_flag, unread))}{hint}")
+    needed = [o.name for o in fields(kind) if o.default is MISSING and o.default_factory is MISSING]
+    if absent := [option for option in needed if option not in given]:
+        raise ValueError(f"suite {name} reads {kind.reads}: give --{' and --'.join(map(_flag, absent))}")
+    return kind(**given)
+
+
+def run_suite(model: "UniTok", suite: str, *, batch_size: int = 128, **options: Any) -> "Report":
+    """Measure a model by the name of a suite, with `batch_size` images at once.
+
+    Raises:
+        ValueError: batch_size is below 1; see also `open_suite`.
+    """
+    from unitok.api.arguments import as_int
+
     as_int(batch_size, "batch_size", minimum=1)
-    _refuse_unread(suite, files, suites=BENCHMARKS)
-    _refuse_unread(suite, {"data.path": path, "split": split, "where": where}, suites=DATA)
-    if tasks is not None and suite != "tasks":
-        raise ValueError(f"suite {suite} has no tasks to choose, got {', '.join(tasks)}; the suite tasks has")
-    if suite == "shapes":
-        return shapes_report(model, canvas=_canvas(model), scenes=count or SCENES, batch_size=batch_size)
-    if suite == "tasks":
-        options = {"canvas": _canvas(model), "count": count or TASK_SCENES, "batch_size": batch_size}
-        return tasks_report(model, tasks=tuple(tasks or USUAL), **options)
-    if suite == "hallucination":
-        return hallucination_report(
-            model, canvas=_canvas(model), count=count or SCENES, batch_size=batch_size
-        )
-    if suite in BENCHMARKS:
-        return open_benchmark(suite, count=count, **files).measure(model, batch_size=batch_size)
-    if path is None:
-        raise ValueError(f"suite {suite} reads a folder of shards: give it as --data.path")
-    shards = path, split or "val", dict(where or {})
-    return _data_report(model, suite, shards, count=count, batch_size=batch_size)
+    return open_suite(suite, **options).measure(model, batch_size=batch_size)
 
 
-def _refuse_unread(suite: str, options: Mapping[str, Any], *, suites: Collection[str]) -> None:
-    """Raises ValueError for options that only `suites` read: other data than intended would be measured."""
-    names = [name for name, value in options.items() if value is not None]
-    if names and suite not in suites:
-        raise ValueError(f"suite {suite} does not take {', '.join(names)}; {', '.join(suites)} do")
+def _takers(options: Sequence[str]) -> list[str]:
+    """Suites that take all of the options."""
+    return [name for name in SUITES if {*options} <= {option.name for option in fields(find_suite(name))}]
 
 
-def _data_report(
-    model: UniTok, suite: str, shards: tuple[str, str, dict], *, count: int | None, batch_size: int
-) -> Report:
-    """Runs a suite that reads a data set."""
-    if suite == "nlvr":
-        return statements_report(model, StatementShards(*shards), count=count, batch_size=batch_size)
-    if suite == "nlvr_boxes":
-        return boxes_report(model, NlvrBoxes(*shards), count=count, batch_size=batch_size)
-    if suite == "answers":
-        boxes = "box" in model.codec.modalities and "bbox_xyxy" in WebDataset(*shards).metadata(0)
-        questions = QuestionShards(*shards, boxes=boxes)
-        return questions_report(model, questions, count=count, batch_size=batch_size)
-    where = {"where": shards[2]} if shards[2] else {}
-    source = open_data(shards[0], split=shards[1], **where)
-    if suite == "labels":
-        return labels_report(model, pairs_set(source), count=count, batch_size=batch_size)
-    return full_report(model, JUDGED_SETS[suite](source, count=count), batch_size=batch_size)
-
-
-def full_report(model: UniTok, judged_set: JudgedSet, *, batch_size: int = 128) -> Report:
-    """Measures reconstructions, captions and drawings on a judged set."""
-    count = Report({"pictures": len(judged_set.images)})
-    tokenizer = measure_tokenizer(model, judged_set, batch_size=batch_size)
-    return count | tokenizer | measure(model, judged_set, batch_size=batch_size)
-
-
-def shapes_report(model: UniTok, *, canvas: int, scenes: int = SCENES, batch_size: int = 128) -> Report:
-    """Full report on unseen scenes of the shapes world; captions and drawings of held-out compositions."""
-    seen = shapes_set(canvas=canvas, count=scenes)
-    held_out = shapes_set(canvas=canvas, count=scenes, held_out=True)
-    return full_report(model, seen, batch_size=batch_size) | measure(
-        model, held_out, prefix="heldout_", batch_size=batch_size
-    )
-
-
-def _canvas(model: UniTok) -> int:
-    """Side of the scenes in pixels: the model's image size, or 64 if it draws any size."""
-    image = model.codec.image
-    return image.shape[0] * image.tokenizer.cell if image.shape else 64
+def _flag(option: str) -> str:
+    return _FLAGS.get(option, option)

@@ -6,39 +6,25 @@ On a benchmark's own files: unitok evaluate --suite pope --file coco_pope_random
 from pathlib import Path
 
 from unitok.console import Parser, Setting, command, run_options
+from unitok.evaluate.suites import SUITES, run_suite
 
-SUITES = (
-    "shapes",
-    "tasks",
-    "hallucination",
-    "easy_vqa",
-    "pairs",
-    "labels",
-    "answers",
-    "nlvr",
-    "nlvr_boxes",
-    "pope",
-    "vqa",
-    "refcoco",
-    "caption",
-    "chair",
-)
+OPTIONS = ("path", "split", "where", "tasks", "count", "file", "annotations", "images", "words", "template")
+"""Options of suites; each suite takes some of them."""
 
 
 def arguments() -> Parser:
     """Build the parser of the command line."""
+    width = max(map(len, SUITES)) + 2
+    suites = "\n".join(f"  {name:<{width}}{suite.help}" for name, suite in SUITES.items())
     parser = Parser(
         prog="unitok evaluate",
         description="Let a model reconstruct, caption, draw and answer; write report.json and contact "
         "sheets, print the figures.",
+        epilog=f"suites:\n{suites}",
     )
     add = parser.add_argument
     parser.add_model()
-    add("--suite", choices=SUITES, default="shapes",
-        help="shapes and easy_vqa have judges; tasks and hallucination are questions about shapes; pairs is "
-        "any data set, labels uses its captions as classes; answers and nlvr are the questions of a data "
-        "set, nlvr_boxes with each of NLVR's three boxes as an image of its own; the others are benchmarks "
-        "with --file")  # fmt: skip
+    add("--suite", choices=SUITES, default="shapes", metavar="NAME", help="what is measured; see below")
     add(
         "--out",
         type=Path,
@@ -50,7 +36,7 @@ def arguments() -> Parser:
         "--data.path",
         dest="path",
         metavar="PATH",
-        help="data set, for easy_vqa, pairs, labels, answers and nlvr",
+        help="data set, for the suites that read one",
     )
     add("--split", help="of the data set: train, val or test; val if absent")
     add("--where", action=Setting, metavar="NAME=VALUE",
@@ -72,25 +58,13 @@ def arguments() -> Parser:
 def main(args: list[str] | None = None) -> None:
     """Read the command line, write and print the report."""
     options = arguments().parse_args(args)
-    files = ("file", "annotations", "images", "words", "template")
-    file_options = {name: getattr(options, name) for name in files if getattr(options, name) is not None}
+    given = {name: getattr(options, name) for name in OPTIONS}
     from unitok import UniTok
     from unitok.atomic_files import refuse_unwritable
-    from unitok.evaluate.suites import run_suite
 
     refuse_unwritable(options.out)  # before the work, not after it
     model = UniTok.from_pretrained(options.model, **run_options(options))
-    report = run_suite(
-        model,
-        options.suite,
-        path=options.path,
-        split=options.split,
-        where=options.where,
-        tasks=options.tasks,
-        count=options.count,
-        batch_size=options.batch_size,
-        **file_options,
-    )
+    report = run_suite(model, options.suite, batch_size=options.batch_size, **given)
     report.save(options.out)
     report.show(f"{options.out}/report.json")
     print("images: " + " ".join(f"{options.out}/{name}.png" for name in report.sheets))
