@@ -1,7 +1,8 @@
 """From a prompt to new segments. In reading order:
 
 requests          Requests to the engine, and the events it returns
-engine            Continuous batching: requests join and leave the batch at any step; prefill and decoding
+engine            Continuous batching: requests join and leave the batch at any step
+runner            Runs the model on the pending ids of every sequence: prefill, decoding, and the KV cache
 sequence          A document being decoded: legal ids, cache rows, and speculative decoding by Jacobi
                   iteration
 sampler           Samples the next ids of many positions at once: head, guidance, noise
