@@ -19,7 +19,7 @@ from unitok.generation.sampling import Sampling
 from unitok.json_files import build_dataclass, read_object, settings_of
 from unitok.modalities.image import IMAGE_TOKENIZER
 from unitok.modalities.text import TEXT_TOKENIZER
-from unitok.models.image_tokenizer.image_tokenizer import CONFIG_FILE, WEIGHTS_FILE
+from unitok.models.image_tokenizer.folder import CONFIG_FILE, WEIGHTS_FILE
 from unitok.models.transformer import Transformer, TransformerConfig, transformer_of
 from unitok.models.weights import read_weights, write_weights
 from unitok.tokens.codec import Codec

@@ -2,20 +2,19 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
-from inspect import isabstract
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from unitok.models.image_tokenizer import image_tokenizer
-from unitok.models.image_tokenizer.architecture import Architecture
-from unitok.models.image_tokenizer.image_tokenizer import KINDS, ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer import folder
+from unitok.models.image_tokenizer.folder import kinds
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.image_tokenizer.patch import Patch
-from unitok.models.image_tokenizer.quantizer import QuantizerConfig
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 
 PATCH = Patch(factor=4, channels=12, encoder_depth=1, decoder_depth=1)
@@ -211,16 +210,22 @@ def test_a_broken_folder_is_named_with_what_is_wrong(tokenizer, tmp_path, case):
     assert str(tmp_path) in str(caught.value)
 
 
-def subclasses(kind: type) -> set[type]:
-    return {kind} | {below for child in kind.__subclasses__() for below in subclasses(child)}
-
-
 def test_every_kind_that_can_be_trained_can_be_opened():
-    for path in Path(image_tokenizer.__file__).parent.glob("*.py"):
+    """By importing the folder's module alone."""
+    for path in Path(folder.__file__).parent.glob("*.py"):
         import_module(f"unitok.models.image_tokenizer.{path.stem}")  # so that all kinds are known
-    kinds = subclasses(Architecture) | subclasses(QuantizerConfig)
-    ours = {kind for kind in kinds if not isabstract(kind) and kind.__module__.startswith("unitok.")}
-    assert ours == set(KINDS.values())
+    imported = {
+        getattr(value, "__module__", value.__name__)
+        for value in vars(folder).values()
+        if isinstance(value, type | ModuleType)
+    }
+    assert {kind.__module__ for kind in kinds().values() if kind.__module__.startswith("unitok.")} <= imported
+
+
+def test_two_kinds_of_one_name_are_not_confused():
+    twin = dataclass(frozen=True)(type("EMACodebook", (EMACodebook,), {"__module__": "elsewhere"}))
+    with pytest.raises(ValueError, match=r"elsewhere.EMACodebook must not share its name with unitok"):
+        replace(TINY, quantizer=twin(16, 6)).to_json()
 
 
 def test_a_failed_save_leaves_the_old_folder_whole(tokenizer, tmp_path, monkeypatch):

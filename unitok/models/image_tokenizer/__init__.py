@@ -1,6 +1,7 @@
 """From pixels to codebook indices and back. In reading order:
 
 image_tokenizer    The image tokenizer, a VQ-VAE: pixels to a grid of codebook indices and back
+folder             The folder of an image tokenizer: its configuration as JSON, and its weights
 architecture       The Architecture interface: an encoder and a decoder around the codes
 patch              The fast architecture for small budgets: all layers work on the grid of codes
 vqgan              The convolutional architecture of VQGAN (arXiv:2012.09841), which taming, LlamaGen,

@@ -24,27 +24,37 @@ from unitok.models.sizes import check_depths
 
 
 @dataclass(frozen=True)
-class EMACodebook(QuantizerConfig):
-    """A codebook of moving averages (van den Oord et al., arXiv:1711.00937, appendix A.1).
+class VectorCodebook(QuantizerConfig):
+    """Sizes of a codebook of vectors.
 
     Args:
         size: number of codes.
         dim: channels of a code.
         beta: weight of the commitment term.
-        decay: decay of the moving averages.
-        revive_below: uses in a batch (moving average) below which a code restarts at a vector of the batch.
-        cosine: compare by cosine: vectors and codes have length 1 (ViT-VQGAN, arXiv:2110.04627).
     """
 
     size: int = 1024
     dim: int = 16
     beta: float = 0.25
-    decay: float = 0.99
-    revive_below: float = 0.05
-    cosine: bool = False
 
     def __post_init__(self):
         check_codebook(size=self.size, dim=self.dim)
+
+
+@dataclass(frozen=True)
+class EMACodebook(VectorCodebook):
+    """A codebook of moving averages (van den Oord et al., arXiv:1711.00937, appendix A.1).
+
+    Args:
+        size, dim, beta: see VectorCodebook.
+        decay: decay of the moving averages.
+        revive_below: uses in a batch (moving average) below which a code restarts at a vector of the batch.
+        cosine: compare by cosine: vectors and codes have length 1 (ViT-VQGAN, arXiv:2110.04627).
+    """
+
+    decay: float = 0.99
+    revive_below: float = 0.05
+    cosine: bool = False
 
     def build(self) -> Quantizer:
         return VectorQuantizer(
@@ -64,23 +74,15 @@ class EMACodebook(QuantizerConfig):
 
 
 @dataclass(frozen=True)
-class LearnedCodebook(QuantizerConfig):
+class LearnedCodebook(VectorCodebook):
     """A codebook trained by its own loss term (arXiv:1711.00937, eq. 3).
 
     Args:
-        size: number of codes.
-        dim: channels of a code.
-        beta: weight of the commitment term.
+        size, dim, beta: see VectorCodebook.
         revive_below: uses in a batch (moving average) below which a code restarts at a vector of the batch.
     """
 
-    size: int = 1024
-    dim: int = 16
-    beta: float = 0.25
     revive_below: float = 0.05
-
-    def __post_init__(self):
-        check_codebook(size=self.size, dim=self.dim)
 
     def build(self) -> Quantizer:
         return VectorQuantizer(
@@ -99,42 +101,27 @@ class LearnedCodebook(QuantizerConfig):
 
 
 @dataclass(frozen=True)
-class SimVQCodebook(QuantizerConfig):
+class SimVQCodebook(VectorCodebook):
     """Frozen random vectors through one learned linear map: all codes move together (arXiv:2411.02038).
 
     Args:
-        size: number of codes.
-        dim: channels of a code.
-        beta: weight of the commitment term.
+        size, dim, beta: see VectorCodebook.
     """
-
-    size: int = 1024
-    dim: int = 16
-    beta: float = 0.25
-
-    def __post_init__(self):
-        check_codebook(size=self.size, dim=self.dim)
 
     def build(self) -> Quantizer:
         return MappedQuantizer(SimVQ(self.dim, self.size, rotation_trick=False), beta=self.beta)
 
 
 @dataclass(frozen=True)
-class JanusCodebook(QuantizerConfig):
+class JanusCodebook(VectorCodebook):
     """Codes are assigned by distance and decoded with length 1, as in transformers' Janus; they are fixed.
 
     Args:
-        size: number of codes.
-        dim: channels of a code.
-        beta: weight of the commitment term.
+        size, dim, beta: see VectorCodebook.
     """
 
     size: int = 16_384
     dim: int = 8
-    beta: float = 0.25
-
-    def __post_init__(self):
-        check_codebook(size=self.size, dim=self.dim)
 
     def build(self) -> Quantizer:
         return JanusQuantizer(VectorQuantize(dim=self.dim, codebook_size=self.size), beta=self.beta)
