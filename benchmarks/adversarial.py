@@ -19,11 +19,13 @@ from torchvision.utils import make_grid, save_image
 
 from unitok.cli.lightning_cli import RunFolder
 from unitok.data.modules import ImageData
-from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.image_tokenizer.loss_terms import MultiScaleGradients
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 from unitok.models.image_tokenizer.vqgan import VQGAN
 from unitok.training.adversary import AdversaryConfig
+from unitok.training.loss_config import PixelLossConfig
+from unitok.training.optimizers import OptimizerConfig
 from unitok.training.tokenizer import TokenizerTraining
 
 MAX_SHOWN = 8
@@ -47,10 +49,12 @@ def train(data: ImageData, *, steps: int, adversary: AdversaryConfig | None) -> 
     torch.manual_seed(0)
     sizes = VQGAN(channels=32, multipliers=(1, 2, 2, 4), blocks=1, attention_levels=(), z_channels=64)
     module = TokenizerTraining(
-        ImageTokenizerConfig(sizes, EMACodebook(512, 16, decay=0.95, revive_below=0.1)),
-        optimizer="adamw", lr=1e-3, schedule="constant", terms=[MultiScaleGradients(0.3)],
+        sizes,
+        EMACodebook(512, 16, decay=0.95, revive_below=0.1),
+        optimizer=OptimizerConfig("adamw", lr=1e-3, betas=(0.9, 0.99), schedule="constant"),
+        loss=PixelLossConfig(terms=[MultiScaleGradients(0.3)]),
         adversary=adversary,
-    )  # fmt: skip
+    )
     curves = Curves()
     with tempfile.TemporaryDirectory() as folder:
         trainer = RunFolder(

@@ -230,7 +230,7 @@ def train(folder: Path, *, steps: int, workers: int, data: type[DocumentData] = 
         "--trainer.check_val_every_n_epoch", "null", "--trainer.log_every_n_steps", "25",
         "--trainer.enable_progress_bar", "false", "--trainer.profiler", "simple",
         "--trainer.default_root_dir", run_folder,
-        "--data.image_tokenizer", str(folder / "tokenizer"), "--data.train", codes, "--data.val", codes,
+        "--data.codec.image_tokenizer", str(folder / "tokenizer"), "--data.train", codes, "--data.val", codes,
         "--data.workers", str(workers),
     ], program="benchmarks/data.py", export="model")  # fmt: skip
     durations = cli.trainer.profiler.recorded_durations

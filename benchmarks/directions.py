@@ -10,6 +10,7 @@ of images given their caption.
 
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +21,13 @@ from unitok.cli.lightning_cli import RunFolder
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
 from unitok.data.modules import DocumentData
 from unitok.data.source import Concat, Source
+from unitok.data.tasks import TaskConfig
 from unitok.evaluate.judged_sets import shapes_set
 from unitok.evaluate.report import measure
 from unitok.generation.sampling import Sampling
 from unitok.models.transformer import TransformerSizes
 from unitok.tokens.codec import Codec
+from unitok.training.optimizers import OptimizerConfig
 from unitok.training.transformer import TransformerTraining
 from unitok.worlds.seeded import VALIDATION_SEED
 from unitok.worlds.shapes.scenes import ShapesSource
@@ -74,17 +77,18 @@ def shared_codec(image_tokenizer: str, folder: str) -> Codec:
 def data_of(codec: Codec, config: RunConfig) -> DocumentData:
     """The data of a run."""
     val = ShapesSource(canvas=CANVAS, count=512, first_seed=VALIDATION_SEED)
-    return DocumentData(
-        train=scenes(others=config.others), val=val, codec=codec, row_length=ROW, batch_size=64,
-        task=config.task, unprompted=["image"] if "image" in config.directions else [],
-    )  # fmt: skip
+    task = TaskConfig(config.task, unprompted=("image",) if "image" in config.directions else ())
+    data = DocumentData(train=scenes(others=config.others), val=val, row_length=ROW, batch_size=64, task=task)
+    data.codec = codec
+    return data
 
 
 def learn(name: str, codec: Codec, budget: dict, *, count: int) -> list[Row]:
     """Train and measure one run."""
     config, start = RUNS[name], time.process_time()
     torch.manual_seed(0)
-    module = TransformerTraining(SIZES, lr=3e-3, muon_lr=0.02, weight_decay=0.1, sampling=SAMPLING)
+    optimizer = OptimizerConfig(lr=3e-3, muon_lr=0.02, weight_decay=0.1)
+    module = TransformerTraining(SIZES, optimizer=optimizer, sampling=SAMPLING)
     with tempfile.TemporaryDirectory() as folder:
         module.export = lambda folder: None
         trainer = RunFolder(
@@ -117,7 +121,7 @@ def losses(module: TransformerTraining, codec: Codec, folder: str) -> dict[str, 
     result = {}
     for direction, (task, figure) in LOSSES.items():
         data = data_of(codec, RunConfig(task, (direction,)))
-        data.unprompted = []
+        data.task = replace(data.task, unprompted=())
         trainer = RunFolder(
             default_root_dir=f"{folder}/{task}", accelerator="cpu", precision="bf16-mixed",
             enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,

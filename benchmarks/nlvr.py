@@ -43,11 +43,11 @@ class Runs:
         """Train and evaluate one model, as far as that is missing; returns its figures."""
         lessons, folder = (self.out / f"{'_'.join(name.split())}_{suffix}" for suffix in ("lessons", seed))
         if not (lessons / "model").is_dir():
-            start = ["--model.init_from", str(self.start)] if name == AFTER else []
-            images = ["--data.image_tokenizer", str(self.start / "image_tokenizer")]
+            start = ["--model.start.init_from", str(self.start)] if name == AFTER else []
+            images = ["--data.codec.image_tokenizer", str(self.start / "image_tokenizer")]
             self._train(LESSONS[name], 0, lessons, [*start, *images])
         if not (folder / "model").is_dir():
-            self._train(RUNS[name], seed, folder, ["--model.init_from", str(lessons / "model")])
+            self._train(RUNS[name], seed, folder, ["--model.start.init_from", str(lessons / "model")])
         report = folder / "evaluation/report.json"
         if not report.is_file():
             flags = ["--suite", "nlvr_boxes", "--data.path", str(DATA), "--out", str(report.parent)]

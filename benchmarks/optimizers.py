@@ -27,6 +27,8 @@ from unitok.models.image_tokenizer.lookup_free import FSQLevels
 from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.transformer import TransformerSizes
 from unitok.tokens.codec import Codec
+from unitok.training.loss_config import LossConfig
+from unitok.training.optimizers import OptimizerConfig
 from unitok.training.transformer import TransformerTraining
 from unitok.worlds.shapes.scenes import ShapesSource
 
@@ -39,14 +41,14 @@ SIZES = {
     "hidden": 192,
     "max_length": 96,
 }
-TUNED = {"lr": 3e-3, "muon_lr": 0.02, "warmup_steps": 50, "z_loss": 1e-4}
+TUNED = {"lr": 3e-3, "muon_lr": 0.02, "warmup_steps": 50}
 LEARNING = {
-    "AdamW, cosine": {"optimizer": "adamw", "schedule": "cosine"},
-    "AdamW, wsd": {"optimizer": "adamw", "schedule": "wsd"},
-    "Muon, linear": {"optimizer": "muon", "schedule": "linear"},
-    "Muon, wsd": {"optimizer": "muon", "schedule": "wsd"},
+    "AdamW, cosine": {"name": "adamw", "schedule": "cosine"},
+    "AdamW, wsd": {"name": "adamw", "schedule": "wsd"},
+    "Muon, linear": {"name": "muon", "schedule": "linear"},
+    "Muon, wsd": {"name": "muon", "schedule": "wsd"},
 }
-THRICE = {"optimizer": "adamw", "schedule": "constant", "lr": 3 * TUNED["lr"]}
+THRICE = {"name": "adamw", "schedule": "constant", "lr": 3 * TUNED["lr"]}
 STABILITY = {
     "QK-norm and z-loss": THRICE,
     "no z-loss": THRICE | {"z_loss": 0.0},
@@ -85,7 +87,9 @@ def scenes(folder: str) -> DocumentData:
     ).eval()
     text = TextModality.from_file(f"{folder}/tokenizer.json")
     codec = Codec([text, ImageModality(tokenizer, shape=(6, 6))])
-    return DocumentData(train=train, val=train, codec=codec, row_length=256, batch_size=16)
+    data = DocumentData(train=train, val=train, row_length=256, batch_size=16)
+    data.codec = codec
+    return data
 
 
 def learn(data: DocumentData, *, steps: int, **changes) -> Curve:
@@ -93,7 +97,9 @@ def learn(data: DocumentData, *, steps: int, **changes) -> Curve:
     torch.manual_seed(0)
     options = TUNED | changes
     sizes = TransformerSizes(**SIZES, qk_norm=options.pop("qk_norm", True))
-    module, recorder = TransformerTraining(sizes, **options), Recorder()
+    loss = LossConfig(z_loss=options.pop("z_loss", 1e-4))
+    module = TransformerTraining(sizes, optimizer=OptimizerConfig(**options), loss=loss)
+    recorder = Recorder()
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()  # one thread; the machine may be busy
         module.export = lambda folder: None

@@ -21,11 +21,11 @@ from unitok.data.readers.webdataset import WebDataset
 from unitok.data.source import Concat, Source
 from unitok.evaluate.metrics.reconstruction import ReconstructionMetrics
 from unitok.modalities.image import to_image
-from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizerConfig
 from unitok.models.image_tokenizer.lookup_free import FSQLevels, LFQSigns
 from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.quantizer import QuantizerConfig
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook, ResidualCodebooks, SimVQCodebook
+from unitok.training.optimizers import OptimizerConfig
 from unitok.training.tokenizer import TokenizerTraining
 from unitok.worlds.seeded import VALIDATION_SEED
 from unitok.worlds.shapes.judge import image_is_right
@@ -58,9 +58,8 @@ def sources(folders: Sequence[str]) -> tuple[Source, Source]:
 def measure(name: str, data: ImageData, *, steps: int) -> list[Row]:
     """Train one kind and measure its reconstructions."""
     torch.manual_seed(0)
-    module = TokenizerTraining(
-        ImageTokenizerConfig(Patch(factor=8, channels=128, encoder_context=True), KINDS[name]), lr=2e-3
-    )
+    patch = Patch(factor=8, channels=128, encoder_context=True)
+    module = TokenizerTraining(patch, KINDS[name], optimizer=OptimizerConfig(lr=2e-3, betas=(0.9, 0.99)))
     with tempfile.TemporaryDirectory() as folder:
         trainer = RunFolder(
             default_root_dir=folder, export="image_tokenizer", max_steps=steps, max_epochs=-1,

@@ -33,7 +33,9 @@ from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.tokens.codec import Codec
+from unitok.training.optimizers import OptimizerConfig
 from unitok.training.transformer import TransformerTraining
+from unitok.training.weights.init_from import StartConfig
 from unitok.training.weights.parallelize import compile_blocks
 
 DTYPE = fast_dtype(torch.device("cpu"))  # of both sides' products
@@ -227,7 +229,9 @@ def loop(*, rounds: int, count: int, length: int) -> Row:
     batch = rows(text, image, count=count, length=length)
     times = Alternating(ours(text, image, batch, compiled=False))
     module = TransformerTraining(
-        TransformerSizes(max_length=4096, **SIZES), optimizer="adamw", code_scale=0.0
+        TransformerSizes(max_length=4096, **SIZES),
+        optimizer=OptimizerConfig("adamw"),
+        start=StartConfig(code_scale=0.0),
     )
     with tempfile.TemporaryDirectory() as folder:
         data = LightningDataModule()

@@ -32,7 +32,11 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("circle")
     quiet = ["--threads=1", "--trainer.enable_progress_bar=false", "--trainer.val_check_interval=200",
              "--trainer.check_val_every_n_epoch=null"]  # fmt: skip
-    sizes = ["--model.model.width=64", "--data.image_tokenizer", str(folder / "tokenizer/image_tokenizer")]
+    sizes = [
+        "--model.sizes.width=64",
+        "--data.codec.image_tokenizer",
+        str(folder / "tokenizer/image_tokenizer"),
+    ]
     for train, config, more in (
         (train_tokenizer, "tokenizer", ["--trainer.max_steps=400"]),
         (train_transformer, "transformer", ["--trainer.max_steps=400", *sizes]),

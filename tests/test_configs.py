@@ -14,11 +14,11 @@ each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path
 
 def test_errors_are_detected(monkeypatch):
     monkeypatch.chdir(ROOT)
-    command = "unitok train-tokenizer fit --config configs/tokenizer/tiny.yaml --model.lr 0.1"
+    command = "unitok train-tokenizer fit --config configs/tokenizer/tiny.yaml --model.optimizer.lr 0.1"
     check(command)
     for old, new in (
         ("tiny", "absent"),
-        ("model.lr", "model.lrr"),
+        ("optimizer.lr", "optimizer.lrr"),
         ("0.1", "much"),
         ("train-tokenizer", "no"),
     ):

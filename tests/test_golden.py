@@ -7,6 +7,7 @@ which is right only where a change is meant and CHANGELOG.md says it.
 import hashlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +22,7 @@ from safetensors import safe_open
 from tests.tiny_codecs import byte_text
 from tests.tiny_model import tiny_model
 from unitok.data.batches.batch_sampler import DocumentBatch
-from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
+from unitok.data.codes.build_codec import train_text_tokenizer
 from unitok.data.codes.store_writer import write_store
 from unitok.data.keyed_random import permutation, uniform
 from unitok.data.modules import DocumentData, ImageData
@@ -32,6 +33,7 @@ from unitok.modalities.image import ImageModality
 from unitok.modalities.location_bins import LOCATIONS
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.tokens.codec import Codec
+from unitok.training.class_paths import SOURCES, import_classes
 
 ROOT = Path(__file__).parents[1]
 HERE = Path(__file__).parent / "golden"
@@ -68,19 +70,19 @@ def image_tokenizer(name: str) -> ImageTokenizer:
     """The tokenizer of a config, with known weights."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--model", type=ImageTokenizerConfig)
-    sizes = parser.instantiate(parser.parse_object({"model": config("tokenizer", name)["model"]["model"]}))
+    settings = config("tokenizer", name)["model"]
+    sizes = {part: settings[part] for part in ("architecture", "quantizer")}
+    sizes = parser.instantiate(parser.parse_object({"model": sizes}))
     return with_known_weights(ImageTokenizer(sizes.model)).eval()
 
 
-def data_of(kind: type, values: dict[str, Any], **more: Any) -> Any:
+def data_of(kind: type, values: dict[str, Any]) -> Any:
     """A data module of a config's values."""
+    import_classes(*SOURCES)
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(kind, "data", skip=set(more))
+    parser.add_class_arguments(kind, "data")
     values = {"val": values["train"]} | values
-    given = parser.instantiate(parser.parse_object({"data": values})).data
-    for name, value in more.items():
-        setattr(given, f"_{name}", value)
-    return given
+    return parser.instantiate(parser.parse_object({"data": values})).data
 
 
 def few(values: Any) -> Any:
@@ -212,18 +214,16 @@ def _data(name: str, folder: Path) -> DocumentData:
     """A config's documents, encoded by a tokenizer of known weights."""
     values = few(config("transformer", name)["data"])
     values["train"] = _train(name)
-    plain = data_of(DocumentData, values | {"image_tokenizer": None})
+    data = data_of(DocumentData, values)
     image_tokenizer("tiny").save_pretrained(folder / "image_tokenizer")
-    train_text_tokenizer(plain.train, folder / "tokenizer.json", size=300)
-    shape = values.get("image_shape") or [6, 6]
-    codec = build_codec(
-        folder / "image_tokenizer",
-        folder / "tokenizer.json",
-        image_shape=shape,
-        locations=values.get("locations", ()),
-        positions=values.get("positions", "grid"),
+    train_text_tokenizer(data.train, folder / "tokenizer.json", size=300)
+    settings = replace(
+        data.codec_config,
+        image_tokenizer=str(folder / "image_tokenizer"),
+        image_shape=data.codec_config.image_shape or (6, 6),
     )
-    return data_of(DocumentData, values, codec=codec)
+    data.codec = settings.build(folder / "tokenizer.json")
+    return data
 
 
 def tokenizer_batches() -> dict[str, str]:
@@ -244,7 +244,7 @@ def stores() -> dict[str, Any]:
         with TemporaryDirectory() as folder:
             data = _data(name, Path(folder))
             out = Path(folder) / "codes"
-            write_store(out, data.train, data._codec, shard_size=20, progress=False)
+            write_store(out, data.train, data.codec, shard_size=20, progress=False)
             found[name] = {path.name: _sha256(path) for path in sorted(out.iterdir())}
             found[f"{name}: index"] = json.loads((out / "index.json").read_text(encoding="utf-8"))
     return found

@@ -1,4 +1,6 @@
-"""Class paths of earlier versions, and the error that names today's. Imports nothing."""
+"""Class paths and settings of earlier versions, and the error that names today's. Imports nothing."""
+
+from collections.abc import Iterator
 
 _MODULES = {
     "unitok.data.answered": "unitok.data.readers.question_shards",
@@ -73,3 +75,66 @@ def check_class_paths(settings: object, *, place: str = "") -> None:
         settings = list(settings.values())
     for value in settings if isinstance(settings, list) else ():
         check_class_paths(value, place=place)
+
+
+_MOVED = {
+    "model.optimizer": "lr muon_lr weight_decay betas clip warmup_steps schedule max_bad_batches",
+    "model.loss": "z_loss head likelihood scale foreground_weight terms round_trip_weight",
+    "model.start": "init_from new_head new_words freeze_steps code_scale decoder_alone",
+    "model.compute": "attention compile recompute peak_tflops",
+    "data.codec": "image_tokenizer text_tokenizer text_size image_shape locations positions modalities",
+    "data.task": "condition_dropout unprompted",
+    "data.transforms": "resize augment chat",
+}
+"""Groups of settings that were not in a group."""
+SETTINGS = {
+    f"{group.partition('.')[0]}.{name}": f"{group}.{name}"
+    for group in _MOVED
+    for name in _MOVED[group].split()
+} | {
+    "model.model": "model.sizes",
+    "model.model.architecture": "model.architecture",
+    "model.model.quantizer": "model.quantizer",
+    "model.hide_text": "model.loss.token_dropout.text",
+    "model.hide_image": "model.loss.token_dropout.image",
+    "model.lora_rank": "model.lora.rank",
+    "model.lora_alpha": "model.lora.alpha",
+}
+"""Today's name of each setting of an earlier version, by that name."""
+NAMES = ("model.optimizer", "data.task")
+"""Groups that were single settings; their values are now the group's `name`."""
+
+
+def renamed_setting(name: str, value: object = None) -> str | None:
+    """Today's dotted name of a setting of an earlier version, or of one inside it; None for any other.
+
+    Args:
+        name: its dotted name.
+        value: its value, which tells "muon", now the name in a group, from a file of the group.
+    """
+    if name in NAMES and str(value).isidentifier() and value is not None:
+        return f"{name}.name"
+    inner: list[str] = []
+    while name:
+        if name in SETTINGS:
+            return ".".join([SETTINGS[name], *inner])
+        name, _, last = name.rpartition(".")
+        inner.insert(0, last)
+    return None
+
+
+def check_settings(settings: object, *, place: str = "") -> None:
+    """Raises ValueError with today's names if nested settings have some of an earlier version."""
+    found = dict(_renamed_settings(settings))
+    if found:
+        raise ValueError(place + "; ".join(f"{old} is now {new}" for old, new in found.items()))
+
+
+def _renamed_settings(settings: object, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Names of an earlier version in nested settings, with today's; the innermost where one is in another."""
+    for key, value in settings.items() if isinstance(settings, dict) else ():
+        name = f"{prefix}{key}".removeprefix("fit.")
+        inner = dict(_renamed_settings(value, f"{name}."))
+        if not inner and (name in SETTINGS or name in NAMES) and (new := renamed_setting(name, value)):
+            inner = {name: new}
+        yield from inner.items()

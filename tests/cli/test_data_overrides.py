@@ -9,7 +9,7 @@ from tests.commands import ROOT
 from tests.data.samples import write_images
 from train.tokenizer import main as train_tokenizer
 from train.transformer import main as train_transformer
-from unitok.cli.data_overrides import flag_names, resolve_data_overrides
+from unitok.cli.data_overrides import flags, resolve_data_overrides
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*args parameter is intended")
 KNOWN = ("path", "train", "val", "format", "test", "size")
@@ -93,7 +93,8 @@ def test_what_is_before_the_subcommand_reaches_it(tmp_path):
 
 
 def test_flags_have_names():
-    assert flag_names(["fit", "--a.b=1", "--c", "-1", "--list+", "x", "--end"]) == {"a.b", "c", "list", "end"}
+    given = flags(["fit", "--a.b=1", "--c", "-1", "--list+", "x", "--end"])
+    assert given == {"a.b": "1", "c": "-1", "list": "x", "end": ""}
 
 
 @pytest.mark.parametrize(
@@ -115,9 +116,9 @@ def test_a_flag_that_does_nothing_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     write_images(tmp_path / "set", *(f"#0000{i:02d}" for i in range(4)))
     train_tokenizer([
-        "fit", "--config", "configs/tokenizer/tiny.yaml", "--threads", "1", "--model.muon_lr", "0.1",
-        "--data.path", str(tmp_path / "set"), "--trainer.default_root_dir", str(tmp_path / "run"),
-        "--trainer.enable_progress_bar", "false",
-        "--trainer.max_steps", "1", "--trainer.val_check_interval", "1", "--model.optimizer", "adamw",
+        "fit", "--config", "configs/tokenizer/tiny.yaml", "--threads", "1",
+        "--model.optimizer.muon_lr", "0.1", "--data.path", str(tmp_path / "set"),
+        "--trainer.default_root_dir", str(tmp_path / "run"), "--trainer.enable_progress_bar", "false",
+        "--trainer.max_steps", "1", "--trainer.val_check_interval", "1", "--model.optimizer.name", "adamw",
     ])  # fmt: skip
-    assert "--model.muon_lr has no effect: model.optimizer is adamw" in capsys.readouterr().out
+    assert "--model.optimizer.muon_lr has no effect: model.optimizer.name is adamw" in capsys.readouterr().out

@@ -98,7 +98,7 @@ def test_a_key_may_stand_in_each_of_several_mappings(written):
         (("--data.batchsize", "4"), "error: unknown setting data.batchsize; did you mean data.batch_size?"),
         (("--batch_size", "4"), "unknown setting batch_size; did you mean data.batch_size?"),
         (("--data.path", "-mine"), "write a value that begins with - as --data.path=-"),
-        (("--data.image_shape", "6"), "got 6"),
+        (("--data.codec.image_shape", "6"), "got 6"),
     ],
 )
 def test_a_flag_that_is_none_says_what_was_meant(refused, given, said):
@@ -125,7 +125,7 @@ def test_what_a_class_says_is_not_buried_among_kinds():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--model.lr", "-1"), "lr and muon_lr must be above 0, got -1.0"),
+        (("--model.optimizer.lr", "-1"), "lr and muon_lr must be above 0, got -1.0"),
         (("--data.workers", "-1"), "workers must be 0 or more, got -1"),
         (("--data.batch_size", "0"), "batch_size must be at least 1, got 0"),
         (("--data.size", "[0, 48]"), "size must be (height, width) of at least 1 pixel, got (0, 48)"),

@@ -24,8 +24,9 @@ from tests.tiny_codecs import Named
 from unitok.data.batches.packed_documents import EncodedSource
 from unitok.data.codes.store_writer import write_store
 from unitok.data.mixture import Mixture, Stored
-from unitok.data.modules import DocumentData
+from unitok.data.modules import DocumentData, TransformConfig
 from unitok.data.source import Concat, SplitOf
+from unitok.data.tasks import TaskConfig
 from unitok.data.transforms.augment import Augment
 from unitok.training.encode import encode
 
@@ -67,13 +68,14 @@ def test_wrong_tasks_are_refused(wrong):
 # ---- tasks, and codes
 
 
-def mixed(tmp_path, **options) -> DocumentData:
+def mixed(tmp_path, *, workers: int = 0, **options) -> DocumentData:
     """Three sources of pairs, the second a store: number i of source s shows 50 s / 3 + i in its codes."""
     write_store(tmp_path / "store", Shifted(16, 11), CODEC, progress=False)
     sources = [Shifted(0, 7), Stored(str(tmp_path / "store")), Shifted(32, 5)]
     tasks, learn = ["caption", "draw", None], [["text"], None, ["image"]]
     mixture = Mixture(sources, [1, 2, 1], tasks, learn)
-    return document_data(mixture, **{"condition_dropout": 0.0, "task": "chat", **options})
+    task = TaskConfig(**{"condition_dropout": 0.0, "name": "chat", **options})
+    return document_data(mixture, task=task, workers=workers)
 
 
 class Shifted(Numbered):
@@ -131,15 +133,15 @@ def test_each_source_has_its_task_and_what_of_it_is_learned(tmp_path, workers, c
 
 
 def test_a_stopped_run_on_a_mixture_goes_on_exactly(tmp_path):
-    whole = fit(tmp_path / "a", mixed(tmp_path, condition_dropout=0.3, task="both"))
+    whole = fit(tmp_path / "a", mixed(tmp_path, condition_dropout=0.3, name="both"))
     save = ModelCheckpoint(tmp_path, filename="last", every_n_train_steps=1, enable_version_counter=False)
     with pytest.raises(Stop):
         fit(
             tmp_path / "b",
-            mixed(tmp_path, condition_dropout=0.3, task="both"),
+            mixed(tmp_path, condition_dropout=0.3, name="both"),
             callbacks=[save, StopAfter(9)],
         )
-    again = mixed(tmp_path, condition_dropout=0.3, task="both")
+    again = mixed(tmp_path, condition_dropout=0.3, name="both")
     resumed = fit(tmp_path / "b", again, ckpt_path=tmp_path / "last.ckpt")
     assert equal(resumed.seen, whole.seen[9:]) and len(whole.seen) == 21
 
@@ -158,7 +160,7 @@ def test_stores_and_tasks_are_for_training(tmp_path):
     with pytest.raises(TypeError, match="holds codes"):
         stored[0]
     with pytest.raises(ValueError, match="augment needs images, but"):
-        document_data(Mixture([stored], [1]), augment=Augment())
+        document_data(Mixture([stored], [1]), transforms=TransformConfig(augment=Augment()))
     with pytest.raises(ValueError, match="a store cannot hold tasks"):
         mixture = {"class_path": "unitok.data.mixture.Mixture"}
         mixture["init_args"] = {"sources": [stored], "weights": [1]}
@@ -166,9 +168,8 @@ def test_stores_and_tasks_are_for_training(tmp_path):
 
 
 def test_augmented_sources_keep_their_shares_and_tasks():
-    data = document_data(
-        Mixture([Numbered(6), Numbered(2)], [3, 1], ["caption", None]), augment=Augment(copies=2)
-    )
+    mixture = Mixture([Numbered(6), Numbered(2)], [3, 1], ["caption", None])
+    data = document_data(mixture, transforms=TransformConfig(augment=Augment(copies=2)))
     data.setup("fit")
     mixture = data._packed["train"].documents.mixture
     assert mixture.counts == [12, 4] and mixture.tasks == ["caption", None]
@@ -179,7 +180,7 @@ def test_a_mixture_together_with_other_sources_keeps_its_tasks(tmp_path):
     inner = Mixture(
         [Shifted(0, 4), Stored(str(tmp_path / "store"))], [4, 3], ["caption", "draw"], [["text"], None]
     )
-    data = document_data(Concat([inner, Shifted(32, 5)]), condition_dropout=0.0, task="chat")
+    data = document_data(Concat([inner, Shifted(32, 5)]), task=TaskConfig("chat", condition_dropout=0.0))
     data.setup("fit")
     documents = [one for batch in data.train_dataloader() for one in written(batch)]
     assert sorted(number for number, _, _ in documents) == [0, 1, 2, 3, 16, 17, 18, 32, 33, 34, 35, 36]
@@ -187,10 +188,10 @@ def test_a_mixture_together_with_other_sources_keeps_its_tasks(tmp_path):
         assert names == (["image", "text"] if number < 16 else ["text", "image"])
         assert kinds == ({"text"} if number < 16 else {"text", "image"})
     assert data._packed["train"].documents.mixture.names == ["Mixture", "Shifted"]
-    augment = Augment(copies=2)
+    augmented = TransformConfig(augment=Augment(copies=2))
     with pytest.raises(ValueError, match=r"augment needs images, but .*store is a store of codes"):
-        document_data(Concat([inner, Numbered(2)]), augment=augment)
-    images = document_data(Concat([Mixture([Numbered(2)], [1], ["draw"]), Numbered(3)]), augment=augment)
+        document_data(Concat([inner, Numbered(2)]), transforms=augmented)
+    images = document_data(Concat([Mixture([Numbered(2)], [1], ["draw"]), Numbered(3)]), transforms=augmented)
     images.setup("fit")
     assert images._packed["train"].documents.task(3) == "draw" and len(images._packed["train"]) == 10
 

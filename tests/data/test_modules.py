@@ -10,6 +10,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
 
+from tests.data.coded import coded
 from tests.data.samples import png, told, write_images, write_lines, write_tar
 from tests.tiny_codecs import tiny_codec
 from tests.tiny_model import tiny_model
@@ -18,13 +19,16 @@ from unitok.data.batches.batch_sampler import DocumentBatch
 from unitok.data.batches.image_batches import ImageBatches
 from unitok.data.codes.store_writer import write_store
 from unitok.data.mixture import Mixture
-from unitok.data.modules import DocumentData, ImageData
+from unitok.data.modules import DocumentData, ImageData, TransformConfig
 from unitok.data.readers.conversations import Messages
 from unitok.data.readers.folders import PictureFolder, TextPairs
 from unitok.data.readers.webdataset import WebDataset
 from unitok.data.source import Concat, SplitOf
 from unitok.data.sources import open_data
 from unitok.data.transforms.resize import Fit
+from unitok.training.class_paths import SOURCES, import_classes
+
+import_classes(*SOURCES)
 
 
 def parsed(kind, *args):
@@ -62,7 +66,7 @@ def test_paths_and_formats_come_from_the_command_line(sets, kind):
 
 def test_sources_are_mixed_by_weight_in_a_config(sets):
     page = (Path(__file__).parents[2] / "docs/your-data.md").read_text()
-    (example,) = re.findall(r"^```yaml\n(data:\n  train:.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (example,) = re.findall(r"^```yaml\n(data:\n  train:\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
     config = yaml.safe_load(example.replace("DATA/a", f"{sets}/a").replace("DATA/b", f"{sets}/b.tar"))
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(DocumentData, "data")
@@ -137,13 +141,13 @@ def test_faults_of_all_processes_are_in_the_report_of_the_run(tmp_path, workers)
     write_tar(tmp_path / "set/val-0.tar", {"a.txt": b"a", "a.png": png()})
     codec = tiny_codec(shape=(2, 2))
     codec.modalities["image"].encode = lambda content: (codec_ids(content), (2, 2))
-    options = {"codec": codec, "workers": workers, "batch_size": 8, "resize": Fit(2, 2)}
+    options = {"workers": workers, "batch_size": 8, "transforms": TransformConfig(resize=Fit(2, 2))}
     with pytest.raises(ValueError, match=r"data\.train: 8 of 40 samples are corrupt, more than 10%"):
-        data = DocumentData(str(tmp_path / "set"), **options)
+        data = coded(codec, str(tmp_path / "set"), **options)
         data.trainer = Bare(tmp_path / "strict")
         data.setup("fit")
         seen = [batch.document for _ in range(2) for batch in data.train_dataloader()]
-    data = DocumentData(str(tmp_path / "set"), **(options | {"most_faults": 0.3}))
+    data = coded(codec, str(tmp_path / "set"), **(options | {"most_faults": 0.3}))
     data.trainer = Bare(tmp_path / "run")
     data.setup("fit")
     seen = sum(int(batch.document.amax(1).add(1).sum()) for _ in range(2) for batch in windows(data, workers))
@@ -184,10 +188,10 @@ def conversations(tmp_path):
 
 
 def test_conversations_are_told_by_the_template_of_the_command_line(conversations):
-    marks = "chat.user_mark=user:", "chat.assistant_mark=model:"
+    marks = "transforms.chat.user_mark=user:", "transforms.chat.assistant_mark=model:"
     data = parsed(DocumentData, f"path={conversations}", *marks)
     assert data.chat == MARKED
-    data._codec = tiny_model().codec
+    data.codec = tiny_model().codec
     data.setup("fit")
     for name, count in (("train", 19), ("val", 2)):
         for codes in data._packed[name].documents.fetch(range(count)):
@@ -210,10 +214,11 @@ def test_a_store_keeps_the_template_that_training_goes_by(conversations, tmp_pat
     for name, template in (("marked", MARKED), ("plain", ChatTemplate())):
         write_store(tmp_path / name, source.with_chat(template), codec, progress=False, chat=template)
     marked, plain = str(tmp_path / "marked"), str(tmp_path / "plain")
-    assert DocumentData(train=marked, val=marked, codec=codec).chat == MARKED
-    assert DocumentData(train=marked, val=marked, codec=codec, chat=MARKED).chat == MARKED
-    assert DocumentData(train=plain, val=plain, codec=codec).chat == ChatTemplate()
-    with pytest.raises(ValueError, match=r"one chat template; data\.chat and stores have"):
-        _ = DocumentData(train=marked, val=marked, codec=codec, chat=ChatTemplate(user_mark="U:")).chat
+    assert coded(codec, train=marked, val=marked).chat == MARKED
+    assert coded(codec, train=marked, val=marked, transforms=TransformConfig(chat=MARKED)).chat == MARKED
+    assert coded(codec, train=plain, val=plain).chat == ChatTemplate()
+    with pytest.raises(ValueError, match=r"one chat template; data\.transforms\.chat and stores have"):
+        other = TransformConfig(chat=ChatTemplate(user_mark="U:"))
+        _ = coded(codec, train=marked, val=marked, transforms=other).chat
     with pytest.raises(ValueError, match=r"written with chat .*model:.*, this run has"):
         write_store(tmp_path / "marked", source, codec, progress=False)

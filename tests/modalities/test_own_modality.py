@@ -100,7 +100,7 @@ OWN = f"""
 data:
   train: {{class_path: {__name__}.Beats, init_args: {{count: 64}}}}
   val: {{class_path: {__name__}.Beats, init_args: {{count: 4}}}}
-  modalities: [{{class_path: {__name__}.BeatModality}}]
+  codec: {{modalities: [{{class_path: {__name__}.BeatModality}}]}}
 """
 """All that a run needs besides the settings of any other."""
 
@@ -115,7 +115,7 @@ def run(tmp_path_factory) -> Path:
         "fit", "--config", str(ROOT / "configs/transformer/tiny.yaml"), "--config", str(folder / "own.yaml"),
         "--trainer.max_steps", "80", "--trainer.val_check_interval", "80", "--threads", "1",
         "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(folder),
-        "--data.image_tokenizer", str(folder / "image_tokenizer"),
+        "--data.codec.image_tokenizer", str(folder / "image_tokenizer"),
     ])  # fmt: skip
     return folder
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.models.test_cross_entropy import tiny_transformer
-from unitok.training.optimizers import MuonAdamW, build_optimizer, orthogonalize
+from unitok.training.optimizers import MuonAdamW, OptimizerConfig, build_optimizer, orthogonalize
 
 SETTINGS = {"lr": 1e-3, "muon_lr": 2e-2, "weight_decay": 0.1, "betas": (0.9, 0.95)}
 
@@ -38,7 +38,7 @@ def in_bfloat16(monkeypatch):
 def test_steps_are_those_of_torch(in_bfloat16):
     ours = tiny_transformer()
     theirs = copy.deepcopy(ours)
-    optimizer, parts = build_optimizer(ours, name="muon", **SETTINGS), oracle(theirs)
+    optimizer, parts = build_optimizer(ours, OptimizerConfig("muon", **SETTINGS)), oracle(theirs)
     for seed in range(4):
         for model in (ours, theirs):
             give_gradients(model, seed)
@@ -51,13 +51,13 @@ def test_steps_are_those_of_torch(in_bfloat16):
 @pytest.mark.parametrize("name", ["muon", "adamw"])
 def test_a_saved_state_goes_on_alike(name, tmp_path):
     model = tiny_transformer()
-    optimizer = build_optimizer(model, name=name, **SETTINGS)
+    optimizer = build_optimizer(model, OptimizerConfig(name, **SETTINGS))
     for seed in range(2):
         give_gradients(model, seed)
         optimizer.step()
     torch.save(optimizer.state_dict(), tmp_path / "state")
     again = copy.deepcopy(model)
-    resumed = build_optimizer(again, name=name, **SETTINGS)
+    resumed = build_optimizer(again, OptimizerConfig(name, **SETTINGS))
     resumed.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     for which, how in ((model, optimizer), (again, resumed)):
         give_gradients(which, 7)
@@ -71,7 +71,7 @@ def test_a_weight_without_gradient_stays_and_every_other_one_moves(name):
     before = copy.deepcopy(model)
     give_gradients(model, 0)
     model.blocks[0].attention.qkv.weight.grad = None
-    build_optimizer(model, name=name, **SETTINGS).step()
+    build_optimizer(model, OptimizerConfig(name, **SETTINGS)).step()
     still = [
         n
         for (n, a), b in zip(model.named_parameters(), before.parameters(), strict=True)
@@ -92,7 +92,7 @@ def test_an_orthogonalised_matrix_has_singular_values_near_one(shape, lacks, dty
 def test_closure_is_called_with_gradients_on():
     layer = nn.Module()
     layer.blocks = nn.ModuleList([nn.Linear(3, 3, bias=False)])
-    optimizer = build_optimizer(layer, name="muon", **SETTINGS)
+    optimizer = build_optimizer(layer, OptimizerConfig("muon", **SETTINGS))
 
     def closure():
         loss = layer.blocks[0].weight.square().sum()

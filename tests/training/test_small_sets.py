@@ -23,7 +23,7 @@ def train(monkeypatch, tmp_path, image_tokenizer, capsys):
     def fit(part: str, *more: str) -> Path | str:
         main, own = train_tokenizer, ()
         if part == "transformer":
-            main, own = train_transformer, ("--data.image_tokenizer", str(image_tokenizer))
+            main, own = train_transformer, ("--data.codec.image_tokenizer", str(image_tokenizer))
         run = tmp_path / "run" / part
         try:
             main([

@@ -11,7 +11,7 @@ from PIL import Image
 
 from train.tokenizer import main
 from unitok.data.batches.image_batches import ImageBatches
-from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.image_tokenizer.lookup_free import FSQLevels
 from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook, ResidualCodebooks
@@ -98,7 +98,7 @@ def trained_alone(quantizer, weight: float) -> float:
     """Share of codes that survive when a tokenizer has learned a few images by heart."""
     torch.manual_seed(0)
     images = torch.rand(8, 3, 8, 8).repeat_interleave(4, 2).repeat_interleave(4, 3) * 2 - 1
-    module = TokenizerTraining(ImageTokenizerConfig(Patch(factor=8, channels=32), quantizer))
+    module = TokenizerTraining(Patch(factor=8, channels=32), quantizer)
     module.configure_model()
     tokenizer = module.tokenizer.train()
     optimizer = torch.optim.AdamW(tokenizer.parameters(), 3e-3)
@@ -122,19 +122,21 @@ def test_without_its_weight_the_round_trip_takes_no_step_of_the_encoder(train, m
     monkeypatch.setattr(
         ImageTokenizer, "latents", lambda self, images: seen.append(1) or original(self, images)
     )
-    cli, _ = train("plain", "--model.round_trip_weight", "0", "--trainer.limit_val_batches", "0", steps=2)
+    cli, _ = train(
+        "plain", "--model.loss.round_trip_weight", "0", "--trainer.limit_val_batches", "0", steps=2
+    )
     assert len(seen) == 2 and "loss/round_trip" not in cli.trainer.logged_metrics
 
 
 @pytest.mark.parametrize("more", [(), ("--data.workers", "1"), ("--trainer.precision", "bf16-mixed"),
-                                  ("--model.optimizer", "adamw")])  # fmt: skip
+                                  ("--model.optimizer.name", "adamw")])  # fmt: skip
 def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, more):
     steady = (
-        "--model.schedule",
+        "--model.optimizer.schedule",
         "constant",
         "--model.settle",
         "0",
-        "--model.model.quantizer.revive_below",
+        "--model.quantizer.revive_below",
         "0",
         *more,
     )
@@ -146,9 +148,9 @@ def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, more):
 
 
 def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train):
-    steady = ("--model.schedule", "constant", "--model.warmup_steps", "1")
+    steady = ("--model.optimizer.schedule", "constant", "--model.optimizer.warmup_steps", "1")
     train("rates", *steady, steps=3)
-    cli, _ = train("rates", *steady, "--ckpt_path", "last", "--model.lr", "0.5")
+    cli, _ = train("rates", *steady, "--ckpt_path", "last", "--model.optimizer.lr", "0.5")
     assert cli.trainer.optimizers[0].param_groups[-1]["lr"] == 0.5
 
 
@@ -156,7 +158,14 @@ def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train):
 def test_the_decoder_alone_learns_and_all_codes_stay(train, tmp_path, precision):
     train("first", steps=12)
     folder = str(tmp_path / "first/image_tokenizer")
-    options = ("--model.init_from", folder, "--model.decoder_alone", "true", "--trainer.precision", precision)
+    options = (
+        "--model.start.init_from",
+        folder,
+        "--model.start.decoder_alone",
+        "true",
+        "--trainer.precision",
+        precision,
+    )
     _, losses = train("second", *options, steps=12)
     assert sum(losses[-3:]) < sum(losses[:3])
     before, after = (
@@ -171,7 +180,7 @@ def test_the_decoder_alone_learns_and_all_codes_stay(train, tmp_path, precision)
 def test_a_run_may_start_from_a_tokenizer_and_learn_all_of_it(train, tmp_path):
     train("first", steps=12)
     folder = str(tmp_path / "first/image_tokenizer")
-    cli, losses = train("second", "--model.init_from", folder, steps=3)
+    cli, losses = train("second", "--model.start.init_from", folder, steps=3)
     assert losses[0] < train("anew", steps=3)[1][0]
     assert cli.model.tokenizer.fingerprint(decoder=False) != ImageTokenizer.from_pretrained(
         folder
@@ -180,7 +189,7 @@ def test_a_run_may_start_from_a_tokenizer_and_learn_all_of_it(train, tmp_path):
 
 def test_a_decoder_is_not_trained_alone_on_random_codes(train, capsys):
     with pytest.raises(SystemExit):
-        train("run", "--model.decoder_alone", "true")
+        train("run", "--model.start.decoder_alone", "true")
     assert "decoder_alone needs init_from" in capsys.readouterr().err
 
 
@@ -195,8 +204,9 @@ def test_one_bad_batch_is_skipped_and_leaves_the_codebook_finite(train, monkeypa
 def test_a_bad_batch_at_the_end_of_a_step_leaves_that_step_the_gradients_of_the_others(train, monkeypatch):
     """What is left of the step is what a run has that never met the bad batch."""
     poison(monkeypatch, 1)
-    steady = ("--model.accumulate", "2", "--trainer.val_check_interval", "2", "--model.optimizer", "adamw",
-              "--model.schedule", "constant", "--trainer.limit_train_batches", "2")  # fmt: skip
+    steady = ("--model.accumulate", "2", "--trainer.val_check_interval", "2",
+              "--model.optimizer.name", "adamw", "--model.optimizer.schedule", "constant",
+              "--trainer.limit_train_batches", "2")  # fmt: skip
     short, losses = train("poisoned", *steady, steps=1)
     assert losses == [losses[0], None] and short.trainer.global_step == 1
     assert all(weight.grad is None for weight in short.model.tokenizer.parameters())
@@ -212,15 +222,17 @@ def test_a_bad_batch_at_the_end_of_a_step_leaves_that_step_the_gradients_of_the_
 def test_bad_batches_in_a_row_stop_the_run_with_one_line(train, monkeypatch, capsys):
     poison(monkeypatch, *range(100))
     with pytest.raises(SystemExit) as stop:
-        train("hopeless", "--model.max_bad_batches", "3")
+        train("hopeless", "--model.optimizer.max_bad_batches", "3")
     said = capsys.readouterr().err
     assert stop.value.code == 2 and "3 batches in a row" in said
 
 
 def test_a_run_may_end_by_the_clock(train):
-    cli, losses = train("clock", "--trainer.max_time", "00:00:00:02", "--model.warmup_steps", "1", steps=-1)
+    cli, losses = train(
+        "clock", "--trainer.max_time", "00:00:00:02", "--model.optimizer.warmup_steps", "1", steps=-1
+    )
     assert len(losses) > 3
-    assert cli.trainer.optimizers[0].param_groups[-1]["lr"] < 0.5 * cli.model.rates["lr"]
+    assert cli.trainer.optimizers[0].param_groups[-1]["lr"] < 0.5 * cli.model.optimizer_config.lr
 
 
 # ---- an adversary, further terms, averaged weights
@@ -228,7 +240,7 @@ def test_a_run_may_end_by_the_clock(train):
 ADVERSARY = (
     "--model.adversary.counts_from", "3", "--model.adversary.channels", "8", "--model.adversary.lecam", "0.1",
     "--model.adversary.r1", "1.0", "--model.ema_decay", "0.5",
-    "--model.terms", "[{class_path: MultiScaleGradients}, {class_path: SSIM}]",
+    "--model.loss.terms", "[{class_path: MultiScaleGradients}, {class_path: SSIM}]",
 )  # fmt: skip
 
 
@@ -255,11 +267,11 @@ def test_an_adversary_learns_first_and_counts_later(train, tmp_path):
 
 def test_an_adversary_resumes_exactly(train):
     steady = (
-        "--model.schedule",
+        "--model.optimizer.schedule",
         "constant",
         "--model.settle",
         "0",
-        "--model.model.quantizer.revive_below",
+        "--model.quantizer.revive_below",
         "0",
     )
     whole, losses = train("whole", *steady, *ADVERSARY)
@@ -274,9 +286,9 @@ def test_an_adversary_resumes_exactly(train):
 def test_accumulated_batches_are_one_step(train):
     """Without a codebook that moves between them, two halves of a batch are the batch."""
     kind = (
-        "--model.model.quantizer",
+        "--model.quantizer",
         "FSQLevels",
-        "--model.foreground_weight",
+        "--model.loss.foreground_weight",
         "1",
         "--trainer.val_check_interval",
     )
@@ -316,18 +328,16 @@ def test_test_measures_the_trained_tokenizer(train, tmp_path, capsys):
 PATCH = {"class_path": "Patch"}
 WRONG = {
     "typo": ({"model": {"lrr": 1}}, "lrr"),
-    "typo in the sizes": (
-        {"model": {"model": {"architecture": PATCH | {"init_args": {"chanels": 8}}}}},
-        "chanels",
-    ),
-    "wrong type": ({"model": {"lr": "fast"}}, "fast"),
+    "typo in a group": ({"model": {"optimizer": {"lrr": 1}}}, "did you mean model.optimizer.lr?"),
+    "typo in the sizes": ({"model": {"architecture": PATCH | {"init_args": {"chanels": 8}}}}, "chanels"),
+    "wrong type": ({"model": {"optimizer": {"lr": "fast"}}}, "fast"),
     "wrong size": ({"data": {"size": [50, 48]}}, "50×48"),
-    "wrong sizes": ({"model": {"model": {"architecture": PATCH | {"init_args": {"factor": 0}}}}}, "factor=0"),
+    "wrong sizes": ({"model": {"architecture": PATCH | {"init_args": {"factor": 0}}}}, "factor=0"),
     "adversary that never learned": ({"model": {"adversary": {"counts_from": 0}}}, "untrained discriminator"),
     "accumulation by the trainer": ({"trainer": {"accumulate_grad_batches": 2}}, "accumulate_grad_batches=2"),
     "checkpoints between two halves of a step": ({"model": {"accumulate": 7}}, "val_check_interval=20"),
     "no LPIPS weights": (
-        {"model": {"terms": [{"class_path": "LPIPS", "init_args": {"files": ["absent.pth"]}}]}},
+        {"model": {"loss": {"terms": [{"class_path": "LPIPS", "init_args": {"files": ["absent.pth"]}}]}}},
         "absent.pth",
     ),
     "no shards": ({"data": {"path": "nowhere", "train": None, "val": None}}, "nowhere"),

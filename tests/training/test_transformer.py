@@ -23,6 +23,8 @@ from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.transformer import TransformerSizes
 from unitok.training.token_dropout import after_first_segment
 from unitok.training.transformer import TransformerTraining
+from unitok.training.weights.init_from import StartConfig
+from unitok.training.weights.parallelize import ComputeConfig
 from unitok.worlds.seeded import TEST_SEED
 from unitok.worlds.shapes.tasks import ShapesTasks
 
@@ -54,7 +56,7 @@ def train(monkeypatch, image_tokenizer, tmp_path):
             "fit", "--config", str(CONFIG), "--threads", "1", "--trainer.max_steps", str(steps),
             "--trainer.val_check_interval", "3", "--trainer.log_every_n_steps", "1",
             "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path / folder),
-            "--data.image_tokenizer", str(image_tokenizer), *more,
+            "--data.codec.image_tokenizer", str(image_tokenizer), *more,
         ])  # fmt: skip
         monkeypatch.setattr(TransformerTraining, "configure_callbacks", original)
         return cli, recorder.rows
@@ -67,8 +69,8 @@ def test_a_run_on_questions_boxes_and_edits_ends_in_a_folder_that_answers_them(t
         "{class_path: unitok.worlds.shapes.tasks.ShapesTasks, init_args: {canvas: 48, count: 60, turns: 2}}"
     )
     source = f"{{class_path: unitok.data.source.Concat, init_args: {{sources: [{tasks}]}}}}"
-    sizes = ["--model.model.max_length", "256", "--data.row_length", "160", "--data.text_size", "400"]
-    options = ["--data.locations", "[box, point]", "--data.train", source, "--data.val", tasks, *sizes]
+    sizes = ["--model.sizes.max_length", "256", "--data.row_length", "160", "--data.codec.text_size", "400"]
+    options = ["--data.codec.locations", "[box, point]", "--data.train", source, "--data.val", tasks, *sizes]
     _, rows = train("tasks", *options, steps=20)
     losses = [loss for loss, _ in rows]
     assert sum(losses[-5:]) < sum(losses[:5]) - 1
@@ -109,7 +111,7 @@ def test_a_run_on_conversations_ends_in_a_folder_that_knows_their_template(train
         ("train", "null"),
         ("val", "null"),
         ("path", str(tmp_path / "chats/a.jsonl")),
-        ("chat.user_mark", "u:"),
+        ("transforms.chat.user_mark", "u:"),
     ]
     train("chat", *(part for name, value in own for part in (f"--data.{name}", value)), steps=2)
     assert UniTok.from_pretrained(tmp_path / "chat/model").chat == ChatTemplate(user_mark="u:")
@@ -117,18 +119,20 @@ def test_a_run_on_conversations_ends_in_a_folder_that_knows_their_template(train
 
 def test_a_run_on_a_mixture_tells_what_it_read(train, tmp_path):
     mixture = str(CONFIG.parents[1] / "data/mixture.yaml")
-    train("mixed", "--config", mixture, "--data.condition_dropout", "0", steps=3)
+    train("mixed", "--config", mixture, "--data.task.condition_dropout", "0", steps=3)
     read = json.loads((tmp_path / "mixed/data_mixture.json").read_text())
     documents = {name: count["documents"] for name, count in read.items()}
     assert sum(documents.values()) >= 24 and documents["ShapesSource 1"] < documents["ShapesSource 2"]
     assert all(count["ids"] > 36 * count["documents"] for count in read.values())
 
 
-@pytest.mark.parametrize("more", [(), ("--model.optimizer", "adamw"), ("--trainer.precision", "bf16-mixed")])
+@pytest.mark.parametrize(
+    "more", [(), ("--model.optimizer.name", "adamw"), ("--trainer.precision", "bf16-mixed")]
+)
 def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, tmp_path, more):
-    whole, rows = train("whole", "--model.schedule", "constant", *more)
-    _, first = train("parts", "--model.schedule", "constant", *more, steps=3)
-    parts, rest = train("parts", "--model.schedule", "constant", *more, "--ckpt_path", "last")
+    whole, rows = train("whole", "--model.optimizer.schedule", "constant", *more)
+    _, first = train("parts", "--model.optimizer.schedule", "constant", *more, steps=3)
+    parts, rest = train("parts", "--model.optimizer.schedule", "constant", *more, "--ckpt_path", "last")
     assert [*first, *rest] == rows
     for a, b in zip(whole.model.model.parameters(), parts.model.model.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -136,13 +140,21 @@ def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, tmp_path, more
 
 def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train):
     train("rates", steps=3)
-    cli, _ = train("rates", "--ckpt_path", "last", "--model.lr", "0.5", "--model.schedule", "constant")
+    cli, _ = train(
+        "rates",
+        "--ckpt_path",
+        "last",
+        "--model.optimizer.lr",
+        "0.5",
+        "--model.optimizer.schedule",
+        "constant",
+    )
     assert cli.trainer.optimizers[0].param_groups[1]["lr"] == 0.5
 
 
 def test_accumulated_batches_give_the_gradient_of_one_large_batch(train):
-    steady = ("--model.optimizer", "adamw", "--model.schedule", "constant", "--data.task", "draw",
-              "--data.condition_dropout", "0")  # fmt: skip
+    steady = ("--model.optimizer.name", "adamw", "--model.optimizer.schedule", "constant",
+              "--data.task.name", "draw", "--data.task.condition_dropout", "0")  # fmt: skip
     _, large = train("large", *steady, "--data.batch_size", "16", steps=2)
     pairs = ("--trainer.accumulate_grad_batches", "2", "--trainer.val_check_interval", "4")
     _, small = train("small", *steady, *pairs, steps=2)
@@ -172,18 +184,18 @@ def test_a_run_whose_gradients_are_never_finite_stops_with_one_line(train, monke
 
     monkeypatch.setattr(TransformerTraining, "sums", endless)
     with pytest.raises(SystemExit) as stop:
-        train("hopeless", "--model.max_bad_batches", "3")
+        train("hopeless", "--model.optimizer.max_bad_batches", "3")
     assert stop.value.code != 0 and "3 batches in a row" in capsys.readouterr().err
 
 
 def test_recomputed_blocks_change_no_loss(train):
     _, plain = train("plain", steps=3)
-    _, again = train("again", "--model.recompute", "true", steps=3)
+    _, again = train("again", "--model.compute.recompute", "true", steps=3)
     assert again == plain
 
 
 def test_averaged_weights_are_exported_and_resumed_exactly(train, tmp_path):
-    steady = ("--model.ema_decay", "0.7", "--model.schedule", "constant")
+    steady = ("--model.ema_decay", "0.7", "--model.optimizer.schedule", "constant")
     whole, _ = train("whole", *steady)
     train("parts", *steady, steps=3)
     parts, _ = train("parts", *steady, "--ckpt_path", "last")
@@ -200,9 +212,10 @@ def test_a_language_model_is_grafted_and_held_while_asked(train, tmp_path):
     theirs.save_pretrained(tmp_path / "lm")
     train_bpe(["a small red circle"] * 3, size=270).save(str(tmp_path / "lm/tokenizer.json"))
     graft = (
-        "--model.init_from", str(tmp_path / "lm"),
-        "--data.text_tokenizer", str(tmp_path / "lm/tokenizer.json"),
-        "--model.freeze_steps", "2", "--model.schedule", "constant", "--trainer.val_check_interval", "2",
+        "--model.start.init_from", str(tmp_path / "lm"),
+        "--data.codec.text_tokenizer", str(tmp_path / "lm/tokenizer.json"),
+        "--model.start.freeze_steps", "2", "--model.optimizer.schedule", "constant",
+        "--trainer.val_check_interval", "2",
     )  # fmt: skip
     held, _ = train("held", *graft, steps=2)
     known, model = held.model.codec.modalities["text"].size, held.model.model
@@ -221,10 +234,11 @@ def test_a_run_goes_on_from_an_own_folder_with_its_tokenizers(train, tmp_path, c
     options = "{canvas: 48, count: 24, tasks: [box]}"
     tasks = f"{{class_path: unitok.worlds.shapes.tasks.ShapesTasks, init_args: {options}}}"
     new = (
-        "--model.init_from", folder, "--data.train", tasks, "--data.val", tasks, "--data.locations", "[box]",
-        "--model.model.width", "64", "--data.row_length", "80", "--data.image_tokenizer", "null",
+        "--model.start.init_from", folder, "--data.train", tasks, "--data.val", tasks,
+        "--data.codec.locations", "[box]", "--model.sizes.width", "64", "--data.row_length", "80",
+        "--data.codec.image_tokenizer", "null",
     )  # fmt: skip
-    held, _ = train("held", *new, "--model.freeze_steps", "2", steps=2)
+    held, _ = train("held", *new, "--model.start.freeze_steps", "2", steps=2)
     old, model = UniTok.from_pretrained(folder), held.model.model
     assert held.model.codec.modalities["text"].fingerprint() == old.codec.modalities["text"].fingerprint()
     assert torch.equal(model.blocks[0].feed_forward.down.weight, old.model.blocks[0].feed_forward.down.weight)
@@ -239,13 +253,20 @@ def test_a_run_goes_on_from_an_own_folder_with_its_tokenizers(train, tmp_path, c
     train_bpe(["something else"] * 3, size=280).save(str(tmp_path / "other.json"))
     capsys.readouterr()
     with pytest.raises(SystemExit):
-        train("other", *new, "--data.text_tokenizer", str(tmp_path / "other.json"), steps=2)
-    assert f"--data.text_tokenizer {folder}/tokenizer.json" in capsys.readouterr().err
+        train("other", *new, "--data.codec.text_tokenizer", str(tmp_path / "other.json"), steps=2)
+    assert f"--data.codec.text_tokenizer {folder}/tokenizer.json" in capsys.readouterr().err
 
 
 def test_low_rank_updates_are_trained_resumed_and_exported_merged(train, tmp_path):
     pytest.importorskip("peft")
-    steady = ("--model.lora_rank", "2", "--model.schedule", "constant", "--model.optimizer", "adamw")
+    steady = (
+        "--model.lora.rank",
+        "2",
+        "--model.optimizer.schedule",
+        "constant",
+        "--model.optimizer.name",
+        "adamw",
+    )
     whole, _ = train("whole", *steady)
     train("parts", *steady, steps=3)
     parts, _ = train("parts", *steady, "--ckpt_path", "last")
@@ -256,16 +277,18 @@ def test_low_rank_updates_are_trained_resumed_and_exported_merged(train, tmp_pat
 
 
 def test_the_log_says_how_much_is_padding_and_how_large_the_logits_are(train):
-    cli, _ = train("run", "--model.peak_tflops", "0.5", "--model.attention", "flex", steps=2)
+    cli, _ = train("run", "--model.compute.peak_tflops", "0.5", "--model.compute.attention", "flex", steps=2)
     logged = cli.trainer.logged_metrics
     assert 0 <= logged["padding"] < 0.5 and logged["logit_norm/image"] > 0
 
 
 def test_a_head_over_all_ids_learns_to_end_an_image_by_itself(train):
-    full = ("--model.head", "full", "--data.task", "draw", "--data.condition_dropout", "0",
-            "--model.optimizer", "adamw", "--model.schedule", "constant",
-            "--model.warmup_steps", "1")  # fmt: skip
-    cli, _ = train("full", *full, "--model.lr", "1e-2", "--trainer.val_check_interval", "25", steps=100)
+    full = ("--model.loss.head", "full", "--data.task.name", "draw", "--data.task.condition_dropout", "0",
+            "--model.optimizer.name", "adamw", "--model.optimizer.schedule", "constant",
+            "--model.optimizer.warmup_steps", "1")  # fmt: skip
+    cli, _ = train(
+        "full", *full, "--model.optimizer.lr", "1e-2", "--trainer.val_check_interval", "25", steps=100
+    )
     model = cli.model.model_with_codec()
     tokens = model.codec.join(model.codec.encode(cli.datamodule.val[0]))
     logits = model.model.head(model.model(tokens.ids[None], tokens.positions[None]))[0]
@@ -276,12 +299,12 @@ def test_a_head_over_all_ids_learns_to_end_an_image_by_itself(train):
 
 def test_a_head_of_another_kind_is_refused(train, capsys):
     with pytest.raises(SystemExit):
-        train("odd", "--model.head", "none")
+        train("odd", "--model.loss.head", "none")
     assert "none" in capsys.readouterr().err
 
 
 def test_the_share_of_the_machines_peak_is_logged(train):
-    cli, _ = train("run", "--model.peak_tflops", "0.5", steps=2)
+    cli, _ = train("run", "--model.compute.peak_tflops", "0.5", steps=2)
     logged = cli.trainer.logged_metrics
     assert logged["mfu"] == pytest.approx(float(logged["tflops"]) / 0.5)
 
@@ -290,7 +313,7 @@ def test_the_share_of_the_machines_peak_is_logged(train):
 def test_compiled_blocks_give_the_same_losses(train):
     pytest.importorskip("torch._inductor")
     _, plain = train("plain", steps=3)
-    cli, compiled = train("compiled", "--model.compile", "true", steps=3)
+    cli, compiled = train("compiled", "--model.compute.compile", "true", steps=3)
     assert torch.allclose(torch.tensor(plain), torch.tensor(compiled), rtol=1e-3)
     assert cli.model.model_with_codec().draw("a small red circle")[0].size == (48, 48)
 
@@ -307,7 +330,10 @@ def test_blocks_are_compiled_for_the_device_that_the_strategy_trains_on(monkeypa
         datamodule = SimpleNamespace(codec=CODEC)
         default_root_dir = "nowhere"
 
-    module, trainer = TransformerTraining(TransformerSizes(width=16, layers=1), compile=True), Trainer()
+    module, trainer = (
+        TransformerTraining(TransformerSizes(width=16, layers=1), compute=ComputeConfig(compile=True)),
+        Trainer(),
+    )
     module.trainer = trainer
     module.configure_model()
     assert module.device == torch.device("cpu") and compiled == [torch.device("cuda:1")]
@@ -318,7 +344,7 @@ def test_where_nothing_compiles_training_goes_on_with_one_line(train, monkeypatc
         raise RuntimeError("no C++ compiler found\nmore")
 
     monkeypatch.setattr(torch, "compile", broken)
-    _, rows = train("uncompiled", "--model.compile", "true", steps=3)
+    _, rows = train("uncompiled", "--model.compute.compile", "true", steps=3)
     assert len(rows) == 3
     assert [r.message for r in caplog.records if "torch.compile" in r.message] == [
         "torch.compile does not work here, training without it: no C++ compiler found"
@@ -347,15 +373,15 @@ def test_what_may_be_hidden_comes_after_a_documents_first_segment():
 
 
 def test_a_run_with_hidden_inputs_is_resumed_exactly(train):
-    hide = ("--model.hide_text", "0.3", "--model.hide_image", "0.1", "--model.schedule", "constant")
+    hide = ("--model.loss.token_dropout", "{text: 0.3, image: 0.1}", "--model.optimizer.schedule", "constant")
     _, rows = train("hidden", *hide)
     _, first = train("hidden_parts", *hide, steps=3)
     _, rest = train("hidden_parts", *hide, "--ckpt_path", "last")
     assert [*first, *rest] == rows
-    _, bare = train("bare", "--model.schedule", "constant", steps=3)
+    _, bare = train("bare", "--model.optimizer.schedule", "constant", steps=3)
     assert bare != first
 
 
 def test_words_of_its_own_need_a_model_to_start_from():
-    with pytest.raises(ValueError, match=r"new_words .* model\.init_from"):
-        TransformerTraining(TransformerSizes(), new_words=True)
+    with pytest.raises(ValueError, match=r"new_words .* model\.start\.init_from"):
+        StartConfig(new_words=True)

@@ -27,7 +27,7 @@ def trained(folder: Path, image_tokenizer: Path, *more: str, ranks: int) -> list
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks),
         str(ROOT / "tests/training/transformer_rank.py"), str(folder), "--trainer.devices", str(ranks),
-        "--data.batch_size", str(16 // ranks), "--data.image_tokenizer", str(image_tokenizer),
+        "--data.batch_size", str(16 // ranks), "--data.codec.image_tokenizer", str(image_tokenizer),
         "--trainer.max_steps", str(STEPS), "--trainer.val_check_interval", "1.0", *more,
     ]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}

@@ -14,7 +14,7 @@ import torch
 from train.tokenizer import main
 
 ROOT = Path(__file__).parents[2]
-BY_PICTURE = ("--model.foreground_weight", "1")  # a loss that does not depend on the others of a batch
+BY_PICTURE = ("--model.loss.foreground_weight", "1")  # a loss that does not depend on the others of a batch
 ADVERSARY = (
     "--model.adversary.counts_from",
     "5",
@@ -40,7 +40,7 @@ def test_both_ranks_hold_the_same_weights_and_codes(tmp_path, steps, more):
         str(ROOT / "tests/training/rank.py"), str(tmp_path), "--config", "configs/tokenizer/tiny.yaml",
         "--trainer.max_steps", str(steps), "--trainer.val_check_interval", "1.0",
         "--data.train.init_args.count", "97", "--data.val.init_args.count", "33",
-        "--model.model.quantizer.init_args.revive_below", "1.0", *BY_PICTURE, *more,
+        "--model.quantizer.init_args.revive_below", "1.0", *BY_PICTURE, *more,
     ]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)

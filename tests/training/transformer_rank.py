@@ -52,6 +52,7 @@ if __name__ == "__main__":
     main([
         "fit", "--threads", "1", "--config", "configs/transformer/tiny.yaml", "--trainer.accelerator", "cpu",
         "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(folder / "run"),
-        "--trainer.limit_val_batches", "1", "--model.optimizer", "adamw", "--model.schedule", "constant",
-        "--data.task", "draw", "--data.condition_dropout", "0", *sys.argv[2:],
+        "--trainer.limit_val_batches", "1", "--model.optimizer.name", "adamw",
+        "--model.optimizer.schedule", "constant", "--data.task.name", "draw",
+        "--data.task.condition_dropout", "0", *sys.argv[2:],
     ])  # fmt: skip

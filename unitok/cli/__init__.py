@@ -6,6 +6,7 @@ demo              The demo: tokenizer, codes, transformer, report, stage by stag
 lightning_cli     The command line of both trainings: Lightning's, with this project's defaults
 short_help        The short --help of the training scripts, shown before anything heavy is imported
 data_overrides    Resolves several data settings on one command line: the last one wins
+count_or_share    Settings that take a count or a share: an integer is a count
 unknown_settings  Errors for unknown settings, with the nearest known one
 yaml_defaults     A YAML file as the defaults of an argparse command line
 packaged_configs  `unitok configs`: lists and copies the configs inside the package

@@ -78,10 +78,10 @@ def _is_file(config: str) -> bool:
         return False
 
 
-def flag_names(args: Sequence[str]) -> set[str]:
-    """Names of the settings given by flags, such as data.path."""
-    names = (flag.name for flag in _parse_flags(args))
-    return {name.removeprefix("--").rstrip("+") for name in names if name.startswith("--")}
+def flags(args: Sequence[str]) -> dict[str, str]:
+    """The settings given by flags, such as data.path, with their last values."""
+    given = (flag for flag in _parse_flags(args) if flag.name.startswith("--"))
+    return {flag.name.removeprefix("--").rstrip("+"): flag.value for flag in given}
 
 
 def _parse_flags(args: Sequence[str]) -> list[_Flag]:

@@ -20,20 +20,22 @@ import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
 from unitok.atomic_files import lock_folder
-from unitok.cli.data_overrides import config_files, flag_names, resolve_data_overrides
+from unitok.cli.count_or_share import read_integers_first
+from unitok.cli.data_overrides import config_files, flags, resolve_data_overrides
 from unitok.cli.packaged_configs import locate_all
 from unitok.cli.unknown_settings import clear_parser_errors
 from unitok.cli.yaml_defaults import read_config
 from unitok.console import plain_errors
 from unitok.device import lacks_bfloat16, pick_device
-from unitok.renamed import check_class_path, check_class_paths
+from unitok.renamed import check_class_path, check_class_paths, check_settings, renamed_setting
+from unitok.training.class_paths import CALLBACKS, SOURCES, import_classes
 from unitok.training.run.callbacks import Export, ReportComplete, SeedByBatch
 from unitok.training.run.checkpoint import (
     BEST,
@@ -54,11 +56,19 @@ class RunFolder(Trainer):
     CPU without bfloat16 instructions, half precision is replaced by float32.
     """
 
-    def __init__(self, *, monitor: str = "val/loss", export: str = "model", **options):
+    def __init__(
+        self,
+        *,
+        monitor: str = "val/loss",
+        export: str = "model",
+        callbacks: list[Callback] | Callback | None = None,
+        **options,
+    ):
+        own = callbacks if isinstance(callbacks, list) else [callbacks] if callbacks else []
         folder = Path(options.pop("default_root_dir", None) or "runs/unnamed")
         folder.mkdir(parents=True, exist_ok=True)
         callbacks = [
-            *(options.pop("callbacks", None) or []),
+            *own,
             *checkpoints(folder, monitor=monitor),
             Export(export),
             ReportComplete(),
@@ -153,6 +163,7 @@ class UniTokCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 takes all cores")
+        read_integers_first(parser)
 
     def before_instantiate_classes(self) -> None:
         if self.fill is not None:
@@ -167,12 +178,16 @@ class UniTokCLI(LightningCLI):
         files = config_files(args)
         for file in files:
             check_class_paths(read_config(file), place=f"{file}: ")
+            check_settings(read_config(file), place=f"{file}: ")
         for word in filter(lambda word: "." in word, args):
             check_class_path(word.rpartition("=")[2])
+        self.flags = flags(args)
+        for name, value in self.flags.items():
+            if new := renamed_setting(name, value):
+                raise ValueError(f"--{name} is now --{new}")
         data_settings = signature(self.datamodule_class).parameters.keys()
         with clear_parser_errors(files, self._setting_names(args)):
             super().parse_arguments(parser, resolve_data_overrides(args, data_settings))
-        self.flag_names = flag_names(args)
 
     def _setting_names(self, args: Sequence[str]) -> set[str]:
         """Names of the settings of a command line's subcommand."""
@@ -194,7 +209,7 @@ class UniTokCLI(LightningCLI):
 
     def _report_ineffective(self, setting: str, reason: str) -> None:
         """Print that a setting has no effect, if a flag gives it."""
-        if any(flag == setting or flag.startswith(f"{setting}.") for flag in self.flag_names):
+        if any(flag == setting or flag.startswith(f"{setting}.") for flag in self.flags):
             self.trainer.print(f"--{setting} has no effect: {reason}")
 
     def _parse_ckpt_path(self) -> None:
@@ -217,7 +232,7 @@ class UniTokCLI(LightningCLI):
     def _require_weights(self) -> None:
         """Raises ValueError if neither a checkpoint nor a folder gives the weights to measure."""
         config = self.config[self.subcommand]
-        if config.ckpt_path is None and not config.model.get("init_from"):
+        if config.ckpt_path is None and not config.model.start.init_from:
             raise ValueError("give --ckpt_path best, last or a file: without one the weights are random")
         self._resolve_checkpoint()
 
@@ -243,6 +258,7 @@ def _print_changes(path: Path, config: Namespace) -> None:
     if not path.is_file():
         return
     old, new = _flatten(yaml.safe_load(path.read_bytes()) or {}), _flatten(config.as_dict())
+    old = {renamed_setting(name, value) or name: value for name, value in old.items()}
     for name in sorted(old.keys() & new.keys() - {"ckpt_path", "config"}):
         if old[name] != new[name]:
             print(f"{name}: {old[name]} -> {new[name]}")
@@ -269,6 +285,7 @@ def run(
 ) -> UniTokCLI:
     """Parse a command line, let `fill` complete it, and run it; user errors exit with one line and code 2."""
     _silence_noise()
+    import_classes(*SOURCES, *CALLBACKS)
     with (
         plain_errors(program),
         _as_value_error(MisconfigurationException),

@@ -1,6 +1,7 @@
 """LightningDataModules: from sources to batches for the trainer. Knows no model."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from unitok.data.batches.image_batches import ImageBatches, SingleImages
 from unitok.data.batches.loader import batches_trained, build_loader
 from unitok.data.batches.loader_state import Progress
 from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
-from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
+from unitok.data.codes.build_codec import CodecConfig, train_text_tokenizer
 from unitok.data.codes.encoding import CodedDocuments, warn_without_text
 from unitok.data.codes.mixture_codes import MixedDocuments
 from unitok.data.codes.store import Store, read_chat
@@ -25,14 +26,12 @@ from unitok.data.files.remote import local_path
 from unitok.data.mixture import Stored, check_unmixed, count_samples, is_mixed, stores_of
 from unitok.data.source import Source
 from unitok.data.sources import train_and_val
-from unitok.data.tasks import UNPROMPTED, Task
+from unitok.data.tasks import TaskConfig
 from unitok.data.transforms.augment import Augment, augment_source
 from unitok.data.transforms.resize import Resize, Resized
 from unitok.document import Codes
-from unitok.modalities.base import Modality
 from unitok.modalities.text import TEXT_TOKENIZER
 from unitok.tokens.codec import Codec
-from unitok.tokens.cursor import Positions
 
 
 class Example(NamedTuple):
@@ -150,6 +149,21 @@ class ImageData(LightningDataModule):
         )
 
 
+@dataclass(frozen=True)
+class TransformConfig:
+    """How samples are changed before they are encoded.
+
+    Args:
+        resize: how images are resized, such as Buckets; None leaves it to `codec.image_shape`.
+        augment: adds mirrored and shifted copies of training documents; None for none, and with a store.
+        chat: the chat template of conversations, saved in the model's folder. A store has its own.
+    """
+
+    resize: Resize | None = None
+    augment: Augment | None = None
+    chat: ChatTemplate = ChatTemplate()  # noqa: RUF009 (it is frozen)
+
+
 class DocumentData(LightningDataModule):
     """Packed documents for a transformer. Every batch is a pure function of (seed, number of the batch).
 
@@ -160,29 +174,13 @@ class DocumentData(LightningDataModule):
         format: of `path`, such as webdataset, table or pairs; if absent it is detected.
         most_faults: share of corrupt documents that stops a run, after the first 1,000 that are read or all
             of a smaller set.
-        image_tokenizer: folder of the trained image tokenizer.
-        text_tokenizer: a tokenizer.json. If absent, that of the training store; without a store, one is
-            trained on the training texts and saved in the run's folder.
-        text_size: max vocabulary of a text tokenizer trained here.
-        image_shape: (rows, columns) in cells to which images are resized; if absent each keeps its size.
-        locations: "box", "point" or both, if documents hold them.
-        modalities: others that documents hold, such as your own; their ids come after all others.
-        positions: "grid" or "sequential", see Cursor.
+        codec: the tokenizers, the shape of images, further modalities.
+        task: order of segments, and when the condition is dropped.
+        transforms: how samples are changed before they are encoded.
         row_length: tokens per packed row; longer documents are dropped.
         batch_size: documents per batch, on each device; best fit packs them into as few rows as it can.
-        task: of pairs: "caption" learns text after image, "draw" image after text, "both" tosses a coin.
-            Conversations and interleaved documents keep their order; with "chat", pairs do too.
-        condition_dropout: probability that a document keeps only its last segment, or also those of the same
-            modality, which guidance needs; see `arrange`.
-        unprompted: modalities that are also learned without a prompt: as a document's first segment, and
-            alone by `condition_dropout`.
-        resize: how images are resized before they are encoded, such as Buckets; None leaves it to
-            `image_shape`.
-        augment: adds mirrored and shifted copies of training documents; None for none, and with a store.
-        chat: the chat template of conversations, saved in the model's folder. A store has its own.
         seed: of order, task and dropout.
         workers: processes that read; 0 reads in the training process.
-        codec: replaces the two tokenizers, for use from Python.
     """
 
     def __init__(
@@ -193,24 +191,13 @@ class DocumentData(LightningDataModule):
         *,
         format: str | None = None,
         most_faults: float = 0.1,
-        image_tokenizer: str | None = None,
-        text_tokenizer: str | None = None,
-        text_size: int = 1024,
-        image_shape: tuple[int, int] | None = None,
-        locations: list[str] = [],  # noqa: B006
-        modalities: list[Modality] = [],  # noqa: B006
-        positions: Positions = "grid",
+        codec: CodecConfig = CodecConfig(),  # noqa: B008 (all of these are frozen)
+        task: TaskConfig = TaskConfig(),  # noqa: B008
+        transforms: TransformConfig = TransformConfig(),
         row_length: int = 512,
         batch_size: int = 64,
-        task: Task = "both",
-        condition_dropout: float = 0.1,
-        unprompted: list[str] = list(UNPROMPTED),  # noqa: B006
-        resize: Resize | None = None,
-        augment: Augment | None = None,
-        chat: ChatTemplate = ChatTemplate(),  # noqa: B008 (it is frozen)
         seed: int = 0,
         workers: int = 0,
-        codec: Codec | None = None,
     ):
         super().__init__()
         _check_counts(batch_size=batch_size, workers=workers)
@@ -218,54 +205,42 @@ class DocumentData(LightningDataModule):
             raise ValueError(f"row_length must be at least 1, got {row_length}")
         self.train, self.val = train_and_val(path, train, val, format=format)
         self.most_faults = most_faults
-        self.image_tokenizer, self.text_tokenizer, self.text_size = image_tokenizer, text_tokenizer, text_size
-        self.image_shape, self.positions, self.locations = image_shape, positions, list(locations)
-        self.modalities = list(modalities)
-        self.row_length, self.batch_size, self.workers = row_length, batch_size, workers
-        self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
-        self.unprompted, self.augment = list(unprompted), augment
-        if augment is not None and stores_of(self.train):
+        self.codec_config, self.task, self.transforms = codec, task, transforms
+        self.row_length, self.batch_size, self.workers, self.seed = row_length, batch_size, workers, seed
+        if transforms.augment is not None and stores_of(self.train):
             raise ValueError(f"augment needs images, but {stores_of(self.train)[0]} is a store of codes")
-        self.resize = resize
-        self._codec, self._chat = codec, chat
         self._packed: dict[str, PackedDocuments] = {}
         self._progress = Progress()
 
     def ineffective_settings(self) -> dict[str, str]:
         """Settings without effect in combination with the others, and why."""
-        idle, stores = {}, stores_of(self.train)
-        if self.text_tokenizer is not None:
-            idle["text_size"] = f"data.text_tokenizer is {self.text_tokenizer}"
+        idle, stores, text_tokenizer = {}, stores_of(self.train), self.codec_config.text_tokenizer
+        if text_tokenizer is not None:
+            idle["codec.text_size"] = f"data.codec.text_tokenizer is {text_tokenizer}"
         elif stores:
-            idle["text_size"] = f"the text tokenizer is that of the store {stores[0]}"
+            idle["codec.text_size"] = f"the text tokenizer is that of the store {stores[0]}"
         if isinstance(self.train, str) and isinstance(self.val, str):
-            idle |= dict.fromkeys(("resize", "most_faults"), "data.train and data.val are stores of codes")
+            names = ("transforms.resize", "most_faults")
+            idle |= dict.fromkeys(names, "data.train and data.val are stores of codes")
         return idle
 
-    @property
+    @cached_property
     def codec(self) -> Codec:
-        """Built on first use. Raises FileNotFoundError or ValueError if a tokenizer is missing or corrupt."""
-        if self._codec is None:
-            if self.image_tokenizer is None:
-                raise ValueError("image_tokenizer must be the folder of a trained image tokenizer, got none")
-            text = self._text_tokenizer()
-            self._codec = build_codec(
-                self.image_tokenizer,
-                text,
-                positions=self.positions,
-                image_shape=self.image_shape,
-                locations=self.locations,
-                modalities=self.modalities,
-            )
-        return self._codec
+        """Built on first use, unless one is assigned, which replaces the tokenizers.
+
+        Raises FileNotFoundError or ValueError if a tokenizer is missing or corrupt.
+        """
+        return self.codec_config.build(self._text_tokenizer())
 
     @cached_property
     def chat(self) -> ChatTemplate:
-        """The template of all conversations. Raises ValueError if data.chat and stores disagree."""
+        """The template of all conversations. Raises ValueError if the settings and stores disagree."""
         default = ChatTemplate()
-        templates = {self._chat, *map(read_chat, stores_of(self.train))} - {default}
+        templates = {self.transforms.chat, *map(read_chat, stores_of(self.train))} - {default}
         if len(templates) > 1:
-            raise ValueError(f"a model has one chat template; data.chat and stores have {templates}")
+            raise ValueError(
+                f"a model has one chat template; data.transforms.chat and stores have {templates}"
+            )
         return templates.pop() if templates else default
 
     def _with_chat(self, documents: Source | str) -> Source | str:
@@ -274,32 +249,32 @@ class DocumentData(LightningDataModule):
 
     def _text_tokenizer(self, *, retrain: bool = False) -> Path:
         """Returns the tokenizer.json, trained first if missing, or if `retrain` replaces an earlier run's."""
-        if self.text_tokenizer is not None:
-            return Path(self.text_tokenizer)
+        if self.codec_config.text_tokenizer is not None:
+            return Path(self.codec_config.text_tokenizer)
         if stores_of(self.train):
             return local_path(stores_of(self.train)[0]) / TEXT_TOKENIZER
         if self.trainer is None:
-            raise ValueError("text_tokenizer must be given: there is no run's folder for a new one")
+            raise ValueError("codec.text_tokenizer must be given: there is no run's folder for a new one")
         path = Path(self.trainer.default_root_dir) / TEXT_TOKENIZER
         if retrain or not path.is_file():
-            train_text_tokenizer(self._with_chat(self.train), path, size=self.text_size)
+            train_text_tokenizer(self._with_chat(self.train), path, size=self.codec_config.text_size)
         return path
 
     def prepare_data(self) -> None:
         """Trains the text tokenizer, if none is given; a resumed run keeps its own."""
-        if self._codec is None:
+        if "codec" not in self.__dict__:
             fresh = self.trainer.state.fn == "fit" and not getattr(self.trainer, "resumes", False)
             self._text_tokenizer(retrain=fresh)
 
     def setup(self, stage: str) -> None:
         for name, documents, dropout in (
-            ("train", self.train, self.condition_dropout),
+            ("train", self.train, self.task.condition_dropout),
             ("val", self.val, 0.0),
         ):
             if name not in self._packed:
                 documents = self._with_chat(documents)
-                if name == "train" and self.augment is not None:
-                    documents = augment_source(documents, self.augment)
+                if name == "train" and self.transforms.augment is not None:
+                    documents = augment_source(documents, self.transforms.augment)
                 self._packed[name] = self._pack(name, documents, dropout)
 
     def examples(self, count: int) -> list[Example]:
@@ -321,9 +296,9 @@ class DocumentData(LightningDataModule):
             self._coded(documents, faults),
             self.codec,
             row_length=self.row_length,
-            task=self.task,
+            task=self.task.name,
             condition_dropout=condition_dropout,
-            unprompted=self.unprompted,
+            unprompted=self.task.unprompted,
             seed=self.seed,
         )
 
@@ -337,8 +312,8 @@ class DocumentData(LightningDataModule):
             sources = [self._coded(source, faults) for source in documents.sources]
             return MixedDocuments(documents, sources, readers=1 + self.workers)
         check_unmixed(documents)
-        if self.resize is not None:
-            documents = Resized(documents, self.resize)
+        if self.transforms.resize is not None:
+            documents = Resized(documents, self.transforms.resize)
         return EncodedSource(documents, self.codec, faults=faults)
 
     def teardown(self, stage: str) -> None:
@@ -374,7 +349,7 @@ class DocumentData(LightningDataModule):
         if state.get("codec") not in (None, self.codec.fingerprint()):
             raise ValueError(
                 f"{self.trainer.ckpt_path}: trained with other tokenizers than those of the data; give the "
-                "data.text_tokenizer and data.image_tokenizer of its run, or omit --ckpt_path"
+                "data.codec.text_tokenizer and image_tokenizer of its run, or omit --ckpt_path"
             )
         mixed, counts = self._mixed(), state.get("mixture")
         if mixed and counts and len(counts) == len(mixed.sources):

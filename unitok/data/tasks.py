@@ -4,7 +4,7 @@ Sources and stores hold the canonical order, text before image; a task is applie
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, get_args
 
 from unitok.data.keyed_random import uniform
@@ -22,6 +22,24 @@ def check_task(task: str, condition_dropout: float) -> None:
         raise ValueError(f"task must be one of {', '.join(get_args(Task))}, got {task!r}")
     if not 0 <= condition_dropout < 1:
         raise ValueError(f"condition_dropout must be in [0, 1), got {condition_dropout}")
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """Which segments of a document are learned after which.
+
+    Args:
+        name: of pairs: "caption" learns text after image, "draw" image after text, "both" tosses a coin.
+            Conversations and interleaved documents keep their order; with "chat", pairs do too.
+        condition_dropout: probability that a document keeps only its last segment, or also those of the same
+            modality, which guidance needs; see `arrange`.
+        unprompted: modalities that are also learned without a prompt: as a document's first segment, and
+            alone by `condition_dropout`.
+    """
+
+    name: Task = "both"
+    condition_dropout: float = 0.1
+    unprompted: Sequence[str] = UNPROMPTED
 
 
 def learn_only(segments: Iterable[Item], modalities: Sequence[str] | None) -> list[Item]:

@@ -26,8 +26,8 @@ def export(model: UniTok, folder: str | Path) -> None:
     codec, folder = model.codec, Path(folder)
     if codec.positions != "sequential":
         raise ValueError(
-            f"data.positions must be sequential for an export, got a model with {codec.positions} positions "
-            "(time, row, column), which no other engine supports"
+            "data.codec.positions must be sequential for an export, got a model with "
+            f"{codec.positions} positions (time, row, column), which no other engine supports"
         )
     if model.model.config.latest_image:
         raise ValueError(

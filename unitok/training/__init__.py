@@ -5,6 +5,7 @@ transformer    Trains a transformer on packed documents: loss, optimizer, log
 encode         Encodes a data set once into a store of codes
 class_paths    Classes and arguments as configs name them: a class path, alone or with init_args
 open_source    Opens a data source by its short form: a name, path, URL or class path
+loss_config    Settings of both losses: the transformer's, by modality, and the image tokenizer's
 targets        Which ids compete for a target, and which targets count
 token_dropout  Token dropout: replaces codes by noise in the input, so that the model leans on its prompt
 optimizers     Optimizers: AdamW, and Muon for matrices

@@ -3,11 +3,15 @@
 import importlib
 from collections.abc import Mapping
 from inspect import isabstract
+from pkgutil import walk_packages
 from typing import Any, TypeVar
 
 from unitok.renamed import check_class_path
 
 Kind = TypeVar("Kind")
+SOURCES = ("unitok.data.mixture", "unitok.data.readers", "unitok.data.transforms", "unitok.worlds")
+CALLBACKS = ("unitok.training.run.callbacks", "unitok.training.samples")
+"""Where the classes are that a config may name without their module."""
 
 
 def split_class_path(value: Any, *, what: str) -> tuple[str, dict[str, Any]]:
@@ -24,14 +28,16 @@ def split_class_path(value: Any, *, what: str) -> tuple[str, dict[str, Any]]:
 
 
 def find_class(path: str, base: type[Kind], *, expected: str) -> type[Kind]:
-    """The subclass of `base` at a class path; one that is imported already may be given by its name alone.
+    """The subclass of `base` at a class path; this package's sources may be given by their names alone.
 
     Raises ValueError, with what is `expected`, if there is none.
     """
     check_class_path(path)
     module, _, name = path.rpartition(".")
-    if not module and name in (imported := _imported(base)):
-        return imported[name]
+    if not module:
+        import_classes(*SOURCES)
+        if name in (imported := _imported(base)):
+            return imported[name]
     try:
         found = getattr(importlib.import_module(module), name) if module else None
     except (ImportError, AttributeError) as error:
@@ -49,6 +55,13 @@ def build(value: Any, base: type[Kind], *, what: str) -> Kind:
         return kind(**arguments)
     except TypeError as error:
         raise ValueError(f"{kind.__name__}: {error}") from error
+
+
+def import_classes(*places: str) -> None:
+    """Import modules, and all modules of packages, so that the bare names of their classes suffice."""
+    for place in places:
+        for module in walk_packages(getattr(importlib.import_module(place), "__path__", ()), f"{place}."):
+            importlib.import_module(module.name)
 
 
 def _imported(base: type[Kind]) -> dict[str, type[Kind]]:

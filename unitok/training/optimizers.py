@@ -1,6 +1,7 @@
 """Optimizers: AdamW, and Muon for matrices. Knows no model."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -10,6 +11,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.adamw import adamw
 
 from unitok.device import fast_dtype
+from unitok.training.schedule import ScheduleKind, learning_rate
 
 OptimizerName = Literal["muon", "adamw"]
 
@@ -17,11 +19,57 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic that drives all singular values towards 1 (Jordan et al. 2024)."""
 
 
-def learning_rates(*, lr: float, muon_lr: float) -> dict[str, float]:
-    """Learning rates by name. Raises ValueError unless both are positive."""
-    if lr <= 0 or muon_lr <= 0:
-        raise ValueError(f"lr and muon_lr must be above 0, got {lr} and {muon_lr}")
-    return {"lr": lr, "muon_lr": muon_lr}
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Settings of an optimizer, its schedule and its gradients.
+
+    Args:
+        name: "muon" (with AdamW on all other weights) or "adamw" alone.
+        lr: peak learning rate of AdamW.
+        muon_lr: peak learning rate of Muon, for the transformer's blocks, or the image tokenizer's wide
+            matrices and convolutions.
+        weight_decay: of a transformer's blocks; of an image tokenizer's weights of Muon, or of all with AdamW
+            alone.
+        betas: of AdamW.
+        clip: maximum gradient norm.
+        warmup_steps: steps of linear warm-up.
+        schedule: cosine, linear, wsd or constant.
+        max_bad_batches: stop after this many batches in a row without a finite gradient.
+    """
+
+    name: OptimizerName = "muon"
+    lr: float = 3e-3
+    muon_lr: float = 0.02
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip: float = 1.0
+    warmup_steps: int = 50
+    schedule: ScheduleKind = "linear"
+    max_bad_batches: int = 20
+
+    def __post_init__(self):
+        if self.lr <= 0 or self.muon_lr <= 0:
+            raise ValueError(f"lr and muon_lr must be above 0, got {self.lr} and {self.muon_lr}")
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Peak learning rates: `muon_lr` of Muon's weights and `lr` of the others."""
+        return {"lr": self.lr, "muon_lr": self.muon_lr}
+
+    def set_rates(self, optimizer: Optimizer, *, share: float, step: int) -> None:
+        """Set an optimizer's learning rates for a step, from the config alone, not from a checkpoint.
+
+        Args:
+            optimizer: its parameter groups are changed in place.
+            share, step: see `learning_rate`.
+        """
+        factor = learning_rate(share, step=step, warmup_steps=self.warmup_steps, kind=self.schedule)
+        for group in optimizer.param_groups:
+            group["lr"] = factor * (self.muon_lr if group.get("muon") else self.lr)
+
+    def ineffective(self) -> dict[str, str]:
+        """Settings that the others make ineffective, with the reason."""
+        return {"optimizer.muon_lr": "model.optimizer.name is adamw"} if self.name == "adamw" else {}
 
 
 class MuonAdamW(Optimizer):
@@ -143,27 +191,20 @@ def orthogonalize(matrices: Float[Tensor, "n r c"], *, steps: int) -> Float[Tens
     return x.mT if tall else x
 
 
-def build_optimizer(
-    model: nn.Module,
-    *,
-    name: OptimizerName,
-    lr: float,
-    muon_lr: float,
-    weight_decay: float,
-    betas: tuple[float, float],
-) -> Optimizer:
+def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
     """Builds a transformer's optimizer; only the matrices of its blocks are decayed (and updated by Muon)."""
     trainable = [weight for weight in model.parameters() if weight.requires_grad]
     in_blocks = {id(weight) for weight in model.blocks.parameters() if weight.ndim == 2}
     matrices = [weight for weight in trainable if id(weight) in in_blocks]
     others = [weight for weight in trainable if id(weight) not in in_blocks]
-    if name == "muon":
-        return MuonAdamW(matrices, others, lr=lr, muon_lr=muon_lr, weight_decay=weight_decay, betas=betas)
+    if config.name == "muon":
+        shared = {"weight_decay": config.weight_decay, "betas": config.betas}
+        return MuonAdamW(matrices, others, **config.rates, **shared)
     groups = [
-        {"params": matrices, "weight_decay": weight_decay},
+        {"params": matrices, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=lr, betas=tuple(betas), fused=True)
+    return AdamW(groups, lr=config.lr, betas=tuple(config.betas), fused=True)
 
 
 def init_states(optimizer: AdamW) -> AdamW:

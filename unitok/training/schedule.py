@@ -5,12 +5,10 @@ of that budget spent, so that a run of "ten minutes" decays to zero on any machi
 """
 
 import math
-from collections.abc import Mapping
 from typing import Literal
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
-from torch.optim import Optimizer
 
 ScheduleKind = Literal["cosine", "linear", "constant", "wsd"]
 
@@ -72,24 +70,3 @@ def learning_rate(
     if kind not in decays:
         raise ValueError(f"schedule must be one of {', '.join(decays)}, got {kind!r}")
     return round(warmup * (floor + (1 - floor) * decays[kind]), 12)
-
-
-def set_learning_rates(
-    optimizer: Optimizer,
-    rates: Mapping[str, float],
-    *,
-    share: float,
-    step: int,
-    warmup_steps: int,
-    kind: ScheduleKind,
-) -> None:
-    """Set an optimizer's learning rates for a step, from the config alone, not from a checkpoint.
-
-    Args:
-        optimizer: its parameter groups are changed in place.
-        rates: peak learning rates, "muon_lr" of Muon's groups and "lr" of the others.
-        share, step, warmup_steps, kind: see `learning_rate`.
-    """
-    factor = learning_rate(share, step=step, warmup_steps=warmup_steps, kind=kind)
-    for group in optimizer.param_groups:
-        group["lr"] = factor * rates["muon_lr" if group.get("muon") else "lr"]

@@ -18,16 +18,19 @@ def drop_tokens(
     Args:
         ids: input ids of packed documents.
         vocabulary: of the ids.
-        shares: share of each modality's codes that is hidden; a document's first segment stays whole.
+        shares: share of a modality's codes that is hidden, 0 where absent; a document's first segment stays
+            whole.
         number: number of the batch, which seeds the choice.
     """
     if not any(shares.values()):
         return ids
     generator = torch.Generator().manual_seed(number)
     later = after_first_segment(ids, vocabulary)
-    for name, share in shares.items():
+    for (
+        name
+    ) in vocabulary.modalities:  # all of them, so that the noise of one does not depend on another's share
         codes = vocabulary.codes(name)
-        dropped = torch.rand(ids.shape, generator=generator).to(ids.device) < share
+        dropped = torch.rand(ids.shape, generator=generator).to(ids.device) < shares.get(name, 0.0)
         ids = torch.where(later & dropped & (ids >= codes.start) & (ids < codes.stop), vocabulary.pad, ids)
     return ids
 

@@ -1,7 +1,7 @@
 """Trains an image tokenizer: objective, optimizers, log. Knows no transformer."""
 
 import json
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,22 +16,46 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unitok.atomic_files import write_text
 from unitok.evaluate.metrics.reconstruction import ReconstructionMetrics
+from unitok.models.image_tokenizer.architecture import Architecture
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
-from unitok.models.image_tokenizer.loss_terms import SSIM, Term
+from unitok.models.image_tokenizer.loss_terms import SSIM
+from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.pixel_loss import PixelLikelihood, psnr
-from unitok.models.image_tokenizer.quantizer import Quantized
+from unitok.models.image_tokenizer.quantizer import Quantized, QuantizerConfig
+from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 from unitok.training.adversary import Adversary, AdversaryConfig
+from unitok.training.loss_config import PixelLossConfig
 from unitok.training.metrics import Means, sum_over_ranks
-from unitok.training.optimizers import MuonAdamW, OptimizerName, learning_rates
+from unitok.training.optimizers import MuonAdamW, OptimizerConfig
 from unitok.training.run.bad_batches import BadBatches
 from unitok.training.run.resume_check import check_fits
 from unitok.training.run.whole_steps import check_validations, inside_step
-from unitok.training.schedule import ScheduleKind, progress, set_learning_rates
+from unitok.training.schedule import progress
 
 MUON_MIN_WIDTH = 32
 """Muon trains matrices with at least this many inputs and outputs; narrower ones map to colours or codes."""
 VALIDATION_METRICS = ("val/loss", "val/psnr", "val/surviving_codes", "val/ssim")
 """Logged after each validation; SSIM only for images that are large enough for its window."""
+
+
+@dataclass(frozen=True)
+class TokenizerStart:
+    """The weights before the first step.
+
+    Args:
+        init_from: folder of an image tokenizer to start from, whose architecture and quantizer it keeps.
+        decoder_alone: train only the decoder: codes keep their meaning, so models trained on them stay valid.
+
+    Raises:
+        ValueError: `decoder_alone` without `init_from`: random codes carry no information to decode.
+    """
+
+    init_from: str | None = None
+    decoder_alone: bool = False
+
+    def __post_init__(self):
+        if self.decoder_alone and self.init_from is None:
+            raise ValueError("decoder_alone needs init_from: the tokenizer whose codes are kept")
 
 
 class TokenizerTraining(LightningModule):
@@ -41,71 +65,45 @@ class TokenizerTraining(LightningModule):
     separate steps; the trainer counts the tokenizer's.
 
     Args:
-        model: architecture and quantizer.
-        lr: peak learning rate of AdamW.
-        muon_lr: peak learning rate of Muon, for the wide matrices and convolutions.
-        optimizer: "muon" (with AdamW on all other weights) or "adamw" alone.
-        warmup_steps: steps of linear warm-up.
-        schedule: cosine, linear, wsd or constant.
-        weight_decay: of Muon's weights; of all weights with AdamW alone.
-        clip: maximum gradient norm.
-        accumulate: batches per optimizer step.
-        likelihood: "normal" (squared error) or "laplace" (absolute error).
-        scale: of the likelihood, in pixel values (their range is 2); a smaller scale weighs pixels more.
-        foreground_weight: of pixels that differ from the image's even background; 1 for photographs.
-        terms: further terms of the objective: SSIM, MultiScaleGradients, LPIPS.
-        round_trip_weight: of the loss that makes encode(decode(codes)) return the codes; 0 for none.
+        architecture: encoder and decoder: Patch, VQGAN, ViT, or Emu3 for its checkpoints.
+        quantizer: codebook: EMACodebook, LearnedCodebook, SimVQCodebook, ResidualCodebooks, FSQLevels,
+            LFQSigns, or JanusCodebook for its checkpoints.
+        optimizer: optimizer, schedule and clipping.
+        loss: likelihood of the pixels, further terms, round trip.
+        start: initial weights: from scratch, or of another tokenizer.
         adversary: settings of a discriminator; absent for none.
+        accumulate: batches per optimizer step.
         ema_decay: of a moving average of the weights, which is measured and exported instead; 0 for none.
+        settle: share of the run, at its end, in which rare codes are no longer revived.
         inception: file of Inception weights for FID in `test`; without it a surrogate is measured.
         tile: side of the tiles, in cells, in which `test` encodes large images; 0 encodes them whole.
-        settle: share of the run, at its end, in which rare codes are no longer revived.
-        init_from: folder of an image tokenizer to start from; its architecture replaces `model`.
-        decoder_alone: train only the decoder: codes keep their meaning, so models trained on them stay valid.
-        max_bad_batches: stop after this many non-finite batches in a row.
-
-    Raises:
-        ValueError: `decoder_alone` without `init_from`: random codes carry no information to decode.
     """
 
     def __init__(
         self,
-        model: ImageTokenizerConfig,
+        architecture: Architecture = Patch(),  # noqa: B008 (all of these are frozen)
+        quantizer: QuantizerConfig = EMACodebook(),  # noqa: B008
         *,
-        lr: float = 3e-3,
-        muon_lr: float = 0.02,
-        optimizer: OptimizerName = "muon",
-        warmup_steps: int = 50,
-        schedule: ScheduleKind = "linear",
-        weight_decay: float = 0.0,
-        clip: float = 1.0,
-        accumulate: int = 1,
-        likelihood: Literal["normal", "laplace"] = "normal",
-        scale: float = 0.5,
-        foreground_weight: float = 1.0,
-        terms: Sequence[Term] = (),
-        round_trip_weight: float = 0.5,
+        optimizer: OptimizerConfig = OptimizerConfig(betas=(0.9, 0.99)),  # noqa: B008
+        loss: PixelLossConfig = PixelLossConfig(),  # noqa: B008
+        start: TokenizerStart = TokenizerStart(),
         adversary: AdversaryConfig | None = None,
+        accumulate: int = 1,
         ema_decay: float = 0.0,
+        settle: float = 0.3,
         inception: str | None = None,
         tile: int = 0,
-        settle: float = 0.3,
-        init_from: str | None = None,
-        decoder_alone: bool = False,
-        max_bad_batches: int = 20,
     ):
         super().__init__()
-        if decoder_alone and init_from is None:
-            raise ValueError("decoder_alone needs init_from: the tokenizer whose codes are kept")
         self.automatic_optimization = False
-        self.config, self.optimizer_name, self.adversary_config = model, optimizer, adversary
-        self.rates = learning_rates(lr=lr, muon_lr=muon_lr)
-        self.warmup_steps, self.schedule, self.weight_decay = warmup_steps, schedule, weight_decay
-        self.clip, self.accumulate, self.bad = clip, accumulate, BadBatches(max_bad_batches)
-        self.likelihood = PixelLikelihood(likelihood, scale=scale, foreground_weight=foreground_weight)
-        self.terms, self.round_trip_weight = torch.nn.ModuleList(terms), round_trip_weight
+        self.config = ImageTokenizerConfig(architecture, quantizer)
+        self.optimizer_config, self.start_config, self.adversary_config = optimizer, start, adversary
+        self.accumulate, self.bad = accumulate, BadBatches(optimizer.max_bad_batches)
+        self.likelihood = PixelLikelihood(
+            loss.likelihood, scale=loss.scale, foreground_weight=loss.foreground_weight
+        )
+        self.terms, self.round_trip_weight = torch.nn.ModuleList(loss.terms), loss.round_trip_weight
         self.ema_decay, self.settle = ema_decay, settle
-        self.init_from, self.decoder_alone = init_from, decoder_alone
         self.test_options = {"inception": inception, "tile": tile}
         self.ssim = SSIM()
         self.tokenizer: ImageTokenizer | None = None
@@ -114,12 +112,10 @@ class TokenizerTraining(LightningModule):
 
     def ineffective_settings(self) -> dict[str, str]:
         """Settings that the other settings make ineffective, with the reason."""
-        unused = {}
-        if self.optimizer_name == "adamw":
-            unused["muon_lr"] = "model.optimizer is adamw"
-        if self.init_from is not None:
-            unused["model"] = f"model.init_from is {self.init_from}"
-        return unused
+        unused, origin = self.optimizer_config.ineffective(), self.start_config.init_from
+        if origin is None:
+            return unused
+        return unused | dict.fromkeys(("architecture", "quantizer"), f"model.start.init_from is {origin}")
 
     # -- models and optimizers
 
@@ -130,7 +126,7 @@ class TokenizerTraining(LightningModule):
         if self.device_mesh is not None:
             raise ValueError("an image tokenizer cannot be sharded: set trainer.strategy=ddp")
         self.tokenizer = self._build_tokenizer()
-        if self.decoder_alone:
+        if self.start_config.decoder_alone:
             self.tokenizer.encoder.requires_grad_(False)
             self.tokenizer.quantizer.requires_grad_(False)
         if self.adversary_config is not None:
@@ -143,9 +139,9 @@ class TokenizerTraining(LightningModule):
 
     def _build_tokenizer(self) -> ImageTokenizer:
         """Builds the tokenizer with its initial weights."""
-        if self.init_from is None:
+        if self.start_config.init_from is None:
             return ImageTokenizer(self.config)
-        return ImageTokenizer.from_pretrained(self.init_from).train()
+        return ImageTokenizer.from_pretrained(self.start_config.init_from).train()
 
     @property
     def result(self) -> ImageTokenizer:
@@ -157,14 +153,14 @@ class TokenizerTraining(LightningModule):
 
         Muon treats each convolution as the matrix [outputs, inputs · kernel].
         """
-        weights, betas = [w for w in self.tokenizer.parameters() if w.requires_grad], (0.9, 0.99)
-        decay = self.weight_decay
-        if self.optimizer_name == "adamw":
-            optimizer = AdamW(weights, lr=self.rates["lr"], betas=betas, weight_decay=decay, fused=True)
+        config, weights = self.optimizer_config, [w for w in self.tokenizer.parameters() if w.requires_grad]
+        shared = {"betas": config.betas, "weight_decay": config.weight_decay}
+        if config.name == "adamw":
+            optimizer = AdamW(weights, lr=config.lr, fused=True, **shared)
         else:
             wide = [w for w in weights if w.ndim in (2, 4) and min(w.shape[:2]) >= MUON_MIN_WIDTH]
             others = [w for w in weights if all(w is not other for other in wide)]
-            optimizer = MuonAdamW(wide, others, betas=betas, weight_decay=decay, **self.rates)
+            optimizer = MuonAdamW(wide, others, **config.rates, **shared)
         return [optimizer] if self.adversary is None else [optimizer, self.adversary.optimizer()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -180,8 +176,7 @@ class TokenizerTraining(LightningModule):
         share = progress(self.trainer)
         if share > 1 - self.settle:
             self.tokenizer.quantizer.stop_reviving()
-        moment = {"share": share, "step": self.global_step, "warmup_steps": self.warmup_steps}
-        set_learning_rates(self._optimizers()[0], self.rates, kind=self.schedule, **moment)
+        self.optimizer_config.set_rates(self._optimizers()[0], share=share, step=self.global_step)
 
     def training_step(self, batch: Float[Tensor, "b 3 h w"], batch_idx: int) -> Tensor | None:
         """Accumulate a batch's gradients, and step after a step's last batch even if that was skipped."""
@@ -198,7 +193,7 @@ class TokenizerTraining(LightningModule):
         """
         if not self._on_all_ranks(len(batch) > 0):
             return self._skip("no image in the batch", report=self.trainer.world_size == 1)
-        if self.decoder_alone:
+        if self.start_config.decoder_alone:
             quantized = self._encode_frozen(batch)
         else:
             latents = self.tokenizer.latents(batch)
@@ -244,7 +239,7 @@ class TokenizerTraining(LightningModule):
         """Clip the gradients and take a step; drop gradients that are not finite."""
         optimizer = self._optimizers()[0]
         has_gradients = any(weight.grad is not None for weight in self.tokenizer.parameters())
-        norm = torch.nn.utils.clip_grad_norm_(self.tokenizer.parameters(), self.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.tokenizer.parameters(), self.optimizer_config.clip)
         if not torch.isfinite(norm):
             optimizer.zero_grad()
             self._skip("gradients not finite")
@@ -266,7 +261,7 @@ class TokenizerTraining(LightningModule):
             optimizer,
             backward=self.manual_backward,
             average=self._average_gradients,
-            clip=self.clip,
+            clip=self.optimizer_config.clip,
         )
         if self._logs_step:
             self.log("adversary/loss", result.loss)

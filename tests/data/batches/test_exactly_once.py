@@ -11,6 +11,7 @@ from tests.data.batches.test_packed_documents import CODEC, Numbered, document_d
 from unitok.data.batches.batch_sampler import DocumentBatchSampler
 from unitok.data.codes.store_writer import write_store
 from unitok.data.modules import DocumentData
+from unitok.data.tasks import TaskConfig
 
 COUNT, EPOCHS, BATCH = 23, 3, 4
 SMALL = [(0, 2), (2, 1), (2, 2)]
@@ -29,7 +30,9 @@ def trained(train, *, workers: int, rank: int, world: int, until: list[int]) -> 
     for stop in until:
         progress = SimpleNamespace(total=SimpleNamespace(processed=len(batches)))
         loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress))
-        data: DocumentData = document_data(train, workers=workers, seed=5, condition_dropout=0.0)
+        data: DocumentData = document_data(
+            train, workers=workers, seed=5, task=TaskConfig(condition_dropout=0.0)
+        )
         data.trainer = SimpleNamespace(
             global_rank=rank, world_size=world, fit_loop=loop, default_root_dir="unused"
         )

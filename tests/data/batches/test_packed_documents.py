@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from tests.data.coded import coded
 from tests.tiny_codecs import GridModality, byte_text
 from unitok.data.batches.batch_sampler import DocumentBatchSampler
 from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
@@ -16,6 +17,7 @@ from unitok.data.codes.store import Store
 from unitok.data.codes.store_writer import write_store
 from unitok.data.modules import DocumentData
 from unitok.data.source import Source
+from unitok.data.tasks import TaskConfig
 from unitok.document import Segment
 from unitok.tokens.codec import Codec
 
@@ -191,7 +193,7 @@ class StopAfter(Callback):
 
 
 def document_data(source, **options) -> DocumentData:
-    return DocumentData(train=source, val=Numbered(7), codec=CODEC, row_length=40, batch_size=4, **options)
+    return coded(CODEC, train=source, val=Numbered(7), row_length=40, batch_size=4, **options)
 
 
 def fit(folder, data, *, epochs=3, callbacks=(), ckpt_path=None) -> Recorder:
@@ -219,7 +221,7 @@ def equal(a, b) -> bool:
 
 
 def test_each_document_is_trained_once_an_epoch_and_validation_does_not_change(tmp_path):
-    recorder = fit(tmp_path, document_data(Numbered(), condition_dropout=0.0))
+    recorder = fit(tmp_path, document_data(Numbered(), task=TaskConfig(condition_dropout=0.0)))
     assert len(recorder.seen) == 18
     for epoch in range(3):
         ids = torch.cat([batch[0] for batch in recorder.seen[6 * epoch : 6 * epoch + 6]])
@@ -247,9 +249,8 @@ def test_a_checkpoint_after_validation_resumes_exactly_too(tmp_path):
 
 
 def batches_of(size: int) -> DocumentData:
-    return DocumentData(
-        train=Numbered(), val=Numbered(7), codec=CODEC, row_length=40, batch_size=size, condition_dropout=0.0
-    )
+    task = TaskConfig(condition_dropout=0.0)
+    return coded(CODEC, train=Numbered(), val=Numbered(7), row_length=40, batch_size=size, task=task)
 
 
 @pytest.mark.parametrize("size", [2, 8])
@@ -272,16 +273,14 @@ def test_a_checkpoint_of_other_tokenizers_is_refused(tmp_path):
         fit(tmp_path, batches_of(4), callbacks=[save, StopAfter(9)])
     other = Codec([byte_text(), GridModality(codebook=50, shape=(2, 3))])
     with pytest.raises(ValueError, match=r"last\.ckpt: trained with other tokenizers"):
-        data = DocumentData(train=Numbered(), val=Numbered(7), codec=other, row_length=40)
+        data = coded(other, train=Numbered(), val=Numbered(7), row_length=40)
         fit(tmp_path, data, ckpt_path=tmp_path / "last.ckpt")
 
 
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 99), size=st.integers(1, 9))
 def test_batches_are_the_same_whoever_asks(seed, size):
-    data = DocumentData(
-        train=Numbered(), val=Numbered(), codec=CODEC, row_length=40, batch_size=size, seed=seed
-    )
+    data = coded(CODEC, train=Numbered(), val=Numbered(), row_length=40, batch_size=size, seed=seed)
     data.setup("fit")
     again = packed(Numbered(), condition_dropout=0.1, seed=seed)
     sampler = DocumentBatchSampler(22, size, seed=seed)

@@ -7,11 +7,11 @@ import fsspec
 import pytest
 
 from tests.data.batches.test_packed_documents import CODEC, Numbered
+from tests.data.coded import coded
 from tests.data.samples import all_told, png, told, write_lines, write_tar
 from unitok.data.codes.store import Store
 from unitok.data.codes.store_writer import write_store
 from unitok.data.files.remote import cache_folder, is_url, local_path
-from unitok.data.modules import DocumentData
 from unitok.data.readers.tables import CaptionTable
 from unitok.data.readers.webdataset import WebDataset
 from unitok.data.sources import open_data
@@ -94,7 +94,7 @@ def test_a_store_is_mapped_from_its_copy(memory, reads, tmp_path):
     assert len(there) == 22 and list(there.lengths) == list(stored.lengths)
     assert all(a[1].codes.equal(b[1].codes) for a, b in zip(stored, there, strict=True))
     reads.clear()
-    data = DocumentData(train="memory://codes", val="memory://codes", codec=CODEC, row_length=40)
+    data = coded(CODEC, train="memory://codes", val="memory://codes", row_length=40)
     data.setup("fit")
     assert sum(int(batch.document.amax(1).add(1).sum()) for batch in data.train_dataloader()) == 22
     assert not reads and data._text_tokenizer().is_relative_to(cache_folder())

@@ -20,7 +20,7 @@ from unitok.training.tokenizer import TokenizerTraining
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "configs/tokenizer/tiny.yaml"
 STEADY = (
-    "--model.schedule", "constant", "--model.settle", "0", "--model.model.quantizer.revive_below", "0",
+    "--model.optimizer.schedule", "constant", "--model.settle", "0", "--model.quantizer.revive_below", "0",
     "--data.train.init_args.count", "72", "--data.val.init_args.count", "40", "--trainer.max_steps", "6",
     "--trainer.val_check_interval", "2", "--trainer.limit_val_batches", "3",
 )  # fmt: skip
@@ -103,7 +103,7 @@ def test_a_signal_in_the_midst_of_a_print_ends_nothing(monkeypatch):
 def test_auto_begins_a_run_where_none_is_and_names_what_changed(train, capsys):
     first = train("run", "--ckpt_path", "auto", "--trainer.max_steps", "2")
     assert "->" not in capsys.readouterr().out
-    assert train("run", "--ckpt_path", "auto", "--model.lr", "0.001") != first
+    assert train("run", "--ckpt_path", "auto", "--model.optimizer.lr", "0.001") != first
     said = capsys.readouterr().out.splitlines()
     assert [line for line in said if "->" in line] == [
         "model.lr: 0.004 -> 0.001",

@@ -28,8 +28,9 @@ KILLS = int(os.environ.get("UNITOK_KILLS", "4"))
 """Of each kind of run."""
 STEPS = 48
 COMMON = (
-    "--trainer.max_steps", str(STEPS), "--trainer.val_check_interval", "6", "--model.schedule", "constant",
-    "--trainer.limit_val_batches", "1", "--trainer.log_every_n_steps", "1", "--model.ema_decay", "0.8",
+    "--trainer.max_steps", str(STEPS), "--trainer.val_check_interval", "6",
+    "--model.optimizer.schedule", "constant", "--trainer.limit_val_batches", "1",
+    "--trainer.log_every_n_steps", "1", "--model.ema_decay", "0.8",
 )  # fmt: skip
 ACCUMULATE = {"tokenizer": "--model.accumulate", "transformer": "--trainer.accumulate_grad_batches"}
 EXPORTED = {"tokenizer": "image_tokenizer/model.safetensors", "transformer": "model/model.safetensors"}
@@ -135,7 +136,12 @@ def test_runs_that_are_ended_end_as_one_that_never_was(
 ):
     more = [*COMMON, "--data.workers", str(workers), ACCUMULATE[part], str(accumulate)]
     if part == "transformer":
-        more += ["--data.image_tokenizer", str(image_tokenizer), "--model.hide_text", "0.2"]
+        more += [
+            "--data.codec.image_tokenizer",
+            str(image_tokenizer),
+            "--model.loss.token_dropout.text",
+            "0.2",
+        ]
         more += ["--data.train.init_args.count", "192"]  # epochs of whole steps
     for folder in ("first", "whole"):  # the first also waits for the imports
         began = time.monotonic()

@@ -22,7 +22,7 @@ def train(monkeypatch, tmp_path, image_tokenizer, capsys):
     def fit(part: str, *more: str, command: str = "fit") -> str:
         main, own = train_tokenizer, ("--data.train.init_args.count", "32", "--data.val.init_args.count", "8")
         if part == "transformer":
-            main, own = train_transformer, (*own, "--data.image_tokenizer", str(image_tokenizer))
+            main, own = train_transformer, (*own, "--data.codec.image_tokenizer", str(image_tokenizer))
         if "--data.path" in more:
             own = own[4:]
         try:
@@ -49,11 +49,11 @@ def test_a_checkpoint_of_another_run_is_told_in_one_line(train, tmp_path):
     )
     assert "got one of unitok train-model" in train("tokenizer", "--ckpt_path", str(own))
     for changed, named in (
-        (("--model.model.hidden", "96"), "give the settings of the checkpoint's run"),
-        (("--model.model.layers", "3"), "layers must be 3, got 2"),
-        (("--model.model.width", "64", "--model.model.head_width", "32"), "width must be 64, got 32"),
+        (("--model.sizes.hidden", "96"), "give the settings of the checkpoint's run"),
+        (("--model.sizes.layers", "3"), "layers must be 3, got 2"),
+        (("--model.sizes.width", "64", "--model.sizes.head_width", "32"), "width must be 64, got 32"),
         (("--model.ema_decay", "0.9"), "of this run is missing"),
-        (("--data.text_size", "270", "--data.text_tokenizer", "null"), None),
+        (("--data.codec.text_size", "270", "--data.codec.text_tokenizer", "null"), None),
     ):
         said = train("transformer", "--ckpt_path", "last", *changed)
         assert named is None or f"{own}: " in said, said
@@ -104,7 +104,7 @@ def test_the_settings_of_a_run_stay_where_another_is_refused_or_measured(train, 
     kept = tmp_path / "tokenizer/logs/config.yaml"
     before = kept.read_bytes()
     assert "give the settings of the checkpoint's run" in train(
-        "tokenizer", "--ckpt_path", "last", "--model.model.quantizer.size", "128"
+        "tokenizer", "--ckpt_path", "last", "--model.quantizer.size", "128"
     )
     train("tokenizer", "--ckpt_path", "last", command="validate")
     assert kept.read_bytes() == before

@@ -40,10 +40,11 @@ def train(monkeypatch, image_tokenizer, tmp_path):
     def fit(folder, *more, accumulate=2, callbacks=()):
         monkeypatch.setattr(TransformerTraining, "configure_callbacks", lambda self: list(callbacks))
         cli = main([
-            "fit", "--config", str(CONFIG), "--threads", "1", "--data.image_tokenizer", str(image_tokenizer),
-            "--trainer.accumulate_grad_batches", str(accumulate), "--trainer.max_steps", "4",
-            "--trainer.val_check_interval", "4", "--trainer.limit_val_batches", "1", "--model.schedule",
-            "constant", "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir",
+            "fit", "--config", str(CONFIG), "--threads", "1",
+            "--data.codec.image_tokenizer", str(image_tokenizer), "--trainer.max_steps", "4",
+            "--trainer.accumulate_grad_batches", str(accumulate), "--trainer.val_check_interval", "4",
+            "--trainer.limit_val_batches", "1", "--model.optimizer.schedule", "constant",
+            "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir",
             str(tmp_path / folder), *more,
         ])  # fmt: skip
         return cli.model

@@ -221,7 +221,7 @@ def test_new_words_of_no_text_begin_as_the_mean_of_all(tmp_path):
 def test_other_positions_and_bins_are_refused(tmp_path):
     folder, old = tmp_path / "model", tiny_model(more=[BoxModality(9)])
     old.save_pretrained(folder)
-    with pytest.raises(ValueError, match=r"give --data\.positions grid"):
+    with pytest.raises(ValueError, match=r"give --data\.codec\.positions grid"):
         started(folder, again(old, positions="sequential"))
     with pytest.raises(ValueError, match=r"another box tokenizer.*its settings"):
         started(folder, again(old, more=[BoxModality()]))

@@ -5,8 +5,8 @@ import torch
 
 from tests.models.test_cross_entropy import CODEC, random_batch, tiny_transformer
 from unitok.models.transformer import Transformer
-from unitok.training.optimizers import build_optimizer
-from unitok.training.weights.lora import add_adapters, freeze_known_rows, merge_adapters
+from unitok.training.optimizers import OptimizerConfig, build_optimizer
+from unitok.training.weights.lora import LoraConfig, add_adapters, freeze_known_rows, merge_adapters
 
 pytest.importorskip("peft")
 
@@ -16,9 +16,7 @@ def hidden(model, batch):
 
 
 def trained(model, batch, *, known: int) -> None:
-    optimizer = build_optimizer(
-        model, name="adamw", lr=0.01, muon_lr=0.0, weight_decay=0.1, betas=(0.9, 0.95)
-    )
+    optimizer = build_optimizer(model, OptimizerConfig("adamw", lr=0.01, weight_decay=0.1))
     for _ in range(3):
         hidden(model, batch).square().mean().backward()
         freeze_known_rows(model, known_ids=[range(known)])
@@ -32,7 +30,7 @@ def test_updates_begin_as_nothing_and_merge_into_what_was_trained(tie):
     model, (_, batch) = tiny_transformer(tie_embeddings=tie), random_batch()
     before, start = {n: w.clone() for n, w in model.state_dict().items()}, hidden(model, batch).detach()
     known = CODEC.modalities["text"].size
-    add_adapters(model, rank=2, alpha=4)
+    add_adapters(model, LoraConfig(rank=2, alpha=4))
     assert torch.equal(hidden(model, batch), start)
     trained(model, batch, known=known)
     plain = merge_adapters(model)

@@ -16,15 +16,15 @@ from train.transformer import main
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "configs/transformer/tiny.yaml"
 STEADY = (
-    "--model.optimizer", "adamw", "--model.schedule", "constant", "--data.task", "draw",
-    "--data.condition_dropout", "0", "--trainer.max_steps", "4", "--trainer.val_check_interval", "2",
+    "--model.optimizer.name", "adamw", "--model.optimizer.schedule", "constant", "--data.task.name", "draw",
+    "--data.task.condition_dropout", "0", "--trainer.max_steps", "4", "--trainer.val_check_interval", "2",
     "--trainer.limit_val_batches", "2",
 )  # fmt: skip
-KINDS = {"ema": ("--model.ema_decay", "0.7"), "lora": ("--model.lora_rank", "2"),
-         "both": ("--model.ema_decay", "0.7", "--model.lora_rank", "2"),
+KINDS = {"ema": ("--model.ema_decay", "0.7"), "lora": ("--model.lora.rank", "2"),
+         "both": ("--model.ema_decay", "0.7", "--model.lora.rank", "2"),
          "accumulated": ("--model.ema_decay", "0.7", "--trainer.accumulate_grad_batches", "2",
                          "--trainer.val_check_interval", "4"),
-         "recomputed": ("--model.recompute", "true")}  # fmt: skip
+         "recomputed": ("--model.compute.recompute", "true")}  # fmt: skip
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
 
 
@@ -52,12 +52,12 @@ def together(folder: Path, runs: list) -> list[list[int]]:
 @pytest.mark.slow
 def test_averages_updates_and_held_rows_are_trained_resumed_and_exported(tmp_path, image_tokenizer):
     pytest.importorskip("peft")
-    given = ["--data.image_tokenizer", str(image_tokenizer)]
+    given = ["--data.codec.image_tokenizer", str(image_tokenizer)]
     origin = alone(tmp_path / "origin", *given)
     whole = {name: alone(tmp_path / f"alone_{name}", *given, *kind) for name, kind in KINDS.items()}
     start = [
-        "--model.init_from", str(tmp_path / "origin/model"), "--data.image_tokenizer", "null",
-        "--data.locations", "[box]",
+        "--model.start.init_from", str(tmp_path / "origin/model"), "--data.codec.image_tokenizer", "null",
+        "--data.codec.locations", "[box]",
     ]  # fmt: skip
     ran = tmp_path / "folder/last.ckpt"
     ran.parent.mkdir()
@@ -67,7 +67,7 @@ def test_averages_updates_and_held_rows_are_trained_resumed_and_exported(tmp_pat
     for name, kind in KINDS.items():
         fit = [*STEADY, *given, *kind]
         runs += [[name, fit, None], [name, [*fit, "--ckpt_path", "auto"], "last.ckpt"]]
-    held = [*STEADY, *start, "--model.freeze_steps", "4"]
+    held = [*STEADY, *start, "--model.start.freeze_steps", "4"]
     runs += [["held", held, None], ["held", [*held, "--ckpt_path", "auto"], "last.ckpt"]]
     runs += [["folder", [*STEADY, *given, "--ckpt_path", "auto"], None]]
     outcomes = together(tmp_path, runs)

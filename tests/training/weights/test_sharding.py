@@ -7,7 +7,6 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizerConfig
 from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 from unitok.training.tokenizer import TokenizerTraining
@@ -46,7 +45,7 @@ def test_rows_become_zero_wherever_they_lie(play, world):
 
 
 def test_a_tokenizer_is_not_dealt_out(play):
-    module = TokenizerTraining(ImageTokenizerConfig(Patch(channels=16), EMACodebook(32)))
+    module = TokenizerTraining(Patch(channels=16), EMACodebook(32))
     module._device_mesh = play(0, 2)
     with pytest.raises(ValueError, match=r"trainer\.strategy=ddp"):
         module.configure_model()

@@ -1,6 +1,6 @@
 """Convert another project's image tokenizer: unitok convert --format taming --from FILE --out DIR
 
-Every config can use the folder (`data.image_tokenizer: DIR`).
+Every config can use the folder (`data.codec.image_tokenizer`).
 """
 
 from unitok.console import Parser, command

@@ -1,6 +1,6 @@
 """Export a model to transformers and vLLM: unitok export runs/mine/model exported
 
-The model must be trained with `data.positions: sequential`.
+The model must be trained with `data.codec.positions: sequential`.
 """
 
 from unitok.console import Parser, command

@@ -6,15 +6,15 @@ PROGRAM = "unitok train-model"
 SETTINGS = {
     "--data.path DIR": "folder of WebDataset shards: KEY.png or .jpg, KEY.txt",
     "--data.train CODES": "instead of data.path: a folder of unitok encode, or a source",
-    "--data.image_tokenizer DIR": "a trained image tokenizer",
-    "--data.text_tokenizer FILE": "a tokenizer.json; if absent one is trained on the texts",
+    "--data.codec.image_tokenizer DIR": "a trained image tokenizer",
+    "--data.codec.text_tokenizer FILE": "a tokenizer.json; if absent one is trained on the texts",
     "--data.row_length N": "ids per row of a batch",
     "--data.batch_size N": "documents per step",
-    "--model.model.width N": "of the transformer; also layers, heads, kv_heads, head_width, hidden",
-    "--model.lr X": "learning rate",
-    "--model.init_from DIR": "start from a model folder, or a transformers one of the Qwen3 or Llama family",
-    "--model.freeze_steps N": "steps in which only the rows of new ids are trained",
-    "--model.compile BOOL": "torch.compile",
+    "--model.sizes.width N": "of the transformer; also layers, heads, kv_heads, head_width, hidden",
+    "--model.optimizer.lr X": "peak learning rate of AdamW; muon_lr: of Muon",
+    "--model.start.init_from DIR": "start from a model folder, or a transformers folder of Qwen3 or Llama",
+    "--model.start.freeze_steps N": "steps in which only the rows of new ids are trained",
+    "--model.compute.compile BOOL": "torch.compile",
 }
 
 

@@ -7,10 +7,10 @@ SETTINGS = {
     "--data.path DIR": "folder of WebDataset shards: KEY.png or .jpg, KEY.txt",
     "--data.size [H, W]": "pixels of an image",
     "--data.batch_size N": "images per step",
-    "--model.model.architecture NAME": "Patch, VQGAN, ViT or Emu3: pixels to latents and back",
-    "--model.model.quantizer NAME": "the codebook: EMACodebook, FSQLevels, LFQSigns, …",
-    "--model.lr X": "learning rate",
-    "--model.foreground_weight X": "loss weight of pixels that differ from the even background",
+    "--model.architecture NAME": "Patch, VQGAN, ViT or Emu3: pixels to latents and back",
+    "--model.quantizer NAME": "the codebook: EMACodebook, FSQLevels, LFQSigns, …",
+    "--model.optimizer.lr X": "peak learning rate of AdamW; muon_lr: of Muon",
+    "--model.loss.foreground_weight X": "loss weight of pixels that differ from the even background",
 }
 
 

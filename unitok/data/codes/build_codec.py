@@ -1,6 +1,7 @@
 """Builds a codec from an image tokenizer's folder and a tokenizer.json. Knows no batch."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from unitok.data.faults import Fault, count_reasons, summarize
@@ -16,6 +17,48 @@ from unitok.tokens.cursor import Positions
 
 MAX_DOCUMENTS = 10_000
 """Most documents from which a text tokenizer is trained; more change little and cost time."""
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """The tokenizers of documents, and how their images and positions become ids.
+
+    Args:
+        image_tokenizer: folder of the trained image tokenizer.
+        text_tokenizer: a tokenizer.json. If absent, that of the training store; without a store, one is
+            trained on the training texts and saved in the run's folder.
+        text_size: max vocabulary of a text tokenizer trained here.
+        image_shape: (rows, columns) in cells to which images are resized; if absent each keeps its size.
+        locations: "box", "point" or both, if documents hold them.
+        modalities: others that documents hold, such as your own; their ids come after all others.
+        positions: "grid" or "sequential", see Cursor.
+    """
+
+    image_tokenizer: str | None = None
+    text_tokenizer: str | None = None
+    text_size: int = 1024
+    image_shape: tuple[int, int] | None = None
+    locations: Sequence[str] = ()
+    modalities: Sequence[Modality] = ()
+    positions: Positions = "grid"
+
+    def build(self, text_tokenizer: Path) -> Codec:
+        """Builds the codec, with a tokenizer.json that may have been trained in the meantime.
+
+        Raises ValueError without an image tokenizer, and the errors of `build_codec`.
+        """
+        if self.image_tokenizer is None:
+            raise ValueError(
+                "data.codec.image_tokenizer must be the folder of a trained image tokenizer, got none"
+            )
+        return build_codec(
+            self.image_tokenizer,
+            text_tokenizer,
+            positions=self.positions,
+            image_shape=self.image_shape,
+            locations=self.locations,
+            modalities=self.modalities,
+        )
 
 
 def build_codec(

@@ -26,7 +26,7 @@ class Fills(Source):
 
     Args:
         source: of pairs (text, image). Images of another aspect ratio than the grid are centre-cropped.
-        grid: rows and columns of an image's cells, `data.image_shape` of the training.
+        grid: rows and columns of an image's cells, `data.codec.image_shape` of the training.
         seed: of the holes, each a pure function of the seed and the index.
 
     Raises:

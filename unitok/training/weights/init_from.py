@@ -26,6 +26,32 @@ from unitok.tokens.vocabulary import SharedIds, Vocabulary
 from unitok.training.weights.init_embeddings import NewHead
 
 
+@dataclass(frozen=True)
+class StartConfig:
+    """The weights before the first step.
+
+    Args:
+        init_from: model folder to start from: one that this script exported, with its two tokenizers, or a
+            transformers folder of a Qwen3 or Llama model; data.codec.text_tokenizer must then be its
+            tokenizer.json. Its sizes replace model.sizes, except max_length.
+        new_head: initial head rows of new ids when starting from a model: "mean" of the text rows, or "zero".
+        new_words: whether the data have their own text tokenizer although init_from is a UniTok folder; each
+            new code starts as the mean of the codes that the old tokenizer gives its text.
+        freeze_steps: steps in which only the rows of new ids are trained.
+        code_scale: root mean square of the code embeddings where they are initialised from code features.
+    """
+
+    init_from: str | None = None
+    new_head: NewHead = "mean"
+    new_words: bool = False
+    freeze_steps: int = 0
+    code_scale: float = 0.3
+
+    def __post_init__(self):
+        if self.new_words and self.init_from is None:
+            raise ValueError("new_words needs model.start.init_from, the model to start from")
+
+
 class WarmStart(NamedTuple):
     """Root mean square of the origin's embeddings, and the ids that have rows from the origin."""
 
@@ -76,7 +102,7 @@ class LanguageModel(Origin):
         if codes > rows:
             raise ValueError(
                 f"{self.folder}: {rows} embedding rows for a text tokenizer of {codes} codes: "
-                "data.text_tokenizer must be the model's tokenizer.json"
+                "data.codec.text_tokenizer must be the model's tokenizer.json"
             )
         text = SharedIds(range(codes), range(codes))
         return _load_rearranged(self.folder, model, weights, [text], new_head=new_head)
@@ -115,14 +141,14 @@ class OwnModel(Origin):
                 continue
             advice = "its settings must be those of the folder"
             if name in files:
-                advice = f"give --data.{name}_tokenizer {Path(self.folder) / files[name]}, or none"
+                advice = f"give --data.codec.{name}_tokenizer {Path(self.folder) / files[name]}, or none"
             raise ValueError(
                 f"{self.folder}: trained with another {name} tokenizer than the data's: {advice}"
             )
         if codec.positions != old.positions:
             raise ValueError(
                 f"{self.folder}: trained with {old.positions} positions, the data have {codec.positions}: "
-                f"give --data.positions {old.positions}"
+                f"give --data.codec.positions {old.positions}"
             )
 
 
@@ -179,16 +205,17 @@ def fill_from_origin(config: Any) -> None:
     """Fill a run's config with the tokenizers of the UniTok folder it starts from, where it names none.
 
     Args:
-        config: of a run, with `model.init_from` and `data`; image_tokenizer, text_tokenizer and image_shape
-            are set in place. With `model.new_words` the data keep their own text tokenizer.
+        config: of a run, with `model.start` and `data.codec`; image_tokenizer, text_tokenizer and image_shape
+            are set in place. With `new_words` the data keep their own text tokenizer.
     """
-    folder = config.model.init_from
+    start, codec = config.model.start, config.data.codec
+    folder = start.init_from
     own = None if folder is None else own_config(folder)
     if own is None:
         return
     for name, file in (("text_tokenizer", TEXT_TOKENIZER), ("image_tokenizer", IMAGE_TOKENIZER)):
-        if config.data[name] is None and not (file == TEXT_TOKENIZER and config.model.new_words):
-            config.data[name] = str(Path(folder) / file)
+        if codec[name] is None and not (file == TEXT_TOKENIZER and start.new_words):
+            codec[name] = str(Path(folder) / file)
     shape = own.get("image", {}).get("shape")
-    if config.data.image_shape is None and shape is not None:
-        config.data.image_shape = tuple(shape)
+    if codec.image_shape is None and shape is not None:
+        codec.image_shape = tuple(shape)

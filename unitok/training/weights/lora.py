@@ -1,6 +1,7 @@
 """LoRA (Hu et al., arXiv:2106.09685): low-rank updates of frozen weights, by peft."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -11,18 +12,33 @@ MATRICES = ("qkv", "out", "gate_up", "down")
 EMBEDDINGS = ("embedding.weight", "unembedding.weight")
 
 
-def add_adapters(model: Transformer, *, rank: int, alpha: float) -> None:
-    """Give every matrix of the blocks an update of this rank, scaled by alpha / rank; freeze the rest except
-    the embedding and the head, whose new rows are trained directly.
+@dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank updates of a transformer's blocks.
+
+    Args:
+        rank: train updates of this rank instead of the blocks' matrices, and the rows of new ids; they are
+            merged in the exported model. 0 trains everything.
+        alpha: scale of the updates, as alpha / rank.
+    """
+
+    rank: int = 0
+    alpha: float = 16.0
+
+
+def add_adapters(model: Transformer, config: LoraConfig) -> None:
+    """Give every matrix of the blocks an update; freeze the rest except the embedding and the head, whose new
+    rows are trained directly.
 
     Raises:
         ValueError: peft is not installed.
     """
     try:
-        from peft import LoraConfig, inject_adapter_in_model
+        import peft
     except ImportError as error:
-        raise ValueError(f"lora_rank={rank} needs peft: pip install 'unitok-lm[lora]'") from error
-    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(MATRICES)), model)
+        raise ValueError(f"lora.rank={config.rank} needs peft: pip install 'unitok-lm[lora]'") from error
+    theirs = peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=list(MATRICES))
+    peft.inject_adapter_in_model(theirs, model)
     for name, weight in model.named_parameters():
         if name in EMBEDDINGS:
             weight.requires_grad_(True)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -12,9 +13,29 @@ from torch.distributed.tensor import DTensor
 from torch.utils.checkpoint import checkpoint
 
 from unitok.device import lacks_compiler
+from unitok.models.attention_backends import Backend
 from unitok.models.transformer import Transformer, transformer_of
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ComputeConfig:
+    """How a training step is computed; the results are the same.
+
+    Args:
+        attention: attention backend: sdpa everywhere, flex or xformers on CUDA; all give the same output, and
+            sdpa replaces one that is missing.
+        compile: compile the blocks with torch.compile; a warning is logged where that does not work.
+        recompute: activation checkpointing: recompute the blocks in the backward pass to save memory.
+        peak_tflops: of the machine, in 10¹² operations per second, to log the share in use (mfu); 0 does not
+            log it.
+    """
+
+    attention: Backend = "sdpa"
+    compile: bool = False
+    recompute: bool = False
+    peak_tflops: float = 0.0
 
 
 def shard(model: Transformer, mesh: DeviceMesh) -> None:
