@@ -157,9 +157,9 @@ def test_places_outside_the_image_are_refused(kind, numbers):
 
 
 def test_foreign_content_and_shapes_are_refused():
-    with pytest.raises(ValueError, match="must hold a Box, got Point"):
+    with pytest.raises(ValueError, match="the box must be a Box, got Point"):
         BoxModality().encode(Point(0, 0))
-    with pytest.raises(ValueError, match=r"a box must have \(4,\) codes"):
+    with pytest.raises(ValueError, match=r"the box must have \(4,\) codes"):
         CODECS[0].join([Codes("box", torch.tensor([1, 2]), (2,))])
     with pytest.raises(ValueError, match="bins must be at least 2, got 1"):
         PointModality(1)

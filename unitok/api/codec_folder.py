@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import unitok.modalities.actions  # noqa: F401 (registers its class)
 from unitok.modalities.base import Modality
 from unitok.modalities.image import ImageModality
 from unitok.modalities.kinds import check_name, check_registered, kind_of
