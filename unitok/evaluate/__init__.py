@@ -12,6 +12,7 @@ image_index           Finds the images that a benchmark names, in a folder or in
 question_shards       Accuracy on questions and statements in shards
 shapes_tasks          Accuracy of answers and edits in the shapes world, by task
 shapes_hallucination  Hallucination in the shapes world, by POPE and CHAIR
+moves                 Success of moves in the shapes world, in a closed loop
 nlvr_steps            NLVR's statements judged step by step, as in the lessons
 metrics/              Metrics over strings, boxes and images
 """

@@ -25,6 +25,7 @@ SUITES = {
     "shapes": Listing(".captioned_images", "rendered scenes, unseen and held out, judged by their pixels"),
     "tasks": Listing(".shapes_tasks", "questions and edits about rendered scenes (--tasks)"),
     "hallucination": Listing(".shapes_hallucination", "POPE and CHAIR on rendered scenes"),
+    "moves": Listing(".moves", "instructions to move an object, carried out in rendered scenes"),
     "easy_vqa": Listing(".captioned_images", "easy-VQA's images, judged by their pixels (--data.path)"),
     "pairs": Listing(".captioned_images", "any captioned images, without a judge of drawings (--data.path)"),
     "labels": Listing(".classification", "images with their captions as classes (--data.path)"),

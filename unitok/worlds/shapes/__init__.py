@@ -12,4 +12,5 @@ edits             Edits of scenes: an instruction, and the scene after it
 naming            Few-shot naming: made-up words, defined only by the examples of a document
 tasks             Tasks on scenes as documents: image, question, answer
 judge             The judge of the shapes world: detects objects, checks images and captions
+moves             Moves of objects: an instruction, the pick and place that carries it out, its judge
 """

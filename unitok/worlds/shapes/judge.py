@@ -79,6 +79,15 @@ def image_is_right(image: UInt8[np.ndarray, "height width channels"], caption: s
     return satisfies(judge(image), caption, len(image))
 
 
+def shows_scene(image: UInt8[np.ndarray, "height width channels"], scene: Scene) -> bool:
+    """Whether an image shows the objects of a scene where they are, and nothing else."""
+    objects = judge(image)
+    return len(objects) == len(scene.objects) and all(
+        any(found.name == item.name and _is_near(found, item, scene.canvas) for found in objects)
+        for item in scene.objects
+    )
+
+
 def edit_is_right(image: UInt8[np.ndarray, "height width channels"], before: Scene, after: Scene) -> bool:
     """Whether an image shows the scene after an edit: the same objects by name and no others. Objects of the
     scene before must be where they were, a new object in the place that its centre has in `after`."""
