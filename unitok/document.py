@@ -13,7 +13,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Segment:
-    """Raw content of one modality: a string for "text", a PIL image for "image", a Box, a Point.
+    """Raw content of one modality: a string for "text", a PIL image for "image", a Box, a Point,
+    or what another modality encodes.
 
     `learn=False` excludes the segment from the loss.
     """

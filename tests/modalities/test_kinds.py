@@ -43,8 +43,10 @@ def test_a_name_stands_for_one_class():
 def test_a_codec_has_one_modality_a_name():
     with pytest.raises(ValueError, match="different names, got text, image, image"):
         Codec([byte_text(), GridModality(), GridModality()])
-    with pytest.raises(ValueError, match=r"lower-case letters, digits and _, got '\.\./x'"):
+    with pytest.raises(ValueError, match=r"lower-case letters, digits and _, not structure, got '\.\./x'"):
         Codec([byte_text(), GridModality("../x")])
+    with pytest.raises(ValueError, match="not structure, got 'structure'"):
+        Codec([byte_text(), GridModality("structure")])
 
 
 def test_a_codec_without_images_says_so():
@@ -64,7 +66,7 @@ def test_what_no_folder_could_name_is_not_saved(tmp_path):
         ({"x": {"kind": "os.system"}}, "x: kind must be one of .*BoxModality.*, got 'os.system': import"),
         ({"x": {"kind": ["BoxModality"]}}, r"x: kind must be one of .*, got \['BoxModality'\]"),
         ({"x": {}}, "x: kind must be one of .*, got None"),
-        ({"../x": {"kind": "BoxModality"}}, r"lower-case letters, digits and _, got '\.\./x'"),
+        ({"../x": {"kind": "BoxModality"}}, r"lower-case letters, digits and _, not structure, got '\.\./x'"),
         ({"x": {"kind": "BoxModality"}}, "x: its name must be 'x', got 'box'"),
         ({"box": {"kind": "BoxModality", "bins": "9"}}, "box: bins must be int, got '9'"),
         ({"box": {"kind": "BoxModality", "size": 9}}, "box: unknown size; BoxModality has bins"),

@@ -23,8 +23,10 @@ from unitok.atomic_files import write_text
 from unitok.cli.terminal_chat import Chat
 from unitok.data.codes.build_codec import build_codec
 from unitok.data.codes.store import Store
+from unitok.data.dataset_report import _measure, describe
 from unitok.data.source import Source
 from unitok.document import Segment
+from unitok.interop.transformers_export import grammar_of
 from unitok.modalities.base import Modality
 from unitok.modalities.kinds import modality_kind
 
@@ -67,6 +69,12 @@ class BeatModality(Modality):
 
     def as_text(self, content: Beat) -> str:
         return f"♩ {self.names[content.number % len(self.names)]}"
+
+    def preview_step(self, header):
+        return 2
+
+    def preview(self, codes, header):
+        return self.decode(codes, (len(codes),))
 
     def settings(self):
         return {"digits": self.digits}
@@ -135,8 +143,9 @@ def test_it_is_learned_saved_and_loaded(run, model):
     assert [document[-1] for document in documents] == [Segment("beat", Beat(i)) for i in range(4)]
     (score,) = model.score([documents[0]])
     assert score.count == 4 and score.log_probability > -1
-    (update,) = model.stream(prompts[0], target="beat")
-    assert update.done and update.content == Beat(0)
+    updates = [(update.content, update.done) for update in model.stream(prompts[2], target="beat")]
+    assert updates == [(Beat(2), False), (Beat(2), False), (Beat(2), True)]
+    assert "| beat | 2 codes |" in (run / "model/README.md").read_text()
 
 
 def test_a_fresh_process_loads_it_once_its_module_is_imported(run):
@@ -194,6 +203,25 @@ def test_it_is_shown_in_a_terminal_and_on_the_page(model):
     assert past.document[-1] == Segment("beat", Beat(1))
     _, text, _ = list(describe.Describe(model).ask(examples.scenes(model)[0], "calm"))[-1]
     assert text.splitlines()[-1].startswith("♩ ")
+
+
+def test_a_data_report_counts_it():
+    assert describe([_measure(Beats(4)[0], show=False)])["documents"] == {"1 texts, 0 pictures, 1 beat": 1}
+
+
+def test_an_export_describes_its_grammar_or_says_that_it_cannot():
+    class Header(BeatModality):
+        """A beat with a header of one code."""
+
+        header_length = 1
+
+        def header_codes(self):
+            return range(1)
+
+    codec = tiny_model(more=[BeatModality()]).codec
+    assert grammar_of(codec)["modalities"]["beat"]["shape"] == [4]
+    with pytest.raises(ValueError, match="beat: its grid or header must be like that of an image or a box"):
+        grammar_of(tiny_model(more=[Header()]).codec)
 
 
 def test_a_store_holds_it_with_its_fingerprint(run, tmp_path):

@@ -85,7 +85,7 @@ def _errors_of(name: str, directory: Path) -> Iterator[None]:
     """Prefix an error with the modality that it is about, and with config.json unless it names a file."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         file = "" if str(directory) in str(error) else f"{directory / CONFIG}: "
         raise ValueError(f"{file}{name}: {error}") from error
 

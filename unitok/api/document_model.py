@@ -34,7 +34,7 @@ class DocumentModel:
 
     Args:
         model: the transformer.
-        codec: its modalities: text, image, and optionally boxes and points.
+        codec: its modalities: text, image, and optionally boxes, points and others.
         sampling: default settings per modality, for all that a call leaves out.
         example_prompts: prompts that the model knows, for its card and its demos.
         chat: how conversations become documents.

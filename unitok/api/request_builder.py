@@ -38,7 +38,8 @@ def build_requests(
         codec: the model's codec.
         sampling: the model's default settings by modality.
         documents: the prompts.
-        target: "text", "image", or None: the model chooses, for at most `max_segments` segments.
+        target: "text", "image" or another modality; None: the model chooses, for at most `max_segments`
+            segments.
         seed: one for all documents, or one each. The same seed and document give the same result in any
             batch. None takes one per document from torch's generator.
         copies: numbers that make equal documents sample differently.

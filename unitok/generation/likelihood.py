@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unitok.device import widest_float
 from unitok.document import Codes, Tokens
+from unitok.modalities.kinds import STRUCTURE
 from unitok.models.cross_entropy import members
 from unitok.models.transformer import Transformer
 from unitok.tokens.codec import Codec
@@ -115,7 +116,7 @@ def _log_probabilities(model: Transformer, codec: Codec, tokens: Sequence[Tokens
     values, places = [], []
     for group in codec.groups:
         in_group, index = members(targets.flatten(), group.ids)
-        if group.modality == "structure" or not len(in_group):
+        if group.modality == STRUCTURE or not len(in_group):
             continue
         logits = model.head(hidden.flatten(0, 1)[in_group], group.ids).to(widest_float(device))
         values.append(logits.log_softmax(dim=-1).gather(-1, index[:, None])[:, 0].cpu().double())

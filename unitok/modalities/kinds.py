@@ -14,6 +14,8 @@ Kind = TypeVar("Kind", bound=type[Modality])
 KINDS: dict[str, type[Modality]] = {}
 """Classes that a model's config.json may name."""
 NAME = re.compile("[a-z][a-z0-9_]*", re.ASCII)
+STRUCTURE = "structure"
+"""The name, among losses by modality, of the ids that begin segments and end documents."""
 
 
 def modality_kind(kind: Kind) -> Kind:
@@ -50,6 +52,8 @@ def check_registered(modality: Modality) -> None:
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError for a modality's name that is not also that of a folder on every system."""
-    if not NAME.fullmatch(name):
-        raise ValueError(f"a modality's name must be lower-case letters, digits and _, got {name!r:.80}")
+    """Raise ValueError for a modality's name that is no folder's on some system, or that of other ids."""
+    if not NAME.fullmatch(name) or name == STRUCTURE:
+        raise ValueError(
+            f"a modality's name must be lower-case letters, digits and _, not {STRUCTURE}, got {name!r:.80}"
+        )

@@ -12,7 +12,7 @@ from torch import Tensor
 from unitok.document import Codes, Document, Segment, Tokens
 from unitok.modalities.base import Modality
 from unitok.modalities.image import ImageModality
-from unitok.modalities.kinds import check_name
+from unitok.modalities.kinds import STRUCTURE, check_name
 from unitok.tokens.cursor import Cursor, Positions
 from unitok.tokens.layout import FlatIds, Layout
 from unitok.tokens.vocabulary import Group, Vocabulary
@@ -56,7 +56,7 @@ class Codec:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The sets of ids among which targets are predicted; every learned target is in exactly one."""
-        groups = [Group("structure", "structure", self.vocabulary.starters)]
+        groups = [Group(STRUCTURE, STRUCTURE, self.vocabulary.starters)]
         for name, modality in self.modalities.items():
             if modality.open_ended:
                 groups.append(Group(name, name, self.vocabulary.block(name)))

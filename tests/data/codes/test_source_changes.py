@@ -1,7 +1,9 @@
 """A change of any file of a set, and of any content of a document, is noticed."""
 
 import os
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -28,6 +30,13 @@ class Given(Source):
         return self.documents[index]
 
 
+@dataclass(frozen=True)
+class Wave:
+    """Content of a modality from outside, whose repr is shortened."""
+
+    samples: np.ndarray
+
+
 def sum_of(*documents) -> str:
     source = HashedSource(Given(*documents))
     for index in range(len(source)):
@@ -51,6 +60,7 @@ def test_sums_of_different_documents_differ():
         torch.zeros(2),
         torch.zeros(2, 1),
     ]
+    contents += [Wave(np.arange(5000)), Wave(np.append(np.arange(4999), 0))]
     contents += [image, changed, image.convert("L"), Point(0.5, 0.2), Point(0.5, 0.3)]
     documents = [(Segment("text", content),) for content in contents]
     documents += [(Segment("text", "a", learn=False),), (Codes("text", torch.zeros(2).long(), (2,)),), ()]
