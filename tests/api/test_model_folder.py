@@ -21,6 +21,7 @@ from unitok.api.model_card import with_figures
 from unitok.api.model_folder import update_card
 from unitok.api.unitok import UniTok
 from unitok.interop.transformers_export import export
+from unitok.modalities.actions import ActionModality
 from unitok.modalities.location_bins import LOCATIONS
 from unitok.models.transformer import Transformer
 
@@ -32,8 +33,8 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def model():
-    boxes = tuple(kind() for kind in LOCATIONS.values())
-    return tiny_model(positions="sequential", more=boxes, example_prompts=["ein Stern 星…"])
+    more = (*(kind() for kind in LOCATIONS.values()), ActionModality([0, -1], [1, 1], 9))
+    return tiny_model(positions="sequential", more=more, example_prompts=["ein Stern 星…"])
 
 
 @pytest.fixture(scope="module")

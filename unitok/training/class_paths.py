@@ -10,6 +10,7 @@ from unitok.renamed import check_class_path
 
 Kind = TypeVar("Kind")
 SOURCES = ("unitok.data.mixture", "unitok.data.readers", "unitok.data.transforms", "unitok.worlds")
+MODALITIES = ("unitok.modalities",)
 CALLBACKS = ("unitok.training.run.callbacks", "unitok.training.samples")
 """Where the classes are that a config may name without their module."""
 
@@ -28,14 +29,15 @@ def split_class_path(value: Any, *, what: str) -> tuple[str, dict[str, Any]]:
 
 
 def find_class(path: str, base: type[Kind], *, expected: str) -> type[Kind]:
-    """The subclass of `base` at a class path; this package's sources may be given by their names alone.
+    """The subclass of `base` at a class path; this package's sources and modalities may be given by
+    their names alone.
 
     Raises ValueError, with what is `expected`, if there is none.
     """
     check_class_path(path)
     module, _, name = path.rpartition(".")
     if not module:
-        import_classes(*SOURCES)
+        import_classes(*SOURCES, *MODALITIES)
         if name in (imported := _imported(base)):
             return imported[name]
     try:
