@@ -104,6 +104,14 @@ def test_wrong_settings_are_refused(task, dropout, named):
         check_task(task, dropout)
 
 
+def test_the_condition_of_another_modality_is_dropped_where_it_is_learned_unprompted():
+    """So guidance can be trained for a modality of one's own; texts and images are as before."""
+    beat = Codes("beat", torch.tensor([1]), (1,))
+    for last, unprompted, alone in ((beat, ("beat",), 1), (beat, ("text",), 2), (TEXT, ("text",), 2)):
+        options = {"task": "both", "condition_dropout": 0.999, "seed": 0, "epoch": 0, "index": 3}
+        assert len(arrange([TEXT, last], unprompted=unprompted, **options)) == alone
+
+
 def test_what_is_not_learned_unprompted_is_never_first_and_learned_nor_alone():
     options = {"task": "both", "condition_dropout": 0.4, "unprompted": ["image"], "seed": 0, "epoch": 0}
     kinds, learned = set(), replace(IMAGE, learn=True)

@@ -87,7 +87,8 @@ def arrange(
         return list(codes)
     sampled = uniform(seed, epoch, index, "condition") if condition_dropout else 1.0
     if tuple(segment.modality for segment in codes) != PAIR:
-        if len(codes) > 2 and sampled < condition_dropout and _may_stand_alone(codes[-1], unprompted):
+        is_task = len(codes) > 2 or (len(codes) == 2 and codes[-1].modality not in PAIR)
+        if is_task and sampled < condition_dropout and _may_stand_alone(codes[-1], unprompted):
             return _answer(codes, keep_modality=sampled < condition_dropout / 2)
         return list(codes)
     reverse = task == "caption" or (task == "both" and uniform(seed, epoch, index, "task") < 0.5)
