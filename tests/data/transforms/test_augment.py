@@ -7,6 +7,7 @@ from PIL import Image, ImageOps
 from unitok.data.source import Source
 from unitok.data.transforms.augment import Augment, Augmented
 from unitok.document import Segment
+from unitok.modalities.actions import Action
 from unitok.modalities.geometry import Box, Point
 
 
@@ -94,3 +95,13 @@ def test_what_leaves_the_picture_is_cut_off():
 def test_settings_that_make_no_sense_are_named(wrong):
     with pytest.raises(ValueError, match="copies must be at least 1"):
         Augment(**wrong)
+
+
+def test_images_of_actions_stay_where_they_are():
+    class Reaches(Dots):
+        def __getitem__(self, index):
+            return *super().__getitem__(index), Segment("action", Action(((8.0 + index, 9.0),)))
+
+    augmented = Augmented(Reaches(), Augment(copies=9, shift=3))
+    for index in range(len(augmented)):
+        assert augmented[index] == Reaches()[index % 3]

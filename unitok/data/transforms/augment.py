@@ -38,7 +38,10 @@ class Augment:
 
 
 class Augmented(Source):
-    """`copies` passes over a source, all but the first with changed images; a pure function of the index."""
+    """`copies` passes over a source, all but the first with changed images; a pure function of the index.
+
+    A document with an action, or with another modality that may refer to its images, stays unchanged.
+    """
 
     def __init__(self, source: Source, augment: Augment):
         self.source, self.augment = source, augment
@@ -51,7 +54,7 @@ class Augmented(Source):
         number, original = divmod(index, len(self.source))
         document = self.source[original]
         images = [segment.content for segment in document if segment.modality == "image"]
-        if number == 0 or not images:
+        if number == 0 or not images or any(segment.modality not in _KNOWN for segment in document):
             return document
         change = self._sample(index)
         return tuple(
@@ -104,6 +107,8 @@ def _change_point(point: Point, change: Change, image: Image.Image) -> Point:
 
 
 _CHANGES = {"image": _change_image, "box": _change_box, "point": _change_point}
+_KNOWN = {"text", *_CHANGES}
+"""Modalities that change with an image, or need not."""
 
 
 def augment_source(documents: Source, augment: Augment) -> Source:
