@@ -74,7 +74,7 @@ def test_a_quantizer_and_a_reader_are_one_line_of_yaml_each(tmp_path):
     (tmp_path / "set.colours").write_text("red\ngreen\nblue\n" * 4)
     source = {"class_path": f"{__name__}.Colours", "init_args": {"path": str(tmp_path / "set.colours")}}
     values = yaml.safe_load((ROOT / "configs/tokenizer/tiny.yaml").read_text(encoding="utf-8"))
-    values["model"]["model"]["quantizer"] = {"class_path": f"{__name__}.Sign"}
+    values["model"]["quantizer"] = {"class_path": f"{__name__}.Sign"}
     values["data"] = {"size": [16, 16], "batch_size": 4, "train": source, "val": source}
     values["trainer"] |= {"default_root_dir": str(tmp_path / "run"), "max_steps": 2, "callbacks": []}
     values["trainer"] |= {"val_check_interval": 2, "enable_progress_bar": False}

@@ -188,12 +188,12 @@ def data_of(config) -> DocumentData:
 
 
 def test_a_config_trains_from_raw_pictures_and_each_run_has_its_own_text_tokenizer(tmp_path, image_tokenizer):
-    config = {"train": SHAPES, "val": SHAPES, "image_tokenizer": str(image_tokenizer), "image_shape": [6, 6],
-              "row_length": 128, "batch_size": 4}  # fmt: skip
+    codec = {"image_tokenizer": str(image_tokenizer), "image_shape": [6, 6]}
+    config = {"train": SHAPES, "val": SHAPES, "codec": codec, "row_length": 128, "batch_size": 4}
     recorder = fit(tmp_path, data_of(config), epochs=1)
     assert len(recorder.seen) == 2
     first = (tmp_path / "tokenizer.json").read_text()
-    fit(tmp_path, data_of(config | {"text_size": 260}), epochs=1)
+    fit(tmp_path, data_of(config | {"codec": codec | {"text_size": 260}}), epochs=1)
     assert (tmp_path / "tokenizer.json").read_text() != first
 
 
@@ -201,9 +201,9 @@ def test_a_config_trains_from_a_store_with_the_text_tokenizer_beside_it(tmp_path
     encode(
         tmp_path / "codes", image_tokenizer, "--source", "shapes", "--set", "canvas=48", "--set", "count=6"
     )
-    config = {"train": str(tmp_path / "codes"), "val": SHAPES, "image_tokenizer": str(image_tokenizer),
-              "image_shape": [6, 6], "row_length": 128, "batch_size": 4}  # fmt: skip
-    data = data_of(config)
+    codec = {"image_tokenizer": str(image_tokenizer), "image_shape": [6, 6]}
+    stored = str(tmp_path / "codes")
+    data = data_of({"train": stored, "val": SHAPES, "codec": codec, "row_length": 128, "batch_size": 4})
     assert len(fit(tmp_path, data, epochs=1).seen) == 2
     assert data.codec.modalities["image"].shape == (6, 6)
 
@@ -211,9 +211,9 @@ def test_a_config_trains_from_a_store_with_the_text_tokenizer_beside_it(tmp_path
 @pytest.mark.parametrize(("missing", "named"), [("image_tokenizer", "image_tokenizer must be"),
                                                 ("text_tokenizer", "text_tokenizer must be")])  # fmt: skip
 def test_a_missing_tokenizer_is_named(image_tokenizer, missing, named):
-    config = {"train": SHAPES, "val": SHAPES, "image_tokenizer": str(image_tokenizer)} | {missing: None}
+    codec = {"image_tokenizer": str(image_tokenizer)} | {missing: None}
     with pytest.raises(ValueError, match=named):
-        data_of(config).codec  # noqa: B018
+        data_of({"train": SHAPES, "val": SHAPES, "codec": codec}).codec  # noqa: B018
 
 
 def test_any_format_is_encoded_and_its_faults_are_reported(tmp_path, image_tokenizer, capsys):

@@ -230,6 +230,10 @@ class DocumentData(LightningDataModule):
 
         Raises FileNotFoundError or ValueError if a tokenizer is missing or corrupt.
         """
+        if self.codec_config.image_tokenizer is None:
+            raise ValueError(
+                "data.codec.image_tokenizer must be the folder of a trained image tokenizer, got none"
+            )
         return self.codec_config.build(self._text_tokenizer())
 
     @cached_property
@@ -254,7 +258,9 @@ class DocumentData(LightningDataModule):
         if stores_of(self.train):
             return local_path(stores_of(self.train)[0]) / TEXT_TOKENIZER
         if self.trainer is None:
-            raise ValueError("codec.text_tokenizer must be given: there is no run's folder for a new one")
+            raise ValueError(
+                "data.codec.text_tokenizer must be given: there is no run's folder for a new one"
+            )
         path = Path(self.trainer.default_root_dir) / TEXT_TOKENIZER
         if retrain or not path.is_file():
             train_text_tokenizer(self._with_chat(self.train), path, size=self.codec_config.text_size)

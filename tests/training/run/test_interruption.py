@@ -106,7 +106,7 @@ def test_auto_begins_a_run_where_none_is_and_names_what_changed(train, capsys):
     assert train("run", "--ckpt_path", "auto", "--model.optimizer.lr", "0.001") != first
     said = capsys.readouterr().out.splitlines()
     assert [line for line in said if "->" in line] == [
-        "model.lr: 0.004 -> 0.001",
+        "model.optimizer.lr: 0.004 -> 0.001",
         "trainer.max_steps: 2 -> 6",
     ]
 

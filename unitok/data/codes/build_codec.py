@@ -43,14 +43,7 @@ class CodecConfig:
     positions: Positions = "grid"
 
     def build(self, text_tokenizer: Path) -> Codec:
-        """Builds the codec, with a tokenizer.json that may have been trained in the meantime.
-
-        Raises ValueError without an image tokenizer, and the errors of `build_codec`.
-        """
-        if self.image_tokenizer is None:
-            raise ValueError(
-                "data.codec.image_tokenizer must be the folder of a trained image tokenizer, got none"
-            )
+        """Builds the codec with this tokenizer.json, which may be new. Raises the errors of build_codec."""
         return build_codec(
             self.image_tokenizer,
             text_tokenizer,
