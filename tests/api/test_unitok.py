@@ -213,3 +213,13 @@ def test_a_negative_prompt_changes_the_image_in_any_batch():
     assert [image.tobytes() for image in away] != [image.tobytes() for image in free]
     with pytest.raises(ValueError, match="negative must be one value or 3, one per prompt, got 2"):
         model.draw(prompts, negative=["a", "b"])
+
+
+def test_a_drawing_takes_any_sampling_setting_and_names_an_unknown_one():
+    model = tiny_model()
+    settings = {"seed": 3, "temperature": 0.8, "top_k": 9, "guidance_scale": 9.0, "guidance_rescale": 1.0}
+    document = model.generate([(Segment("text", "a"),)], target="image", **settings)[0]
+    assert model.draw("a", **settings)[0].tobytes() == document[-1].content.tobytes()
+    assert model.draw("a", top_k=None)[0].tobytes() == model.draw("a")[0].tobytes()
+    with pytest.raises(ValueError, match=r"unknown setting guidance_scal; known: temperature, "):
+        model.draw("a", guidance_scal=3.0)

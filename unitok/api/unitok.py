@@ -69,36 +69,34 @@ class UniTok(DocumentModel):
         prompts: Texts,
         *,
         n: IntLike = 1,
-        guidance_scale: FloatLike | None = None,
-        temperature: FloatLike | None = None,
-        top_k: IntLike | None = None,
-        top_p: FloatLike | None = None,
+        best_of: IntLike = 1,
         seed: IntLike | Iterable[IntLike] | None = 0,
         size: Iterable[IntLike] | None = None,
-        best_of: IntLike = 1,
         negative: Texts | None = None,
         batch_size: IntLike = 32,
         speculate: IntLike = 0,
+        **settings: FloatLike | None,
     ) -> list[Image.Image]:
         """Draw images from text prompts.
 
         Args:
             prompts: one text or several.
             n: images per prompt.
-            guidance_scale, temperature, top_k, top_p: see Sampling; None takes the model's default.
+            best_of: samples per returned image, reranked by log p(prompt | image).
             seed: one for all prompts, or one each. The same seed and prompt give the same image in any batch.
                 None takes one per prompt from torch's generator.
             size: (height, width) in pixels, for models that draw several sizes; None lets the model choose.
-            best_of: samples per returned image, reranked by log p(prompt | image).
             negative: negative prompts, one for all prompts or one each; None for none.
             batch_size: images drawn at once.
             speculate: codes guessed ahead and verified in one step; it changes the speed, not the images.
+            settings: fields of Sampling, such as temperature, top_k, top_p, guidance_scale; None takes the
+                model's default.
 
         Returns:
             One flat list, prompt by prompt, `n` images of each.
 
         Raises:
-            ValueError: an argument is of the wrong type or out of range.
+            ValueError: an argument is of the wrong type or out of range, or a setting is unknown.
         """
         prompts = as_texts(prompts, "prompts")
         n, best_of = as_int(n, "n", minimum=1), as_int(best_of, "best_of", minimum=1)
@@ -106,16 +104,13 @@ class UniTok(DocumentModel):
         documents = self.generate(
             [(Segment("text", prompt),) for prompt in prompts for _ in range(copies)],
             target="image",
-            guidance_scale=guidance_scale,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
             seed=[s for s in as_seeds(seed, len(prompts)) for _ in range(copies)],
             copies=list(range(copies)) * len(prompts),
             negatives=self._negatives(negative, prompts, copies),
             size=size,
             batch_size=batch_size,
             speculate=speculate,
+            **settings,
         )
         samples = [document[-1].content for document in documents]
         if best_of == 1:
