@@ -36,7 +36,7 @@ from unitok.modalities.text import TextModality
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
-from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.tokens.codec import Codec
 
 SIZES = {
@@ -59,7 +59,7 @@ def model_of(size: str, *, text: int, image: int, dtype: torch.dtype, max_length
         [_text(text), ImageModality(tokenizer, shape=(SIDE, SIDE))],
         positions="sequential",
     )
-    config = TransformerConfig(vocab_size=codec.vocabulary.size, max_length=max_length, **SIZES[size])
+    config = TransformerConfig(TransformerSizes(max_length=max_length, **SIZES[size]), codec.vocabulary.size)
     return UniTok(Transformer(config).to(dtype), codec)
 
 

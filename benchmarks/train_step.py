@@ -73,7 +73,9 @@ def rows(text: int, image: int, *, count: int, length: int) -> Batch:
 def ours(text: int, image: int, batch: Batch, *, compiled: bool) -> Callable[[], object]:
     """Returns a step of this package's transformer."""
     torch.manual_seed(0)
-    model = Transformer(TransformerConfig(vocab_size=text + CONTROL + image + 2, max_length=4096, **SIZES))
+    model = Transformer(
+        TransformerConfig(TransformerSizes(max_length=4096, **SIZES), text + CONTROL + image + 2)
+    )
     if compiled:
         compile_blocks(model.blocks, device=torch.device("cpu"))
     sets = groups(text, image)

@@ -36,6 +36,7 @@ LAYERS = [
 ]
 """Rooms from the bottom up: a room imports those above it in this list, never one beside or below it."""
 MOST_FILES, MOST_ROOMS = 15, 22
+MOST_PARAMETERS = 12
 ALLOWED_IN_MODELS = {
     "torch",
     "vector_quantize_pytorch",
@@ -112,6 +113,45 @@ def test_folders_stay_small_enough_to_read():
         if path.name not in ("__init__.py", "__main__.py", "__pycache__")
     ]
     assert len(top) <= MOST_ROOMS
+
+
+CLASSES = {
+    (module, node.name): node
+    for module, path in MODULES.items()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body
+    if isinstance(node, ast.ClassDef)
+}
+
+
+def constructor(module: str, node: ast.ClassDef) -> list[str]:
+    """The parameters of a class: of its own or inherited `__init__`, or its fields and those of its bases."""
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef) and method.name == "__init__":
+            arguments = method.args
+            return [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)][1:]
+    bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+    inherited = [name for base in bases for name in _inherited(module, base)]
+    values = [field for field in node.body if isinstance(field, ast.AnnAssign)]
+    constants = [field for field in values if "ClassVar" in ast.unparse(field.annotation)]
+    return list(dict.fromkeys([*inherited, *(field.target.id for field in values if field not in constants)]))
+
+
+def _inherited(module: str, base: str) -> list[str]:
+    places = [module, *sorted(OWN.get(module, ()))]
+    owner = next((place for place in places if (place, base) in CLASSES), None)
+    return [] if owner is None else constructor(owner, CLASSES[owner, base])
+
+
+def test_no_constructor_has_too_many_parameters():
+    """Groups of settings are frozen dataclasses. Bodies of requests have the fields of OpenAI's protocol."""
+    counts = {
+        f"{module}.{name}": len(constructor(module, node))
+        for (module, name), node in CLASSES.items()
+        if module != "unitok.server.schemas"
+    }
+    assert {name: count for name, count in counts.items() if count > MOST_PARAMETERS} == {}
+    assert counts["unitok.training.transformer.TransformerTraining"] == 12
+    assert counts["unitok.models.transformer.TransformerConfig"] == 3
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda p: p.name)

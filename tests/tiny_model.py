@@ -9,7 +9,7 @@ from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageT
 from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.quantizer import QuantizerConfig
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
-from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.tokens.codec import Codec
 
 SIXTEEN = EMACodebook(16)
@@ -37,7 +37,7 @@ def tiny_model(
         [byte_text(), ImageModality(tokenizer, shape=shape, max_side=max_side), *more], positions=positions
     )
     sizes = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 48}
-    config = TransformerConfig(vocab_size=codec.vocabulary.size, max_length=max_length, **sizes)
+    config = TransformerConfig(TransformerSizes(max_length=max_length, **sizes), codec.vocabulary.size)
     model = Transformer(config)
     torch.nn.init.normal_(model.unembedding.weight, std=0.5)
     return UniTok(model, codec, **options)

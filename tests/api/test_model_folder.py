@@ -262,7 +262,7 @@ class TestReading:
         assert devices == {"meta"}
 
     def test_a_tied_head_is_one_matrix(self, model, tmp_path):
-        tied = Transformer(replace(model.model.config, tie_embeddings=True))
+        tied = Transformer(replace(model.model.config, sizes=replace(model.model.sizes, tie_embeddings=True)))
         UniTok(tied, model.codec).save_pretrained(tmp_path)
         again = UniTok.from_pretrained(tmp_path, device="cpu").model
         assert again.unembedding.weight is again.embedding.weight

@@ -17,7 +17,7 @@ from unitok.data.sources import open_data
 from unitok.modalities.image import ImageModality
 from unitok.modalities.text import TextModality
 from unitok.models.cross_entropy import grouped_cross_entropy
-from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.tokens.codec import Codec
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -54,7 +54,9 @@ def test_little_of_it_is_padding(mixed):
 def test_packed_and_unpacked_losses_are_equal(mixed):
     torch.manual_seed(0)
     sizes = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 48}
-    model = Transformer(TransformerConfig(vocab_size=mixed.codec.vocabulary.size, max_length=512, **sizes))
+    model = Transformer(
+        TransformerConfig(TransformerSizes(max_length=512, **sizes), mixed.codec.vocabulary.size)
+    )
 
     def sums(batch):
         with torch.no_grad():

@@ -48,7 +48,7 @@ def test_compiled_steps_give_the_same_codes_in_batches_of_1_2_and_8(dtype, devic
 @torch.no_grad()
 def test_a_head_that_is_laid_out_follows_its_weights():
     model, block = untrained(CODEC, torch.bfloat16), range(4, 30)
-    steps, hidden = CompiledSteps(model), torch.randn(8, model.config.width, dtype=torch.bfloat16)
+    steps, hidden = CompiledSteps(model), torch.randn(8, model.sizes.width, dtype=torch.bfloat16)
     if not PrepackedWeight.helps(model.unembedding.weight):
         pytest.skip("no products of packed bfloat16 here")
     before = steps.head(hidden, block)

@@ -10,14 +10,15 @@ from tests.tiny_codecs import make_requests, random_codes, tiny_codec
 from unitok.document import Codes, same
 from unitok.generation.generate import generate
 from unitok.generation.sampling import Sampling
-from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 
 
-def untrained(codec, dtype=torch.float32, **options) -> Transformer:
+def untrained(codec, dtype=torch.float32, *, images=None, **options) -> Transformer:
     """A small random model with lively logits."""
     torch.manual_seed(0)
     sizes = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 48} | options
-    model = Transformer(TransformerConfig(vocab_size=codec.vocabulary.size, **sizes)).to(dtype).eval()
+    config = TransformerConfig(TransformerSizes(**sizes), codec.vocabulary.size, images)
+    model = Transformer(config).to(dtype).eval()
     torch.nn.init.normal_(model.unembedding.weight, std=0.5)
     return model
 

@@ -20,7 +20,7 @@ from unitok.interop.transformers_export import PROCESSOR, export
 from unitok.modalities.location_bins import BoxModality, PointModality
 from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook, ResidualCodebooks
-from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.training.targets import COMPETITIONS
 
 transformers = pytest.importorskip("transformers")
@@ -132,7 +132,7 @@ def test_a_model_trained_with_a_full_head_needs_no_grammar(tmp_path, head):
 def test_weights_survive_the_round_trip(pair):
     ours, _, folder = pair
     config = json.loads((folder / "config.json").read_text())
-    again = Transformer(TransformerConfig(**sizes_of(config), vocab_size=config["vocab_size"]))
+    again = Transformer(TransformerConfig(TransformerSizes(**sizes_of(config)), config["vocab_size"]))
     again.load_state_dict(from_transformers(load_file(folder / "model.safetensors")))
     assert again.config == ours.model.config
     for name, tensor in ours.model.state_dict().items():

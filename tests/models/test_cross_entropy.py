@@ -10,7 +10,7 @@ from tests.tiny_codecs import lay_flat, random_codes, tiny_codec
 from unitok.data.batches.packing import IGNORED, pack
 from unitok.models import cross_entropy
 from unitok.models.cross_entropy import grouped_cross_entropy
-from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 
 CODEC = tiny_codec()
 WEIGHTS = {"text": 0.5, "image": 2.0}
@@ -18,7 +18,7 @@ WEIGHTS = {"text": 0.5, "image": 2.0}
 
 def tiny_transformer(codec=CODEC, **changes) -> Transformer:
     sizes = dict(width=24, layers=2, heads=2, kv_heads=1, head_width=8, hidden=32, max_length=96)
-    return Transformer(TransformerConfig(vocab_size=codec.vocabulary.size, **{**sizes, **changes}))
+    return Transformer(TransformerConfig(TransformerSizes(**{**sizes, **changes}), codec.vocabulary.size))
 
 
 def random_batch(count=9, seed=0):

@@ -14,7 +14,7 @@ from unitok.generation.engine import Engine
 from unitok.generation.requests import DocumentDone, Request
 from unitok.generation.sampling import Sampling
 from unitok.models.latest_image_mask import image_numbers, latest_image_mask
-from unitok.models.transformer import TransformerConfig
+from unitok.models.transformer import TransformerConfig, TransformerSizes
 
 CODEC = tiny_codec()
 WORDS = CODEC.vocabulary
@@ -108,4 +108,4 @@ def test_rows_together_are_rows_alone_and_each_id_is_the_likeliest_of_the_whole_
 
 def test_the_option_without_the_ids_of_images_is_refused():
     with pytest.raises(ValueError, match="where latest_image is set, got None"):
-        TransformerConfig(vocab_size=9, latest_image=True)
+        TransformerConfig(TransformerSizes(latest_image=True), vocab_size=9)

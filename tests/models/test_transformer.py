@@ -7,13 +7,11 @@ from tests.models.test_cross_entropy import CODEC, random_batch, tiny_transforme
 from tests.tiny_codecs import lay_flat
 from unitok.data.batches.packing import pack
 from unitok.interop.qwen3 import from_transformers
-from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 
 transformers = pytest.importorskip("transformers")
 
-SIZES = dict(
-    vocab_size=61, width=48, layers=3, heads=4, kv_heads=2, head_width=16, hidden=80, rope_base=500.0
-)
+SIZES = dict(width=48, layers=3, heads=4, kv_heads=2, head_width=16, hidden=80, rope_base=500.0)
 
 
 def oracle(*, qk_norm: bool, tie: bool, vocab_size: int = 61):
@@ -41,7 +39,7 @@ def oracle(*, qk_norm: bool, tie: bool, vocab_size: int = 61):
 
 def copy_weights(theirs, *, qk_norm: bool, tie: bool) -> Transformer:
     """Our transformer with their weights."""
-    ours = Transformer(TransformerConfig(**SIZES, qk_norm=qk_norm, tie_embeddings=tie))
+    ours = Transformer(TransformerConfig(TransformerSizes(**SIZES, qk_norm=qk_norm, tie_embeddings=tie), 61))
     ours.load_state_dict(from_transformers(theirs.state_dict()))
     return ours
 
@@ -123,4 +121,4 @@ def test_a_packed_document_has_the_hidden_states_of_a_single_one():
 ])  # fmt: skip
 def test_sizes_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        TransformerConfig(**{**SIZES, **changes})
+        TransformerSizes(**{**SIZES, **changes})

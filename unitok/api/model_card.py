@@ -65,6 +65,6 @@ def model_card(model: Parts) -> str:
         text=sizes["text"],
         others="".join(f"| {name} | {size} codes |\n" for name, size in sizes.items() if name not in shown),
         positions=model.codec.positions,
-        length=model.model.config.max_length,
+        length=model.model.sizes.max_length,
         prompt=(model.example_prompts or ["a red circle"])[0],
     )

@@ -53,7 +53,7 @@ def save(parts: Parts, directory: str | Path, *, card: str) -> None:
     with atomic_folder(directory, durable=True) as beside:
         save_modalities(parts.codec, beside)
         weights = parts.model.state_dict()
-        if parts.model.config.tie_embeddings:
+        if parts.model.sizes.tie_embeddings:
             del weights["unembedding.weight"]
         write_weights(beside / WEIGHTS, weights)
         write_text(beside / CONFIG, json.dumps(_config(parts), indent=2) + "\n")
@@ -94,7 +94,7 @@ def _config(parts: Parts) -> dict:
     return {
         "model_type": KIND,
         "format": FORMAT,
-        "transformer": settings_of(parts.model.config),
+        "transformer": parts.model.config.to_json(),
         "vocabulary": parts.codec.vocabulary.describe(),
         "positions": parts.codec.positions,
         **describe_modalities(parts.codec),
@@ -206,7 +206,7 @@ def _read_sampling(values: Any) -> dict[str, Sampling]:
 
 
 _READERS = {
-    "transformer": partial(build_dataclass, TransformerConfig),
+    "transformer": TransformerConfig.from_json,
     "sampling": _read_sampling,
     "chat": partial(build_dataclass, ChatTemplate),
 }
@@ -219,13 +219,13 @@ def _read_transformer(path: Path, config: TransformerConfig) -> Transformer:
         weights = read_weights(path)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: not found, the transformer's weights are missing") from error
-    if config.tie_embeddings and "unembedding.weight" in weights:
+    if config.sizes.tie_embeddings and "unembedding.weight" in weights:
         raise ValueError(f"{path}: unembedding.weight must be absent, as {CONFIG} has tie_embeddings")
-    if config.tie_embeddings and "embedding.weight" in weights:
+    if config.sizes.tie_embeddings and "embedding.weight" in weights:
         weights["unembedding.weight"] = weights["embedding.weight"]
     layers = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
-    if len(layers) != config.layers:
-        raise ValueError(f"{path}: layers must be {config.layers}, as in {CONFIG}, got {len(layers)}")
+    if len(layers) != config.sizes.layers:
+        raise ValueError(f"{path}: layers must be {config.sizes.layers}, as in {CONFIG}, got {len(layers)}")
     return transformer_of(config, weights, source=path)
 
 

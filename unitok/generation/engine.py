@@ -52,7 +52,7 @@ class Engine:
         Raises:
             ValueError: the target is unknown, or the prompt leaves no space within the model's `max_length`.
         """
-        sequence = Sequence(self._submitted, request, self.codec, max_length=self.model.config.max_length)
+        sequence = Sequence(self._submitted, request, self.codec, max_length=self.model.sizes.max_length)
         self._waiting.append(sequence)
         self._submitted += 1
         return sequence.number

@@ -59,9 +59,9 @@ def scores(
 
 def _check_length(tokens: Sequence[Tokens], model: Transformer) -> None:
     longest = max(map(len, tokens))
-    if longest > model.config.max_length:
+    if longest > model.sizes.max_length:
         raise ValueError(
-            f"a document must have at most {model.config.max_length} ids (max_length), got {longest}"
+            f"a document must have at most {model.sizes.max_length} ids (max_length), got {longest}"
         )
 
 

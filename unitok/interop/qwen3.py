@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from unitok.interop.files import Tensors
-from unitok.models.transformer import TransformerConfig
+from unitok.models.transformer import TransformerConfig, TransformerSizes
 
 SHARED = {
     "embedding.weight": "model.embed_tokens.weight",
@@ -25,13 +25,13 @@ QUERIES, KEYS, VALUES = (f"self_attn.{part}_proj.weight" for part in "qkv")
 GATE, UP = "mlp.gate_proj.weight", "mlp.up_proj.weight"
 
 
-def to_transformers(tensors: Tensors, config: TransformerConfig) -> Tensors:
+def to_transformers(tensors: Tensors, sizes: TransformerSizes) -> Tensors:
     """Rename our weights to transformers' names and split fused projections."""
     theirs = {name: tensors[ours] for ours, name in SHARED.items() if ours in tensors}
-    if config.tie_embeddings:
+    if sizes.tie_embeddings:
         theirs.pop(SHARED["unembedding.weight"], None)
-    rows = [config.heads * config.head_width, *[config.kv_heads * config.head_width] * 2]
-    for layer in range(config.layers):
+    rows = [sizes.heads * sizes.head_width, *[sizes.kv_heads * sizes.head_width] * 2]
+    for layer in range(sizes.layers):
         ours, name = f"blocks.{layer}.", f"model.layers.{layer}."
         theirs |= {name + b: tensors[ours + a] for a, b in PER_BLOCK.items() if ours + a in tensors}
         parts = tensors[ours + "attention.qkv.weight"].split(rows)
@@ -70,24 +70,25 @@ def _fuse(tensors: Tensors, prefix: str, names: tuple[str, ...]) -> torch.Tensor
 
 def config_of(config: TransformerConfig, **ids: int) -> dict[str, Any]:
     """Build config.json of a Qwen3 model, or Llama without QK-norm; `ids` are eos_token_id, …"""
-    kind = "qwen3" if config.qk_norm else "llama"
+    sizes = config.sizes
+    kind = "qwen3" if sizes.qk_norm else "llama"
     return {
-        "architectures": ["Qwen3ForCausalLM" if config.qk_norm else "LlamaForCausalLM"],
+        "architectures": ["Qwen3ForCausalLM" if sizes.qk_norm else "LlamaForCausalLM"],
         "model_type": kind,
         "vocab_size": config.vocab_size,
-        "hidden_size": config.width,
-        "intermediate_size": config.hidden,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_width,
+        "hidden_size": sizes.width,
+        "intermediate_size": sizes.hidden,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": sizes.heads,
+        "num_key_value_heads": sizes.kv_heads,
+        "head_dim": sizes.head_width,
         "hidden_act": "silu",
         "attention_bias": False,
-        "max_position_embeddings": config.max_length,
-        "rms_norm_eps": config.norm_eps,
-        "rope_theta": config.rope_base,
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},
-        "tie_word_embeddings": config.tie_embeddings,
+        "max_position_embeddings": sizes.max_length,
+        "rms_norm_eps": sizes.norm_eps,
+        "rope_theta": sizes.rope_base,
+        "rope_parameters": {"rope_type": "default", "rope_theta": sizes.rope_base},
+        "tie_word_embeddings": sizes.tie_embeddings,
         "use_cache": True,
         **ids,
     }

@@ -29,7 +29,7 @@ def export(model: UniTok, folder: str | Path) -> None:
             "data.codec.positions must be sequential for an export, got a model with "
             f"{codec.positions} positions (time, row, column), which no other engine supports"
         )
-    if model.model.config.latest_image:
+    if model.model.sizes.latest_image:
         raise ValueError(
             "latest_image must be False for an export, got a model whose text attends only to the most "
             "recent image, which no other engine supports"
@@ -42,7 +42,7 @@ def export(model: UniTok, folder: str | Path) -> None:
         "pad_token_id": vocabulary.pad,
     }
     with atomic_folder(folder, durable=True) as beside:
-        write_weights(beside / "model.safetensors", to_transformers(model.model.state_dict(), config))
+        write_weights(beside / "model.safetensors", to_transformers(model.model.state_dict(), config.sizes))
         dtype = str(model.model.norm.weight.dtype).removeprefix("torch.")
         _write(beside / "config.json", config_of(config, **ids) | {"dtype": dtype})
         _write(beside / "generation_config.json", ids)

@@ -6,14 +6,16 @@ rotary positions, no biases.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unitok.json_files import build_dataclass, settings_of
 from unitok.models.attention import Attention, PackedMask, document_mask
 from unitok.models.cpu.linear import Linear, project
 from unitok.models.kv_cache import Cache, CacheView
@@ -70,25 +72,40 @@ class TransformerSizes:
 
 
 @dataclass(frozen=True)
-class TransformerConfig(TransformerSizes):
-    """All sizes of a transformer.
+class TransformerConfig:
+    """Sizes of a transformer, with what its data determine.
 
     Args:
+        sizes: those that do not depend on the data.
         vocab_size: number of joint ids.
         images: range (first, stop) of the images' ids, whose last one is their begin; required by
             `latest_image`.
     """
 
-    vocab_size: int = field(kw_only=True)
+    sizes: TransformerSizes
+    vocab_size: int
     images: tuple[int, int] | None = None
 
     def __post_init__(self):
-        super().__post_init__()
         check_sizes(vocab_size=self.vocab_size)
-        if self.latest_image and self.images is None:
+        if self.sizes.latest_image and self.images is None:
             raise ValueError(
                 "images must be the range (first, stop) of image ids where latest_image is set, got None"
             )
+
+    def to_json(self) -> dict[str, Any]:
+        """The sizes and the rest in one object, as model folders hold them."""
+        return settings_of(self.sizes) | {"vocab_size": self.vocab_size, "images": self.images}
+
+    @classmethod
+    def from_json(cls, values: Any) -> "TransformerConfig":
+        """The inverse of `to_json`. Raises ValueError for anything else."""
+        names = [field.name for field in fields(TransformerSizes)]
+        if not isinstance(values, dict):
+            raise ValueError(f"must be an object with {', '.join(names)}, got {type(values).__name__}")
+        sizes = build_dataclass(TransformerSizes, {name: values[name] for name in names if name in values})
+        own = {name: value for name, value in values.items() if name not in names}
+        return build_dataclass(cls, {"sizes": sizes} | own)
 
 
 class FeedForward(nn.Module):
@@ -107,20 +124,20 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """Attention and feed-forward, each on a normalised copy of the residual stream."""
 
-    def __init__(self, config: TransformerConfig, layer: int):
+    def __init__(self, sizes: TransformerSizes, layer: int):
         super().__init__()
-        self.attention_norm = nn.RMSNorm(config.width, eps=config.norm_eps)
+        self.attention_norm = nn.RMSNorm(sizes.width, eps=sizes.norm_eps)
         self.attention = Attention(
-            width=config.width,
-            heads=config.heads,
-            kv_heads=config.kv_heads,
-            head_width=config.head_width,
-            qk_norm=config.qk_norm,
-            norm_eps=config.norm_eps,
+            width=sizes.width,
+            heads=sizes.heads,
+            kv_heads=sizes.kv_heads,
+            head_width=sizes.head_width,
+            qk_norm=sizes.qk_norm,
+            norm_eps=sizes.norm_eps,
             layer=layer,
         )
-        self.feed_forward_norm = nn.RMSNorm(config.width, eps=config.norm_eps)
-        self.feed_forward = FeedForward(config.width, config.hidden)
+        self.feed_forward_norm = nn.RMSNorm(sizes.width, eps=sizes.norm_eps)
+        self.feed_forward = FeedForward(sizes.width, sizes.hidden)
 
     def forward(
         self, x: Float[Tensor, "b t d"], cos: Tensor, sin: Tensor, **context
@@ -134,21 +151,21 @@ class Transformer(nn.Module):
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
-        self.config = config
-        self.embedding = nn.Embedding(config.vocab_size, config.width)
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
-        self.norm = nn.RMSNorm(config.width, eps=config.norm_eps)
-        self.unembedding = Linear(config.width, config.vocab_size)
+        self.config, self.sizes = config, (sizes := config.sizes)
+        self.embedding = nn.Embedding(config.vocab_size, sizes.width)
+        self.blocks = nn.ModuleList(Block(sizes, layer) for layer in range(sizes.layers))
+        self.norm = nn.RMSNorm(sizes.width, eps=sizes.norm_eps)
+        self.unembedding = Linear(sizes.width, config.vocab_size)
         self.packed_mask: Callable[[Tensor], Tensor | PackedMask] = document_mask
         self._initialise()
-        if config.tie_embeddings:
+        if sizes.tie_embeddings:
             self.unembedding.weight = self.embedding.weight
 
     def _initialise(self) -> None:
         for name, weight in self.named_parameters():
             if weight.ndim == 2:
                 into_stream = name.endswith(("out.weight", "down.weight"))
-                nn.init.normal_(weight, std=0.02 / (math.sqrt(2 * self.config.layers) if into_stream else 1))
+                nn.init.normal_(weight, std=0.02 / (math.sqrt(2 * self.sizes.layers) if into_stream else 1))
 
     def forward(
         self,
@@ -172,7 +189,7 @@ class Transformer(nn.Module):
             view = self.reserve(ids, cache)
             return self.hidden_states(ids, positions, mask=view.mask, view=view)
         mask = None if document is None else self.packed_mask(document)
-        if self.config.latest_image:
+        if self.sizes.latest_image:
             mask = self._hide_earlier_images(
                 ids, mask if document is not None else document_mask(torch.zeros_like(ids))
             )
@@ -187,7 +204,7 @@ class Transformer(nn.Module):
 
     def reserve(self, ids: Int64[Tensor, "b t"], cache: Cache, *, multiple: int = 1) -> CacheView:
         """Claim the next slots of every row for these ids; `multiple` as in `Cache.reserve`."""
-        if not self.config.latest_image:
+        if not self.sizes.latest_image:
             return cache.reserve(ids.shape[1], multiple=multiple)
         numbers = image_numbers(ids, self.config.images, before=cache.image_counts())
         view = cache.reserve(ids.shape[1], multiple=multiple)
@@ -205,7 +222,7 @@ class Transformer(nn.Module):
     ) -> Float[Tensor, "b t d"]:
         """Returns hidden states under a mask, after the cached tokens of `view`; pure tensor code, for
         torch.compile."""
-        cos, sin = rotary_angles(positions, head_width=self.config.head_width, base=self.config.rope_base)
+        cos, sin = rotary_angles(positions, head_width=self.sizes.head_width, base=self.sizes.rope_base)
         x = self.embedding(ids)
         for block in self.blocks:
             x = block(x, cos, sin, mask=mask, view=view)
@@ -226,14 +243,14 @@ class Transformer(nn.Module):
         """Returns an empty cache on the model's device, in its dtype."""
         weight = self.embedding.weight
         return Cache(
-            layers=self.config.layers,
+            layers=self.sizes.layers,
             rows=rows,
             length=length,
-            kv_heads=self.config.kv_heads,
-            head_width=self.config.head_width,
+            kv_heads=self.sizes.kv_heads,
+            head_width=self.sizes.head_width,
             device=weight.device,
             dtype=weight.dtype,
-            images=self.config.latest_image,
+            images=self.sizes.latest_image,
         )
 
     @property
@@ -253,6 +270,6 @@ def transformer_of(
         model = Transformer(config)
     check_tensors(tensors, model.state_dict(), source=source)
     model.load_state_dict(tensors, assign=True)
-    if config.tie_embeddings:
+    if config.sizes.tie_embeddings:
         model.unembedding.weight = model.embedding.weight
     return model

@@ -132,7 +132,7 @@ def check_length(document: Document, model: UniTok) -> None:
     Raises:
         ValueError: they are longer than the model's context.
     """
-    max_length, text = model.model.config.max_length, model.codec.modalities["text"]
+    max_length, text = model.model.sizes.max_length, model.codec.modalities["text"]
     texts, count = [segment.content for segment in document if segment.modality == "text"], 0
     if sum(map(len, texts)) <= max_length:  # longer only if characters took several ids each
         return

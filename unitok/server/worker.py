@@ -269,7 +269,7 @@ class Worker:
         self._complete(running, number, "stop")
 
     def _on_document(self, running: RunningCopy, event: DocumentDone) -> None:
-        max_length = self.model.model.config.max_length
+        max_length = self.model.model.sizes.max_length
         reason = running.finish_reason(self.model.codec, event, max_length=max_length)
         self._complete(running, event.number, reason)
 

@@ -1,7 +1,7 @@
 """Trains a transformer on packed documents: loss, optimizer, log. Knows no pixels and no letters."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,7 @@ class TransformerTraining(LightningModule):
                 raise ValueError(f"latest_image needs model.compute.attention=sdpa, got {attention}")
             ids = vocabulary.ids("image")
             images = (ids.start, ids.stop)
-        return TransformerConfig(vocab_size=vocabulary.size, images=images, **asdict(sizes))
+        return TransformerConfig(sizes, vocab_size=vocabulary.size, images=images)
 
     @property
     def result(self) -> Transformer:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 
-from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.training.weights import parallelize
 
 SIZES = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 2, "head_width": 16, "hidden": 64}
@@ -36,7 +36,7 @@ def step(model: Transformer, rows: int, length: int) -> torch.Tensor:
 
 def test_one_compilation_serves_rows_of_every_length(counter):
     torch.manual_seed(0)
-    model = Transformer(TransformerConfig(vocab_size=100, max_length=512, **SIZES))
+    model = Transformer(TransformerConfig(TransformerSizes(max_length=512, **SIZES), vocab_size=100))
     shapes = [
         (3, 100),
         (4, 130),

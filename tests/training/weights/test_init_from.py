@@ -17,7 +17,7 @@ from unitok.modalities.geometry import Box
 from unitok.modalities.image import ImageModality
 from unitok.modalities.location_bins import BoxModality, PointModality
 from unitok.modalities.text import TextModality, train_bpe
-from unitok.models.transformer import Transformer, TransformerConfig
+from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.tokens.codec import Codec
 from unitok.training.weights.init_embeddings import init_from_features
 from unitok.training.weights.init_from import LanguageModel, OwnModel, open_origin
@@ -47,7 +47,7 @@ def started(folder, codec, **options):
     """A model of a folder's sizes that starts from it, and what was taken over."""
     origin = open_origin(str(folder))
     sizes = vars(origin.sizes(max_length=64))
-    model = Transformer(TransformerConfig(**sizes, vocab_size=codec.vocabulary.size)).eval()
+    model = Transformer(TransformerConfig(TransformerSizes(**sizes), codec.vocabulary.size)).eval()
     return model, origin.start(model, codec, **options)
 
 
@@ -68,7 +68,7 @@ def test_text_logits_are_the_language_models(language_model, new_head):
     assert torch.allclose(ours.embedding.weight[known:], old.mean(dim=0), atol=1e-6)
     new_rows = ours.unembedding.weight[known:]
     mean = theirs.lm_head.weight[:known].mean(dim=0)
-    expected = mean if new_head == "mean" or ours.config.tie_embeddings else torch.zeros_like(mean)
+    expected = mean if new_head == "mean" or ours.sizes.tie_embeddings else torch.zeros_like(mean)
     assert torch.allclose(new_rows, expected.expand_as(new_rows), atol=1e-6)
 
 

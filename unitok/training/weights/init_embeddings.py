@@ -46,7 +46,7 @@ def init_from_features(
         ids = codec.vocabulary.to_range(name, modality.cells)
         features = None if any(ids.start in known for known in known_ids) else _features(modality, cache)
         if features is not None:
-            rows = project(features, model.config.width) * scale
+            rows = project(features, model.sizes.width) * scale
             model.embedding.weight[ids.start : ids.stop] = rows.to(model.embedding.weight)
 
 

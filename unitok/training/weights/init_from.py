@@ -7,7 +7,7 @@ unlikely.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,9 +117,7 @@ class OwnModel(Origin):
         return load(self.folder, device="cpu", dtype="float32", verify=False)
 
     def sizes(self, *, max_length: int) -> TransformerSizes:
-        config = asdict(self.parts.model.config)
-        own = {field.name: config[field.name] for field in fields(TransformerSizes)}
-        return TransformerSizes(**own | {"max_length": max_length})
+        return replace(self.parts.model.sizes, max_length=max_length)
 
     def start(
         self, model: Transformer, codec: Codec, *, new_head: NewHead = "mean", new_words: bool = False
@@ -183,7 +181,7 @@ def _load_rearranged(
     scale = float(weights["embedding.weight"][text.start : text.stop].square().mean().sqrt())
     for name, fill in (("embedding.weight", "mean"), ("unembedding.weight", new_head)):
         old, new = weights[name], torch.zeros_like(model.state_dict()[name])
-        if fill == "mean" or model.config.tie_embeddings:
+        if fill == "mean" or model.sizes.tie_embeddings:
             new += old[text.start : text.stop].mean(dim=0)
         for old_ids, new_ids in shared:
             new[new_ids.start : new_ids.stop] = old[old_ids.start : old_ids.stop]
