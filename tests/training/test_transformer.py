@@ -4,10 +4,11 @@ import json
 import random
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.data.samples import write_images, write_lines
@@ -323,17 +324,11 @@ def test_blocks_are_compiled_for_the_device_that_the_strategy_trains_on(monkeypa
     place = "unitok.training.transformer.compile_blocks"
     monkeypatch.setattr(place, lambda blocks, *, device: compiled.append(device))
 
-    class Trainer:
-        """On a machine with GPUs: the weights are made before they are moved there."""
-
-        strategy = SimpleNamespace(root_device=torch.device("cuda:1"))
-        datamodule = SimpleNamespace(codec=CODEC)
-        default_root_dir = "nowhere"
-
-    module, trainer = (
-        TransformerTraining(TransformerSizes(width=16, layers=1), compute=ComputeConfig(compile=True)),
-        Trainer(),
-    )
+    trainer = Mock(  # on a machine with GPUs: the weights are made before they are moved there
+        spec=Trainer, strategy=SimpleNamespace(root_device=torch.device("cuda:1")), callbacks=[],
+        datamodule=SimpleNamespace(codec=CODEC), default_root_dir="nowhere",
+    )  # fmt: skip
+    module = TransformerTraining(TransformerSizes(width=16, layers=1), compute=ComputeConfig(compile=True))
     module.trainer = trainer
     module.configure_model()
     assert module.device == torch.device("cpu") and compiled == [torch.device("cuda:1")]

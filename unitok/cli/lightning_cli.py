@@ -21,7 +21,6 @@ import yaml
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
@@ -36,6 +35,7 @@ from unitok.console import plain_errors
 from unitok.device import lacks_bfloat16, pick_device
 from unitok.renamed import check_class_path, check_class_paths, check_settings, renamed_setting
 from unitok.training.class_paths import CALLBACKS, SOURCES, import_classes
+from unitok.training.run.budget import Budget
 from unitok.training.run.callbacks import Export, ReportComplete, SeedByBatch
 from unitok.training.run.checkpoint import (
     BEST,
@@ -45,7 +45,9 @@ from unitok.training.run.checkpoint import (
     checkpoints,
     choose_readable,
 )
-from unitok.training.run.interruption import Interrupted, SaveWhenInterrupted
+from unitok.training.run.interruption import Interrupted, SaveOften
+from unitok.training.run.log_steps import log_interval
+from unitok.training.run.progress_line import ProgressLine
 from unitok.training.run.whole_steps import inside_step
 
 
@@ -73,10 +75,12 @@ class RunFolder(Trainer):
             Export(export),
             ReportComplete(),
             SeedByBatch(),
-            SaveWhenInterrupted(folder),
+            SaveOften(folder),
         ]
         if options.get("enable_progress_bar", True) is not False:
-            callbacks.append(RichProgressBar(refresh_rate=10, leave=False))
+            callbacks.append(ProgressLine())
+        if (budget := options.pop("max_time", None)) is not None:
+            callbacks.append(Budget(budget))
         if options.get("check_val_every_n_epoch") is None:
             is_share = isinstance(options.get("val_check_interval"), float | None)
             options["check_val_every_n_epoch"] = 1 if is_share else None
@@ -98,6 +102,16 @@ class RunFolder(Trainer):
         if options["precision"] != precision:
             self.print(f"precision: {precision}: this CPU has no instructions for bfloat16, "
                        f"training in {options['precision']}")  # fmt: skip
+
+    @property
+    def log_every_n_steps(self) -> int:
+        """Steps between two logged ones: fewer at first, so that short runs have a curve too."""
+        step = self.fit_loop.epoch_loop._batches_that_stepped
+        return log_interval(step, most=self._log_every) if self._log_every else 0
+
+    @log_every_n_steps.setter
+    def log_every_n_steps(self, value: int) -> None:
+        self._log_every = value
 
     @property
     def should_stop(self) -> bool:

@@ -21,24 +21,25 @@ from unitok.data.modules import Example
 from unitok.document import Codes
 from unitok.evaluate.judged_sets import shapes_set
 from unitok.evaluate.report import JudgedSet, measure
+from unitok.training.run.callbacks import ByTheClock
 
 
-class Samples(Callback):
-    """After each validation: drawings with prompts and captions with images, in TensorBoard and as PNG.
+class Samples(ByTheClock):
+    """By the clock: drawings with prompts and captions with images, in TensorBoard and as PNG.
 
     Each image is captioned twice: from its codes, as in training, and from its pixels, as a user would pass
     it. If the captions differ, the image tokenizer does not encode its own images back to their codes.
 
     Args:
         count: number of drawings and of captions.
+        seconds: between two times.
     """
 
-    def __init__(self, count: int = 8):
+    def __init__(self, count: int = 8, seconds: float = 60.0):
+        super().__init__(seconds)
         self.count = count
 
-    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if trainer.sanity_checking:
-            return
+    def show(self, trainer: Trainer, module: LightningModule) -> None:
         with model_for_inference(module) as model:
             if trainer.is_global_zero and (examples := trainer.datamodule.examples(self.count)):
                 self._log_samples(trainer, model, examples)

@@ -28,6 +28,7 @@ from unitok.training.loss_config import PixelLossConfig
 from unitok.training.metrics import Means, sum_over_ranks
 from unitok.training.optimizers import MuonAdamW, OptimizerConfig
 from unitok.training.run.bad_batches import BadBatches
+from unitok.training.run.log_steps import logs_step
 from unitok.training.run.resume_check import check_fits
 from unitok.training.run.whole_steps import check_validations, inside_step
 from unitok.training.schedule import progress
@@ -209,8 +210,10 @@ class TokenizerTraining(LightningModule):
             rest = sum(losses.values())
             losses["adversary"] = self.adversary.term(decoded, rest, self.tokenizer.last_weight)
         loss = sum(losses.values()) + quantized.loss
-        self.log("loss", loss.detach(), prog_bar=True)
-        if self._logs_step:
+        if logs_step(self.trainer):
+            self.log("step", float(self.global_step))  # the log's axis; the trainer would count batches
+            self.log("loss", loss.detach(), prog_bar=True)
+            self.log("psnr", psnr(batch, decoded), prog_bar=True)
             for name, term in (losses | {"codes": quantized.loss}).items():
                 self.log(f"loss/{name}", term.detach())
             self.log("codebook/perplexity", perplexity(quantized.codes, self.tokenizer.codebook_size))
@@ -249,7 +252,7 @@ class TokenizerTraining(LightningModule):
         optimizer.zero_grad()
         if self.averaged is not None:
             self.averaged.update_parameters(self.tokenizer)
-        if self._logs_step:
+        if logs_step(self.trainer):
             self.log("gradient_norm", norm)
 
     def _train_adversary(self, images: Tensor, decoded: Tensor) -> None:
@@ -263,7 +266,7 @@ class TokenizerTraining(LightningModule):
             average=self._average_gradients,
             clip=self.optimizer_config.clip,
         )
-        if self._logs_step:
+        if logs_step(self.trainer):
             self.log("adversary/loss", result.loss)
             self.log("adversary/accuracy", result.accuracy)
 
@@ -294,11 +297,6 @@ class TokenizerTraining(LightningModule):
             for gradient in gradients:
                 all_reduce(gradient.div_(self.trainer.world_size))
 
-    @property
-    def _logs_step(self) -> bool:
-        """Whether this step is logged."""
-        return self.global_step % self.trainer.log_every_n_steps == 0
-
     # -- validation
 
     def on_validation_epoch_start(self) -> None:
@@ -320,8 +318,9 @@ class TokenizerTraining(LightningModule):
         self.means.add(dict(zip(VALIDATION_METRICS, values, strict=False)), len(batch))
 
     def on_validation_epoch_end(self) -> None:
+        self.log("step", float(self.global_step))
         for name, value in self.means.figures(self.trainer).items():
-            self.log(name, value, prog_bar=name in ("val/loss", "val/psnr"))
+            self.log(name, value, prog_bar=name == "val/loss")
         used = sum(ranks > 0 for ranks in sum_over_ranks(self.used_codes, self.trainer))
         self.log("codebook/usage", used / len(self.used_codes), prog_bar=True)
 

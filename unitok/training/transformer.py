@@ -22,6 +22,8 @@ from unitok.training.loss_config import LossConfig
 from unitok.training.metrics import Speed, Totals, batch_figures, sum_over_ranks
 from unitok.training.optimizers import OptimizerConfig, build_optimizer, init_states
 from unitok.training.run.bad_batches import EMPTY, BadBatches
+from unitok.training.run.budget import repays_compiling
+from unitok.training.run.log_steps import logs_step
 from unitok.training.run.resume_check import check_fits
 from unitok.training.run.whole_steps import check_validations
 from unitok.training.schedule import progress
@@ -95,6 +97,7 @@ class TransformerTraining(LightningModule):
         self.model: Transformer | None = None
         self.known_ids: tuple[range, ...] = ()
         self.averaged: AveragedModel | None = None
+        self.compiled = False
         self.weight: Tensor | float = 0.0
 
     def ineffective_settings(self) -> dict[str, str]:
@@ -125,8 +128,8 @@ class TransformerTraining(LightningModule):
         if self.ema_decay:  # before the blocks' forward is replaced: the copy would share the replacement
             self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))
             self.averaged.requires_grad_(False)
-        if compute.compile:
-            compile_blocks(self.model.blocks, device=device)
+        if compute.compile and repays_compiling(self.trainer):
+            self.compiled = compile_blocks(self.model.blocks, device=device)
         if compute.recompute:
             recompute_blocks(self.model.blocks)
         if self.device_mesh is not None:
@@ -204,7 +207,7 @@ class TransformerTraining(LightningModule):
         sums = self.sums(batch._replace(ids=ids), batch)
         self.weight = self.weight + sums.weight
         self.speed.count(batch)
-        if self._logs_step:
+        if logs_step(self.trainer):
             self._log_sums(sums)
         return sums.total * (self.accumulate * self.trainer.world_size)
 
@@ -242,7 +245,7 @@ class TransformerTraining(LightningModule):
             torch._foreach_mul_(gradients, (clip / norm.clamp(min=clip) / weight).item())
         else:
             self._skip(f"gradient norm {norm.item()}" if weight > 0 else EMPTY)
-        if self._logs_step:
+        if logs_step(self.trainer):
             self.log("gradient_norm", norm)
 
     def _skip(self, reason: str) -> None:
@@ -255,11 +258,6 @@ class TransformerTraining(LightningModule):
         self.bad.check()
 
     # -- the log
-
-    @property
-    def _logs_step(self) -> bool:
-        """Whether this step is logged."""
-        return self.global_step % self.trainer.log_every_n_steps == 0
 
     def _log_sums(self, sums: LossSums) -> None:
         """Log the batch's loss, and the speed since the last logged step."""
@@ -282,6 +280,7 @@ class TransformerTraining(LightningModule):
         self.totals.add(self.sums(batch))
 
     def on_validation_epoch_end(self) -> None:
+        self.log("step", float(self.global_step))
         for name, value in self.totals.figures(self.trainer).items():
             self.log(name, value, prog_bar=name == "val/loss")
 

@@ -3,12 +3,14 @@
 import pickle
 import zipfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
 from unitok.cli.lightning_cli import RunFolder
-from unitok.training.run.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO, choose_readable
+from unitok.training.run.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO, best_weights, choose_readable
 
 
 class Touch:
@@ -122,3 +124,19 @@ def test_a_strategy_that_writes_folders_is_refused_at_the_start(tmp_path):
     with pytest.raises(ValueError, match="save_distributed_checkpoint=false"):
         RunFolder(default_root_dir=tmp_path, accelerator="cpu", devices=1, strategy=strategy,
                   enable_progress_bar=False)  # fmt: skip
+
+
+@pytest.mark.parametrize(("last", "kept"), [(1.0, False), (1.005, False), (1.5, True)])
+def test_the_best_weights_are_taken_where_the_last_validation_was_worse(tmp_path, last, kept):
+    path = tmp_path / "best.ckpt"
+    torch.save({"state_dict": {"w": torch.ones(2)}, "global_step": 40}, path)
+    best = Mock(monitor="val/loss", best_model_score=torch.tensor(1.0), best_model_path=str(path))
+    trainer = Mock(
+        spec=Trainer, checkpoint_callbacks=[Mock(monitor=None), best], callback_metrics={"val/loss": last},
+        lightning_module=Mock(device_mesh=None),
+    )  # fmt: skip
+    found = best_weights(trainer)
+    assert (found is not None) == kept
+    if found is not None:
+        assert found.step == 40 and found.state_dict["w"].tolist() == [1, 1]
+        assert found.reason == "their val/loss 1 was the best, the last one 1.5"

@@ -14,7 +14,7 @@ from lightning.pytorch import Callback
 
 from train.tokenizer import main
 from unitok.training.run.checkpoint import LAST, PREVIOUS
-from unitok.training.run.interruption import SaveWhenInterrupted
+from unitok.training.run.interruption import SaveOften
 from unitok.training.tokenizer import TokenizerTraining
 
 ROOT = Path(__file__).parents[3]
@@ -79,7 +79,7 @@ def test_a_signal_saves_and_the_run_goes_on_exactly(train, tmp_path, capsys, num
 def test_a_signal_that_comes_again_later_ends_at_once(monkeypatch, capfd):
     ended = []
     monkeypatch.setattr(os, "_exit", ended.append)
-    callback = SaveWhenInterrupted(Path())
+    callback = SaveOften(Path())
     callback._handle(signal.SIGINT, None)
     callback._handle(signal.SIGINT, None)
     assert not ended and capfd.readouterr().out.count("SIGINT: saving") == 1
@@ -94,7 +94,7 @@ def test_a_signal_in_the_midst_of_a_print_ends_nothing(monkeypatch):
 
     monkeypatch.setattr(os, "write", closed)
     monkeypatch.setattr("builtins.print", closed)
-    callback = SaveWhenInterrupted(Path())
+    callback = SaveOften(Path())
     callback._handle(signal.SIGTERM, None)
     assert callback.signal == signal.SIGTERM
 

@@ -1,9 +1,13 @@
 """A run and its folder. In reading order:
 
-checkpoint    Atomic checkpoints and their names
-resume_check  Checks that a checkpoint belongs to this run before it is loaded
-interruption  Saves a checkpoint when a signal ends the run
-whole_steps   Gradient accumulation that no checkpoint cuts in two
-bad_batches   Skips batches with non-finite values, and empty ones
-callbacks     Callbacks of all runs: images in TensorBoard, export, seeds by batch
+checkpoint     Atomic checkpoints and their names
+resume_check   Checks that a checkpoint belongs to this run before it is loaded
+whole_steps    Gradient accumulation that no checkpoint cuts in two
+bad_batches    Skips batches with non-finite values, and empty ones
+log_steps      Which steps are logged: every one at first, then fewer
+budget         The wall-clock budget of a run, in which compiling is not counted
+clock          When something is due that may take little of a run's time
+interruption   Saves a checkpoint by the clock, and when a signal ends the run
+callbacks      Callbacks of all runs: images in TensorBoard, export, seeds by batch
+progress_line  One line that tells how a run stands
 """

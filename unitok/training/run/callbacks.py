@@ -2,6 +2,9 @@
 
 import logging
 import os
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
 
@@ -12,31 +15,65 @@ from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from unitok.atomic_files import atomic_file
-from unitok.training.run.checkpoint import LAST
+from unitok.training.run.checkpoint import LAST, best_weights
+from unitok.training.run.clock import Clock
+from unitok.training.run.interruption import Interrupted
+from unitok.training.run.log_steps import logs_step
 from unitok.training.run.resume_check import refuse_other_kind
+from unitok.training.run.whole_steps import inside_step
 
 log = logging.getLogger(__name__)
 
 
-class ReconstructionGrid(Callback):
-    """Input | reconstruction | difference of the first images: after each validation as `recon/grid` and
+class ByTheClock(Callback):
+    """Shows something after each validation, and every `seconds` between two.
+
+    Args:
+        seconds: between two times.
+    """
+
+    def __init__(self, seconds: float):
+        self.clock = Clock(seconds)
+
+    @abstractmethod
+    def show(self, trainer: Trainer, module: LightningModule) -> None:
+        """Show it; called on all processes."""
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.clock.start()
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *rest) -> None:
+        if logs_step(trainer) and not inside_step(trainer) and self.clock.due(trainer):
+            with self.clock.measured():
+                self.show(trainer, module)
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            with self.clock.measured():
+                self.show(trainer, module)
+
+
+class ReconstructionGrid(ByTheClock):
+    """Input | reconstruction | difference of the first images: by the clock as `recon/grid` and
     reconstructions.png, after a test as a PNG per image in reconstructions/.
 
     Args:
         count: number of images.
+        seconds: between two grids.
     """
 
-    def __init__(self, count: int = 8):
+    def __init__(self, count: int = 8, seconds: float = 60.0):
+        super().__init__(seconds)
         self.count = count
 
     @torch.no_grad()
-    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if trainer.sanity_checking or not trainer.is_global_zero:
+    def show(self, trainer: Trainer, module: LightningModule) -> None:
+        if not trainer.is_global_zero:
             return
-        images = next(batch for batch in trainer.val_dataloaders if len(batch))[: self.count].to(
-            module.device
-        )
-        grid = make_grid(_grid_images(module, images), nrow=len(images))
+        batches = trainer.val_dataloaders or trainer.datamodule.val_dataloader()
+        images = next(batch for batch in batches if len(batch))[: self.count].to(module.device)
+        with in_eval_mode(module):
+            grid = make_grid(_grid_images(module, images), nrow=len(images))
         trainer.logger.experiment.add_image("recon/grid", grid, trainer.global_step)
         _write_png(Path(trainer.default_root_dir) / "reconstructions.png", grid)
 
@@ -49,6 +86,17 @@ class ReconstructionGrid(Callback):
         for number, image in enumerate(islice(images, self.count)):
             grid = make_grid(_grid_images(module, image.to(module.device)), nrow=3)
             _write_png(folder / f"{number:02d}.png", grid)
+
+
+@contextmanager
+def in_eval_mode(module: LightningModule) -> Iterator[None]:
+    """Puts a module in eval mode within the context."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
 
 
 def _write_png(path: Path, grid: Float[Tensor, "3 h w"]) -> None:
@@ -80,7 +128,10 @@ class ReportComplete(Callback):
 
 
 class Export(Callback):
-    """Writes the trained model's folder at the end of a fit; a fit fails early if that holds something else.
+    """Writes the trained model's folder at the end of a fit, or when a signal ends it.
+
+    It has the last weights, or the best ones where validations have become worse since. A fit fails early if
+    the folder holds something else.
 
     Args:
         name: of the folder inside the run's folder.
@@ -98,6 +149,17 @@ class Export(Callback):
             refuse_other_kind(Path(trainer.default_root_dir) / LAST, module.state_dict())
 
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
+        best = best_weights(trainer)
+        if best is not None:
+            module.load_state_dict(best.state_dict)
+            trainer.print(f"{self.name}/ has the weights of step {best.step:,}: {best.reason}")
+        self._write(trainer, module)
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, Interrupted):
+            self._write(trainer, module)
+
+    def _write(self, trainer: Trainer, module: LightningModule) -> None:
         folder = Path(trainer.default_root_dir) / self.name
         try:
             module.refuse_foreign(folder)

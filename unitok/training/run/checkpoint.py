@@ -7,16 +7,19 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from unitok.atomic_files import atomic_file, temporary_name
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
+WORSE = 0.01
+"""Share by which a validation must be worse than the best one, to be worse beyond its noise."""
 log = logging.getLogger(__name__)
 
 
@@ -139,6 +142,28 @@ def _unfinished_epoch(trainer: Trainer) -> Iterator[None]:
     finally:
         for counter, name in counters:
             setattr(counter, name, getattr(counter, name) + 1)
+
+
+class BestWeights(NamedTuple):
+    """The weights of the best validation: their step, and why they are better than the last ones."""
+
+    state_dict: dict[str, Tensor]
+    step: int
+    reason: str
+
+
+def best_weights(trainer: Trainer) -> BestWeights | None:
+    """The weights of best.ckpt, where the last validation was worse by over a hundredth; None elsewhere."""
+    monitored = [callback for callback in trainer.checkpoint_callbacks if callback.monitor is not None]
+    for best in monitored:
+        last = trainer.callback_metrics.get(best.monitor)
+        if last is None or best.best_model_score is None or not Path(best.best_model_path).is_file():
+            continue
+        if trainer.lightning_module.device_mesh is None and last > best.best_model_score * (1 + WORSE):
+            saved = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+            reason = f"their {best.monitor} {best.best_model_score:.4g} was the best, the last one {last:.4g}"
+            return BestWeights(saved["state_dict"], saved["global_step"], reason)
+    return None
 
 
 def checkpoints(directory: Path, *, monitor: str) -> list[ModelCheckpoint]:

@@ -1,4 +1,4 @@
-"""Saves a checkpoint when a signal ends the run. Knows no model."""
+"""Saves a checkpoint by the clock, and when a signal ends the run. Knows no model."""
 
 import os
 import signal
@@ -10,8 +10,12 @@ from types import FrameType
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from unitok.training.run.checkpoint import LAST
+from unitok.training.run.clock import Clock
 from unitok.training.run.whole_steps import inside_step
 
+SAVE_SECONDS = 100.0
+"""Between two checkpoints: a run that is killed loses less than two minutes."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 REPEAT_SECONDS = 2.0
 """Signals within this time are one signal: launchers forward a signal that all processes have received."""
@@ -25,15 +29,18 @@ class Interrupted(Exception):
         self.code = 128 + number
 
 
-class SaveWhenInterrupted(Callback):
-    """On Ctrl-C or SIGTERM: finish the step, write last.ckpt, raise Interrupted. A later one exits at once.
+class SaveOften(Callback):
+    """Writes last.ckpt by the clock, and on Ctrl-C or SIGTERM, then raises Interrupted.
+
+    A later signal exits at once.
 
     Args:
         folder: of last.ckpt.
+        seconds: between two checkpoints; more where writing one would take over a twentieth of the time.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, seconds: float = SAVE_SECONDS):
+        self.folder, self.clock = folder, Clock(seconds)
         self.signal: int | None = None
         self.received_at = 0.0
         self._previous_handlers: dict = {}
@@ -41,6 +48,7 @@ class SaveWhenInterrupted(Callback):
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Set the handlers after the trainer has set its own, which would exit without saving."""
         self.signal = None
+        self.clock.start()
         if threading.current_thread() is threading.main_thread():
             self._previous_handlers = {number: signal.signal(number, self._handle) for number in SIGNALS}
 
@@ -66,17 +74,22 @@ class SaveWhenInterrupted(Callback):
             os._exit(128 + number)  # files are written atomically, so only the step is lost
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *rest) -> None:
-        if not inside_step(trainer):
-            self._save_and_exit(trainer)
+        if not inside_step(trainer) and self._any_rank(trainer, self.signal is not None or self.clock.passed):
+            self._save(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, *rest) -> None:
-        if not trainer.sanity_checking and trainer.state.fn == "fit":
-            self._save_and_exit(trainer)
+        fits = not trainer.sanity_checking and trainer.state.fn == "fit"
+        if fits and self._any_rank(trainer, self.signal is not None):
+            self._save(trainer)
 
-    def _save_and_exit(self, trainer: Trainer) -> None:
-        """Save and raise Interrupted if any rank has received a signal."""
-        if trainer.strategy.reduce_boolean_decision(self.signal is not None, all=False):
-            trainer.save_checkpoint(self.folder / "last.ckpt")
+    def _any_rank(self, trainer: Trainer, flag: bool) -> bool:
+        return trainer.strategy.reduce_boolean_decision(flag, all=False)
+
+    def _save(self, trainer: Trainer) -> None:
+        """Save; raise Interrupted if any rank has received a signal."""
+        with self.clock.measured():
+            trainer.save_checkpoint(self.folder / LAST)
+        if self._any_rank(trainer, self.signal is not None):
             raise Interrupted(self.signal or signal.SIGTERM)
 
 
