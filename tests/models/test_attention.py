@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from unitok.models.attention import _attend_one_query
+from unitok.models.softmax_attention import _attend_one_query
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.models.test_cross_entropy import random_batch, tiny_transformer
-from unitok.models.attention import document_mask
-from unitok.models.attention_backends import BACKENDS, FlexMask, _block_mask, packed_mask, run_lengths
+from unitok.models.attention_backends import BACKENDS, FlexMask, _block_mask, _flex, packed_mask, run_lengths
+from unitok.models.softmax_attention import document_mask
 
 
 def real_hidden(model, batch):
@@ -55,11 +55,18 @@ def test_engines_and_their_gradients_agree_on_a_gpu(engine):
         assert (ours - theirs).abs().max() <= 1e-3
 
 
-def test_on_a_gpu_the_blocks_are_made_by_compiled_code(monkeypatch):
+@pytest.fixture
+def nothing_compiled_before():
+    for function in (_block_mask, _flex):
+        function.cache_clear()
+    yield
+    for function in (_block_mask, _flex):
+        function.cache_clear()
+
+
+def test_on_a_gpu_the_blocks_and_the_kernel_are_compiled_once(monkeypatch, nothing_compiled_before):
     compiled = []
     monkeypatch.setattr(torch, "compile", lambda made: compiled.append(made.__name__) or made)
-    _block_mask.cache_clear()
     document = torch.tensor([[0, 0, 1, -1] * 32])
-    masks = [FlexMask(document, compiled=kind).blocks.to_dense() for kind in (True, False)]
-    _block_mask.cache_clear()
-    assert compiled == ["create_block_mask"] and torch.equal(*masks)
+    masks = [FlexMask(document, compiled=kind).blocks.to_dense() for kind in (True, True, False)]
+    assert compiled == ["create_block_mask", "flex_attention"] and torch.equal(masks[0], masks[2])

@@ -2,6 +2,7 @@
 
 transformer         The decoder-only transformer: a pure function of ids, positions and cache
 attention           Grouped-query attention with QK-norm per head and rotary positions
+softmax_attention   Softmax attention under a mask, by the fastest way for a device
 rotary              Rotary position embedding with three axes (time, row, column)
 kv_cache            A preallocated KV cache
 attention_backends  FlexAttention and xformers for attention inside packed documents on GPUs

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from unitok.models.attention import PackedMask, document_mask
+from unitok.models.softmax_attention import PackedMask, document_mask
 
 Backend = Literal["sdpa", "flex", "xformers"]
 log = logging.getLogger(__name__)
@@ -35,12 +35,11 @@ class FlexMask(PackedMask):
             *(rows, None, tokens, tokens),
             device=document.device,
         )
-        self.compiled = compiled
+        self.kernel = _flex(compiled)
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Float[Tensor, "b h t w"]:
         grouped = queries.shape[1] != keys.shape[1]
-        run = _flex(self.compiled)
-        return run(queries, keys, values, block_mask=self.blocks, enable_gqa=grouped)
+        return self.kernel(queries, keys, values, block_mask=self.blocks, enable_gqa=grouped)
 
     @staticmethod
     def lacks(device: torch.device) -> str | None:
@@ -72,17 +71,17 @@ class XformersMask(PackedMask):
     """
 
     def __init__(self, document: Int64[Tensor, "b t"]):
+        from xformers.ops import memory_efficient_attention
         from xformers.ops.fmha.attn_bias import BlockDiagonalCausalMask
 
+        self.kernel = memory_efficient_attention
         self.bias = BlockDiagonalCausalMask.from_seqlens(run_lengths(document), device=document.device)
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Float[Tensor, "b h t w"]:
-        from xformers.ops import memory_efficient_attention
-
         rows, copies = len(queries), queries.shape[1] // keys.shape[1]
         keys, values = (x.repeat_interleave(copies, dim=1) for x in (keys, values))
         flat = (x.transpose(1, 2).flatten(0, 1)[None].contiguous() for x in (queries, keys, values))
-        attended = memory_efficient_attention(*flat, attn_bias=self.bias)[0]
+        attended = self.kernel(*flat, attn_bias=self.bias)[0]
         return attended.unflatten(0, (rows, -1)).transpose(1, 2)
 
     @staticmethod

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unitok.json_files import build_dataclass, settings_of
-from unitok.models.attention import Attention, PackedMask, document_mask
+from unitok.models.attention import Attention
 from unitok.models.cpu.linear import Linear, project
 from unitok.models.kv_cache import Cache, CacheView
 from unitok.models.latest_image_mask import image_numbers, latest_image_mask
 from unitok.models.rotary import rotary_angles
 from unitok.models.sizes import check_depths, check_sizes
+from unitok.models.softmax_attention import Mask, PackedMask, choose_attend, document_mask
 from unitok.models.weights import check_tensors
 
 
@@ -217,15 +218,16 @@ class Transformer(nn.Module):
         ids: Int64[Tensor, "b t"],
         positions: Int64[Tensor, "b t 3"],
         *,
-        mask: Bool[Tensor, "b 1 t s"] | PackedMask | None,
+        mask: Mask,
         view: CacheView | None = None,
     ) -> Float[Tensor, "b t d"]:
         """Returns hidden states under a mask, after the cached tokens of `view`; pure tensor code, for
         torch.compile."""
         cos, sin = rotary_angles(positions, head_width=self.sizes.head_width, base=self.sizes.rope_base)
         x = self.embedding(ids)
+        attend = choose_attend(mask, tokens=ids.shape[1], device=ids.device)
         for block in self.blocks:
-            x = block(x, cos, sin, mask=mask, view=view)
+            x = block(x, cos, sin, attend=attend, mask=mask, view=view)
         return self.norm(x)
 
     def head(

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from unitok.models import attention
-from unitok.models.attention import attend, document_mask
+from unitok.models import softmax_attention
 from unitok.models.cpu import blockwise_attention
 from unitok.models.cpu.blockwise_attention import attend_blockwise
+from unitok.models.softmax_attention import choose_attend, document_mask
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +18,12 @@ def small_blocks(monkeypatch):
 def heads(kv_heads: int = 4, tokens: int = 21, **options) -> list[torch.Tensor]:
     torch.manual_seed(0)
     return [torch.randn(3, h, tokens, 8, requires_grad=True, **options) for h in (4, kv_heads, kv_heads)]
+
+
+def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask) -> torch.Tensor:
+    """As each layer attends."""
+    chosen = choose_attend(mask, tokens=queries.shape[2], device=queries.device)
+    return chosen(queries, keys, values, mask)
 
 
 def documents() -> torch.Tensor:
@@ -65,11 +71,11 @@ def test_compiled_it_is_the_same():
 
 
 def test_it_is_for_training_whole_rows_of_moderate_length(monkeypatch):
-    monkeypatch.setattr(attention, "attend_blockwise", lambda *_: pytest.fail("not here"))
+    monkeypatch.setattr(softmax_attention, "attend_blockwise", lambda *_: pytest.fail("not here"))
     inputs = heads()
     with torch.no_grad():
         attend(*inputs, None)
     queries = inputs[0][:, :, :2]
     attend(queries, *inputs[1:], torch.ones(3, 1, 2, 21, dtype=torch.bool))  # as with a cache
-    monkeypatch.setattr(attention, "MAX_BLOCKWISE", 20)
+    monkeypatch.setattr(softmax_attention, "MAX_BLOCKWISE", 20)
     attend(*inputs, None)
