@@ -1,6 +1,7 @@
-"""A quantizer, a reader and a suite of one file each work through the real commands."""
+"""A quantizer, a reader and a suite outside the package, each of one file, work through the real commands."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,6 @@ from tests.tiny_model import tiny_model
 from unitok.cli.commands import evaluate, train_tokenizer
 from unitok.data.source import Reader
 from unitok.document import Segment
-from unitok.evaluate.report import Report
-from unitok.evaluate.suites import SceneSuite, register
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.image_tokenizer.quantizer import Quantized, Quantizer, QuantizerConfig
 
@@ -59,16 +58,6 @@ class Colours(Reader):
         return Segment("text", caption), Segment("image", Image.new("RGB", (16, 16), caption))
 
 
-@register("constant")
-class Constant(SceneSuite):
-    """Numbers that no model changes."""
-
-    count: int = 2
-
-    def measure(self, model, *, batch_size=128) -> Report:
-        return Report({"canvas": self.canvas(model), "images": self.count, "at_once": batch_size})
-
-
 @pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
 def test_a_quantizer_and_a_reader_are_one_line_of_yaml_each(tmp_path):
     (tmp_path / "set.colours").write_text("red\ngreen\nblue\n" * 4)
@@ -86,13 +75,15 @@ def test_a_quantizer_and_a_reader_are_one_line_of_yaml_each(tmp_path):
     assert codes.shape == (2, 2, 3) and tokenizer.decode(codes).shape == (2, 3, 16, 24)
 
 
-def test_a_suite_is_one_import(tmp_path, capsys):
-    tiny_model(shape=(3, 3)).save_pretrained(tmp_path / "m")
-    options = f"--suite constant --count 3 --batch-size 4 --out {tmp_path}/out"
-    evaluate.main(f"--model {tmp_path}/m {options}".split())
+def test_the_suite_of_the_docs_is_one_import(tmp_path, capsys):
+    page = (ROOT / "docs/evaluation.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    exec(compile(block, "evaluation.md", "exec"), {"__name__": "answers_yes"})
+    tiny_model(shape=(12, 12), max_length=300).save_pretrained(tmp_path / "m")
+    evaluate.main(f"--model {tmp_path}/m --suite says_yes --count 3 --out {tmp_path}/out".split())
     report = json.loads((tmp_path / "out/report.json").read_text())
-    assert report == {"canvas": 12, "images": 3, "at_once": 4}
+    assert report.keys() == {"says_yes"} and 0 <= report["says_yes"] <= 1
     capsys.readouterr()
     with pytest.raises(SystemExit):
         evaluate.main(["--help"])
-    assert "\n  constant       Numbers that no model changes.\n" in capsys.readouterr().out
+    assert "\n  says_yes       Share of yes among the answers" in capsys.readouterr().out
