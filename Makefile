@@ -37,11 +37,14 @@ lint: $(INSTALLED)       ## ruff check and ruff format --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-test: lint               ## lint, then the fast tests, one process per core (a few minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+# Bytecode is written whatever the environment says: many tests start processes, which would compile the package anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
 
-test-all: lint           ## lint, then all tests but those on a GPU
-	$(BIN)/python -m pytest -m 'not gpu'
+test: lint               ## lint, then the fast tests, one process per core (a few minutes)
+	$(PYTEST) --dist worksteal
+
+test-all: lint           ## lint, then all tests but those on a GPU (an hour or two)
+	$(PYTEST) --dist loadfile -m 'not gpu'
 
 clean:                   ## remove .venv, keep runs/
 	rm -rf .venv

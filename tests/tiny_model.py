@@ -4,6 +4,7 @@ import torch
 
 from tests.tiny_codecs import byte_text
 from unitok.api.unitok import UniTok
+from unitok.generation.sampling import Sampling
 from unitok.modalities.image import ImageModality
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.image_tokenizer.patch import Patch
@@ -13,6 +14,8 @@ from unitok.models.transformer import Transformer, TransformerConfig, Transforme
 from unitok.tokens.codec import Codec
 
 SIXTEEN = EMACodebook(16)
+BRIEF = {"text": Sampling(temperature=0.0, max_new_tokens=8)}
+"""Settings of tests that need some text, since an untrained model writes as much as it may."""
 
 
 def tiny_model(

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from tests.tiny_codecs import tiny_codec
-from tests.tiny_model import tiny_model
+from tests.tiny_model import BRIEF, tiny_model
 from unitok.api.previews import Update
 from unitok.api.unitok import UniTok
 from unitok.chat_template import ChatTemplate
@@ -201,6 +201,6 @@ def test_neither_markup_nor_control_characters_of_an_answer_are_obeyed(tmp_path)
 
 
 def test_an_untrained_model_talks_and_draws(tmp_path):
-    said, chat = talk(tiny_model(), ["/draw", "/say", "x" * 500], tmp_path)
+    said, chat = talk(tiny_model(sampling=BRIEF), ["/draw", "/say", "x" * 500], tmp_path)
     assert (tmp_path / "picture-000.png").is_file() and "too long" in said
     assert {"image", "text"} <= {segment.modality for segment in chat.document}

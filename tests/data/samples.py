@@ -1,6 +1,8 @@
 """Small pictures, tables and shards for tests of readers, and documents in a form that can be compared."""
 
+import csv
 import json
+import pickle
 import tarfile
 from collections.abc import Iterable, Mapping
 from io import BytesIO
@@ -8,6 +10,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from unitok.data.readers.detect_format import detect
+from unitok.data.source import Source
+from unitok.data.sources import open_data
 from unitok.document import Document
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -53,3 +58,28 @@ def told(document: Document) -> list[str]:
 
 def all_told(source) -> list[list[str]]:
     return [told(source[index]) for index in range(len(source))]
+
+
+def whole(path, **options) -> Source:
+    """What is at a path, which survives being sent to a worker."""
+    source = open_data(path, **options)
+    return pickle.loads(pickle.dumps(source))
+
+
+def formats(path) -> str:
+    return detect(path).reader.format
+
+
+def write_csv(path, rows, delimiter=","):
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_parquet(path, rows, **options):
+    import pyarrow
+    import pyarrow.parquet
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path, **options)

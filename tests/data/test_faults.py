@@ -246,7 +246,7 @@ def test_the_share_of_faults_stops_a_run_after_a_thousand_samples():
     patient.add(*(Fault("no caption", "a") for _ in range(60)))
     patient.add_intact(60)
     assert patient.total == 60
-    with pytest.raises(ValueError, match="max_share must be in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"max_share must be in .0, 1."):
         Faults(max_share=2)
 
 

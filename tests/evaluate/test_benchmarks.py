@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.tiny_model import tiny_model
+from tests.tiny_model import BRIEF, tiny_model
 from train.evaluate import main
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
@@ -123,7 +123,7 @@ def test_refcoco_with_boxes_and_with_text(folder):
 
 def test_a_box_of_a_cropped_picture_is_laid_back(folder):
     """A model of square images sees the middle 80 of 120 pixels."""
-    tiny = tiny_model(shape=(2, 2))
+    tiny = tiny_model(shape=(2, 2), sampling=BRIEF)
     assert tiny.codec.modalities["image"].crop_edges(Image.new("RGB", (120, 80))) == (20, 0, 100, 80)
     model = Told(Box(0, 0.1, 0.2, 0.3), Box(0.5, 0.5, 1, 1), more=[BoxModality()])
     model.codec.modalities["image"].shape = (2, 2)
@@ -235,7 +235,7 @@ def test_objects_are_known_in_any_case_and_captions_of_all_pictures_are_wanted(f
 
 
 def test_every_benchmark_runs_from_the_command_line(folder, tmp_path):
-    tiny_model(max_length=300).save_pretrained(tmp_path / "m")
+    tiny_model(max_length=300, sampling=BRIEF).save_pretrained(tmp_path / "m")
     more = {"pope": "pope.jsonl", "caption": "captions.json", "chair": "instances.json"}
     more |= {"vqa": f"questions.json --annotations {folder}/annotations.json",
              "refcoco": f"refs.json --annotations {folder}/instances.json"}  # fmt: skip
@@ -248,7 +248,7 @@ def test_every_benchmark_runs_from_the_command_line(folder, tmp_path):
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no data at {DATA}")
 def test_the_official_layouts_with_real_pictures(tmp_path):
-    model = tiny_model(max_length=400)
+    model = tiny_model(max_length=400, sampling=BRIEF)
     tasks = {"pope": ("pope_style.jsonl", None), "vqa": ("vqa_questions.json", "vqa_annotations.json"),
              "refcoco": ("refs(prog).p", "../instances_dev.json")}  # fmt: skip
     for suite, (file, annotations) in tasks.items():
@@ -273,7 +273,7 @@ WRONG = {
 def test_what_is_wrong_is_said_in_one_line(folder, tmp_path, capsys, fault):
     line, message = WRONG[fault]
     (tmp_path / "empty").mkdir()
-    tiny_model(max_length=300).save_pretrained(tmp_path / "m")
+    tiny_model(max_length=300, sampling=BRIEF).save_pretrained(tmp_path / "m")
     for name, path in (("IMAGES", folder / "images"), ("FOLDER", folder), ("EMPTY", tmp_path / "empty")):
         line = line.replace(name, str(path))
     with pytest.raises(SystemExit) as stop:

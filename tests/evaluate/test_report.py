@@ -7,7 +7,7 @@ import tarfile
 import pytest
 from PIL import Image
 
-from tests.tiny_model import tiny_model
+from tests.tiny_model import BRIEF, tiny_model
 from train.evaluate import main
 from unitok.api.unitok import UniTok
 from unitok.data.readers.webdataset import WebDataset
@@ -22,7 +22,7 @@ CAPTIONS = ["a red circle", "a blue triangle", "a green rectangle"]
 
 @pytest.fixture(scope="module")
 def model():
-    return tiny_model()
+    return tiny_model(sampling=BRIEF)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_without_a_judge_a_drawing_is_described_by_its_prompt(model):
 
 
 def test_shapes_of_an_untrained_model(tmp_path):
-    tiny_model(shape=(12, 12), max_length=400).save_pretrained(tmp_path / "m")
+    tiny_model(shape=(12, 12), max_length=400, sampling=BRIEF).save_pretrained(tmp_path / "m")
     main(f"--model {tmp_path}/m --suite shapes --count 3 --out {tmp_path}/out".split())
     report = json.loads((tmp_path / "out/report.json").read_text())
     shares = {"codebook_usage", "reconstruction_accuracy", "caption_accuracy", "image_accuracy"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.tiny_model import tiny_model
+from tests.tiny_model import BRIEF, tiny_model
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.evaluate.shapes_hallucination import hallucination_report, objects_of
@@ -73,6 +73,6 @@ def test_objects_of_a_caption(caption, objects):
 
 
 def test_a_model_is_measured():
-    model = tiny_model(shape=(12, 12), max_side=12, max_length=400)
+    model = tiny_model(shape=(12, 12), max_side=12, max_length=400, sampling=BRIEF)
     figures = run_suite(model, "hallucination", count=2).figures
     assert figures["scenes"] == 2 and 0 <= figures["heldout_pope_likelihood_f1"] <= 1

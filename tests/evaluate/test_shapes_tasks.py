@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.tiny_model import tiny_model
+from tests.tiny_model import BRIEF, tiny_model
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.evaluate.report import Report
@@ -123,14 +123,14 @@ def test_edits_of_all_kinds_have_one_figure_too(monkeypatch):
             {f"{prefix}{task}_accuracy": shares[task] - 0.25 * bool(prefix)}
         ),
     )
-    figures = tasks_report(tiny_model(), canvas=48, count=1, tasks=EDITS).figures
+    figures = tasks_report(tiny_model(sampling=BRIEF), canvas=48, count=1, tasks=EDITS).figures
     assert (figures["edits_accuracy"], figures["heldout_edits_accuracy"]) == (0.625, 0.375)
     some = tasks_report(tiny_model(), canvas=48, count=1, tasks=EDITS[:3]).figures
     assert "edits_accuracy" not in some
 
 
 def test_tasks_are_named_for_their_own_suite_alone(tmp_path):
-    model = tiny_model(shape=(12, 12), max_length=700)
+    model = tiny_model(shape=(12, 12), max_length=700, sampling=BRIEF)
     report = run_suite(model, "tasks", tasks=["statement_three"], count=2)
     assert report.figures.keys() == {"scenes", "statement_three_accuracy", "heldout_statement_three_accuracy"}
     with pytest.raises(ValueError, match="suite shapes does not take tasks; tasks does"):

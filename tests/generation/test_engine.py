@@ -64,7 +64,7 @@ def assert_alike(one: DocumentDone, other: DocumentDone) -> None:
     assert all(map(same, one.segments, other.segments))
 
 
-@cases(10, 500)
+@cases(20, 500)
 def test_a_row_of_any_mixed_batch_is_the_row_alone(count):
     """Some requests are there at once, others come while these are written, or are dropped."""
     for seed in range(count):
@@ -198,17 +198,18 @@ def test_few_shot_prompts_and_whole_documents_end_or_meet_their_budget():
         for pair in (("image", torch.tensor([i, i]), (1, 2)), ("text", torch.tensor([i, 7]), (2,)))
     ]
     reasons = set()
-    for copy in range(30):
+    for copy in range(12):
         ended = alone(Request(prompt=[*shots, shots[0]], sampling=HOT, copy=copy, max_segments=3))
         reasons.add(ended.reason)
         assert len(ended.segments) == 3 or ended.reason == "ended"
     assert reasons == {"ended", "budget"}
 
 
-def test_a_document_stops_where_the_model_has_no_room():
+@cases(6, 100)
+def test_a_document_stops_where_the_model_has_no_room(count):
     codec = tiny_codec(shape=(4, 4))
     model = untrained(codec, torch.float64, max_length=60)
-    for copy in range(20):
+    for copy in range(count):
         engine = Engine(model, codec)
         settings = dict.fromkeys(codec.modalities, Sampling(max_new_tokens=99))
         engine.submit(Request(prompt=[], sampling=settings, copy=copy, max_segments=99))

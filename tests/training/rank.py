@@ -1,4 +1,4 @@
-"""One of two processes that train a tokenizer together; run by test_two_ranks.py through torchrun.
+"""One of two processes that train a tokenizer together; run by test_tokenizer_ranks.py through torchrun.
 
 Writes the state that it ends with to rank0.pt or rank1.pt in the folder that is its first argument.
 """

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cases import cases
 from tests.data.batches.test_packed_documents import CODEC, Numbered
 from tests.data.samples import png, told, write_lines, write_tar
 from unitok.data.batches.batch_sampler import DocumentBatchSampler
@@ -91,30 +92,34 @@ def write_tars(folder, count: int, *, shard: int = 10_000) -> None:
             file.write(bytes(1024))
 
 
-def test_a_sample_takes_a_hundred_bytes():
+@cases(2_000, 10_000)
+def test_a_sample_takes_a_hundred_bytes(count):
     def some():
-        for number in range(10_000):
+        for number in range(count):
             place, key = number * 2048, f"{number:09d}"
             yield Sample(0, Member(f"{key}.png", place, 999), Member(f"{key}.txt", place, 9), None)
 
-    assert held(lambda: Samples(some()))[1] < 130 * 10_000
+    assert held(lambda: Samples(some()))[1] < 130 * count
 
 
-def test_a_line_of_json_takes_sixteen_bytes(tmp_path):
-    file = write_lines(tmp_path / "t.jsonl", ({"text": f"text {i}"} for i in range(20_000)))
+@cases(10_000, 20_000)
+def test_a_line_of_json_takes_sixteen_bytes(tmp_path, count):
+    file = write_lines(tmp_path / "t.jsonl", ({"text": f"text {i}"} for i in range(count)))
     source, size = held(lambda: TextTable(str(file)))
-    assert told(source[19_999]) == ["text 19999"] and size < 24 * 20_000
+    assert told(source[count - 1]) == [f"text {count - 1}"] and size < 24 * count
 
 
-def test_an_element_of_a_json_list_takes_its_text(tmp_path):
-    file, count = tmp_path / "t.json", 20_000
+@cases(4_000, 20_000)
+def test_an_element_of_a_json_list_takes_its_text(tmp_path, count):
+    file = tmp_path / "t.json"
     file.write_text(json.dumps([{"text": f"text {i}"} for i in range(count)]))
     source, size = held(lambda: TextTable(str(file)))
     assert told(source[count - 1]) == [f"text {count - 1}"] and size < 48 * count
 
 
-def test_a_caption_of_coco_takes_its_text_and_its_pictures_name(tmp_path):
-    count, said = 2_000, "a bicycle with a clock as its front wheel"
+@cases(500, 2_000)
+def test_a_caption_of_coco_takes_its_text_and_its_pictures_name(tmp_path, count):
+    said = "a bicycle with a clock as its front wheel"
     images = [{"id": i, "file_name": f"{i:012d}.jpg", "license": 3, "width": 640} for i in range(count)]
     notes = [{"id": 7 * i, "image_id": i, "caption": said} for i in range(count)]
     file = tmp_path / "captions.json"
@@ -125,14 +130,15 @@ def test_a_caption_of_coco_takes_its_text_and_its_pictures_name(tmp_path):
     assert source[count - 1][0].content == said and size < 150 * count
 
 
-def test_a_question_of_shards_takes_three_numbers(tmp_path):
-    questions = [["what is it?", str(i)] for i in range(10_000)]
+@cases(2_000, 10_000)
+def test_a_question_of_shards_takes_three_numbers(tmp_path, count):
+    questions = [["what is it?", str(i)] for i in range(count)]
     files = {"a.png": png(), "a.txt": b"a", "a.json": json.dumps({"qa": questions}).encode()}
     write_tar(tmp_path / "train-0.tar", files)
     for turns in (1, 4):
         QuestionShards(str(tmp_path), turns=turns)  # imports, and what is made once
         source, size = held(lambda turns=turns: QuestionShards(str(tmp_path), turns=turns))
-        assert len(source) == 10_000 / turns and size < 40 * 10_000
+        assert len(source) == count / turns and size < 40 * count
         assert len(source[-1]) == 1 + 2 * turns
 
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.data.readers.test_formats import write_parquet
-from tests.data.samples import all_told, png, write_images, write_lines, write_tar
+from tests.data.samples import all_told, png, write_images, write_lines, write_parquet, write_tar
 from unitok.data.files.splits import SPLIT_BY_NAME, SPLITS, split_in_name, split_named
 from unitok.data.readers.detect_format import split_paths
 from unitok.data.readers.webdataset import WebDataset

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.data.samples import all_told, told, write_images
+from tests.data.samples import all_told, formats, told, whole, write_images
 from unitok.data.faults import Fault
 from unitok.data.readers.coco import CocoCaptions
 from unitok.data.source import read, warn_once
@@ -132,3 +132,30 @@ def test_no_name_of_an_image_ends_the_reading(tmp_path, name):
         listed = tmp_path / f"{format}.jsonl"
         listed.write_text(json.dumps(record) + "\n")
         assert isinstance(read(open_data(listed, format=format), 0), Fault), format
+
+
+def test_coco_captions_find_their_pictures(tmp_path):
+    write_images(tmp_path / "val2017", "red", "blue")
+    content = {
+        "images": [{"id": 1, "file_name": "red.png"}, {"id": 2, "file_name": "blue.png"}],
+        "annotations": [
+            {"id": 7, "image_id": 2, "caption": "blue "},
+            {"id": 8, "image_id": 1, "caption": "red"},
+            {"id": 9, "image_id": 1, "caption": "rouge"},
+            {"id": 10, "image_id": 3, "caption": "lost"},
+            "nonsense",
+        ],
+    }
+    file = tmp_path / "annotations/captions_val2017.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(content))
+    assert formats(file) == formats(tmp_path) == "coco"
+    for source in (whole(file), whole(tmp_path, split="val")):
+        assert [told(source[i]) for i in range(3)] == [
+            ["blue", "<blue>"],
+            ["red", "<red>"],
+            ["rouge", "<red>"],
+        ]
+        assert read(source, 3).reason == "no picture" and source.faults[0].reason == "not a JSON object"
+    with pytest.raises(FileNotFoundError, match="captions_train"):
+        whole(tmp_path, split="train")

@@ -6,8 +6,10 @@ from itertools import product
 
 import pytest
 
+from tests.data.samples import formats, whole
 from unitok.data.readers import mnist_idx
 from unitok.data.readers.mnist_idx import Idx
+from unitok.data.source import read
 from unitok.data.sources import open_data
 
 
@@ -92,3 +94,33 @@ def test_a_header_that_promises_more_than_there_is(tmp_path, packed):
     write(tmp_path / f"train-images-idx3-ubyte{packed}", count=2**30, sides=(2**16, 2**16), body=b"")
     with pytest.raises(ValueError, match="not an idx file of bytes"):
         open_data(tmp_path)
+
+
+def write_idx(folder, name, *, count=3, cut=0):
+    head = struct.pack(">HBBIII", 0, 8, 3, count, 2, 2)
+    body = bytes(byte for i in range(count) for byte in [255 * (i % 2)] * 4)
+    (folder / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + body[: len(body) - cut]))
+    labels = struct.pack(">HBBI", 0, 8, 1, count) + bytes(range(count))
+    (folder / f"{name}-labels-idx1-ubyte").write_bytes(labels)
+
+
+def test_idx_files_of_mnist(tmp_path):
+    write_idx(tmp_path, "train", count=41)
+    write_idx(tmp_path, "t10k")
+    assert formats(tmp_path) == "idx"
+    assert len(whole(tmp_path)) == 44 and len(whole(tmp_path, split="test")) == 3
+    assert len(whole(tmp_path, split="val")) == 3 and len(whole(tmp_path, split="train")) == 38
+    source = whole(tmp_path, split="test", names=["no", "one", "two"], template="digit {}")
+    assert [document[0].content for document in source] == ["digit no", "digit one", "digit two"]
+    assert [document[1].content.getpixel((1, 1)) for document in source] == [(0,) * 3, (255,) * 3, (0,) * 3]
+    few = whole(tmp_path, split="test", names=["no"])
+    assert read(few, 1).reason == "parts do not match"
+
+
+def test_a_cut_idx_file_loses_its_tail(tmp_path):
+    write_idx(tmp_path, "train", cut=3)
+    source = whole(tmp_path)
+    assert len(source) == 2 and [fault.reason for fault in source.faults] == ["truncated archive"]
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"\0\0\x0d\3" + b"\xff" * 12))
+    with pytest.raises(ValueError, match="not an idx file of bytes in 3 dimensions"):
+        whole(tmp_path)

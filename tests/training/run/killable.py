@@ -1,4 +1,4 @@
-"""A training in a process that may be killed at any moment; started by test_kills.py, or through torchrun."""
+"""A training in a process that may be killed at any moment; started by test_checkpoint_kills.py."""
 
 import json
 import multiprocessing

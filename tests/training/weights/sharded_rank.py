@@ -1,4 +1,4 @@
-"""One of two processes that train a transformer dealt out over both (FSDP2); run by test_sharded.py.
+"""One of two processes that train a transformer sharded by FSDP2; run by test_parallelize_resumed.py.
 
 Does one run after the other, given as JSON: a folder's name, arguments, and a file to be cut off first.
 Writes each one's exit code and batches to `outcomes.json`.

@@ -45,8 +45,10 @@ def test_every_format_and_class_is_on_the_page():
 
 def test_the_template_on_the_page_makes_the_segments_on_the_page(tmp_path):
     write_images(tmp_path, "red")
-    (block,) = re.findall(r"^```yaml\n(data:\n  chat: .*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    template = yaml.safe_load(block)["data"]["chat"]
+    (block,) = re.findall(
+        r"^```yaml\n(data:\n  transforms: \{chat: .*?)^```$", PAGE, re.MULTILINE | re.DOTALL
+    )
+    template = yaml.safe_load(block)["data"]["transforms"]["chat"]
     (segments,) = re.findall(r"^```text\n(.*\|.*)\n```$", PAGE, re.MULTILINE)
     example = next(json.loads(text) for _, text in EXAMPLES if "conversations" in text)
     source = open_data(write_lines(tmp_path / "llava.jsonl", [example])).with_chat(ChatTemplate(**template))
