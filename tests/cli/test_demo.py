@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.commands import ROOT
-from unitok.cli import demo
+from unitok.cli import demo, stages
 from unitok.cli.commands import demo as train_demo
 from unitok.cli.demo import Demo
 
@@ -82,7 +82,7 @@ def test_what_follows_a_missing_product_is_made_again(tmp_path):
 
 def test_a_stopped_stage_goes_on_and_its_seconds_count(tmp_path, monkeypatch):
     clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr(demo.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(stages.time, "monotonic", lambda: next(clock))
     stopped = Paths(tmp_path)
     stopped.fails = "transformer"
     with pytest.raises(KeyboardInterrupt):
@@ -121,7 +121,7 @@ SHORT = {"max_time": "00:00:00:20", "val_check_interval": 5}
 SMALL = {  # of the demo's configs: enough to run every line, too little to learn
     "tokenizer": {"trainer": SHORT, "data": {"train": 300, "val": 64}},
     "encode": {"settings": {"count": 600}},
-    "transformer": {"trainer": SHORT, "model": {"compile": False}},
+    "transformer": {"trainer": SHORT, "model": {"compute": {"compile": False}}},
 }
 
 

@@ -3,6 +3,8 @@
 main              The console command `unitok`: runs the command named by its first word
 commands/         One module per command
 demo              The demo: tokenizer, codes, transformer, report, stage by stage
+own_data          `unitok train`: from a set of one's own to a model, stage by stage
+stages            Stages of a long command, each run once
 lightning_cli     The command line of both trainings: Lightning's, with this project's defaults
 short_help        The short --help of the training scripts, shown before anything heavy is imported
 data_overrides    Resolves several data settings on one command line: the last one wins

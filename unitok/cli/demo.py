@@ -1,21 +1,18 @@
 """The demo: tokenizer, codes, transformer, report, stage by stage. Knows only configs."""
 
-import json
 import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import yaml
-from rich.console import Console
 
 from unitok.api.model_card import with_figures
 from unitok.api.model_folder import refuse_foreign, update_card
 from unitok.api.unitok import UniTok
-from unitok.atomic_files import atomic_folder, write_text
+from unitok.atomic_files import atomic_folder
 from unitok.cli.lightning_cli import run
+from unitok.cli.stages import Stages
 from unitok.cli.yaml_defaults import read_config
 from unitok.data.modules import DocumentData, ImageData
 from unitok.evaluate.captioned_images import shapes_report
@@ -24,15 +21,6 @@ from unitok.json_files import read_object
 from unitok.training.encode import encode
 from unitok.training.tokenizer import TokenizerTraining
 from unitok.training.transformer import TransformerTraining
-
-STAGES = "stages.json"
-
-
-class Stage(NamedTuple):
-    """The seconds a stage has taken so far, and whether it is done."""
-
-    seconds: float
-    done: bool
 
 
 @dataclass
@@ -73,25 +61,14 @@ class Demo:
             "transformer": ("transformer/model", self._train_transformer),
             "evaluate": ("report.json", self._evaluate),
         }
-        rerun = False
-        for name, (product, action) in stages.items():
-            if rerun or not (self._stage(name).done and (self.out / product).exists()):
-                self._run_stage(name, self.out / product, action)
-                rerun = True
+        titles = {name: " + ".join([name, *map(str, self._configs(name))]) for name in stages}
+        self.stages.run(stages, titles=titles)
         return self._report()
 
-    def _run_stage(self, name: str, product: Path, action: Callable[[], None]) -> None:
-        """Run a stage and record its seconds, which add up if it is interrupted and resumed."""
-        Console().rule(" + ".join([name, *map(str, self._configs(name))]))
-        previous, start = self._stage(name), time.monotonic()
-        spent, done = 0.0 if previous.done else previous.seconds, False
-        try:
-            action()
-            done = product.exists()
-        finally:
-            self._record(name, Stage(round(spent + time.monotonic() - start, 1), done))
-        if not done:
-            raise ValueError(f"stage {name} did not write {product}: its config must write below {self.out}")
+    @property
+    def stages(self) -> Stages:
+        """What is recorded of the stages."""
+        return Stages(self.out)
 
     def _check_folder(self, name: str) -> None:
         """Raises ValueError if a stage would write outside `out`, before the first stage runs."""
@@ -106,19 +83,6 @@ class Demo:
     def _configs(self, name: str) -> list[Path]:
         """The configs of a stage, at most one per folder."""
         return [path for path in (folder / f"{name}.yaml" for folder in self.configs) if path.is_file()]
-
-    def _stages(self) -> dict[str, Stage]:
-        path = self.out / STAGES
-        stages = read_object(path) if path.is_file() else {}
-        return {name: Stage(**stage) for name, stage in stages.items()}
-
-    def _stage(self, name: str) -> Stage:
-        return self._stages().get(name, Stage(0.0, False))
-
-    def _record(self, name: str, stage: Stage) -> None:
-        stages = self._stages() | {name: stage}
-        text = json.dumps({key: value._asdict() for key, value in stages.items()}, indent=2)
-        write_text(self.out / STAGES, text + "\n")
 
     def _train_tokenizer(self) -> None:
         args = self._fit_args("tokenizer")
@@ -136,7 +100,7 @@ class Demo:
 
     def _fit_args(self, name: str) -> list[str]:
         """The command line of a training stage, which resumes an interrupted one."""
-        interrupted = not self._stage(name).done and (self.out / name / "last.ckpt").is_file()
+        interrupted = not self.stages.stage(name).done and (self.out / name / "last.ckpt").is_file()
         args = ["fit", *(arg for config in self._configs(name) for arg in ("--config", str(config)))]
         return [*args, "--ckpt_path", "last"] if interrupted else args
 
@@ -152,7 +116,7 @@ class Demo:
     def _report(self) -> Report:
         """Returns the report with the seconds of all stages together and of each."""
         path = self.out / "report.json"
-        seconds = {name: stage.seconds for name, stage in self._stages().items()}
+        seconds = self.stages.seconds
         total = {"seconds": round(sum(seconds.values()), 1)}
         figures = total | read_object(path) | total
         report = Report(figures | {f"seconds_{name}": value for name, value in seconds.items()})

@@ -17,6 +17,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "train": Command("train both models on a folder of your own and report", "commands.train"),
     "demo": Command("train both models on rendered scenes and report", "commands.demo"),
     "configs": Command("list the packaged configs, or copy them into a folder", "packaged_configs"),
     "check": Command("read a data set once and report its content and faults", "commands.encode", ("check",)),

@@ -12,6 +12,8 @@ optimizers     Optimizers: AdamW, and Muon for matrices
 schedule       The learning-rate schedule by share of the budget, in steps or seconds
 adversary      Adversarial training of the tokenizer: the discriminator's steps and its weight
 metrics        Logged metrics of a transformer's run: losses by modality, speed, utilisation
+proposal       Proposes settings for a set of images and a budget
+verdicts       Says in words what a training's figures mean
 samples        Samples during training: drawings and captions, with their accuracy
 weights/       Weights before the first step: warm starts, LoRA, FSDP
 run/           A run and its folder: checkpoints, interruption, resuming

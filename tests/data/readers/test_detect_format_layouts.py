@@ -130,6 +130,10 @@ READ = {
         *({**IMAGES, "data.csv": CSV.replace("\n", end)} for end in ("\r", "\r\n")),
         {**IMAGES, "data.jsonl": LINES.encode("utf-16")},
     ],
+    "a table with other column names, one of them of images that are there and one of words": [
+        {**IMAGES, "data.csv": CSV.replace("filepath,title", "photo,sentence")},
+        {"data.csv": CSV.replace("filepath,title", "file,label"), **under("images", IMAGES)},
+    ],
     "a table beside other record files": [
         {**IMAGES, "data.csv": CSV, "stats.json": "{}"},
         {**IMAGES, "data.csv": CSV, "stats.csv": "name,count\nred,1\n", "notes.txt": "by hand"},
@@ -205,11 +209,9 @@ ALONE = {
 }  # fmt: skip
 
 REFUSED = {
-    "a table with other column names": [
-        {**IMAGES, "data.csv": "photo,sentence\nred.png,a red one\n"},
-        {**IMAGES, "data.csv": "photo;sentence\nred.png;a red one\n"},
-        {**CLASSES, "data.csv": "photo,sentence\na_red_one/0.png,a red one\n"},
-        {**under("train", IMAGES), **under("val", IMAGES), "data.csv": "photo,sentence\nred.png,a red one\n"},
+    "a table with other column names, several of them of texts": [
+        {**IMAGES, "data.csv": "photo,sentence,source\nred.png,a red one,a book\n"},
+        {**CLASSES, "data.csv": "photo;sentence;source\na_red_one/0.png;a red one;a book\n"},
     ],
     "a table in Latin-1 or another legacy encoding": [
         {**IMAGES, "data.csv": "filepath,title\nred.png,boîte\nblue.png,boîte\n".encode("latin-1")},

@@ -1,5 +1,6 @@
 """One module per command of `unitok`; train/ and sample/ run the same. In reading order:
 
+train            `unitok train`: trains both models on a folder of one's own
 demo             `unitok demo`: trains both models on rendered scenes
 train_tokenizer  `unitok train-tokenizer`
 encode           `unitok encode` and `unitok check`

@@ -4,6 +4,8 @@ Training then reads the codes (`data.train: runs/codes/train`) instead of the im
 a data set and count its corrupt samples: unitok encode check PATH
 """
 
+from pathlib import Path
+
 from unitok.cli.yaml_defaults import parse_with_config
 from unitok.console import Parser, Setting, command
 
@@ -63,6 +65,7 @@ def _add_check(parser: Parser) -> None:
     add("--out", dest="report", default="runs/check", help="folder of data_report.json and pictures.png")
     add("--pictures", type=int, default=64, help="most images on the contact sheet")
     add("--workers", type=int, default=0, help="processes that read; 0 reads in this one")
+    add("--minutes", type=float, default=20.0, help="of the training that is proposed (unitok train)")
 
 
 @command("unitok encode")
@@ -74,9 +77,22 @@ def main(args: list[str] | None = None) -> None:
 
         check(checked.path, split=checked.part, format=checked.kind, settings=checked.reading,
               out=checked.report, pictures=checked.pictures, workers=checked.workers)  # fmt: skip
+        _propose(checked.path, minutes=checked.minutes)
         return
     options = parse_with_config(arguments(), args, required=("source", "image_tokenizer", "out"))
     del options.command
     from unitok.training.encode import encode
 
     encode(**vars(options))
+
+
+def _propose(path: str, *, minutes: float) -> None:
+    """Prints what `unitok train` would do with a set."""
+    from unitok.cli.own_data import OwnData
+
+    try:
+        OwnData(path, Path(), minutes).look()
+    except ValueError as error:
+        print(f"unitok train: {error}")
+    else:
+        print(f"unitok train {path} --minutes {minutes:g}  trains this")

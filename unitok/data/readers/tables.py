@@ -5,7 +5,7 @@ import json
 import re
 from abc import abstractmethod
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -225,6 +225,32 @@ def find_column(names: Sequence[str], requested: str | None, known: Sequence[str
     return requested or next((existing[name] for name in known if name in existing), None)
 
 
+def guess_pair(records: Sequence[Record], folder: Path) -> tuple[str, str] | None:
+    """The columns of images and of captions by what they hold: one names images in the folder or below it,
+    and one of the others holds words; None where that is not one each."""
+    names = list(records[0]) if records else []
+    folders = [folder, *(place for place in visible(folder) if place.is_dir())]
+    images = _columns(names, records, lambda value: _names_image(value, folders))
+    words = _columns(names, records, _is_words)
+    return (images[0], words[0]) if len(images) == len(words) == 1 else None
+
+
+def _columns(names: Sequence[str], records: Sequence[Record], fits: Callable[[Any], bool]) -> list[str]:
+    """The columns all of whose first cells fit."""
+    return [name for name in names if all(fits(record.get(name)) for record in records)]
+
+
+def _names_image(value: Any, folders: Sequence[Path]) -> bool:
+    """Whether a cell is the name of an image that is there."""
+    if not isinstance(value, str) or not holds_image(value):
+        return False
+    return any(_exists(folder, value) for folder in folders)
+
+
+def _is_words(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and not _is_number(value) and not holds_image(value)
+
+
 class CaptionTable(RecordReader):
     """Captioned images, one per row, such as csv files with `filepath` and `title`.
 
@@ -233,7 +259,8 @@ class CaptionTable(RecordReader):
 
     Args:
         path, images, part: see RecordReader.
-        picture_column, caption_column: if absent, the first known name, such as file_name and text.
+        picture_column, caption_column: if absent, the first known name, such as file_name and text, else the
+            only column that names images, and the only other one of words.
 
     Raises:
         ValueError: there are no such columns.
@@ -253,9 +280,11 @@ class CaptionTable(RecordReader):
     ):
         super().__init__(path, images=images, part=part)
         names = column_names(self.records)
-        self.image_column = find_column(names, picture_column, self.image_columns)
+        guess = guess_pair(list(islice(self.records.first(), INSPECTED)), self.images)
+        guessed = guess if guess and picture_column is caption_column is None else (None, None)
+        self.image_column = find_column(names, picture_column, self.image_columns) or guessed[0]
         others = [name for name in names if name != self.image_column]
-        self.caption_column = find_column(others, caption_column, CAPTION_COLUMNS)
+        self.caption_column = find_column(others, caption_column, CAPTION_COLUMNS) or guessed[1]
         for name, kind in ((self.image_column, "images"), (self.caption_column, "captions")):
             if name is None or name not in names:
                 label = f"{kind} {name!r}" if name else kind
@@ -267,7 +296,10 @@ class CaptionTable(RecordReader):
 
     @classmethod
     def fits(cls, look: FirstLook) -> bool:
-        return super().fits(look) or any(map(cls.fits_record, look.rows[:1]))
+        if super().fits(look) or any(map(cls.fits_record, look.rows[:1])):
+            return True
+        folder = look.path if look.path.is_dir() else look.path.parent
+        return guess_pair(look.records[:INSPECTED], folder) is not None
 
     @classmethod
     def fits_record(cls, record: Record) -> bool:

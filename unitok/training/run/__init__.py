@@ -8,6 +8,7 @@ log_steps      Which steps are logged: every one at first, then fewer
 budget         The wall-clock budget of a run, in which compiling is not counted
 clock          When something is due that may take little of a run's time
 interruption   Saves a checkpoint by the clock, and when a signal ends the run
+scalars        Reads the scalars of a run's log
 callbacks      Callbacks of all runs: images in TensorBoard, export, seeds by batch
 progress_line  One line that tells how a run stands
 """

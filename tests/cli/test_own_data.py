@@ -1,0 +1,82 @@
+"""unitok train: from a folder to a model, a verdict and two YAML files."""
+
+import csv
+import json
+
+import pytest
+from PIL import Image, ImageDraw
+
+from unitok.api.unitok import UniTok
+from unitok.cli import own_data
+from unitok.cli.commands.encode import main as encode
+from unitok.cli.commands.train import main as train
+from unitok.cli.yaml_defaults import read_config
+
+COLOURS = ("red", "green", "blue", "black")
+
+
+def write_set(folder, count: int, *, captions: bool = True) -> None:
+    """Discs of four colours, in a csv whose columns have other names, or images alone."""
+    (folder / "images").mkdir(parents=True)
+    rows = []
+    for number in range(count):
+        colour, x = COLOURS[number % 4], 12 + number % 7
+        image = Image.new("RGB", (40, 40), "white")
+        ImageDraw.Draw(image).ellipse((x - 8, 10, x + 8, 26), fill=colour)
+        image.save(folder / f"images/{number:03d}.png")
+        rows.append((f"images/{number:03d}.png", f"a {colour} disc"))
+    if captions:
+        with (folder / "discs.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("file", "what"), *rows])
+
+
+def test_check_prints_the_proposal(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_set(tmp_path / "set", 24)
+    encode(["check", "set", "--minutes", "5"])
+    out = capsys.readouterr().out
+    assert "22 training documents with 22 images and 22 texts (4 different ones), 2 held out" in out
+    assert "proposal" in out and "unitok train set --minutes 5  trains this" in out
+
+
+def test_check_says_why_texts_alone_are_not_trained(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jsonl").write_text('{"text": "one"}\n' * 30)
+    encode(["check", "a.jsonl"])
+    assert "unitok train: no image to train on" in capsys.readouterr().out
+
+
+def test_a_person_may_decline(tmp_path, monkeypatch):
+    write_set(tmp_path / "set", 24)
+    monkeypatch.setattr("builtins.input", lambda question: "n")
+    forecast = own_data.Forecast([1, 1], [1.0, 1.0], 1)
+    monkeypatch.setattr(own_data.OwnData, "try_out", lambda self, proposal: forecast)
+    assert own_data.OwnData(str(tmp_path / "set"), tmp_path / "out", 5).run(ask=True) is None
+    assert not list((tmp_path / "out").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("value", ["0", "-3"])
+def test_a_run_without_time_is_refused(tmp_path, capsys, value):
+    with pytest.raises(SystemExit) as stop:
+        train([str(tmp_path), "--minutes", value])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == f"unitok train: error: --minutes must be above 0, got {value}\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("captions", [True, False])
+def test_a_folder_becomes_a_model_with_a_verdict(tmp_path, capsys, monkeypatch, captions):
+    monkeypatch.chdir(tmp_path)
+    write_set(tmp_path / "set", 48, captions=captions)
+    train(["set", "--minutes", "0.5", "--out", "runs/mine"])
+    out, folder = capsys.readouterr().out, tmp_path / "runs/mine"
+    assert "forecast: tokenizer:" in out and "verdict:  " in out
+    report = json.loads((folder / "report.json").read_text())
+    assert report["psnr"] > 5 and ("caption_accuracy" in report) == captions
+    model = UniTok.from_pretrained(folder / "model", verify=True)
+    assert model.draw("a red disc")[0].size == (40, 40)
+    for name in ("tokenizer", "transformer"):
+        assert read_config(folder / f"{name}.yaml")["trainer"]["default_root_dir"] == f"runs/mine/{name}"
+    assert (folder / "samples.png").is_file() and not list(folder.glob("trial-*"))
+    train(["set", "--minutes", "0.5", "--out", "runs/mine"])
+    assert "forecast" not in capsys.readouterr().out
