@@ -4,6 +4,7 @@ main              The console command `unitok`: runs the command named by its fi
 commands/         One module per command
 demo              The demo: tokenizer, codes, transformer, report, stage by stage
 own_data          `unitok train`: from a set of one's own to a model, stage by stage
+export_run        Makes a model of any checkpoint of a run
 stages            Stages of a long command, each run once
 lightning_cli     The command line of both trainings: Lightning's, with this project's defaults
 short_help        The short --help of the training scripts, shown before anything heavy is imported

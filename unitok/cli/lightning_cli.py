@@ -378,6 +378,7 @@ def _silence_noise() -> None:
         ".*LeafSpec.*",
         ".*sync_dist=True.*",
         ".*is smaller than the logging interval.*",
+        ".*The dirpath has changed.*",
     ):
         warnings.filterwarnings("ignore", text)
     torch.set_float32_matmul_precision("high")

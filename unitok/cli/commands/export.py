@@ -1,7 +1,9 @@
-"""Export a model to transformers and vLLM: unitok export runs/mine/model exported
+"""Export a model to transformers and vLLM, or of a run to a model: unitok export runs/mine/model exported
 
-The model must be trained with `data.codec.positions: sequential`.
+A model for transformers must be trained with `data.codec.positions: sequential`.
 """
+
+from pathlib import Path
 
 from unitok.console import Parser, command
 
@@ -11,10 +13,12 @@ def arguments() -> Parser:
     parser = Parser(
         prog="unitok export",
         description="Export a model as a Qwen3ForCausalLM folder (LlamaForCausalLM without QK-norm), its "
-        "text tokenizer and a LogitsProcessor that keeps documents well-formed.",
+        "text tokenizer and a LogitsProcessor that keeps documents well-formed. Of a run's folder, or of a "
+        "checkpoint in it, make a model (or an image tokenizer) of this package.",
     )
-    parser.add_argument("model", metavar="MODEL", help="model folder")
+    parser.add_argument("model", metavar="MODEL", help="model folder, a run's folder, or a .ckpt file in one")
     parser.add_argument("out", metavar="OUT", help="folder to write, which must be empty or absent")
+    parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="of a run's folder")
     parser.add_import()
     return parser
 
@@ -23,9 +27,17 @@ def arguments() -> Parser:
 def main(args: list[str] | None = None) -> None:
     """Export the model."""
     options = arguments().parse_args(args)
-    from unitok.api.unitok import UniTok
     from unitok.interop.transformers_export import export, refuse_full
 
     refuse_full(options.out)
+    path = Path(options.model)
+    if (path.parent if path.is_file() else path).joinpath("logs/config.yaml").is_file():
+        from unitok.cli.export_run import export_run
+
+        file = export_run(path, Path(options.out), checkpoint=options.checkpoint)
+        print(f"{options.out}: the weights of {file}")
+        return
+    from unitok.api.unitok import UniTok
+
     export(UniTok.from_pretrained(options.model, device="cpu", dtype="float32"), options.out)
     print(f"{options.out}: load it with AutoModelForCausalLM and the LogitsProcessor in grammar_processor.py")
