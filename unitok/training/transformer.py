@@ -55,7 +55,7 @@ class TransformerTraining(LightningModule):
     The data module provides the vocabulary.
 
     Args:
-        sizes: of the transformer.
+        sizes: width, layers, heads and longest document.
         optimizer: optimizer, schedule and clipping.
         loss: weights and token dropout by modality, z-loss, competing ids.
         start: initial weights: from scratch, or of another model.
