@@ -172,12 +172,20 @@ class UniTokCLI(LightningCLI):
 
     def __init__(self, *args, fill: Callable[[Namespace], None] | None = None, **options):
         self.fill = fill
+        self._named = self.subcommands().keys() & set(options["args"])
         with ExitStack() as self._locks:
             super().__init__(*args, **options)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 takes all cores")
         read_integers_first(parser)
+
+    def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
+        """Builds the parsers of the subcommands on the command line alone, since each takes a while."""
+        every = self.subcommands()
+        self.subcommands = lambda: {name: every[name] for name in every if name in self._named} or every
+        super()._add_subcommands(parser, **kwargs)
+        del self.subcommands
 
     def before_instantiate_classes(self) -> None:
         if self.fill is not None:

@@ -7,7 +7,7 @@ from torch._dynamo.testing import CompileCounter
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.training.weights import parallelize
 
-SIZES = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 2, "head_width": 16, "hidden": 64}
+SIZES = {"width": 32, "heads": 2, "kv_heads": 2, "head_width": 16, "hidden": 64}
 
 
 @pytest.fixture
@@ -34,9 +34,12 @@ def step(model: Transformer, rows: int, length: int) -> torch.Tensor:
     return model.blocks[0].feed_forward.down.weight.grad.clone()
 
 
-def test_one_compilation_serves_rows_of_every_length(counter):
+@pytest.mark.parametrize("layers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_one_compilation_serves_rows_of_every_length(counter, layers):
     torch.manual_seed(0)
-    model = Transformer(TransformerConfig(TransformerSizes(max_length=512, **SIZES), vocab_size=100))
+    model = Transformer(
+        TransformerConfig(TransformerSizes(max_length=512, layers=layers, **SIZES), vocab_size=100)
+    )
     shapes = [
         (3, 100),
         (4, 130),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.few_shot import measure
+from tests.cases import cases
 from tests.tiny_model import tiny_model
 from unitok.data.batches.batch_sampler import DocumentBatch
 from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
@@ -116,8 +117,9 @@ class Player:
         )
 
 
-def test_the_benchmark_tells_reading_from_copying():
-    source = ShapesNaming(TEST_SEED, 200, 48)
+@cases(80, 400)
+def test_the_benchmark_tells_reading_from_copying(count):
+    source = ShapesNaming(TEST_SEED, count, 48)
     reading = measure(Player(source, lambda words, colour: words.get(colour, "dax")), source)
     told = measure(Player(source, lambda words, colour: f"{colour} {words.get(colour, 'dax')}"), source)
     assert told == reading  # the last word counts
