@@ -11,8 +11,22 @@ from unitok.cli import own_data
 from unitok.cli.commands.encode import main as encode
 from unitok.cli.commands.train import main as train
 from unitok.cli.yaml_defaults import read_config
+from unitok.data.source import Source
 
 COLOURS = ("red", "green", "blue", "black")
+
+
+class Listed(Source):
+    """The documents of a list."""
+
+    def __init__(self, documents):
+        self.documents, self.faults = documents, []
+
+    def __len__(self):
+        return len(self.documents)
+
+    def __getitem__(self, index):
+        return self.documents[index]
 
 
 def write_set(folder, count: int, *, captions: bool = True) -> None:
@@ -80,3 +94,10 @@ def test_a_folder_becomes_a_model_with_a_verdict(tmp_path, capsys, monkeypatch, 
     assert (folder / "samples.png").is_file() and not list(folder.glob("trial-*"))
     train(["set", "--minutes", "0.5", "--out", "runs/mine"])
     assert "forecast" not in capsys.readouterr().out
+
+
+def test_pages_and_conversations_have_no_captions_to_measure(tmp_path):
+    write_set(tmp_path / "set", 24)
+    document = own_data.open_data(str(tmp_path / "set"))[0]
+    assert next(own_data.captioned(Listed([document])), None) == document
+    assert next(own_data.captioned(Listed([document[::-1], (*document, *document)])), None) is None

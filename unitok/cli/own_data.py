@@ -31,7 +31,7 @@ from unitok.data.set_facts import DataFacts, inspect
 from unitok.data.source import Source, read
 from unitok.data.sources import open_data
 from unitok.evaluate.captioned_images import full_report
-from unitok.evaluate.judged_sets import pairs_set
+from unitok.evaluate.judged_sets import captioned, pairs_set
 from unitok.evaluate.report import JudgedSet, Report, measure_tokenizer
 from unitok.json_files import read_object
 from unitok.training.proposal import BATCH, Proposal, propose
@@ -236,8 +236,11 @@ def write_yaml(path: Path, values: dict[str, Any], *, comment: str = "") -> None
 
 
 def measure_held_out(model: UniTok, val: Source, facts: DataFacts) -> Report:
-    """The figures of held-out samples: reconstructions, and captions and drawings where there are texts."""
-    if facts.has_captions:
+    """The figures of held-out samples: reconstructions, and captions and drawings where images have captions.
+
+    Conversations and interleaved pages have suites of their own.
+    """
+    if facts.has_captions and next(captioned(val), None) is not None:
         judged_set = pairs_set(val, count=HELD_OUT)
         report = full_report(model, judged_set, batch_size=32)
         return report | Report({"told_apart": told_apart(model, judged_set)})

@@ -27,7 +27,7 @@ def shapes_set(*, canvas: int, count: int = 500, kind: str = "demo", held_out: b
     )
 
 
-def _pairs(source: Source) -> Iterator[Document]:
+def captioned(source: Source) -> Iterator[Document]:
     """The documents that are a caption with its image; corrupt ones are skipped."""
     for document in (read(source, index) for index in range(len(source))):
         if isinstance(document, Fault):
@@ -39,7 +39,7 @@ def _pairs(source: Source) -> Iterator[Document]:
 def pairs_set(source: Source, *, count: int | None = None) -> JudgedSet:
     """The first `count` captioned images of a source, without a judge of drawings: a caption is right if it
     equals the image's own. Raises ValueError if there is none."""
-    documents = list(islice(_pairs(source), count))
+    documents = list(islice(captioned(source), count))
     if not documents:
         raise ValueError(f"none of {len(source)} documents is a caption with its image")
     captions = [text.content for text, _ in documents]

@@ -47,7 +47,8 @@ def main(args: list[str] | None = None) -> None:
         print(f"verdict:  {sentence}")
     sheets = (f"{out}/{name}.png" for name in ("samples", "captions", "reconstructions"))
     print("images:  ", *(sheet for sheet in sheets if Path(sheet).is_file()))
-    print(f'try:      unitok draw --model {out}/model --prompt "…" --n 4')
-    print(f"          unitok page --model {out}/model")
+    if "caption_accuracy" in report.figures:
+        print(f'try:      unitok draw --model {out}/model --prompt "…" --n 4')
+    print(f"page:     unitok page --model {out}/model")
     print(f"go on:    {out}/tokenizer.yaml and {out}/transformer.yaml are what it ran; edit them, then")
     print(f"          unitok train-model fit --config {out}/transformer.yaml")
