@@ -65,4 +65,4 @@ def measured_alone(folder: Path, *more: str) -> dict[str, float]:
         "--trainer.default_root_dir", str(folder), "--trainer.limit_val_batches", "1.0",
         "--data.val.init_args.count", "33", "--trainer.enable_progress_bar", "false", *BY_PICTURE, *more,
     ])  # fmt: skip
-    return {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
+    return {name: float(value) for name, value in cli.trainer.callback_metrics.items() if name != "step"}
