@@ -95,6 +95,11 @@ def test_documents_teach_actions_alone_in_either_form():
         assert all(type(s.content) is Point for s in other[2:4])
 
 
+def test_instructions_are_learned_on_request():
+    document = ShapesMoves(count=1, canvas=48, learn_instructions=True)[0]
+    assert [segment.learn for segment in document] == [False, True, True]
+
+
 def test_no_split_sees_the_scenes_of_another():
     scenes = [
         {ShapesMoves(seed, 100, 48).moves(i)[0].scene.objects for i in range(100)}

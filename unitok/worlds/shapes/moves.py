@@ -172,7 +172,7 @@ def _succeeds(move: Move, pick: Sequence[float], place: Sequence[float]) -> bool
 
 class ShapesMoves(Seeded):
     """`count` documents of consecutive seeds: an image, then instructions, each with the action that carries
-    it out in the scene of the image. Only actions are learned.
+    it out in the scene of the image. Actions are learned, images are not.
 
     Args:
         first_seed: TRAIN_SEED, VALIDATION_SEED or TEST_SEED, or a seed after it; see Seeded.
@@ -180,6 +180,8 @@ class ShapesMoves(Seeded):
         canvas: side of an image, in pixels.
         turns: maximum number of instructions about the same image.
         as_points: write an action as two points, for models without actions.
+        learn_instructions: whether instructions are learned too: they name objects of the image, which
+            teaches to see them.
         held_out: whether scenes show held-out compositions, for tests.
     """
 
@@ -190,10 +192,12 @@ class ShapesMoves(Seeded):
         canvas: int = 64,
         turns: int = 1,
         as_points: bool = False,
+        learn_instructions: bool = False,
         held_out: bool = False,
     ):
         super().__init__(first_seed, count)
-        self.canvas, self.turns, self.as_points, self.held_out = canvas, turns, as_points, held_out
+        self.canvas, self.turns, self.held_out = canvas, turns, held_out
+        self.as_points, self.learn_instructions = as_points, learn_instructions
         self.moves(0)  # raises for invalid arguments
 
     def moves(self, index: int) -> tuple[Move, ...]:
@@ -205,7 +209,7 @@ class ShapesMoves(Seeded):
         moves = self.moves(index)
         segments = [Segment("image", Image.fromarray(render(moves[0].scene)), learn=False)]
         for move in moves:
-            segments.append(Segment("text", move.instruction, learn=False))
+            segments.append(Segment("text", move.instruction, learn=self.learn_instructions))
             if self.as_points:
                 segments += [Segment("point", point) for point in move.points]
             else:
