@@ -15,6 +15,8 @@ from tests.tiny_codecs import Named
 from unitok.data.readers.folders import PictureFolder
 from unitok.data.readers.webdataset import WebDataset
 from unitok.data.source import Concat, Source
+from unitok.data.sources import train_and_val
+from unitok.worlds.shapes.scenes import ShapesSource
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 
@@ -207,3 +209,12 @@ def test_a_folder_without_pictures_is_named(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=rf"{path}: no images"):
         PictureFolder(path)
+
+
+def test_a_source_without_a_validation_set_is_split():
+    whole = ShapesSource(canvas=48, count=40)
+    train, val = train_and_val(None, whole, None)
+    assert (len(train), len(val)) == (38, 2)
+    for alone in ((None, None, whole), (None, "store", None)):
+        with pytest.raises(ValueError, match="needs its counterpart"):
+            train_and_val(*alone)

@@ -17,7 +17,7 @@ from unitok.data.readers.detect_format import (
     split_paths,
     warn_unread_folders,
 )  # fmt: skip
-from unitok.data.source import Concat, Source, open_split
+from unitok.data.source import Concat, Source, SplitOf, open_split
 
 Documents = Source | str
 """A source of documents, or the folder of a store of their codes."""
@@ -100,11 +100,11 @@ def train_and_val(
 
     Args:
         path, format, captions: see `open_data`.
-        train, val: sources in place of a path.
+        train, val: sources in place of a path; of `train` alone, every 20th document validates.
 
     Raises:
         FileNotFoundError: there is nothing at the path, or no such split.
-        ValueError: both a path and sources are given, or neither; one source without the other, or a format
+        ValueError: both a path and sources are given, or neither; a store, or `val`, without the other; or a format
             without a path; or the format is unknown.
     """
     sources = [name for name, source in (("train", train), ("val", val)) if source is not None]
@@ -115,6 +115,8 @@ def train_and_val(
         return open_data(path, split="train", **shared), open_data(path, split="val", **shared)
     if format is not None:
         raise ValueError(f"data.format {format} needs data.path, which is not given")
+    if val is None and isinstance(train, Source):
+        return SplitOf(train, "train"), SplitOf(train, "val")
     if len(sources) == 1:
         raise ValueError(
             f"data.{sources[0]} needs its counterpart: give data.train and data.val, or data.path"
