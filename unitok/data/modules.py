@@ -170,8 +170,8 @@ class DocumentData(LightningDataModule):
     Args:
         path: a data set of any format in docs/your-data.md, or several; in place of `train` and `val`.
         train: source of training documents, or the folder of their store.
-        val: the same for validation, which keeps the order of the documents and drops no condition; if absent,
-            every 20th document of a source `train`.
+        val: the same for validation, which keeps the order of the documents and drops no condition; if
+            absent, every 20th document of a source `train`.
         format: of `path`, such as webdataset, table or pairs; if absent it is detected.
         most_faults: share of corrupt documents that stops a run, after the first 1,000 that are read or all
             of a smaller set.

@@ -104,8 +104,8 @@ def train_and_val(
 
     Raises:
         FileNotFoundError: there is nothing at the path, or no such split.
-        ValueError: both a path and sources are given, or neither; a store, or `val`, without the other; or a format
-            without a path; or the format is unknown.
+        ValueError: both a path and sources are given, or neither; a store, or `val`, without the other;
+            a format without a path; or the format is unknown.
     """
     sources = [name for name, source in (("train", train), ("val", val)) if source is not None]
     if path is not None and sources:
