@@ -31,7 +31,7 @@ ONE_OVER = ("--data.train.init_args.count", "33", "--data.val.init_args.count", 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "more"),
-    [(50, ()), (12, ADVERSARY), (6, ONE_OVER)],
+    [(48, ()), (12, ADVERSARY), (6, ONE_OVER)],
     ids=["plain", "adversary", "last batch empty"],
 )
 def test_both_ranks_hold_the_same_weights_and_codes(tmp_path, steps, more):
