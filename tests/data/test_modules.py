@@ -133,7 +133,7 @@ class Bare:
         )
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_faults_of_all_processes_are_in_the_report_of_the_run(tmp_path, workers):
     texts = {f"{i:02d}.txt": b" " if i % 5 == 0 else b"text" for i in range(40)}
     (tmp_path / "set").mkdir()

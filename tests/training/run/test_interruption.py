@@ -175,7 +175,7 @@ def test_the_previous_checkpoint_is_read_where_the_last_is_damaged(train, tmp_pa
 
 
 @pytest.mark.filterwarnings("ignore:LightningCLI's args")
-@pytest.mark.parametrize("asked", ["auto", "last"])
+@pytest.mark.parametrize("asked", ["auto", pytest.param("last", marks=pytest.mark.slow)])
 def test_a_run_goes_on_from_the_previous_checkpoint_alone(train, tmp_path, caplog, asked):
     whole = train("whole")
     train("run")

@@ -34,7 +34,8 @@ def step(model: Transformer, rows: int, length: int) -> torch.Tensor:
     return model.blocks[0].feed_forward.down.weight.grad.clone()
 
 
-@pytest.mark.parametrize("layers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [1, 2])
 def test_one_compilation_serves_rows_of_every_length(counter, layers):
     torch.manual_seed(0)
     model = Transformer(
