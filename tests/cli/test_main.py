@@ -1,5 +1,6 @@
 """`unitok` lists its commands, runs each with the rest of the line, and suggests the nearest command."""
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -59,3 +60,14 @@ def test_output_that_nobody_reads_is_no_error():
 def test_every_command_is_a_module_with_a_main():
     for command in COMMANDS.values():
         assert callable(import_module(f"unitok.cli.{command.module}").main)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell's pipe")
+def test_a_closed_pipe_ends_the_overview_without_a_word():
+    """`unitok --help | true`: whoever reads has gone before anything is written."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "unitok", "--help"]
+    done = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import NamedTuple
 
-from unitok.console import use_utf8
+from unitok.console import plain_errors
 
 
 class Command(NamedTuple):
@@ -55,7 +55,11 @@ def overview() -> str:
 def main(args: list[str] | None = None) -> int | None:
     """Run a command line (by default the process's)."""
     name, *rest = (sys.argv[1:] if args is None else args) or ["--help"]
-    use_utf8()
+    with plain_errors("unitok"):
+        return _run(name, rest)
+
+
+def _run(name: str, rest: list[str]) -> int | None:
     if name in ("-h", "--help"):
         print(overview())
     elif name == "--version":
