@@ -6,27 +6,14 @@ import json
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.data.samples import Listed
 from unitok.api.unitok import UniTok
 from unitok.cli import own_data
 from unitok.cli.commands.encode import main as encode
 from unitok.cli.commands.train import main as train
 from unitok.cli.yaml_defaults import read_config
-from unitok.data.source import Source
 
 COLOURS = ("red", "green", "blue", "black")
-
-
-class Listed(Source):
-    """The documents of a list."""
-
-    def __init__(self, documents):
-        self.documents, self.faults = documents, []
-
-    def __len__(self):
-        return len(self.documents)
-
-    def __getitem__(self, index):
-        return self.documents[index]
 
 
 def write_set(folder, count: int, *, captions: bool = True) -> None:

@@ -20,6 +20,21 @@ COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255), "white"
 NAMES = {value: name for name, value in COLOURS.items()}
 
 
+class Listed(Source):
+    """The documents of a list; None is corrupt."""
+
+    def __init__(self, documents):
+        self.documents, self.faults = documents, []
+
+    def __len__(self):
+        return len(self.documents)
+
+    def __getitem__(self, index):
+        if self.documents[index] is None:
+            raise ValueError("corrupt")
+        return self.documents[index]
+
+
 def png(colour: str = "red", size: tuple[int, int] = (4, 4)) -> bytes:
     buffer = BytesIO()
     Image.new("RGB", size, colour).save(buffer, "PNG")

@@ -3,24 +3,9 @@
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.data.samples import Listed
 from unitok.data.set_facts import has_even_border, inspect
-from unitok.data.source import Source
 from unitok.document import Segment
-
-
-class Sampled(Source):
-    """Documents of a list; None is corrupt."""
-
-    def __init__(self, documents):
-        self.documents, self.faults = documents, []
-
-    def __len__(self):
-        return len(self.documents)
-
-    def __getitem__(self, index):
-        if self.documents[index] is None:
-            raise ValueError("corrupt")
-        return self.documents[index]
 
 
 def pair(text, colour, side=40):
@@ -28,22 +13,22 @@ def pair(text, colour, side=40):
 
 
 def test_a_set_is_counted():
-    train = Sampled([pair("red", "red"), pair("a longer text", "blue", 64), pair("red", "white"), None])
-    facts = inspect(train, Sampled([pair("red", "red"), pair("red", "green")]))
+    train = Listed([pair("red", "red"), pair("a longer text", "blue", 64), pair("red", "white"), None])
+    facts = inspect(train, Listed([pair("red", "red"), pair("red", "green")]))
     assert (facts.documents, facts.images, facts.texts, facts.distinct_texts) == (4, 3, 3, 2)
     assert (facts.side, facts.longest_text, facts.largest) == (40, 13, (1, 1))
     assert (facts.leaked, facts.held_out, facts.faults) == (1, 2, 0.25)
 
 
 def test_of_a_large_set_every_nth_document_is_read():
-    facts = inspect(Sampled([pair(f"text {number}", "red") for number in range(100)]), Sampled([]), most=10)
+    facts = inspect(Listed([pair(f"text {number}", "red") for number in range(100)]), Listed([]), most=10)
     assert facts.images == facts.texts == 100 and facts.distinct_texts == 10
 
 
 def test_images_alone_and_texts_alone():
-    image = Sampled([pair("", "red")[1:]] * 3)
+    image = Listed([pair("", "red")[1:]] * 3)
     assert (inspect(image, image).texts, inspect(image, image).images) == (0, 3)
-    text = Sampled([pair("a", "red")[:1]] * 3)
+    text = Listed([pair("a", "red")[:1]] * 3)
     assert (inspect(text, text).texts, inspect(text, text).images) == (3, 0)
 
 

@@ -9,10 +9,14 @@ from unitok.atomic_files import write_text
 from unitok.cli.commands import train_model, train_tokenizer
 from unitok.cli.yaml_defaults import read_config
 from unitok.modalities.text import TEXT_TOKENIZER
-from unitok.training.run.checkpoint import BEST, LAST
+from unitok.training.run.checkpoint import BEST, LAST, RUN_CONFIG
 
-CONFIG = "logs/config.yaml"
 CHECKPOINTS = {"last": LAST, "best": BEST}
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is a run's folder, or a checkpoint in one."""
+    return (_folder(path) / RUN_CONFIG).is_file()
 
 
 def export_run(path: Path, out: Path, *, checkpoint: str = "last") -> Path:
@@ -29,7 +33,7 @@ def export_run(path: Path, out: Path, *, checkpoint: str = "last") -> Path:
     file = path if path.is_file() else path / CHECKPOINTS[checkpoint]
     if not file.is_file():
         raise FileNotFoundError(f"{file}: not found: a run writes it when it validates or ends")
-    settings = read_config(_folder(path) / CONFIG)
+    settings = read_config(_folder(path) / RUN_CONFIG)
     part = train_tokenizer if "architecture" in settings["model"] else train_model
     settings["trainer"] |= {"callbacks": None, "logger": None}
     own_texts = _folder(path) / TEXT_TOKENIZER

@@ -41,6 +41,7 @@ from unitok.training.run.checkpoint import (
     BEST,
     LAST,
     PREVIOUS,
+    RUN_CONFIG,
     AtomicCheckpointIO,
     checkpoints,
     choose_readable,
@@ -243,7 +244,7 @@ class UniTokCLI(LightningCLI):
             self._locks.enter_context(lock_folder(folder))
         self._resolve_checkpoint()
         if self.config_init[self.subcommand].ckpt_path:
-            _print_changes(folder / "logs/config.yaml", config)
+            _print_changes(folder / RUN_CONFIG, config)
 
     def before_validate(self) -> None:
         self._require_weights()

@@ -25,10 +25,9 @@ from unitok.api.unitok import UniTok
 from unitok.atomic_files import atomic_folder, write_text
 from unitok.cli.lightning_cli import UniTokCLI, run
 from unitok.cli.stages import Stages
-from unitok.data.faults import Fault
 from unitok.data.modules import DocumentData, ImageData
 from unitok.data.set_facts import DataFacts, inspect
-from unitok.data.source import Source, read
+from unitok.data.source import Source, intact
 from unitok.data.sources import open_data
 from unitok.evaluate.captioned_images import full_report
 from unitok.evaluate.judged_sets import captioned, pairs_set
@@ -121,7 +120,7 @@ class OwnData:
         stages = {
             "tokenizer": ("tokenizer/image_tokenizer", lambda: self._resume("tokenizer")),
             "transformer": ("transformer/model", lambda: self._resume("transformer")),
-            "evaluate": ("report.json", lambda: self._evaluate(facts, proposal)),
+            "evaluate": ("report.json", lambda: self._evaluate(facts)),
         }
         Stages(self.out).run(stages)
         return Report(read_object(self.out / "report.json"))
@@ -188,7 +187,7 @@ class OwnData:
         return run(training.module, training.data, ["fit", *args], program=training.program,
                    export=training.export)  # fmt: skip
 
-    def _evaluate(self, facts: DataFacts, proposal: Proposal) -> None:
+    def _evaluate(self, facts: DataFacts) -> None:
         folder = self.out / "model"
         with atomic_folder(folder) as beside:
             shutil.copytree(self.out / "transformer/model", beside, dirs_exist_ok=True)
@@ -198,10 +197,10 @@ class OwnData:
         curve = sorted(read_scalars(self.out / "transformer/logs", "val/loss").items())
         found = Findings(
             curve=curve,
-            codebook_size=proposal.codes,
+            codebook_size=model.codec.image.codebook_size,
             usage=report.figures["training_codebook_usage"],
             psnr=report.figures["psnr"],
-            cell=proposal.cell,
+            cell=model.codec.image.tokenizer.cell,
             told_apart=report.figures.get("told_apart"),
             leaked=facts.leaked,
             held_out=facts.held_out,
@@ -254,9 +253,8 @@ def measure_held_out(model: UniTok, val: Source, facts: DataFacts) -> Report:
 
 
 def _images(source: Source) -> Iterator[Image.Image]:
-    for document in (read(source, index) for index in range(len(source))):
-        if not isinstance(document, Fault):
-            yield from (segment.content for segment in document if segment.modality == "image")
+    for document in intact(source):
+        yield from (segment.content for segment in document if segment.modality == "image")
 
 
 def codebook_usage(model: UniTok, images: Iterable[Image.Image]) -> float:

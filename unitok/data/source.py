@@ -60,6 +60,13 @@ def read(source: Source, index: int) -> Document | Fault:
         return Fault("unreadable", f"document {index}", str(error))
 
 
+def intact(source: Source) -> Iterator[Document]:
+    """The documents of a source, without those that cannot be read."""
+    for document in (read(source, index) for index in range(len(source))):
+        if not isinstance(document, Fault):
+            yield document
+
+
 class Reader(Source):
     """A source that reads one format and can tell whether a path holds it."""
 

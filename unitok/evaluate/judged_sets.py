@@ -5,8 +5,7 @@ from itertools import islice
 
 import numpy as np
 
-from unitok.data.faults import Fault
-from unitok.data.source import Source, read
+from unitok.data.source import Source, intact
 from unitok.document import Document
 from unitok.evaluate.report import JudgedSet
 from unitok.worlds import easy_vqa_judge
@@ -29,9 +28,7 @@ def shapes_set(*, canvas: int, count: int = 500, kind: str = "demo", held_out: b
 
 def captioned(source: Source) -> Iterator[Document]:
     """The documents that are a caption with its image; corrupt ones are skipped."""
-    for document in (read(source, index) for index in range(len(source))):
-        if isinstance(document, Fault):
-            continue
+    for document in intact(source):
         if [segment.modality for segment in document] == ["text", "image"]:
             yield document
 

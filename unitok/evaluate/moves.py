@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from unitok.api.contact_sheet import sheet, side_by_side
 from unitok.api.unitok import UniTok
 from unitok.document import Document
-from unitok.evaluate.report import MAX_SHOWN, Report
+from unitok.evaluate.report import MAX_SHOWN, Report, share
 from unitok.evaluate.suites import SceneSuite, register
 from unitok.modalities.actions import Action
 from unitok.worlds.seeded import TEST_SEED
@@ -39,9 +39,9 @@ def moves_report(model: UniTok, *, canvas: int, count: int = 200, batch_size: in
         verdicts, truth = _judge(moves, actions), [move.action for move in moves]
         report |= Report(
             {
-                f"{prefix}moves_success": _share([verdict.success for verdict in verdicts]),
-                f"{prefix}moves_pick": _share([verdict.pick for verdict in verdicts]),
-                f"{prefix}moves_place": _share([verdict.place for verdict in verdicts]),
+                f"{prefix}moves_success": share([verdict.success for verdict in verdicts]),
+                f"{prefix}moves_pick": share([verdict.pick for verdict in verdicts]),
+                f"{prefix}moves_place": share([verdict.place for verdict in verdicts]),
                 f"{prefix}moves_random": _success(moves, _random_actions(count, canvas)),
                 f"{prefix}moves_elsewhere": _success(moves, [*truth[1:], truth[0]]),
             },
@@ -85,11 +85,7 @@ def _judge(moves: Sequence[Move], actions: Sequence[Action]) -> list[Verdict]:
 
 
 def _success(moves: Sequence[Move], actions: Sequence[Action]) -> float:
-    return _share([verdict.success for verdict in _judge(moves, actions)])
-
-
-def _share(values: Sequence[bool]) -> float:
-    return sum(values) / len(values)
+    return share([verdict.success for verdict in _judge(moves, actions)])
 
 
 def _moves_sheet(

@@ -88,7 +88,7 @@ def measure(model: UniTok, judged_set: JudgedSet, *, prefix: str = "", batch_siz
     drawings_right = judged_set.judge(drawings)
     recaptioned = _recaption_accuracy(model, judged_set, drawings, drawings_right, batch_size)
     return Report(
-        {f"{prefix}caption_accuracy": _share(captions_right)}
+        {f"{prefix}caption_accuracy": share(captions_right)}
         | _accuracy(f"{prefix}image_accuracy", drawings_right)
         | {f"{prefix}drawing_caption_accuracy": recaptioned},
         {
@@ -122,7 +122,7 @@ def measure_tokenizer(model: UniTok, judged_set: JudgedSet, *, batch_size: int =
     return Report(
         {"psnr": float(np.mean(psnr)), "codebook_usage": len(used_codes) / modality.codebook_size}
         | {"surviving_codes": float(np.mean(surviving))}
-        | {"reconstruction_caption_accuracy": _share(captions_right)}
+        | {"reconstruction_caption_accuracy": share(captions_right)}
         | _accuracy("reconstruction_accuracy", judged_set.judge(reconstructions)),
         {"reconstructions": sheet(shown, ["image", "reconstruction"] * (len(shown) // 2))},
     )
@@ -139,7 +139,7 @@ def _recaption_accuracy(
     indices = [i for i, verdict in enumerate(verdicts) if verdict is not False]
     captions = model.caption([drawings[i] for i in indices], batch_size=batch_size) if indices else []
     pairs = zip(captions, indices, strict=True)
-    return _share([judged_set.describes(text, drawings[i], judged_set.captions[i]) for text, i in pairs])
+    return share([judged_set.describes(text, drawings[i], judged_set.captions[i]) for text, i in pairs])
 
 
 def _drawings_sheet(
@@ -171,8 +171,9 @@ def _psnr(before: Image.Image, after: Image.Image) -> float:
 
 
 def _accuracy(name: str, verdicts: Sequence[bool | None]) -> dict[str, float]:
-    return {} if None in verdicts else {name: _share(verdicts)}
+    return {} if None in verdicts else {name: share(verdicts)}
 
 
-def _share(values: Sequence[bool]) -> float:
+def share(values: Sequence[bool]) -> float:
+    """The share of true ones; 0 of none."""
     return sum(values) / max(1, len(values))

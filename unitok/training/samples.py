@@ -5,7 +5,8 @@ Knows only the model's public calls.
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from unitok.data.modules import Example
 from unitok.document import Codes
 from unitok.evaluate.judged_sets import shapes_set
 from unitok.evaluate.report import JudgedSet, measure
-from unitok.training.run.callbacks import ByTheClock
+from unitok.training.run.callbacks import ByTheClock, in_eval_mode
 
 
 class Samples(ByTheClock):
@@ -98,23 +99,18 @@ class ShapesAccuracy(Callback):
         append_lines(Path(trainer.default_root_dir) / "accuracy.jsonl", [json.dumps(figures)])
 
 
-class model_for_inference:
-    """Context manager: a training module's model in eval mode; on exit, mode and random state are restored.
+@contextmanager
+def model_for_inference(module: LightningModule) -> Iterator[UniTok]:
+    """A training module's model in eval mode; on exit, mode and random state are restored.
 
     All processes must enter it, since sharded weights are gathered.
     """
-
-    def __init__(self, module: LightningModule):
-        self.module = module
-
-    def __enter__(self) -> UniTok:
-        self.state, self.training = torch.get_rng_state(), self.module.training
-        self.module.eval()
-        return self.module.model_with_codec()
-
-    def __exit__(self, *error) -> None:
-        self.module.train(self.training)
-        torch.set_rng_state(self.state)
+    state = torch.get_rng_state()
+    with in_eval_mode(module):
+        try:
+            yield module.model_with_codec()
+        finally:
+            torch.set_rng_state(state)
 
 
 def _markdown_row(texts: Iterable[str]) -> str:

@@ -27,13 +27,12 @@ def arguments() -> Parser:
 def main(args: list[str] | None = None) -> None:
     """Export the model."""
     options = arguments().parse_args(args)
+    from unitok.cli.export_run import export_run, is_run
     from unitok.interop.transformers_export import export, refuse_full
 
     refuse_full(options.out)
     path = Path(options.model)
-    if (path.parent if path.is_file() else path).joinpath("logs/config.yaml").is_file():
-        from unitok.cli.export_run import export_run
-
+    if is_run(path):
         file = export_run(path, Path(options.out), checkpoint=options.checkpoint)
         print(f"{options.out}: the weights of {file}")
         return

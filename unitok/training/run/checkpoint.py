@@ -18,6 +18,8 @@ from torch import Tensor
 from unitok.atomic_files import atomic_file, temporary_name
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
+RUN_CONFIG = "logs/config.yaml"
+"""The settings of a run, in its folder."""
 WORSE = 0.01
 """Share by which a validation must be worse than the best one, to be worse beyond its noise."""
 log = logging.getLogger(__name__)
