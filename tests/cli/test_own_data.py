@@ -6,8 +6,8 @@ import json
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.data.samples import Listed
 from unitok.api.unitok import UniTok
+from unitok.atomic_files import write_text
 from unitok.cli import own_data
 from unitok.cli.commands.encode import main as encode
 from unitok.cli.commands.train import main as train
@@ -50,7 +50,7 @@ def test_check_says_why_texts_alone_are_not_trained(tmp_path, capsys, monkeypatc
 def test_a_person_may_decline(tmp_path, monkeypatch):
     write_set(tmp_path / "set", 24)
     monkeypatch.setattr("builtins.input", lambda question: "n")
-    forecast = own_data.Forecast([1, 1], [1.0, 1.0], 1)
+    forecast = own_data.Course([1, 1], [1.0, 1.0], 1, 5.0)
     monkeypatch.setattr(own_data.OwnData, "try_out", lambda self, proposal: forecast)
     assert own_data.OwnData(str(tmp_path / "set"), tmp_path / "out", 5).run(ask=True) is None
     assert not list((tmp_path / "out").glob("*.yaml"))
@@ -83,8 +83,27 @@ def test_a_folder_becomes_a_model_with_a_verdict(tmp_path, capsys, monkeypatch, 
     assert "forecast" not in capsys.readouterr().out
 
 
-def test_pages_and_conversations_have_no_captions_to_measure(tmp_path):
+def test_settings_of_an_earlier_call_are_kept_but_not_for_another_set(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("discs", "others"):
+        write_set(tmp_path / name, 24)
+    monkeypatch.setattr(
+        own_data.OwnData, "try_out", lambda *args: own_data.Course([9, 9], [1.0, 1.0], 1, 5.0)
+    )
+    monkeypatch.setattr(
+        own_data.Stages, "run", lambda self, stages: write_text(self.out / "report.json", "{}")
+    )
+    own_data.OwnData("discs", tmp_path / "out", 5).run()
+    assert "proposal" in capsys.readouterr().out
+    own_data.OwnData("discs", tmp_path / "out", 9).run()
+    out = capsys.readouterr().out
+    assert "goes on with the settings of an earlier call" in out and "proposal" not in out
+    with pytest.raises(ValueError, match="trains on discs, not on others: give another --out"):
+        own_data.OwnData("others", tmp_path / "out", 5).run()
+
+
+def test_what_is_to_be_resumed_must_be_there(tmp_path, capsys):
     write_set(tmp_path / "set", 24)
-    document = own_data.open_data(str(tmp_path / "set"))[0]
-    assert next(own_data.captioned(Listed([document])), None) == document
-    assert next(own_data.captioned(Listed([document[::-1], (*document, *document)])), None) is None
+    with pytest.raises(SystemExit):
+        train([str(tmp_path / "set"), "--resume", "--out", str(tmp_path / "none")])
+    assert f"nothing to resume in {tmp_path}/none" in capsys.readouterr().err

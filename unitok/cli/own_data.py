@@ -1,37 +1,34 @@
 """From a set of one's own to a model: look, propose, try, train both parts, evaluate, say what came of it."""
 
+import json
 import resource
 import shutil
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from unitok.api.contact_sheet import sheet
 from unitok.api.model_card import with_figures
 from unitok.api.model_folder import refuse_foreign, update_card
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import atomic_folder, write_text
 from unitok.cli.lightning_cli import UniTokCLI, run
 from unitok.cli.stages import Stages
+from unitok.cli.yaml_defaults import read_config
 from unitok.data.modules import DocumentData, ImageData
 from unitok.data.set_facts import DataFacts, inspect
-from unitok.data.source import Source, intact
 from unitok.data.sources import open_data
-from unitok.evaluate.captioned_images import full_report
-from unitok.evaluate.judged_sets import captioned, pairs_set
-from unitok.evaluate.report import JudgedSet, Report, measure_tokenizer
+from unitok.evaluate.held_out import codebook_usage, measure_held_out
+from unitok.evaluate.report import Report
 from unitok.json_files import read_object
 from unitok.training.proposal import BATCH, Proposal, propose
 from unitok.training.run.scalars import read_scalars
@@ -42,13 +39,9 @@ from unitok.training.verdicts import Findings, verdicts
 TRIAL_STEPS = 8
 COMPILED = 0.8
 """Seconds of a compiled step, as a share of one that is not."""
+FORECAST = "forecast.json"
 VALIDATIONS = 12
 """Of a run: enough to see when a model begins to learn by heart."""
-HELD_OUT = 64
-"""Held-out samples on which the model is measured."""
-PAIRED, SHOWN, USED = 12, 16, 256
-"""Held-out samples whose texts are compared with each other's images; images drawn without a prompt; training
-images whose codes are counted."""
 
 
 class StepTimes(Callback):
@@ -70,18 +63,26 @@ class StepTimes(Callback):
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """What a trial of some steps tells of both trainings.
+class Course:
+    """How far both trainings come: as a trial of some steps forecasts it, or as it came.
 
     Args:
         steps: of the image tokenizer and of the model, in their shares of the budget.
-        passes: over the training data, of each.
-        megabytes: of memory.
+        passes: over the training images, of each.
+        megabytes: of memory, at most.
+        minutes: of the whole.
     """
 
     steps: list[int]
     passes: list[float]
     megabytes: int
+    minutes: float
+
+    @classmethod
+    def of(cls, steps: Sequence[int], images: int, minutes: float) -> "Course":
+        """The course of so many steps over so many images, in this process."""
+        passes = [count * BATCH / images for count in steps]
+        return cls(list(steps), passes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, minutes)
 
 
 @dataclass
@@ -109,11 +110,12 @@ class OwnData:
             ValueError: the set has no images, or `size` does not fit.
         """
         refuse_foreign(self.out / "model")
-        facts, proposal = self.look()
+        resumes, facts = self._has_configs(), self.look()
         self.out.mkdir(parents=True, exist_ok=True)
-        if not all((self.out / f"{part}.yaml").is_file() for part in PARTS):
+        if not resumes:
+            proposal = self.propose(facts)
             forecast = self.try_out(proposal)
-            show_forecast(forecast, proposal)
+            show_course("forecast", forecast)
             if ask and input("Start? [Y/n] ").strip().lower() not in ("", "y", "yes"):
                 return None
             self.write_configs(proposal, forecast)
@@ -125,18 +127,38 @@ class OwnData:
         Stages(self.out).run(stages)
         return Report(read_object(self.out / "report.json"))
 
-    def look(self) -> tuple[DataFacts, Proposal]:
-        """Looks through the set, proposes settings, and prints both."""
+    def look(self) -> DataFacts:
+        """Looks through the set, and prints what it holds."""
         train, val = (open_data(self.path, split=split) for split in ("train", "val"))
         facts = inspect(train, val, progress=sys.stderr.isatty())
-        proposal = propose(facts, minutes=self.minutes, size=self.size)
         show_facts(self.path, facts)
+        return facts
+
+    def propose(self, facts: DataFacts) -> Proposal:
+        """Proposes settings, and prints them."""
+        proposal = propose(facts, minutes=self.minutes, size=self.size)
         show_proposal(proposal)
-        return facts, proposal
+        return proposal
+
+    def _has_configs(self) -> bool:
+        """Whether an earlier call wrote its settings, which are kept.
+
+        Raises:
+            ValueError: they are those of another set.
+        """
+        files = [self.out / f"{part}.yaml" for part in PARTS]
+        if not all(file.is_file() for file in files):
+            return False
+        for file in files:
+            path = read_config(file).get("data", {}).get("path")
+            if path != self.path:
+                raise ValueError(f"{file} trains on {path}, not on {self.path}: give another --out")
+        print(f"goes on with the settings of an earlier call: {files[0]} and {files[1].name}")
+        return True
 
     # -- the trial
 
-    def try_out(self, proposal: Proposal) -> Forecast:
+    def try_out(self, proposal: Proposal) -> Course:
         """Takes some steps of both parts in a folder of their own, which is removed again."""
         Console().rule("trial")
         with tempfile.TemporaryDirectory(dir=self.out, prefix="trial-") as folder:
@@ -144,8 +166,7 @@ class OwnData:
         if proposal.compile:
             seconds[1] *= COMPILED
         steps = [int(most / each) for most, each in zip(proposal.seconds, seconds, strict=True)]
-        passes = [count * BATCH / proposal.facts.images for count in steps]
-        return Forecast(steps, passes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        return Course.of(steps, proposal.facts.images, self.minutes)
 
     def _time(self, trial: Path, part: str, proposal: Proposal) -> float:
         """Seconds of a step of a part."""
@@ -162,8 +183,9 @@ class OwnData:
 
     # -- the stages
 
-    def write_configs(self, proposal: Proposal, forecast: Forecast) -> None:
-        """Writes the YAML files of both parts, from which one goes on by hand."""
+    def write_configs(self, proposal: Proposal, forecast: Course) -> None:
+        """Writes the YAML files of both parts, from which one goes on by hand, and the forecast."""
+        write_text(self.out / FORECAST, json.dumps(asdict(forecast), indent=2) + "\n")
         for part, steps in zip(PARTS, forecast.steps, strict=True):
             every = max(1, steps // VALIDATIONS)
             values = self._config(part, proposal, self.out, validate_every=every)
@@ -188,12 +210,12 @@ class OwnData:
                    export=training.export)  # fmt: skip
 
     def _evaluate(self, facts: DataFacts) -> None:
-        folder = self.out / "model"
+        start, folder = time.monotonic(), self.out / "model"
         with atomic_folder(folder) as beside:
             shutil.copytree(self.out / "transformer/model", beside, dirs_exist_ok=True)
         model, train = UniTok.from_pretrained(folder), open_data(self.path, split="train")
-        report = measure_held_out(model, open_data(self.path, split="val"), facts)
-        report.figures["training_codebook_usage"] = codebook_usage(model, islice(_images(train), USED))
+        report = measure_held_out(model, open_data(self.path, split="val"), has_captions=facts.has_captions)
+        report.figures["training_codebook_usage"] = codebook_usage(model, train)
         curve = sorted(read_scalars(self.out / "transformer/logs", "val/loss").items())
         found = Findings(
             curve=curve,
@@ -206,6 +228,10 @@ class OwnData:
             held_out=facts.held_out,
             passes=curve[-1][0] * BATCH / facts.images if curve else 0.0,
         )
+        steps = [max(read_scalars(self.out / part / "logs", "loss"), default=0) for part in PARTS]
+        minutes = (sum(Stages(self.out).seconds.values()) + time.monotonic() - start) / 60
+        show_course("forecast", Course(**read_object(self.out / FORECAST)))
+        show_course("it took", Course.of(steps, facts.images, minutes))
         data = f"{report.figures['pictures']} held-out samples of {Path(self.path).name}"
         update_card(folder, lambda card: with_figures(card, report.figures, on=data))
         report.figures["verdict"] = " · ".join(verdicts(found))
@@ -232,44 +258,6 @@ def write_yaml(path: Path, values: dict[str, Any], *, comment: str = "") -> None
     """Writes settings as a YAML file, atomically."""
     text = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=110)
     write_text(path, (f"# {comment}\n" if comment else "") + text)
-
-
-def measure_held_out(model: UniTok, val: Source, facts: DataFacts) -> Report:
-    """The figures of held-out samples: reconstructions, and captions and drawings where images have captions.
-
-    Conversations and interleaved pages have suites of their own.
-    """
-    if facts.has_captions and next(captioned(val), None) is not None:
-        judged_set = pairs_set(val, count=HELD_OUT)
-        report = full_report(model, judged_set, batch_size=32)
-        return report | Report({"told_apart": told_apart(model, judged_set)})
-    images = list(islice(_images(val), HELD_OUT))
-    judged_set = JudgedSet(images, [""] * len(images), caption_is_right=lambda text, i: False)
-    report = Report({"pictures": len(images)}) | measure_tokenizer(model, judged_set, batch_size=32)
-    del report.figures["reconstruction_caption_accuracy"]
-    documents = model.generate([()] * SHOWN, target="image", seed=range(SHOWN))
-    drawn = [document[-1].content for document in documents]
-    return report | Report({}, {"samples": sheet(drawn, [""] * SHOWN)})
-
-
-def _images(source: Source) -> Iterator[Image.Image]:
-    for document in intact(source):
-        yield from (segment.content for segment in document if segment.modality == "image")
-
-
-def codebook_usage(model: UniTok, images: Iterable[Image.Image]) -> float:
-    """Share of the codes that images use."""
-    used = {code for image in images for code in model.encode_image(image).flatten().tolist()}
-    return len(used) / model.codec.image.codebook_size
-
-
-def told_apart(model: UniTok, judged_set: JudgedSet) -> float:
-    """Share of pairs of images and different texts in which a text suits its own image better; chance .5."""
-    images, texts = judged_set.images[:PAIRED], judged_set.captions[:PAIRED]
-    scores = model.mutual_information(images, texts)
-    pairs = [(i, j) for i, a in enumerate(texts) for j, b in enumerate(texts) if a != b]
-    right = [scores[i][i] > scores[j][i] for i, j in pairs]
-    return sum(right) / len(right) if right else 1.0
 
 
 # -- what is printed
@@ -306,8 +294,11 @@ def show_proposal(proposal: Proposal) -> None:
     Console().print(table)
 
 
-def show_forecast(forecast: Forecast, proposal: Proposal) -> None:
-    """Prints what a trial tells of the trainings."""
-    pairs = zip(PARTS, forecast.steps, forecast.passes, strict=True)
+def show_course(title: str, course: Course) -> None:
+    """Prints how far both trainings come."""
+    pairs = zip(PARTS, course.steps, course.passes, strict=True)
     parts = [f"{part}: {steps:,} steps, {passes:.1f} passes over the images" for part, steps, passes in pairs]
-    Console().print(f"forecast: {'; '.join(parts)}; {forecast.megabytes:,} MB of memory", highlight=False)
+    Console().print(
+        f"{title}: {'; '.join(parts)}; {course.megabytes:,} MB of memory; {course.minutes:.1f} min",
+        highlight=False,
+    )

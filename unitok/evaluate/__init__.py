@@ -4,6 +4,7 @@ suites                The contract of a suite, the registry, and measuring a mod
 report                Measures a model on captioned images and writes the report
 judged_sets           Judged sets: images, captions, and a judge of both
 captioned_images      Suites of captioned images: reconstructions, captions and drawings
+held_out              Measures a model on held-out samples of a set that nobody knows
 classification        Zero-shot classification accuracy
 answers               Greedy answers after prompts, and their contact sheet
 benchmarks            Runs a model on the files of public benchmarks

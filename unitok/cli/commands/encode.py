@@ -91,7 +91,8 @@ def _propose(path: str, *, minutes: float) -> None:
     from unitok.cli.own_data import OwnData
 
     try:
-        OwnData(path, Path(), minutes).look()
+        own = OwnData(path, Path(), minutes)
+        own.propose(own.look())
     except ValueError as error:
         print(f"unitok train: {error}")
     else:

@@ -23,6 +23,7 @@ def arguments() -> argparse.ArgumentParser:
     time.add_argument("--hours", type=float, default=argparse.SUPPRESS, help="in place of --minutes")
     add("--size", type=int, metavar="PIXELS", help="side of the images; if absent it is proposed")
     add("--out", type=Path, metavar="DIR", help="output folder; if absent runs/NAME, with the name of DATA")
+    add("--resume", action="store_true", help="refuse to start anew: --out must hold an interrupted run")
     add("--yes", action="store_true", help="do not ask before the training starts")
     return parser
 
@@ -37,6 +38,8 @@ def main(args: list[str] | None = None) -> None:
     out = options.out or Path("runs") / Path(options.data).name.split(".")[0]
     from unitok.cli.own_data import OwnData
 
+    if options.resume and not out.is_dir():
+        raise ValueError(f"nothing to resume in {out}: unitok train {options.data} --out {out}  starts anew")
     ask = not options.yes and sys.stdin.isatty()
     report = OwnData(options.data, out, minutes, size=options.size).run(ask=ask)
     if report is None:

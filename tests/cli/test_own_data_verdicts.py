@@ -1,0 +1,82 @@
+"""unitok train says what is wrong with a set, shown by sets in which something is."""
+
+import csv
+import json
+import random
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from unitok.cli.commands.train import main as train
+
+pytestmark = pytest.mark.slow
+
+COLOURS = ("red", "green", "blue", "orange", "purple", "black")
+
+
+def disc(number: int) -> tuple[Image.Image, str]:
+    """A disc of one of six colours at one of many places."""
+    image, colour = Image.new("RGB", (32, 32), "white"), COLOURS[number % 6]
+    x, y = 9 + number * 5 % 14, 9 + number * 3 % 14
+    ImageDraw.Draw(image).ellipse((x - 7, y - 7, x + 7, y + 7), fill=colour)
+    return image, f"a {colour} disc"
+
+
+def noise(number: int) -> tuple[Image.Image, str]:
+    """Pixels that nobody can compress."""
+    pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    return Image.fromarray(pixels), f"noise {number % 6}"
+
+
+def flat(number: int) -> tuple[Image.Image, str]:
+    """One colour all over."""
+    colour = COLOURS[number % 3]
+    return Image.new("RGB", (32, 32), colour), colour
+
+
+def any_caption(number: int) -> tuple[Image.Image, str]:
+    """A disc, with the caption of any disc."""
+    return disc(number)[0], disc(random.Random(number).randrange(6))[1]
+
+
+def any_words(number: int) -> tuple[Image.Image, str]:
+    """A disc, with words that nobody can guess."""
+    chance = random.Random(number)
+    return disc(number)[0], " ".join("".join(chance.choices("abcdefghijklm", k=5)) for _ in range(6))
+
+
+def write_set(folder, sample, count: int, *, doubled: bool = False) -> None:
+    """Images and a csv; every tenth is held out, and `doubled` puts those into the training part as well."""
+    folder.mkdir()
+    rows = [("file", "what", "split")]
+    for number in range(count):
+        image, caption = sample(number)
+        image.save(folder / f"{number}.png")
+        held_out = number % 10 == 0
+        rows.append((f"{number}.png", caption, "val" if held_out else "train"))
+        if held_out and doubled:
+            rows.append((f"{number}.png", caption, "train"))
+    with (folder / "table.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+@pytest.mark.parametrize(
+    ("sample", "count", "minutes", "said"),
+    [
+        (disc, 300, "0.5", "leaked: 30 of 30"),
+        (any_words, 60, "1", "learned by heart after step"),
+        (any_caption, 300, "0.7", "captions ignored: a text suits its own image better than another in"),
+        (flat, 300, "0.4", "codes in use 0."),
+        (noise, 300, "0.4", "blurred: "),
+        (disc, 1000, "0.25", "still learning when the time ended"),
+    ],
+)
+def test_a_planted_cause_is_found(tmp_path, monkeypatch, sample, count, minutes, said):
+    monkeypatch.chdir(tmp_path)
+    write_set(tmp_path / "set", sample, count, doubled=said.startswith("leaked"))
+    train(["set", "--minutes", minutes, "--out", "run"])
+    report = json.loads((tmp_path / "run/report.json").read_text())
+    assert any(sentence.startswith(said) for sentence in report["verdict"].split(" · ")), report
+    if not said.startswith("leaked"):
+        assert "leaked" not in report["verdict"]
