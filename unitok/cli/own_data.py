@@ -39,7 +39,7 @@ from unitok.training.verdicts import Findings, verdicts
 TRIAL_STEPS = 8
 COMPILED = 0.8
 """Seconds of a compiled step, as a share of one that is not."""
-FORECAST = "forecast.json"
+FORECAST, TOOK = "forecast.json", "took.json"
 VALIDATIONS = 12
 """Of a run: enough to see when a model begins to learn by heart."""
 
@@ -83,6 +83,10 @@ class Course:
         """The course of so many steps over so many images, in this process."""
         passes = [count * BATCH / images for count in steps]
         return cls(list(steps), passes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, minutes)
+
+    def save(self, path: Path) -> None:
+        """Writes it as JSON."""
+        write_text(path, json.dumps(asdict(self), indent=2) + "\n")
 
 
 @dataclass
@@ -185,7 +189,7 @@ class OwnData:
 
     def write_configs(self, proposal: Proposal, forecast: Course) -> None:
         """Writes the YAML files of both parts, from which one goes on by hand, and the forecast."""
-        write_text(self.out / FORECAST, json.dumps(asdict(forecast), indent=2) + "\n")
+        forecast.save(self.out / FORECAST)
         for part, steps in zip(PARTS, forecast.steps, strict=True):
             every = max(1, steps // VALIDATIONS)
             values = self._config(part, proposal, self.out, validate_every=every)
@@ -231,7 +235,9 @@ class OwnData:
         steps = [max(read_scalars(self.out / part / "logs", "loss"), default=0) for part in PARTS]
         minutes = (sum(Stages(self.out).seconds.values()) + time.monotonic() - start) / 60
         show_course("forecast", Course(**read_object(self.out / FORECAST)))
-        show_course("it took", Course.of(steps, facts.images, minutes))
+        took = Course.of(steps, facts.images, minutes)
+        show_course("it took", took)
+        took.save(self.out / TOOK)
         data = f"{report.figures['pictures']} held-out samples of {Path(self.path).name}"
         update_card(folder, lambda card: with_figures(card, report.figures, on=data))
         report.figures["verdict"] = " · ".join(verdicts(found))

@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import pytest
 from lightning.pytorch import LightningModule, Trainer
 
+from unitok.training.run.budget import Budget
 from unitok.training.run.progress_line import MAX_WIDTH, ProgressLine, describe_figure, duration
 
 
@@ -54,6 +55,28 @@ def test_a_slow_first_step_is_told_too():
     stream = io.StringIO()
     run(stream, steps=1, seconds=0.1, pause=0.5)
     assert stream.getvalue().splitlines()[0] == "first step"
+
+
+def test_the_time_left_does_not_count_compiling():
+    line, module = ProgressLine(0.05, io.StringIO()), Mock(spec=LightningModule, compiled=True)
+    budget = Budget("00:00:00:20")
+    trainer = Mock(
+        spec=Trainer, global_step=0, max_steps=-1, max_epochs=-1, callbacks=[line, budget],
+        progress_bar_metrics={}, should_stop=False, log_every_n_steps=1,
+        fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(_batches_that_stepped=0)),
+    )  # fmt: skip
+    trainer.strategy.broadcast.side_effect = lambda flag: flag
+    for callback in trainer.callbacks:
+        callback.on_train_start(trainer, module)
+    for seconds in (0.9, 0.1, 0.2, 0.6):
+        time.sleep(seconds)
+        for callback in trainer.callbacks:
+            callback.on_train_batch_end(trainer, module)
+    line.on_train_end(trainer, module)
+    shown = line.stream.getvalue().splitlines()
+    assert shown[0] == "compiling (about 60 s, not counted)"
+    assert "0:19 left" in shown[-1] or "0:18 left" in shown[-1], shown[-1]
+    assert next(text for text in shown if "%" in text) == "  1%  step 0"
 
 
 def test_a_message_clears_the_line_before_it():

@@ -10,7 +10,7 @@ from io import TextIOBase
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 
-from unitok.training.run.budget import COMPILES_FOR
+from unitok.training.run.budget import COMPILED_STEPS, COMPILES_FOR
 from unitok.training.run.log_steps import logs_step
 from unitok.training.schedule import progress
 
@@ -20,6 +20,8 @@ REFRESH = 0.5
 """Seconds between two updates of the line on a terminal."""
 SMOOTHING = 0.9
 """Share of the past in a smoothed value, of each logged step."""
+FIRST_ESTIMATE = 0.001
+"""Share of the budget after which the time left is told."""
 MEASURED = ("val/", "codebook/")
 """Figures of validations, which are shown as they are."""
 MAX_WIDTH = 100
@@ -55,10 +57,11 @@ class ProgressLine(ProgressBar):
     # -- what the trainer tells
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self._start = time.monotonic(), progress(trainer)
-        self._changed = 0.0
-        compiled = getattr(module, "compiled", False) is True
-        self.activity = f"compiling (about {COMPILES_FOR:.0f} s, not counted)" if compiled else "first step"
+        self._start, self._changed = (time.monotonic(), progress(trainer)), 0.0
+        self._uncounted, self.activity = 0, "first step"
+        if getattr(module, "compiled", False) is True:
+            self._uncounted = COMPILED_STEPS
+            self.activity = f"compiling (about {COMPILES_FOR:.0f} s, not counted)"
         if not self.enabled:
             return
         self._stop.clear()
@@ -66,6 +69,11 @@ class ProgressLine(ProgressBar):
         self._thread.start()
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *rest) -> None:
+        if self._uncounted:
+            self._uncounted -= 1
+            return
+        if self.activity.startswith("compiling"):  # the budget has begun anew
+            self._start = time.monotonic(), progress(trainer)
         self.activity = ""
         if logs_step(trainer):
             self._smooth(trainer.progress_bar_metrics)
@@ -101,9 +109,11 @@ class ProgressLine(ProgressBar):
 
     def _describe_place(self, trainer: Trainer) -> str:
         share, (start, share_at_start) = progress(trainer), self._start
-        spent = max(share - share_at_start, 1e-9)
-        left = (time.monotonic() - start) * (1 - share) / spent
-        return f"{share:4.0%}  step {trainer.global_step:,}  {duration(left)} left"
+        place = f"{share:4.0%}  step {trainer.global_step:,}"
+        if share - share_at_start < FIRST_ESTIMATE:
+            return place
+        left = (time.monotonic() - start) * (1 - share) / (share - share_at_start)
+        return f"{place}  {duration(left)} left"
 
     def line(self) -> str:
         """The present line; figures that do not fit are left out, the last ones first."""
