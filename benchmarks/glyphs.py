@@ -89,7 +89,7 @@ def write_set(folder: Path, parts: dict[str, list[Glyph]]) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             glyph.image().save(file)
             rows.append((f"pictures/{file.name}", glyph.caption, "train" if name == "train" else "val"))
-    with (folder / "letters.csv").open("w", newline="") as table:
+    with (folder / "letters.csv").open("w", newline="", encoding="utf-8") as table:
         csv.writer(table).writerows([("file", "what", "split"), *rows])
 
 
