@@ -31,14 +31,16 @@ def rows(path: str, out: Path, minutes: str) -> Iterator[Row]:
         str(out),
         "--yes",
     )
-    run = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    run = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8")
     name = Path(path).name
     if run.returncode:
         reason = run.stderr.strip().rpartition("\n")[2]
         yield Row(f"{name}: a model, or one line", 0, "", None, None, "error: " in reason, reason)
         return
-    forecast, took = (json.loads((out / file).read_text("utf-8")) for file in ("forecast.json", "took.json"))
-    report = json.loads((out / "report.json").read_text("utf-8"))
+    forecast, took = (
+        json.loads((out / file).read_text(encoding="utf-8")) for file in ("forecast.json", "took.json")
+    )
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     yield Row(f"{name}: PSNR", report["psnr"], "dB", None, None, (out / "model").is_dir(), report["verdict"])
     pairs = {f"{part} steps": (took["steps"][i], forecast["steps"][i]) for i, part in enumerate(PARTS)}
     pairs |= {figure: (took[figure], forecast[figure]) for figure in ("megabytes", "minutes")}
