@@ -50,14 +50,15 @@ class ChatTemplate:
     learn: Learn = "answers"
 
     def __post_init__(self):
-        marks = [mark for mark in self._marks.values() if mark]
+        marks = [mark for mark in self.marks.values() if mark]
         if self.learn not in get_args(Learn):
             raise ValueError(f"learn must be {' or '.join(get_args(Learn))}, got {self.learn!r}")
         if len(set(marks)) < len(marks):
             raise ValueError(f"marks must be distinct, got {', '.join(map(repr, marks))}")
 
     @property
-    def _marks(self) -> dict[Role, str]:
+    def marks(self) -> dict[Role, str]:
+        """The mark of each role; empty for none."""
         return {"system": self.system_mark, "user": self.user_mark, "assistant": self.assistant_mark}
 
     def render(self, turns: Sequence[Turn]) -> Document:
@@ -87,12 +88,12 @@ class ChatTemplate:
         return [Turn("system", (Segment("text", self.system),)), *_drop_empty(turns)]
 
     def _mark(self, role: Role) -> Document:
-        mark = self._marks[role]
+        mark = self.marks[role]
         return (Segment("text", mark),) if mark else ()
 
     def _escape(self, turn: Turn) -> Document:
         """A turn's segments, none of which can be taken for a mark."""
-        marks = tuple(mark for mark in self._marks.values() if mark)
+        marks = tuple(mark for mark in self.marks.values() if mark)
         return tuple(
             replace(s, content=_escape_text(s.content, marks))
             if marks and isinstance(s, Segment) and s.modality == "text"

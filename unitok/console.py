@@ -107,6 +107,12 @@ def plain_errors(program: str) -> Iterator[None]:
         sys.exit(_fail(f"{program}: interrupted", 130))
 
 
+def warn(line: str | None) -> None:
+    """Print one line about something that may surprise, if there is one, on stderr."""
+    if line is not None:
+        print(f"warning: {printable(' '.join(line.split()))}", file=sys.stderr)
+
+
 def _fail(line: str, code: int) -> int:
     print(line, file=sys.stderr)
     return code

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from tests.tiny_model import tiny_model
-from unitok.api.model_card import with_figures
-from unitok.api.model_folder import update_card
+from unitok.api.learned_tasks import LearnedTask, TaskExample, TaskFigure
+from unitok.api.model_card import record_figures, record_tasks, with_figures
+from unitok.api.model_folder import read_tasks, update_card
 from unitok.api.unitok import UniTok
 from unitok.interop.transformers_export import export
 from unitok.modalities.actions import ActionModality
@@ -34,7 +35,8 @@ FILES = {
 @pytest.fixture(scope="module")
 def model():
     more = (*(kind() for kind in LOCATIONS.values()), ActionModality([0, -1], [1, 1], 9))
-    return tiny_model(positions="sequential", more=more, example_prompts=["ein Stern 星…"])
+    tasks = [LearnedTask("captions", (TaskExample("", "ein Stern"),))]
+    return tiny_model(positions="sequential", more=more, example_prompts=["ein Stern 星…"], tasks=tasks)
 
 
 @pytest.fixture(scope="module")
@@ -318,6 +320,29 @@ def test_a_card_shows_the_latest_figures_and_checksums_stay_valid(tmp_path):
     )
     assert card.startswith("---\nlibrary_name")
     UniTok.from_pretrained(tmp_path / "m", device="cpu", verify=True)
+
+
+def test_a_list_of_tasks_is_kept_and_gains_figures(tmp_path):
+    tasks = (LearnedTask("captions", (TaskExample("", "a | star"),)), LearnedTask("drawings"))
+    tiny_model(tasks=tasks).save_pretrained(tmp_path / "m")
+    figure = TaskFigure("caption_accuracy", 0.5, 8, "shapes", "2026-11-22")
+    for value in (0.25, 0.5):
+        record_figures(tmp_path / "m", {"captions": [replace(figure, value=value)], "edits": [figure]})
+    update_card(tmp_path / "m", lambda card: with_figures(card, {"a": 1}, on="x"))
+    record_tasks(tmp_path / "m", read_tasks(tmp_path / "m"))
+    loaded = UniTok.from_pretrained(tmp_path / "m", device="cpu", verify=True)
+    assert loaded.tasks == (replace(tasks[0], figures=(figure,)), tasks[1])
+    card = (tmp_path / "m/README.md").read_text()
+    row = "| captions | to write captions of images | → a \\| star | caption_accuracy 0.500 (8 of shapes, "
+    assert row in card and card.count("## Tasks") == card.count("## Measured") == 1
+
+
+def test_a_folder_without_a_list_stays_as_it_is(tmp_path):
+    tiny_model().save_pretrained(tmp_path / "m")
+    before = {path: (tmp_path / "m" / path).read_bytes() for path in FILES}
+    record_figures(tmp_path / "m", {"captions": [TaskFigure("a", 0.5, 8, "shapes", "2026-11-22")]})
+    assert {path: (tmp_path / "m" / path).read_bytes() for path in FILES} == before
+    assert read_tasks(tmp_path / "m") is None and b"Tasks" not in before["README.md"]
 
 
 class TestDamage:

@@ -5,6 +5,7 @@ import pytest
 from tests.commands import ROOT
 from tests.training.conftest import image_tokenizer  # noqa: F401 (a fixture)
 from train.transformer import main as train_transformer
+from unitok.api.model_folder import read_tasks
 from unitok.cli.commands.export import main as export
 from unitok.models.weights import read_weights
 
@@ -27,6 +28,8 @@ def test_the_last_and_the_best_checkpoint_become_models(monkeypatch, tmp_path, i
     exported, last = (
         read_weights(folder / "model.safetensors") for folder in (run / "model", tmp_path / "last")
     )
+    assert [task.name for task in read_tasks(run / "model")] == ["captions", "drawings"]
+    assert read_tasks(tmp_path / "last") == read_tasks(run / "model")
     assert all((last[key] == value).all() for key, value in exported.items())
     assert (tmp_path / "last/tokenizer.json").read_bytes() == (run / "model/tokenizer.json").read_bytes()
     best, file = (tmp_path / name / "model.safetensors" for name in ("best", "file"))

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.tiny_model import tiny_model
+from unitok.api.learned_tasks import LearnedTask, TaskExample, TaskFigure
 from unitok.cli.main import main
 
 
@@ -19,6 +20,17 @@ def test_info_tells_what_a_folder_holds(tmp_path, capsys):
     text = capsys.readouterr().out
     assert f"{model.model.parameter_count:,} parameters" in text
     assert "2 x 3 codes" in text and "On 3 images.\npsnr  40.1\n" in text
+
+
+def test_info_tells_what_a_model_learned(tmp_path, capsys):
+    figure = TaskFigure("answer_accuracy", 0.9, 200, "tasks", "2026-11-22")
+    learned = LearnedTask("questions", (TaskExample("which?", "red"),), (figure,))
+    for name, tasks in (("old", None), ("new", [learned])):
+        tiny_model(tasks=tasks).save_pretrained(tmp_path / name)
+        main(["info", f"{tmp_path}/{name}"])
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "tasks not recorded" in lines
+    assert "learned questions which? → red | answer_accuracy 0.900 (200 of tasks, 2026-11-22)" in lines
 
 
 @pytest.mark.parametrize("content", [None, "{}", "[]", "{", json.dumps({"transformer": 3})])

@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from tests.tiny_model import tiny_model
+from unitok.api.learned_tasks import LearnedTask, TaskExample
 from unitok.modalities.location_bins import BoxModality, PointModality
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 
@@ -40,6 +41,25 @@ def test_every_tab_is_built(model):
     assert [name for name in names if name in ("Draw", "Describe", "Chat", "Edit", "Tokens")] == [
         "Draw", "Describe", "Chat", "Edit", "Tokens"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "learned, tabs",
+    [
+        ("captions drawings", ["Draw", "Describe", "Edit", "Redraw a part", "Vary", "Tokens"]),
+        ("questions chat", ["Describe", "Chat", "Tokens"]), ("edits", ["Edit", "Instruct", "Tokens"]),
+    ],
+)  # fmt: skip
+def test_a_tab_whose_task_was_never_learned_is_absent(learned, tabs):
+    words = (TaskExample("remove the star"),)
+    model = tiny_model(shape=(6, 6), tasks=[LearnedTask(name, words) for name in learned.split()])
+    blocks = build(model).blocks.values()
+    assert [block.label for block in blocks if type(block).__name__ == "Tab"] == tabs
+    buttons = {block.value: block.visible for block in blocks if type(block).__name__ == "Button"}
+    assert buttons.get("Ask", False) == ("questions" in learned)
+    assert examples.instructions(model)[0] == (
+        "remove the star" if "edits" in learned else "make the star blue"
+    )
 
 
 def test_drawings_are_those_of_draw_by_their_seeds(model):

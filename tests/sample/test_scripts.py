@@ -1,5 +1,6 @@
 """The command lines of sample/: their output, and their errors for invalid input."""
 
+import io
 import json
 import os
 import shlex
@@ -14,6 +15,7 @@ from PIL import Image
 
 from sample import caption, chat, demo, edit, image, rank
 from tests.tiny_model import tiny_model
+from unitok.api.learned_tasks import LearnedTask
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {"image": "draw", "demo": "page"}
@@ -26,6 +28,7 @@ def world(tmp_path_factory):
     """A model, and valid and invalid image files."""
     folder = tmp_path_factory.mktemp("world")
     tiny_model().save_pretrained(folder / "model")
+    tiny_model(tasks=[LearnedTask("captions")]).save_pretrained(folder / "captions")
     Image.new("RGB", (30, 20), "red").save(folder / "good.png")
     Image.effect_noise((64, 64), 80).save(folder / "noise.png")
     whole = (folder / "noise.png").read_bytes()
@@ -54,6 +57,29 @@ def run(script, world, *arguments):
 def test_one_image_gets_one_caption(world, capsys):
     run("caption", world, str(world / "good.png"), "--max-new-tokens", "5")
     assert capsys.readouterr().out.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    "script, arguments, ability",
+    [
+        ("caption", "good.png --max-new-tokens 2", None),
+        ("caption", "good.png --max-new-tokens 2 --question which?", "answer questions about images"),
+        ("image", "--prompt x", "draw images from texts"),
+        ("edit", "--image good.png --instruction x", "edit images by instructions"),
+        ("edit", "--image good.png --keep 0.5 --prompt x", "draw images from texts or to fill holes"),
+        ("rank", "good.png --text x", None), ("chat", "", "chat"),
+    ],
+)  # fmt: skip
+def test_one_line_warns_of_what_the_model_never_learned(
+    world, tmp_path, capsys, monkeypatch, script, arguments, ability
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    words = [str(world / word) if word == "good.png" else word for word in arguments.split()]
+    run(script, world, *words, "--model", str(world / "captions"))
+    error = capsys.readouterr().err
+    assert (ability is None) == (not error) and len(error.splitlines()) <= 1
+    assert ability is None or error.startswith(f"warning: this model never learned to {ability}")
 
 
 def test_several_captions_are_named_by_their_files(world, capsys):

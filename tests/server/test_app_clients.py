@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from tests.tiny_model import tiny_model
+from unitok.api.learned_tasks import LearnedTask
 from unitok.document import Segment
 
 openai = pytest.importorskip("openai", reason="openai is not installed (extra clients)")
@@ -80,7 +81,23 @@ def test_a_question_about_an_image(client, model):
     expected = model.generate([document], target="text", seed=3, temperature=1.0, max_new_tokens=9)[0][-1]
     assert choice.message.role == "assistant" and choice.message.content == expected.content
     assert answer.usage.prompt_tokens == 12 + len("what is it?")
+    assert not hasattr(answer, "warnings"), "nothing is known of what the model learned"
     assert answer.usage.completion_tokens <= 9 and choice.finish_reason in ("stop", "length")
+
+
+def test_a_model_of_captions_says_what_it_leaves_out():
+    learned = tiny_model(shape=(4, 3), max_length=300, tasks=[LearnedTask("captions")])
+    with serving.running(learned) as server, client_of(server) as client:
+        assert client.models.retrieve("unitok").tasks == [{"name": "captions", "examples": [], "figures": []}]
+        messages = [message_of("be brief", role="system"), message_of(RED, "what is it?")]
+        body = {"model": "unitok", "messages": messages, "max_tokens": 9}
+        answer = client.chat.completions.create(**body)
+        assert answer.choices[0].message.content == learned.caption(RED, max_new_tokens=9)[0]
+        assert answer.usage.prompt_tokens == 12 and len(answer.warnings) == 2
+        first = next(iter(client.chat.completions.create(**body, stream=True)))
+        assert first.warnings == answer.warnings
+        drawn = client.images.generate(model="unitok", prompt="a star")
+        assert "never learned to draw images from texts" in drawn.warnings[0]
 
 
 def test_a_stream_equals_the_answer(client):

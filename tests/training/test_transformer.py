@@ -75,7 +75,10 @@ def test_a_run_on_questions_boxes_and_edits_ends_in_a_folder_that_answers_them(t
     _, rows = train("tasks", *options, steps=20)
     losses = [loss for loss, _ in rows]
     assert sum(losses[-5:]) < sum(losses[:5]) - 1
-    model = UniTok.from_pretrained(tmp_path / "tasks/model")
+    model = UniTok.from_pretrained(tmp_path / "tasks/model", verify=True)
+    learned = {task.name: task for task in model.tasks}
+    assert list(learned) == ["questions", "boxes", "edits", "chat"]
+    assert learned["boxes"].examples[0].answer.startswith("<")
     image, asked, answer = ShapesTasks(TEST_SEED, 1, 48, ["box"])[0]
     (found,) = model.generate([(image, asked)], target="box")
     assert type(found[-1].content) is type(answer.content)
@@ -87,6 +90,7 @@ def test_a_run_learns_and_ends_in_a_folder_that_draws_and_captions(train, tmp_pa
     assert rows[-1][0] < rows[0][0] - 0.3
     assert cli.trainer.global_step == len(rows) == 20
     model = UniTok.from_pretrained(tmp_path / "run/model")
+    assert [task.name for task in model.tasks] == ["captions", "drawings"] and model.unlearned("edits")
     image = model.draw("a small red circle")[0]
     assert image.size == (48, 48) and isinstance(model.caption(image)[0], str)
     assert {"drawn.png", "captioned.png"} <= {path.name for path in (tmp_path / "run").iterdir()}
@@ -115,7 +119,11 @@ def test_a_run_on_conversations_ends_in_a_folder_that_knows_their_template(train
         ("transforms.chat.user_mark", "u:"),
     ]
     train("chat", *(part for name, value in own for part in (f"--data.{name}", value)), steps=2)
-    assert UniTok.from_pretrained(tmp_path / "chat/model").chat == ChatTemplate(user_mark="u:")
+    model = UniTok.from_pretrained(tmp_path / "chat/model")
+    assert model.chat == ChatTemplate(user_mark="u:")
+    assert [(t.name, t.examples[0].text) for t in model.tasks] == [
+        ("questions", "Which? → Red."), ("chat", "Which? → Red."),
+    ]  # fmt: skip
 
 
 def test_a_run_on_a_mixture_tells_what_it_read(train, tmp_path):

@@ -1,6 +1,8 @@
 """The public API. In reading order:
 
 arguments        Checks the arguments of public calls: numbers, texts, images, documents
+learned_tasks    What a model was trained to do, with examples and figures, as its folder lists it
+task_kinds       Kinds of tasks, recognised by the shape of training documents
 request_builder  Builds engine requests from documents and sampling settings
 document_model   DocumentModel: a transformer with its codec; documents in, documents out
 unitok           UniTok: draw, caption, answer, edit, rank, save and load

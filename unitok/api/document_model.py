@@ -10,8 +10,10 @@ from PIL import Image
 from torch import Tensor
 
 from unitok.api.arguments import IntLike, as_documents, as_int
+from unitok.api.learned_tasks import LearnedTask
 from unitok.api.previews import Update, update_of
 from unitok.api.request_builder import build_requests
+from unitok.api.task_kinds import unlearned
 from unitok.chat_template import ChatTemplate
 from unitok.device import lacks_compiler
 from unitok.document import Codes, Document, Segment
@@ -39,6 +41,7 @@ class DocumentModel:
         example_prompts: prompts that the model knows, for its card and its demos.
         chat: how conversations become documents.
         fills: whether it was trained to fill holes in images (data/transforms/inpainting.py).
+        tasks: what it was trained to do; None if that is not recorded.
         compile: compile the engine's steps: half a minute slower at the start, faster afterwards.
     """
 
@@ -51,6 +54,7 @@ class DocumentModel:
         example_prompts: Sequence[str] = (),
         chat: ChatTemplate = ChatTemplate(),  # noqa: B008 (it is frozen)
         fills: bool = False,
+        tasks: Sequence[LearnedTask] | None = None,
         compile: bool = False,
     ):
         if model.config.vocab_size != codec.vocabulary.size:
@@ -66,11 +70,16 @@ class DocumentModel:
         self.sampling = greedy | DEFAULT_SAMPLING | dict(sampling or {})
         self.example_prompts = list(example_prompts)
         self.chat, self.fills = chat, fills
+        self.tasks = None if tasks is None else tuple(tasks)
 
     @property
     def device(self) -> torch.device:
         """The device of the weights."""
         return self.model.embedding.weight.device
+
+    def unlearned(self, *tasks: str) -> str | None:
+        """One line that says that the model learned none of these tasks; None if it did or has no list."""
+        return unlearned(self.tasks, *tasks)
 
     def generate(
         self,

@@ -1,8 +1,11 @@
 """Writes the model card, the README.md of a model's folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from unitok.api.model_folder import Parts
+from unitok.api.learned_tasks import LearnedTask, TaskFigure, add_figures
+from unitok.api.model_folder import Parts, read_tasks, update_card
+from unitok.api.task_kinds import ability
 
 _CARD = """---
 library_name: unitok-lm
@@ -36,13 +39,48 @@ Files: `config.json`, `model.safetensors` (the transformer), `tokenizer.json` (t
 """
 
 
-_MEASURED = "\n## Measured\n"
+_MEASURED, _TASKS = "\n## Measured\n", "\n## Tasks\n"
 
 
 def with_figures(card: str, figures: Mapping[str, float | int | str], *, on: str) -> str:
     """Add the figures of an evaluation on some data to a card, in place of earlier ones."""
     rows = "".join(f"| {name} | {_format(value)} |\n" for name, value in figures.items())
-    return f"{card.split(_MEASURED)[0]}{_MEASURED}\nOn {on}.\n\n| figure | value |\n|---|---|\n{rows}"
+    return _with_section(card, _MEASURED, f"\nOn {on}.\n\n| figure | value |\n|---|---|\n{rows}")
+
+
+def with_tasks(card: str, tasks: Sequence[LearnedTask]) -> str:
+    """Add what a model was trained to do to a card, in place of an earlier list."""
+    rows = (
+        (task.name, ability(task.name), "; ".join(e.text for e in task.examples),
+         "; ".join(figure.text for figure in task.figures))
+        for task in tasks
+    )  # fmt: skip
+    table = "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)
+    head = "The model was trained\n\n| task | | examples | measured |\n|---|---|---|---|\n"
+    return _with_section(card, _TASKS, f"\n{head}{table}")
+
+
+def _with_section(card: str, heading: str, body: str) -> str:
+    """A card with a section in place of an earlier one of its heading, or at its end."""
+    before, _, old = card.partition(heading)
+    _, mark, after = old.partition("\n## ")
+    return f"{before}{heading}{body}{mark}{after}"
+
+
+def record_tasks(directory: str | Path, tasks: Sequence[LearnedTask]) -> None:
+    """Write a list of tasks into a model's folder, and into its card."""
+    update_card(directory, lambda card: with_tasks(card, tasks), tasks=tasks)
+
+
+def record_figures(directory: str | Path, figures: Mapping[str, Sequence[TaskFigure]]) -> None:
+    """Add figures by task to the list of a model's folder; a folder without a list stays as it is.
+
+    Raises:
+        OSError, ValueError: a file of the folder is missing or corrupt, or cannot be written.
+    """
+    tasks = read_tasks(directory)
+    if tasks is not None and not {*figures}.isdisjoint(task.name for task in tasks):
+        record_tasks(directory, add_figures(tasks, figures))
 
 
 def _format(value: float | int | str) -> str:
@@ -58,7 +96,7 @@ def model_card(model: Parts) -> str:
         image = f"{columns * cell} x {rows * cell} pixels as {rows} x {columns} codes, {codebook}"
     else:
         image = f"any size up to {modality.max_side * cell} pixels a side, {codebook}"
-    return _CARD.format(
+    card = _CARD.format(
         parameters=f"{model.model.parameter_count:,}",
         vocabulary=model.codec.vocabulary.size,
         image=image,
@@ -68,3 +106,4 @@ def model_card(model: Parts) -> str:
         length=model.model.sizes.max_length,
         prompt=(model.example_prompts or ["a red circle"])[0],
     )
+    return card if model.tasks is None else with_tasks(card, model.tasks)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from unitok.api.codec_folder import CONFIG, describe_modalities, load_codec, save_modalities
+from unitok.api.learned_tasks import LearnedTask, tasks_from_json, tasks_to_json
 from unitok.atomic_files import atomic_folder, finish_folder, refuse_occupied, write_text
 from unitok.chat_template import ChatTemplate
 from unitok.device import pick_device, pick_dtype
@@ -38,6 +39,7 @@ class Parts(NamedTuple):
     example_prompts: list[str]
     chat: ChatTemplate = ChatTemplate()
     fills: bool = False
+    tasks: tuple[LearnedTask, ...] | None = None
 
 
 def save(parts: Parts, directory: str | Path, *, card: str) -> None:
@@ -64,14 +66,20 @@ def save(parts: Parts, directory: str | Path, *, card: str) -> None:
         write_text(beside / SUMS, json.dumps(sums, indent=2) + "\n")
 
 
-def update_card(directory: str | Path, update: Callable[[str], str]) -> None:
-    """Rewrite a model's README.md and its checksum; either both are replaced or none."""
+def update_card(
+    directory: str | Path, update: Callable[[str], str], *, tasks: Sequence[LearnedTask] | None = None
+) -> None:
+    """Rewrite a model's README.md, its `tasks` if given, and their checksums; all are replaced or none."""
     directory = Path(directory)
-    card = update((directory / CARD).read_text(encoding="utf-8"))
+    files = {CARD: update((directory / CARD).read_text(encoding="utf-8"))}
+    if tasks is not None:
+        config = read_object(directory / CONFIG) | {"tasks": tasks_to_json(tasks)}
+        files[CONFIG] = json.dumps(config, indent=2) + "\n"
     sums = read_object(directory / SUMS)
     with atomic_folder(directory, durable=True) as beside:
-        write_text(beside / CARD, card)
-        sums[CARD] = _sha256(beside / CARD)
+        for name, text in files.items():
+            write_text(beside / name, text)
+            sums[name] = _sha256(beside / name)
         write_text(beside / SUMS, json.dumps(sums, indent=2) + "\n")
 
 
@@ -90,8 +98,19 @@ def own_config(directory: str | Path) -> dict[str, Any] | None:
     return config if config.get("model_type") == KIND else None
 
 
+def read_tasks(directory: str | Path) -> tuple[LearnedTask, ...] | None:
+    """Read the list of tasks of a model's folder; None if it has none.
+
+    Raises:
+        OSError, ValueError: config.json is missing or corrupt.
+    """
+    values = read_object(Path(directory) / CONFIG).get("tasks")
+    with _errors_at(f"{Path(directory) / CONFIG}: tasks"):
+        return None if values is None else tasks_from_json(values)
+
+
 def _config(parts: Parts) -> dict:
-    return {
+    config = {
         "model_type": KIND,
         "format": FORMAT,
         "transformer": parts.model.config.to_json(),
@@ -103,6 +122,7 @@ def _config(parts: Parts) -> dict:
         "chat": settings_of(parts.chat),
         "fills": parts.fills,
     }
+    return config if parts.tasks is None else config | {"tasks": tasks_to_json(parts.tasks)}
 
 
 @dataclass(frozen=True)
@@ -119,6 +139,7 @@ class _Config:
     locations: dict[str, dict] | None = None
     modalities: dict[str, dict] | None = None
     fills: bool = False
+    tasks: tuple[LearnedTask, ...] | None = None
 
 
 def load(
@@ -152,7 +173,7 @@ def load(
         modality.to(device)
     model = model.to(device=device, dtype=pick_dtype(dtype, device))
     prompts = list(config.example_prompts)
-    return Parts(model, codec, config.sampling, prompts, config.chat, config.fills)
+    return Parts(model, codec, config.sampling, prompts, config.chat, config.fills, config.tasks)
 
 
 def verify_checksums(directory: Path) -> None:
@@ -209,6 +230,7 @@ _READERS = {
     "transformer": TransformerConfig.from_json,
     "sampling": _read_sampling,
     "chat": partial(build_dataclass, ChatTemplate),
+    "tasks": tasks_from_json,
 }
 """Readers of the objects in config.json, by key."""
 

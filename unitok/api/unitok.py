@@ -25,7 +25,7 @@ class UniTok(DocumentModel):
 
         The folder is never partial: it is written beside its place and then renamed.
         """
-        parts = Parts(self.model, self.codec, self.sampling, self.example_prompts, self.chat, self.fills)
+        parts = Parts(*(getattr(self, name) for name in Parts._fields))
         save(parts, directory, card=model_card(parts))
 
     @classmethod
@@ -59,6 +59,7 @@ class UniTok(DocumentModel):
             example_prompts=parts.example_prompts,
             chat=parts.chat,
             fills=parts.fills,
+            tasks=parts.tasks,
             compile=compile,
         )
 

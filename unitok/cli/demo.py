@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from unitok.api.model_card import with_figures
+from unitok.api.model_card import record_figures, with_figures
 from unitok.api.model_folder import refuse_foreign, update_card
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import atomic_folder
@@ -15,7 +15,7 @@ from unitok.cli.lightning_cli import run
 from unitok.cli.stages import Stages
 from unitok.cli.yaml_defaults import read_config
 from unitok.data.modules import DocumentData, ImageData
-from unitok.evaluate.captioned_images import shapes_report
+from unitok.evaluate.captioned_images import Shapes, shapes_report
 from unitok.evaluate.report import Report
 from unitok.json_files import read_object
 from unitok.training.encode import encode
@@ -111,6 +111,7 @@ class Demo:
         report = shapes_report(UniTok.from_pretrained(model), canvas=self.canvas, scenes=self.scenes)
         data = f"{self.scenes} unseen rendered scenes of {self.canvas} pixels, and as many held-out ones"
         update_card(model, lambda card: with_figures(card, report.figures, on=data))
+        record_figures(model, Shapes.of_tasks(report.figures, on="shapes"))
         report.save(self.out)
 
     def _report(self) -> Report:

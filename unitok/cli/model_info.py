@@ -6,6 +6,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from unitok.api.learned_tasks import tasks_from_json
 from unitok.console import Parser, command, printable
 from unitok.json_files import read_object
 
@@ -64,6 +65,11 @@ def _of_config(config: dict[str, Any], folder: Path):
         yield f"sampling {name}", ", ".join(f"{key} {value}" for key, value in values.items())
     if config.get("example_prompts"):
         yield "example prompts", "; ".join(config["example_prompts"])
+    if config.get("tasks") is None:
+        yield "tasks", "not recorded"
+    for task in tasks_from_json(config.get("tasks") or []):
+        words = "; ".join(example.text for example in task.examples)
+        yield f"learned {task.name}", " | ".join(filter(None, (words, *(f.text for f in task.figures))))
 
 
 def _parameters(path: Path) -> int:
@@ -78,7 +84,7 @@ def _parameters(path: Path) -> int:
 def _measured(card: Path) -> list[str]:
     """The section of measured figures in a model card, as plain lines."""
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
-    lines = text.partition("\n## Measured\n")[2].splitlines()
+    lines = text.partition("\n## Measured\n")[2].partition("\n## ")[0].splitlines()
     rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")][1:]
     paragraphs = [line for line in lines if line and not line.startswith("|")]
     width = max((len(row[0]) for row in rows), default=0) + 2

@@ -17,7 +17,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from rich.console import Console
 from rich.table import Table
 
-from unitok.api.model_card import with_figures
+from unitok.api.model_card import record_figures, with_figures
 from unitok.api.model_folder import refuse_foreign, update_card
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import atomic_folder, write_text
@@ -27,6 +27,7 @@ from unitok.cli.yaml_defaults import read_config
 from unitok.data.modules import DocumentData, ImageData
 from unitok.data.set_facts import DataFacts, inspect
 from unitok.data.sources import open_data
+from unitok.evaluate.captioned_images import Pairs
 from unitok.evaluate.held_out import codebook_usage, measure_held_out
 from unitok.evaluate.report import Report
 from unitok.json_files import read_object
@@ -240,6 +241,7 @@ class OwnData:
         took.save(self.out / TOOK)
         data = f"{report.figures['pictures']} held-out samples of {Path(self.path).name}"
         update_card(folder, lambda card: with_figures(card, report.figures, on=data))
+        record_figures(folder, Pairs.of_tasks(report.figures, on=f"pairs of {Path(self.path).name}"))
         report.figures["verdict"] = " · ".join(verdicts(found))
         report.save(self.out)
 

@@ -12,6 +12,7 @@ codes/          Documents as codes: encoded, stored, read
 batches/        Codes as packed batches, in an order that resumes
 keyed_random    Random numbers as a pure function of (seed, epoch, index, stream)
 set_facts       Looks through a set once for what a training's settings depend on
+shown_tasks     Finds the tasks that training documents show, from a sample of them
 dataset_report  Reads a whole data set once and reports its content and its faults
 modules         LightningDataModules: from sources to batches for the trainer
 """

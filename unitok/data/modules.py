@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from unitok.api.learned_tasks import LearnedTask
 from unitok.chat_template import ChatTemplate
 from unitok.data.batches.image_batches import ImageBatches, SingleImages
 from unitok.data.batches.loader import batches_trained, build_loader
@@ -24,6 +25,7 @@ from unitok.data.codes.store import Store, read_chat
 from unitok.data.faults import Faults, run_faults, write_run_report
 from unitok.data.files.remote import local_path
 from unitok.data.mixture import Stored, check_unmixed, count_samples, is_mixed, stores_of
+from unitok.data.shown_tasks import shown_tasks
 from unitok.data.source import Source
 from unitok.data.sources import train_and_val
 from unitok.data.tasks import TaskConfig
@@ -283,6 +285,10 @@ class DocumentData(LightningDataModule):
                 if name == "train" and self.transforms.augment is not None:
                     documents = augment_source(documents, self.transforms.augment)
                 self._packed[name] = self._pack(name, documents, dropout)
+
+    def learned_tasks(self) -> tuple[LearnedTask, ...]:
+        """Returns the tasks that a sample of the training documents shows, with examples of their words."""
+        return shown_tasks(self._packed["train"], chat=self.chat)
 
     def examples(self, count: int) -> list[Example]:
         """Returns examples of the first `count` validation documents, where they have a text and an image."""

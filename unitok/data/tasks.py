@@ -51,7 +51,7 @@ def learn_only(segments: Iterable[Item], modalities: Sequence[str] | None) -> li
 
 
 def arrange(
-    codes: Sequence[Codes],
+    codes: Sequence[Item],
     *,
     task: Task,
     condition_dropout: float,
@@ -59,7 +59,7 @@ def arrange(
     seed: int,
     epoch: int,
     index: int,
-) -> list[Codes]:
+) -> list[Item]:
     """Orders the segments of a document by its task, and drops its condition at random.
 
     Args:
@@ -98,11 +98,11 @@ def arrange(
     return [first if first.modality in unprompted else replace(first, learn=False), last]
 
 
-def _may_stand_alone(codes: Codes, unprompted: Sequence[str]) -> bool:
+def _may_stand_alone(codes: Item, unprompted: Sequence[str]) -> bool:
     return codes.learn and codes.modality in unprompted
 
 
-def _answer(codes: Sequence[Codes], *, keep_modality: bool) -> list[Codes]:
+def _answer(codes: Sequence[Item], *, keep_modality: bool) -> list[Item]:
     """The last segment alone, or with the earlier segments of its modality."""
     *prompt, answer = codes
     return [*(part for part in prompt if keep_modality and part.modality == answer.modality), answer]

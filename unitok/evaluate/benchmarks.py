@@ -84,7 +84,7 @@ class Questions(Benchmark):
         return Segment("image", self.image_index[image]), text
 
 
-@register("pope")
+@register("pope", measures={"pope_accuracy": "questions", "pope_f1": "questions"}, counted="questions")
 class Pope(Questions):
     """POPE's questions (JSON lines): scores of the generated answers, and of the likelier of yes and no."""
 
@@ -101,7 +101,7 @@ class Pope(Questions):
         return Report(figures, {"pope": answers_sheet(prompts, answers, right)})
 
 
-@register("vqa")
+@register("vqa", measures={"vqa_accuracy": "questions"}, counted="questions")
 class Vqa(Questions):
     """VQA v2's questions and annotations (JSON): soft accuracy."""
 
@@ -123,7 +123,7 @@ class Vqa(Questions):
         )
 
 
-@register("refcoco")
+@register("refcoco", measures={"refcoco_*": "boxes"}, counted="expressions")
 class RefCoco(Questions):
     """Referring expressions: RefCOCO's refs with instances.json as annotations, or JSON lines with boxes.
 
@@ -159,7 +159,7 @@ class RefCoco(Questions):
         return benchmark_files.read_refs(path, self.annotations)
 
 
-@register("caption")
+@register("caption", measures={"bleu_4": "captions", "cider_d": "captions"})
 class Captioning(Benchmark):
     """COCO captions (JSON): BLEU, ROUGE-L and CIDEr-D of the model's captions."""
 
@@ -176,7 +176,7 @@ class Captioning(Benchmark):
         )
 
 
-@register("chair")
+@register("chair", measures={"chair_?": "captions"})
 class ChairCaptions(Benchmark):
     """COCO instances (JSON), with COCO captions as annotations: objects hallucinated in the model's captions.
 

@@ -24,7 +24,17 @@ def shapes_report(model: UniTok, *, canvas: int, scenes: int = SCENES, batch_siz
     )
 
 
-@register("shapes")
+CAPTIONED = {
+    "caption_accuracy": "captions",
+    "heldout_caption_accuracy": "captions",
+    "image_accuracy": "drawings",
+    "heldout_image_accuracy": "drawings",
+    "told_apart": "captions",
+}
+"""The tasks that the figures measure."""
+
+
+@register("shapes", measures=CAPTIONED)
 class Shapes(SceneSuite):
     """Unseen scenes of the shapes world, and as many with a held-out composition."""
 
@@ -34,7 +44,7 @@ class Shapes(SceneSuite):
         return shapes_report(model, canvas=self.canvas(model), scenes=self.count, batch_size=batch_size)
 
 
-@register("pairs")
+@register("pairs", measures=CAPTIONED)
 class Pairs(DataSuite):
     """Captioned images without a judge of drawings: a caption is right if it equals the image's own."""
 

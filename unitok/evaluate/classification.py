@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from unitok.api.unitok import UniTok
+from unitok.evaluate.answers import prefix_names
 from unitok.evaluate.judged_sets import pairs_set
 from unitok.evaluate.report import MAX_SHOWN, JudgedSet, Report, captions_sheet
 from unitok.evaluate.suites import DataSuite, register
@@ -57,12 +58,12 @@ def labels_report(
     scores = classification_scores(predictions, truth)
     right = [label == true for label, true in zip(best, truth, strict=True)]
     return Report(
-        {"labels": len(labels)} | {f"label_{name}": value for name, value in scores._asdict().items()},
+        {"pictures": len(truth), "labels": len(labels)} | prefix_names("label", scores),
         {"labels": captions_sheet(judged_set, best[:MAX_SHOWN], right[:MAX_SHOWN])},
     )
 
 
-@register("labels")
+@register("labels", measures={"label_top1": "captions"})
 class Labels(DataSuite):
     """Images captioned by their class: zero-shot classification."""
 

@@ -110,11 +110,14 @@ def _enlarge(scene: Scene) -> Image.Image:
     return Image.fromarray(render(scene)).resize((side, side), Image.Resampling.NEAREST)
 
 
-@register("moves")
+@register("moves", measures={"*moves_success": "actions"}, counted="scenes")
 class Moves(SceneSuite):
     """Unseen scenes, and as many with a held-out composition."""
 
     count: int = 200
+
+    def never_learned(self, model: UniTok) -> str | None:
+        return model.unlearned("actions", "boxes")  # points are an action's two places
 
     def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
         return moves_report(model, canvas=self.canvas(model), count=self.count, batch_size=batch_size)

@@ -73,7 +73,9 @@ def _description_accuracy(inputs: Sequence[tuple[str, Sequence]], documents: Seq
     return sum(right) / len(right)
 
 
-@register("nlvr_boxes")
+@register(
+    "nlvr_boxes", measures={"nlvr_accuracy": "questions", "boxes_read": "questions"}, counted="statements"
+)
 class StatementsByBox(DataSuite):
     """NLVR's own images: the model reads each box before it judges the statement."""
 

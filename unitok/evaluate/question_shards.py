@@ -71,7 +71,11 @@ def statements_report(
     return Report(figures, {"nlvr": answers_sheet(prompts, verdicts, right)})
 
 
-@register("answers")
+@register(
+    "answers",
+    measures={"answer_accuracy": "questions", "name_accuracy": "questions", "box_*": "boxes"},
+    counted="questions",
+)
 class Answers(DataSuite):
     """Questions in shards, with boxes if both the model and the data have them."""
 
@@ -81,8 +85,11 @@ class Answers(DataSuite):
         questions = QuestionShards(*shards, boxes=boxes)
         return questions_report(model, questions, count=self.count, batch_size=batch_size)
 
+    def never_learned(self, model: UniTok) -> str | None:
+        return model.unlearned("questions", "boxes")  # few data sets have both
 
-@register("nlvr")
+
+@register("nlvr", measures={"nlvr_accuracy": "questions"}, counted="statements")
 class Statements(DataSuite):
     """Statements in shards, judged true or false."""
 

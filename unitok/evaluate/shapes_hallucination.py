@@ -73,7 +73,11 @@ def objects_of(caption: str) -> Sequence[str]:
     return (caption,) if claim is None else claim.names
 
 
-@register("hallucination")
+@register(
+    "hallucination",
+    measures={"*pope_accuracy": "questions", "*pope_f1": "questions", "*chair_?": "captions"},
+    counted="scenes",
+)
 class Hallucination(SceneSuite):
     """Unseen scenes, and as many with a held-out composition."""
 

@@ -29,11 +29,12 @@ class Scorer(ABC):
     """How answers of one kind are generated and scored.
 
     `target` is the modality of the answer, or None if the model chooses its segments; `figure` is the name of
-    a task's mean score.
+    a task's mean score; `learned_as` is what a model must have learned (api/task_kinds.py).
     """
 
     target: str | None
     figure = "accuracy"
+    learned_as = "questions"
 
     @abstractmethod
     def score(self, scene: Scene, qa: QuestionAnswer, answer: Sequence[Segment]) -> float:
@@ -52,7 +53,7 @@ class ExactText(Scorer):
 class BoxOverlap(Scorer):
     """A box's intersection over union with the true one."""
 
-    target, figure = "box", "mean_iou"
+    target, figure, learned_as = "box", "mean_iou", "boxes"
 
     def score(self, scene: Scene, qa: QuestionAnswer, answer: Sequence[Segment]) -> float:
         return iou(answer[0].content.numbers, qa.answer[0].content.numbers)
@@ -61,7 +62,7 @@ class BoxOverlap(Scorer):
 class PointInBox(Scorer):
     """Right if the point lies in the object's box."""
 
-    target = "point"
+    target, learned_as = "point", "boxes"
 
     def score(self, scene: Scene, qa: QuestionAnswer, answer: Sequence[Segment]) -> float:
         return float(_hit_all([answer[0].content], qa.about, scene.canvas))
@@ -70,7 +71,7 @@ class PointInBox(Scorer):
 class CountByPointing(Scorer):
     """Right if there is exactly one point in each object's box, and the text is their number."""
 
-    target = None
+    target, learned_as = None, "boxes"
 
     def score(self, scene: Scene, qa: QuestionAnswer, answer: Sequence[Segment]) -> float:
         points = [segment.content for segment in answer if segment.modality == "point"]
@@ -81,7 +82,7 @@ class CountByPointing(Scorer):
 class RightEdit(Scorer):
     """Right if the judge finds the scene after the edit in the image."""
 
-    target = "image"
+    target, learned_as = "image", "edits"
 
     def score(self, scene: Scene, qa: QuestionAnswer, answer: Sequence[Segment]) -> float:
         return float(edit_is_right(np.asarray(answer[0].content), scene, qa.answer[0].content))
@@ -182,18 +183,41 @@ def _format(segment: Segment) -> str:
     return segment.content if isinstance(segment.content, str) else ""
 
 
-@register("tasks")
+@register(
+    "tasks",
+    measures={
+        f"{prefix}{name}_{scorer.figure}": scorer.learned_as
+        for name, scorer in SCORERS.items()
+        for prefix in HELD_OUT
+    },
+    counted="scenes",
+)
 class Tasks(SceneSuite):
     """Questions and edits about unseen scenes, and about as many with a held-out composition.
 
     Args:
-        tasks: names among worlds.shapes.tasks.TASKS; by default the usual ones.
+        tasks: names among worlds.shapes.tasks.TASKS; None for the usual ones that the model learned.
         count: scenes of each task.
+
+    Raises:
+        ValueError: no task is given, and the model learned none of them.
     """
 
-    tasks: Sequence[str] = tuple(USUAL)
+    tasks: Sequence[str] | None = None
     count: int = 200
 
     def measure(self, model: UniTok, *, batch_size: int = 128) -> Report:
-        options = {"canvas": self.canvas(model), "count": self.count, "tasks": self.tasks}
+        tasks = self.tasks
+        if tasks is None:
+            tasks = [name for name in USUAL if not model.unlearned(SCORERS[name].learned_as)]
+        if not tasks:
+            raise ValueError(f"suite tasks has nothing to measure: {self.never_learned(model)}")
+        options = {"canvas": self.canvas(model), "count": self.count, "tasks": tasks}
         return tasks_report(model, batch_size=batch_size, **options)
+
+    def never_learned(self, model: UniTok) -> str | None:
+        needed = list(
+            dict.fromkeys(SCORERS[name].learned_as for name in self.tasks or USUAL if name in SCORERS)
+        )
+        missing = [task for task in needed if model.unlearned(task)]
+        return model.unlearned(*(needed if self.tasks is None else missing))

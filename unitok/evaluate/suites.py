@@ -3,10 +3,14 @@ library, so that the command line lists them at once.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from datetime import date
+from fnmatch import fnmatchcase
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from unitok.api.learned_tasks import TaskFigure
 
 if TYPE_CHECKING:
     from unitok.api.unitok import UniTok
@@ -59,6 +63,10 @@ class Suite(ABC):
 
     reads: ClassVar[str] = "nothing"
     """The data without which it cannot run."""
+    measures: ClassVar[Mapping[str, str]] = {}
+    """The task of a model (api/task_kinds.py) that a figure measures, by a pattern of the figure's name."""
+    counted: ClassVar[str] = "pictures"
+    """The figure that is the number of samples."""
 
     def __post_init__(self):
         from unitok.api.arguments import as_int
@@ -68,6 +76,23 @@ class Suite(ABC):
     @abstractmethod
     def measure(self, model: "UniTok", *, batch_size: int) -> "Report":
         """Returns the figures, and contact sheets of images behind them; `batch_size` images at once."""
+
+    def never_learned(self, model: "UniTok") -> str | None:
+        """One line that names what the suite measures and the model never learned; None for nothing."""
+        missing = [task for task in dict.fromkeys(self.measures.values()) if model.unlearned(task)]
+        return model.unlearned(*missing)
+
+    @classmethod
+    def of_tasks(cls, figures: Mapping[str, Any], *, on: str) -> "dict[str, list[TaskFigure]]":
+        """Sorts a report's figures by the tasks of a model that they measure; `on` names the data."""
+        samples, today = figures.get(cls.counted, 0), date.today().isoformat()
+        sorted_figures: dict[str, list[TaskFigure]] = {}
+        for name, value in figures.items():
+            for pattern, task in cls.measures.items():
+                if fnmatchcase(name, pattern):
+                    figure = TaskFigure(name, value, samples, on, today)
+                    sorted_figures.setdefault(task, []).append(figure)
+        return sorted_figures
 
 
 class SceneSuite(Suite):
@@ -100,16 +125,27 @@ class DataSuite(Suite):
         return open_data(self.path, split=self.split, **({"where": self.where} if self.where else {}))
 
 
-def register(name: str) -> Callable[[type[Suite]], type[Suite]]:
+def register(
+    name: str, *, measures: Mapping[str, str] | None = None, counted: str | None = None
+) -> Callable[[type[Suite]], type[Suite]]:
     """Decorates a suite's class, which becomes a dataclass: `unitok evaluate --suite NAME` runs it.
 
-    A suite of this package also has a line in SUITES. Raises ValueError if another class has the name.
+    A suite of this package also has a line in SUITES.
+
+    Args:
+        name: of the suite.
+        measures, counted: of the class, see Suite; None for those of its base.
+
+    Raises:
+        ValueError: another class has the name.
     """
 
     def add(kind: type[Suite]) -> type[Suite]:
         other = _CLASSES.get(name, kind)
         if (other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__):
             raise ValueError(f"suite {name} is {other.__module__}.{other.__qualname__} already")
+        kind.measures = kind.measures if measures is None else measures
+        kind.counted = counted or kind.counted
         _CLASSES[name] = dataclass(frozen=True, kw_only=True)(kind)
         SUITES.setdefault(name, Listing(kind.__module__, (kind.__doc__ or "").split("\n")[0]))
         return _CLASSES[name]

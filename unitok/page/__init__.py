@@ -6,7 +6,7 @@ describe         The Describe tab: captions, answers, boxes and points
 chat             The Chat tab: text and images both ways, streamed
 edit             The Edit tab: inpainting, instructions, variations
 tokens           The Tokens tab: the codes of an image, their likelihood, and the reconstruction
-examples         Examples to start with: prompts that the model knows, scenes of the shapes world
+examples         Examples to start with: words that the model learned, scenes of the shapes world
 example_buttons  A row of buttons that fill an input with an example
 model_view       An image as the model sees it, enlarged for people
 overlay          Draws boxes, points, grids and heat maps onto images

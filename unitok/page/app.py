@@ -28,11 +28,17 @@ button[aria-label="Share"] { display: none; }  /* it would upload the image to a
 
 
 def build(model: UniTok) -> gr.Blocks:
-    """Build the page of a model."""
+    """Build the page of a model, without the tabs whose tasks (`TASKS`) it never learned."""
+    learned = ", ".join(task.name for task in model.tasks or ())
+    line = f" This one learned: {learned}." if learned else ""
     with gr.Blocks(title="unitok", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
-        gr.Markdown("# unitok\nOne model that reads and writes text and images as one stream of tokens.")
+        gr.Markdown(
+            f"# unitok\nOne model that reads and writes text and images as one stream of tokens.{line}"
+        )
         with gr.Tabs():
             for name, module in TABS.items():
+                if model.unlearned(*module.TASKS):
+                    continue
                 with gr.Tab(name, id=name.lower()):
                     module.add_tab(model)
     return page

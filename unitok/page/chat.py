@@ -19,6 +19,7 @@ from unitok.page.served_images import serve_image
 from unitok.page.status import RUNS_MODEL, add_status, report_errors, status_line
 from unitok.page.throttle import throttle
 
+TASKS = ("chat",)
 MAX_SEGMENTS = 8  # of one answer
 
 

@@ -18,6 +18,8 @@ from unitok.page.served_images import serve_image
 from unitok.page.status import RUNS_MODEL, add_status, alert_errors, report_errors, report_stop
 from unitok.page.throttle import throttle
 
+ASKING = ("questions", "boxes")
+TASKS = ("captions", *ASKING)
 MAX_SEGMENTS = 8  # of one answer
 
 
@@ -88,13 +90,17 @@ def add_tab(model: UniTok) -> None:
             add_example_buttons(
                 {f"Example {k}": serve_image(scene) for k, scene in enumerate(scenes, 1)}, image
             )
-            question = gr.Textbox(label="Question", placeholder="what color is the star?")
-            add_example_buttons({text: text for text in examples.questions(model)}, question)
+            captions, asking = not model.unlearned("captions"), not model.unlearned(*ASKING)
+            with gr.Group(visible=asking):
+                question = gr.Textbox(label="Question", placeholder="what color is the star?")
+                add_example_buttons({text: text for text in examples.questions(model)}, question)
             with gr.Row():
-                caption = gr.Button("Caption", variant="primary", min_width=90)
-                ask = gr.Button("Ask", min_width=90)
+                caption = gr.Button("Caption", variant="primary", min_width=90, visible=captions)
+                ask = gr.Button("Ask", min_width=90, visible=asking)
                 stop = gr.Button("Stop", min_width=90)
-            status = add_status("Press Caption, or ask a question.")
+            hints = {"press Caption": captions, "ask a question": asking}
+            hint = ", or ".join(hint for hint, applies in hints.items() if applies)
+            status = add_status(f"{hint[:1].upper()}{hint[1:]}.")
         with gr.Column(min_width=300):
             answer = gr.Textbox(label="Answer", lines=2, interactive=False, placeholder="Nothing yet.")
             marked = gr.Image(

@@ -17,6 +17,9 @@ from unitok.page.throttle import throttle
 MAX_IMAGES = 8  # of one prompt
 
 
+TASKS = ("drawings", "images")
+
+
 @dataclass(frozen=True)
 class Draw:
     """Event handlers of the tab; the images of a prompt have the seeds `seed`, `seed` + 1, …"""

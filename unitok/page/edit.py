@@ -19,6 +19,8 @@ from unitok.page.status import RUNS_MODEL, add_gallery, add_status, alert_errors
 from unitok.page.throttle import throttle
 from unitok.pixels import as_rgb
 
+REDRAWING = ("drawings", "fills", "images")
+TASKS = (*REDRAWING, "edits")
 PAINTED = "the painted part"
 PARTS = {
     "the left half": (0, 0, 0.5, 1),
@@ -115,7 +117,7 @@ def add_tab(model: UniTok) -> None:
             editor = _add_editor(model)
         with gr.Column(min_width=300):
             with gr.Tabs():
-                methods = [_add_redraw(handlers), _add_instruct(handlers), _add_vary(handlers)]
+                methods = [add(handlers) for add, tasks in METHODS.items() if not model.unlearned(*tasks)]
             seed = gr.Number(0, label="Seed", precision=0, minimum=0)
             stop = gr.Button("Stop")
             status = add_status("Choose how to change the picture.")
@@ -162,7 +164,7 @@ def _add_redraw(handlers: Edit) -> Method:
 
 def _add_instruct(handlers: Edit) -> Method:
     with gr.Tab("Instruct"):
-        instruction = gr.Textbox(label="Instruction", value=examples.INSTRUCTIONS[0])
+        instruction = gr.Textbox(label="Instruction", value=examples.instructions(handlers.model)[0])
         button = gr.Button("Change it", variant="primary")
     return Method([button.click, instruction.submit], handlers.instruct, [instruction])
 
@@ -173,6 +175,10 @@ def _add_vary(handlers: Edit) -> Method:
         keep = gr.Slider(0, 0.95, value=0.5, step=0.05, label="Share of the cells to keep")
         button = gr.Button("Vary", variant="primary")
     return Method([button.click, prompt.submit], handlers.vary, [prompt, keep])
+
+
+METHODS = {_add_redraw: REDRAWING, _add_instruct: ("edits",), _add_vary: REDRAWING}
+"""Ways to edit, in the order of their tabs, and the tasks of which a model must have learned one."""
 
 
 def _editable(image: Image.Image) -> dict:

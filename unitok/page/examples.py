@@ -1,4 +1,4 @@
-"""Examples to start with: prompts that the model knows, scenes of the shapes world."""
+"""Examples to start with: words that the model learned, scenes of the shapes world."""
 
 from collections.abc import Sequence
 
@@ -26,13 +26,25 @@ SCENES = (
 
 
 def prompts(model: UniTok) -> list[str]:
-    """The model's own example prompts, and some of the shapes world."""
-    return list(dict.fromkeys([*model.example_prompts, *PROMPTS]))[:4]
+    """The model's own example prompts, and those of its training data, or some of the shapes world."""
+    return list(dict.fromkeys([*model.example_prompts, *_words(model, "drawings", otherwise=PROMPTS)]))[:4]
 
 
 def questions(model: UniTok) -> list[str]:
-    """Questions of the shapes world; those about places only for models with boxes."""
-    return [*QUESTIONS, *(PLACES if "box" in model.codec.modalities else ())]
+    """Questions of the training data, or of the shapes world; about places only for models with boxes."""
+    places = PLACES if "box" in model.codec.modalities else ()
+    return _words(model, "questions", "boxes", otherwise=(*QUESTIONS, *places))
+
+
+def instructions(model: UniTok) -> list[str]:
+    """Instructions of the training data, or of the shapes world."""
+    return _words(model, "edits", otherwise=INSTRUCTIONS)
+
+
+def _words(model: UniTok, *tasks: str, otherwise: Sequence[str]) -> list[str]:
+    """The prompts of the examples that the model's list has of some tasks, else others."""
+    examples = (example for task in model.tasks or () if task.name in tasks for example in task.examples)
+    return list(dict.fromkeys(example.prompt for example in examples if example.prompt)) or list(otherwise)
 
 
 def scenes(model: UniTok) -> list[Image.Image]:

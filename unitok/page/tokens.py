@@ -18,6 +18,9 @@ from unitok.page.overlay import draw_grid, draw_heat_map, enlarge
 from unitok.page.served_images import serve_image
 from unitok.page.status import RUNS_MODEL, add_status, alert_errors, report_errors
 
+TASKS = ()
+"""Every model has codes."""
+
 
 @dataclass(frozen=True)
 class TokenGrid:

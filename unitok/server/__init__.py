@@ -4,6 +4,7 @@ app             The server: routes, error handlers, start and shutdown
 chat            POST /v1/chat/completions: answers conversations in text and images
 images          POST /v1/images/generations and /v1/images/edits: draws and edits images
 schemas         Request schemas, by the names of OpenAI's API
+readable        Leaves out of a conversation what the model never learned to read
 image_io        Images from clients and back: data URIs, uploads, base64
 stop_sequences  Stop sequences: ends an answer before any of several texts
 jobs            Jobs for the worker, and the events it returns

@@ -18,6 +18,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from unitok.api.arguments import as_int
+from unitok.api.learned_tasks import tasks_to_json
 from unitok.api.unitok import UniTok
 from unitok.server import chat, images
 from unitok.server.http.connection import Connection
@@ -56,7 +57,9 @@ def model(request: Request, name: str) -> dict:
 
 
 def _describe(state: ServerState) -> dict:
-    return {"id": state.name, "object": "model", "created": state.created, "owned_by": "unitok"}
+    model = {"id": state.name, "object": "model", "created": state.created, "owned_by": "unitok"}
+    tasks = state.model.tasks
+    return model if tasks is None else model | {"tasks": tasks_to_json(tasks)}
 
 
 @router.get("/health", response_class=JSONResponse)

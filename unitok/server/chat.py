@@ -20,6 +20,7 @@ from unitok.server import image_io
 from unitok.server.http.errors import ApiError
 from unitok.server.jobs import Done, Progress
 from unitok.server.pending_job import PendingJob
+from unitok.server.readable import leave_out, warning_fields
 from unitok.server.schemas import ChatRequest
 from unitok.server.state import ServerState, complete, seed_or_random, stream
 from unitok.server.stop_sequences import without_partial_stop
@@ -33,11 +34,12 @@ async def chat(request: Request, body: ChatRequest) -> Response:
     state: ServerState = request.app.state.server
     state.check_model(body.model)
     state.check_modalities(body.modalities)
+    messages, warnings = leave_out(body.messages, body.modalities, state.model)
     deadline, images = state.deadline(), []
-    for field_path, url in image_io.image_urls(body.messages):
+    for field_path, url in image_io.image_urls(messages):
         work = partial(image_io.read_data_uri, url, state.image_modality, param=field_path)
         images.append(await state.decode(request.receive, work, deadline=deadline))
-    document = image_io.build_document(body.messages, state.model.chat, images)
+    document = image_io.build_document(messages, state.model.chat, images)
     seed = seed_or_random(body.seed)
     job = PendingJob(
         state.worker,
@@ -48,7 +50,7 @@ async def chat(request: Request, body: ChatRequest) -> Response:
         stream_text=body.stream,
         stops=body.stops,
     )
-    completion = Completion(state, seed)
+    completion = Completion(state, seed, warnings)
     if body.stream:
         usage = body.stream_options.include_usage
         return await stream(job, request.receive, completion.chunks(job, body.stops, usage=usage))
@@ -65,10 +67,15 @@ def _prepare(document: Document, body: ChatRequest, seed: int, model: UniTok) ->
 
 @dataclass
 class Completion:
-    """A chat completion in OpenAI's format; images are `images` of the message, as data URIs."""
+    """A chat completion in OpenAI's format.
+
+    Images are `images` of the message, as data URIs; `warnings` of the answer name what was left out of the
+    conversation, or never learned.
+    """
 
     state: ServerState
     seed: int
+    warnings: Sequence[str] = ()
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
 
@@ -88,6 +95,7 @@ class Completion:
             "choices": choices,
             "usage": _usage(copies),
             "seed": self.seed,
+            **warning_fields(*self.warnings),
         }
 
     def _message(self, document: Document) -> dict:
@@ -112,7 +120,7 @@ class Completion:
         """The events of a stream: roles, deltas, finish reasons, and [DONE]."""
         sent, done = Counter(), []
         for copy in range(job.job.copies):
-            yield self._chunk(copy, {"role": "assistant", "content": ""})
+            yield self._chunk(copy, {"role": "assistant", "content": ""}, **warning_fields(*self.warnings))
         try:
             async for event in job.events():
                 if isinstance(event, Progress):
@@ -142,9 +150,9 @@ class Completion:
         sent[copy] = 0 if update.done else max(sent[copy], len(text))
         return {"content": new} if new else {}
 
-    def _chunk(self, copy: int, delta: dict, *, reason: str | None = None) -> str:
+    def _chunk(self, copy: int, delta: dict, *, reason: str | None = None, **more: Any) -> str:
         choice = {"index": copy, "delta": delta, "finish_reason": reason, "logprobs": None}
-        return server_sent_event({**self._head("chat.completion.chunk"), "choices": [choice]})
+        return server_sent_event({**self._head("chat.completion.chunk"), "choices": [choice], **more})
 
 
 def server_sent_event(content: dict, *, name: str | None = None) -> str:

@@ -22,6 +22,7 @@ from unitok.server.http.errors import ApiError, invalid
 from unitok.server.http.thread_pool import Deadline
 from unitok.server.jobs import Done, Kind, Progress
 from unitok.server.pending_job import PendingJob
+from unitok.server.readable import warning_fields
 from unitok.server.schemas import DrawRequest, EditForm, ImageRequest
 from unitok.server.state import ServerState, complete, seed_or_random, stream
 
@@ -38,7 +39,8 @@ async def generations(request: Request, body: DrawRequest) -> Response:
     _check_size(body, state.image_modality)
     seed, deadline = seed_or_random(body.seed), state.deadline()
     prepare = partial(_prepare_drawing, body, seed)
-    return await _answer(request, state, "draw", body, seed, prepare, _unchanged, deadline=deadline)
+    answer = ImageAnswer(state, "draw", body, seed, _unchanged, state.model.unlearned("drawings"))
+    return await _respond(request, answer, prepare, deadline=deadline)
 
 
 def _check_size(body: ImageRequest, modality: ImageModality) -> None:
@@ -84,13 +86,16 @@ async def edits(request: Request, body: FormOfEdit) -> Response:
         reads = [partial(image_io.read_fitted, file, state.image_modality, param="image") for file in files]
         images = [await state.decode(request.receive, read, deadline=deadline) for read in reads]
         prepare = partial(_prepare_instruction, body, seed, images)
-        return await _answer(request, state, "edit", body, seed, prepare, _unchanged, deadline=deadline)
+        answer = ImageAnswer(state, "edit", body, seed, _unchanged, state.model.unlearned("edits"))
+        return await _respond(request, answer, prepare, deadline=deadline)
     if len(files) > 1:
         raise invalid(f"image must be one file if there is a mask, got {len(files)}", param="mask")
     read = partial(_read_masked, files[0], await body.mask.read(), state)
     masked = await state.decode(request.receive, read, deadline=deadline)
     prepare = partial(_prepare_inpainting, body, seed, masked)
-    return await _answer(request, state, "edit", body, seed, prepare, masked.paste, deadline=deadline)
+    warning = state.model.unlearned("drawings", "fills")
+    answer = ImageAnswer(state, "edit", body, seed, masked.paste, warning)
+    return await _respond(request, answer, prepare, deadline=deadline)
 
 
 def _prepare_instruction(
@@ -134,27 +139,23 @@ def _prepare_inpainting(body: EditForm, seed: int, masked: MaskedImage, model: U
 # -- responses of both routes
 
 
-async def _answer(
+async def _respond(
     request: Request,
-    state: ServerState,
-    kind: Kind,
-    body: ImageRequest,
-    seed: int,
+    answer: "ImageAnswer",
     prepare: Callable[[UniTok], EngineRequest],
-    postprocess: Callable[[Image.Image], Image.Image],
     *,
     deadline: Deadline,
 ) -> Response:
     """Answer with the images of a job, all at once or streamed with previews."""
+    state, body = answer.state, answer.body
     job = PendingJob(
         state.worker,
-        kind,
+        answer.kind,
         prepare,
         deadline=deadline,
         copies=body.n,
         previews=body.partial_images if body.stream else 0,
     )
-    answer = ImageAnswer(state, kind, body, seed, postprocess)
     if body.stream:
         return await stream(job, request.receive, answer.events(job))
     copies = await complete(job, request.receive)
@@ -167,13 +168,14 @@ def _unchanged(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True)
 class ImageAnswer:
-    """Images in OpenAI's format."""
+    """Images in OpenAI's format; `warning` tells what the model never learned."""
 
     state: ServerState
     kind: Kind
     body: ImageRequest
     seed: int
     postprocess: Callable[[Image.Image], Image.Image]
+    warning: str | None = None
 
     def response(self, copies: Sequence[Done]) -> dict:
         """The body of a response that is not streamed."""
@@ -186,6 +188,7 @@ class ImageAnswer:
             "size": _size(images[0]),
             "usage": _usage(copies),
             "seed": self.seed,
+            **warning_fields(self.warning),
         }
 
     async def events(self, job: PendingJob) -> AsyncIterator[str]:
@@ -205,7 +208,7 @@ class ImageAnswer:
                         fields = {"partial_image_index": index}
                         yield await self._event(job, "partial_image", latest[event.copy], event.copy, fields)
                 elif isinstance(event, Done):
-                    fields = {"usage": _usage([event]), "seed": self.seed}
+                    fields = {"usage": _usage([event]), "seed": self.seed, **warning_fields(self.warning)}
                     yield await self._event(job, "completed", latest[event.copy], event.copy, fields)
         except ApiError as error:
             yield server_sent_event(error.content)

@@ -10,6 +10,8 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from unitok.api.learned_tasks import LearnedTask, inherit
+from unitok.api.model_card import record_tasks
 from unitok.api.model_folder import refuse_foreign
 from unitok.api.unitok import UniTok
 from unitok.data.batches.packing import Batch
@@ -96,6 +98,7 @@ class TransformerTraining(LightningModule):
         self.sampling, self.example_prompts, self.fills = sampling, list(example_prompts), fills
         self.model: Transformer | None = None
         self.known_ids: tuple[range, ...] = ()
+        self.earlier_tasks: tuple[LearnedTask, ...] | None = ()
         self.averaged: AveragedModel | None = None
         self.compiled = False
         self.weight: Tensor | float = 0.0
@@ -150,7 +153,7 @@ class TransformerTraining(LightningModule):
         origin = open_origin(config.init_from)
         self.model = Transformer(self._config(origin.sizes(max_length=self.sizes.max_length)))
         start = origin.start(self.model, self.codec, new_head=config.new_head, new_words=config.new_words)
-        self.known_ids = start.known_ids
+        self.known_ids, self.earlier_tasks = start.known_ids, start.tasks
         init_from_features(self.model, self.codec, scale=start.scale, known_ids=start.known_ids, cache=cache)
 
     def _config(self, sizes: TransformerSizes) -> TransformerConfig:
@@ -301,7 +304,10 @@ class TransformerTraining(LightningModule):
     refuse_foreign = staticmethod(refuse_foreign)
 
     def export(self, directory: str) -> None:
-        """Write the model's folder from one process; all processes must call it."""
+        """Write the model's folder, then what it learned, from one process; all processes must call it."""
         model = self.model_with_codec()
         if self.trainer.is_global_zero:
-            model.save_pretrained(directory)
+            model.save_pretrained(directory)  # first: no fault of the data must lose the weights
+            tasks = inherit(self.trainer.datamodule.learned_tasks(), self.earlier_tasks)
+            if tasks:
+                record_tasks(directory, tasks)

@@ -11,6 +11,7 @@ from tokenizers.models import WordLevel
 from tests.models.test_transformer import oracle
 from tests.tiny_codecs import GridModality
 from tests.tiny_model import tiny_model
+from unitok.api.learned_tasks import LearnedTask
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.modalities.geometry import Box
@@ -126,7 +127,7 @@ MORE = {
 @pytest.mark.parametrize("before, now", MORE.values(), ids=MORE)
 @torch.no_grad()
 def test_an_own_model_says_what_it_said(tmp_path, before, now):
-    folder, old = tmp_path / "model", tiny_model(more=before)
+    folder, old = tmp_path / "model", tiny_model(more=before, tasks=[LearnedTask("captions")])
     old.save_pretrained(folder)
     codec = again(old, more=now)
     model, start = started(folder, codec)
@@ -141,6 +142,7 @@ def test_an_own_model_says_what_it_said(tmp_path, before, now):
     taken = sum(len(ids) for ids in start.known_ids)
     new = [m for m in now if m.name not in old.codec.modalities]
     assert taken == codec.vocabulary.size - sum(modality.size + 2 for modality in new)
+    assert start.tasks == (LearnedTask("captions"),)
 
 
 @torch.no_grad()

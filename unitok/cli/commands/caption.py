@@ -1,6 +1,6 @@
 """Caption images, or ask questions about them: unitok caption --model runs/demo/model photo.png"""
 
-from unitok.console import Parser, as_json, command, printable, run_options
+from unitok.console import Parser, as_json, command, printable, run_options, warn
 
 
 def arguments() -> Parser:
@@ -34,6 +34,7 @@ def main(args: list[str] | None = None) -> None:
     from unitok import UniTok
 
     model = UniTok.from_pretrained(options.model, **run_options(options))
+    warn(model.unlearned("captions" if options.question is None else "questions"))
     settings = {"max_new_tokens": options.max_new_tokens, "batch_size": options.batch_size}
     if options.question is None:
         kind, texts = "caption", model.caption(images, **settings)

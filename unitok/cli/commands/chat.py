@@ -1,6 +1,6 @@
 """Chat with a model in the terminal: unitok chat --model runs/demo/model"""
 
-from unitok.console import Parser, command, run_options
+from unitok.console import Parser, command, run_options, warn
 
 
 def arguments() -> Parser:
@@ -22,4 +22,5 @@ def main(args: list[str] | None = None) -> None:
     from unitok.cli.terminal_chat import Chat
 
     model = UniTok.from_pretrained(options.model, **run_options(options))
+    warn(model.unlearned("chat"))
     Chat(model, out=options.out, seed=options.seed).run()

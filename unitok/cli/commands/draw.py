@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unitok.console import Parser, command, run_options
+from unitok.console import Parser, command, run_options, warn
 
 
 def arguments() -> Parser:
@@ -46,6 +46,7 @@ def main(args: list[str] | None = None) -> None:
     names = ("n", "seed", "best_of", "guidance_scale", "temperature", "top_k", "top_p", "batch_size")
     settings = {name: getattr(options, name) for name in names}
     model = UniTok.from_pretrained(options.model, **run_options(options))
+    warn(model.unlearned("drawings", *(("fills",) if options.init else ())))
     prompts = options.prompt
     if options.init:
         image, mask = load_image(options.init), load_mask(options.mask)

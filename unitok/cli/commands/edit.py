@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unitok.console import Parser, command, run_options
+from unitok.console import Parser, command, run_options, warn
 
 
 def arguments() -> Parser:
@@ -51,6 +51,7 @@ def main(args: list[str] | None = None) -> None:
     refuse_unwritable(options.out)  # fail before the work, not after it
     image = load_image(options.image)
     model = UniTok.from_pretrained(options.model, **run_options(options))
+    warn(model.unlearned(*(("drawings", "fills") if options.instruction is None else ("edits",))))
     names = ("n", "seed", "guidance_scale", "image_guidance_scale", "temperature")
     settings = {name: getattr(options, name) for name in names}
     if options.instruction is not None:

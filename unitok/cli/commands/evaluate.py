@@ -5,8 +5,8 @@ On a benchmark's own files: unitok evaluate --suite pope --file coco_pope_random
 
 from pathlib import Path
 
-from unitok.console import Parser, Setting, command, run_options
-from unitok.evaluate.suites import SUITES, run_suite
+from unitok.console import Parser, Setting, command, run_options, warn
+from unitok.evaluate.suites import SUITES, find_suite, open_suite, run_suite
 
 OPTIONS = ("path", "split", "where", "tasks", "count", "file", "annotations", "images", "words", "template")
 """Options of suites; each suite takes some of them."""
@@ -60,11 +60,18 @@ def main(args: list[str] | None = None) -> None:
     options = arguments().parse_args(args)
     given = {name: getattr(options, name) for name in OPTIONS}
     from unitok import UniTok
+    from unitok.api.model_card import record_figures
     from unitok.atomic_files import refuse_unwritable
 
     refuse_unwritable(options.out)  # before the work, not after it
     model = UniTok.from_pretrained(options.model, **run_options(options))
+    warn(open_suite(options.suite, **given).never_learned(model))
     report = run_suite(model, options.suite, batch_size=options.batch_size, **given)
     report.save(options.out)
     report.show(f"{options.out}/report.json")
+    data = options.suite if options.path is None else f"{options.suite} of {Path(options.path).name}"
+    try:
+        record_figures(options.model, find_suite(options.suite).of_tasks(report.figures, on=data))
+    except (OSError, ValueError) as error:
+        warn(f"the model's folder does not get the figures: {error}")
     print("images: " + " ".join(f"{options.out}/{name}.png" for name in report.sheets))

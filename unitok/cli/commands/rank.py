@@ -1,6 +1,6 @@
 """Rank texts for images, or images for texts: unitok rank a.png b.png --text "a red circle" """
 
-from unitok.console import Parser, as_json, command, printable, run_options
+from unitok.console import Parser, as_json, command, printable, run_options, warn
 
 
 def arguments() -> Parser:
@@ -37,6 +37,7 @@ def main(args: list[str] | None = None) -> None:
     from unitok.api.ranking import affinities
 
     model = UniTok.from_pretrained(options.model, **run_options(options))
+    warn(model.unlearned("captions"))
     scores = affinities(model, images, options.text, batch_size=options.batch_size)
     column = ("plain", "mutual").index(options.score)
     pairs = [

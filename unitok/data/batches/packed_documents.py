@@ -11,10 +11,10 @@ from unitok.data.batches.batch_sampler import DocumentBatch
 from unitok.data.batches.packing import Batch, pack
 from unitok.data.codes.encoding import CodedDocuments, encode_documents
 from unitok.data.codes.store import Store
-from unitok.data.faults import Faults
-from unitok.data.source import Source
+from unitok.data.faults import Fault, Faults
+from unitok.data.source import Source, read
 from unitok.data.tasks import UNPROMPTED, Task, arrange, check_task
-from unitok.document import Codes
+from unitok.document import Codes, Document
 from unitok.tokens.codec import Codec
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,10 @@ class EncodedSource(CodedDocuments):
         codes = dict(zip(new, encoded, strict=True))
         self._codes |= dict(list(codes.items())[: max(0, self.cached - len(self._codes))])
         return [codes[index] if index in codes else self._codes[index] for index in indices]
+
+    def peek(self, indices: Sequence[int]) -> list[Document | None]:
+        documents = [read(self.source, index) for index in indices]
+        return [None if isinstance(document, Fault) else document for document in documents]
 
 
 class PackedDocuments(Dataset):

@@ -27,6 +27,10 @@ class CodedDocuments(ABC):
     def fetch(self, indices: Sequence[int]) -> list[list[Codes] | None]:
         """Returns the codes of several documents; None for a corrupt one."""
 
+    def peek(self, indices: Sequence[int]) -> list[Document | None]:
+        """Returns documents as they are held, as content or codes; keeps and counts nothing."""
+        return [None if codes is None else tuple(codes) for codes in self.fetch(indices)]
+
     def task(self, index: int) -> Task | None:
         """Returns the task of a document; None leaves it to the run."""
         return None

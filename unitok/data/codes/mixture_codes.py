@@ -14,7 +14,7 @@ from unitok.atomic_files import write_text
 from unitok.data.codes.encoding import CodedDocuments
 from unitok.data.source import Concat
 from unitok.data.tasks import Task, learn_only
-from unitok.document import Codes
+from unitok.document import Codes, Document
 
 REPORT = "data_mixture.json"
 
@@ -41,12 +41,22 @@ class MixedDocuments(CodedDocuments):
         return len(self.mixture)
 
     def fetch(self, indices: Sequence[int]) -> list[list[Codes] | None]:
+        return self._of_sources(indices, lambda source, inner: source.fetch(inner))
+
+    def peek(self, indices: Sequence[int]) -> list[Document | None]:
+        documents = self._of_sources(indices, lambda source, inner: source.peek(inner))
+        return [None if document is None else tuple(document) for document in documents]
+
+    def _of_sources(
+        self, indices: Sequence[int], fetch: Callable[[CodedDocuments, list[int]], Sequence]
+    ) -> list[list | None]:
+        """Fetches each source's share of the documents in one call."""
         places = [self.mixture.locate(index) for index in indices]
-        fetched: dict[tuple[int, int], list[Codes] | None] = {}
+        fetched: dict[tuple[int, int], list | None] = {}
         for number, source in enumerate(self.sources):
             inner = [index for source_number, index in dict.fromkeys(places) if source_number == number]
             learn = self.mixture.learn[number]
-            for index, codes in zip(inner, source.fetch(inner) if inner else (), strict=True):
+            for index, codes in zip(inner, fetch(source, inner) if inner else (), strict=True):
                 fetched[number, index] = None if codes is None else learn_only(codes, learn)
         return [fetched[place] for place in places]
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from unitok.api.learned_tasks import LearnedTask
 from unitok.api.model_folder import Parts, load, own_config
 from unitok.interop.files import Tensors, read_config, read_folder
 from unitok.interop.qwen3 import from_transformers, sizes_of
@@ -53,10 +54,12 @@ class StartConfig:
 
 
 class WarmStart(NamedTuple):
-    """Root mean square of the origin's embeddings, and the ids that have rows from the origin."""
+    """Root mean square of the origin's embeddings, the ids that have rows from the origin, and the tasks that
+    it learned: those of a language model are none of ours, and None are not recorded."""
 
     scale: float
     known_ids: tuple[range, ...]
+    tasks: tuple[LearnedTask, ...] | None = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,8 @@ class OwnModel(Origin):
             weights = _replace_text_rows(weights, old.modalities["text"], text)
             vocabulary = Vocabulary(dict(vocabulary.describe()) | {"text": text.size})
         shared = codec.vocabulary.shared_ids(vocabulary)
-        return _load_rearranged(self.folder, model, weights, shared, new_head=new_head)
+        start = _load_rearranged(self.folder, model, weights, shared, new_head=new_head)
+        return start._replace(tasks=self.parts.tasks)
 
     def _check(self, codec: Codec, *, new_words: bool) -> None:
         """Raises ValueError if a code of the data means something else than in the folder."""
