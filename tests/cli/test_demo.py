@@ -148,5 +148,8 @@ def test_the_whole_path(tmp_path, monkeypatch):
     assert {"report.json", "samples.png", "captions.png", "reconstructions.png", "model"} <= made
     card = Path("runs/demo/model/README.md").read_text()
     assert f"| surviving_codes | {report['surviving_codes']:.3f} |" in card
+    assert (
+        f"caption_accuracy {report['caption_accuracy']:.3f} (8 of shapes, " in card.partition("## Tasks")[2]
+    )
     train_demo.main(["--configs", "configs", "--out", "runs/demo"])  # shows it again, at once
     assert json.loads(Path("runs/demo/report.json").read_text()) == report

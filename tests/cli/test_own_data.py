@@ -76,6 +76,10 @@ def test_a_folder_becomes_a_model_with_a_verdict(tmp_path, capsys, monkeypatch, 
     assert report["psnr"] > 5 and ("caption_accuracy" in report) == captions
     model = UniTok.from_pretrained(folder / "model", verify=True)
     assert model.draw("a red disc")[0].size == (40, 40)
+    figures = {task.name: [figure.name for figure in task.figures] for task in model.tasks}
+    assert figures == (
+        {"captions": ["caption_accuracy", "told_apart"], "drawings": []} if captions else {"images": []}
+    )
     for name in ("tokenizer", "transformer"):
         assert read_config(folder / f"{name}.yaml")["trainer"]["default_root_dir"] == f"runs/mine/{name}"
     assert (folder / "samples.png").is_file() and not list(folder.glob("trial-*"))
