@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from unitok.training.verdicts import Findings, learns_still, verdicts
+from unitok.training.verdicts import Findings, forgetting_verdict, learns_still, verdicts
 
 FINE = Findings(
     curve=[(100, 3.0), (200, 2.0), (300, 1.6), (400, 1.55), (500, 1.54)], codebook_size=512, usage=0.9,
@@ -43,3 +43,22 @@ def test_without_captions_or_validations_nothing_is_claimed():
 
 def test_three_validations_are_too_few_to_tell_whether_it_learns_still():
     assert not learns_still([(1, 3.0), (2, 2.0), (3, 1.0)])
+
+
+@pytest.mark.parametrize(
+    ("after", "forgets"),
+    [
+        ({"loss/text": 0.24, "loss/image": 1.0, "caption_accuracy": 0.96}, False),
+        ({"loss/text": 0.31, "loss/image": 1.0, "caption_accuracy": 0.96}, True),
+        ({"loss/text": 0.24, "loss/image": 1.0, "caption_accuracy": 0.90}, True),
+    ],
+)
+def test_a_risen_loss_and_a_fallen_accuracy_are_forgetting(after, forgets):
+    before = {"loss/text": 0.25, "loss/image": 0.99, "caption_accuracy": 0.98}
+    said = forgetting_verdict(before, after)
+    assert "loss/image rose from 0.990 to 1.000" in said
+    assert (
+        said.endswith("it forgets; mix its data in (docs/your-data.md, Fine-tuning without forgetting)")
+        is forgets
+    )
+    assert said.endswith("nothing is forgotten") is not forgets

@@ -14,10 +14,12 @@ from torch.utils.data import DataLoader
 
 from unitok.api.learned_tasks import LearnedTask
 from unitok.chat_template import ChatTemplate
+from unitok.data.batches.batch_sampler import DocumentBatch
 from unitok.data.batches.image_batches import ImageBatches, SingleImages
 from unitok.data.batches.loader import batches_trained, build_loader
 from unitok.data.batches.loader_state import Progress
 from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
+from unitok.data.batches.packing import Batch
 from unitok.data.codes.build_codec import CodecConfig, train_text_tokenizer
 from unitok.data.codes.encoding import CodedDocuments, warn_without_text
 from unitok.data.codes.mixture_codes import MixedDocuments
@@ -296,6 +298,14 @@ class DocumentData(LightningDataModule):
         coded = documents.fetch(range(min(count, len(documents))))
         examples = [_to_example(self.codec, codes) for codes in coded if codes is not None]
         return [example for example in examples if example is not None]
+
+    def sample(self, count: int) -> list[Batch]:
+        """Returns batches of up to `count` validation documents, evenly spread: the same ones each time."""
+        packed = self._pack("val", self._with_chat(self.val), 0.0)
+        size, count = len(packed), min(count, len(packed))
+        indices = [number * size // count for number in range(count)]
+        starts = range(0, count, self.batch_size)
+        return [packed[DocumentBatch(0, indices[start : start + self.batch_size])] for start in starts]
 
     def _pack(self, name: str, documents: Source | str, condition_dropout: float) -> PackedDocuments:
         faults = run_faults(

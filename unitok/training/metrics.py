@@ -81,23 +81,31 @@ class Totals:
         for name, value in new.items():
             self.sums[name] += float(value)
 
+    def losses(self, trainer: Trainer) -> dict[str, float]:
+        """The loss of each modality in the data, in nats per id; errors as of `figures`."""
+        return self._losses(self._sums(trainer))
+
     def figures(self, trainer: Trainer) -> dict[str, float]:
         """val/loss, and the loss and perplexity of each modality in the data.
 
         Raises ValueError if no target was measured.
         """
+        sums = self._sums(trainer)
+        figures = {"val/loss": sums["total"] / sums["weight"]}
+        for name, mean in self._losses(sums).items():
+            figures |= {f"val/loss_{name}": mean, f"val/perplexity_{name}": math.exp(min(mean, 80.0))}
+        return figures
+
+    def _sums(self, trainer: Trainer) -> dict[str, float]:
+        """The sums over all processes."""
         sums = dict(zip(self.sums, sum_over_ranks(list(self.sums.values()), trainer), strict=True))
         if not sums["weight"]:
             raise ValueError(NOTHING_MEASURED)
-        figures = {"val/loss": sums["total"] / sums["weight"]}
-        for name in self.modalities:
-            if sums[f"count/{name}"]:
-                mean = sums[f"sum/{name}"] / sums[f"count/{name}"]
-                figures |= {
-                    f"val/loss_{name}": mean,
-                    f"val/perplexity_{name}": math.exp(min(mean, 80.0)),
-                }
-        return figures
+        return sums
+
+    def _losses(self, sums: Mapping[str, float]) -> dict[str, float]:
+        counted = [name for name in self.modalities if sums[f"count/{name}"]]
+        return {name: sums[f"sum/{name}"] / sums[f"count/{name}"] for name in counted}
 
 
 class Means:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -25,6 +25,7 @@ from unitok.training.metrics import Speed, Totals, batch_figures, sum_over_ranks
 from unitok.training.optimizers import OptimizerConfig, build_optimizer, init_states
 from unitok.training.run.bad_batches import EMPTY, BadBatches
 from unitok.training.run.budget import repays_compiling
+from unitok.training.run.forgetting import Forgetting
 from unitok.training.run.log_steps import logs_step
 from unitok.training.run.resume_check import check_fits
 from unitok.training.run.whole_steps import check_validations
@@ -109,7 +110,8 @@ class TransformerTraining(LightningModule):
         if not self.lora_config.rank:
             unused["lora.alpha"] = "model.lora.rank is 0"
         if origin is None:
-            return unused | {"start.new_head": "model.start.init_from is not given"}
+            idle = ("start.new_head", "start.origin_data", "start.origin_suite")
+            return unused | dict.fromkeys(idle, "model.start.init_from is not given")
         sizes = [f"sizes.{field.name}" for field in fields(TransformerSizes) if field.name != "max_length"]
         return unused | dict.fromkeys((*sizes, "start.code_scale"), f"model.start.init_from is {origin}")
 
@@ -117,6 +119,10 @@ class TransformerTraining(LightningModule):
     def codec(self) -> Codec:
         """The data module's codec."""
         return self.trainer.datamodule.codec
+
+    def configure_callbacks(self) -> list[Callback]:
+        """A run that starts from another model tells what it forgets of it."""
+        return [] if self.start_config.init_from is None else [Forgetting(self.start_config)]
 
     def configure_model(self) -> None:
         if self.model is not None:

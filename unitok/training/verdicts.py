@@ -1,6 +1,6 @@
 """Says in words what a training's figures mean, and what to do about it. Measures nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WORSE = 0.02
@@ -12,6 +12,11 @@ TOLD_APART = 0.7
 """Share of pairs in which an image suits its own text better than another one; chance is .5."""
 STILL_LEARNING = 0.05
 """Fall of the validation loss in the last quarter of a run, as a share of it."""
+
+FORGOTTEN = 0.05
+"""Rise of a loss on the origin's data, in nats per id, or fall of an accuracy, as a share of it, from which
+on a fine-tuned model forgets."""
+RECIPE = "docs/your-data.md, Fine-tuning without forgetting"
 
 
 @dataclass(frozen=True)
@@ -86,3 +91,24 @@ def learns_still(curve: Sequence[tuple[int, float]]) -> bool:
     first, last = curve[0], curve[-1]
     late = [loss for step, loss in curve if step <= first[0] + 0.75 * (last[0] - first[0])]
     return late[-1] - last[1] > STILL_LEARNING * last[1]
+
+
+def forgetting_verdict(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """One sentence on what a fine-tuned model forgets of the model that it started from.
+
+    Args:
+        before, after: figures on that model's data, by name: `loss/MODALITY` in nats per id, and accuracies.
+    """
+    changes = {name: (before[name], after[name]) for name in before if name in after}
+    told = ", ".join(_describe_change(name, old, new) for name, (old, new) in changes.items())
+    if not any(_is_forgotten(name, old, new) for name, (old, new) in changes.items()):
+        return f"the origin's {told}: nothing is forgotten"
+    return f"the origin's {told}: it forgets; mix its data in ({RECIPE})"
+
+
+def _describe_change(name: str, old: float, new: float) -> str:
+    return f"{name} {'rose' if new > old else 'fell'} from {old:.3f} to {new:.3f}"
+
+
+def _is_forgotten(name: str, old: float, new: float) -> bool:
+    return new - old > FORGOTTEN if name.startswith("loss/") else new < (1 - FORGOTTEN) * old

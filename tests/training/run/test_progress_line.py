@@ -111,6 +111,7 @@ def test_a_measured_figure_is_not_smoothed():
         ("tokens_per_second", 9812.3, "9,812 tokens/s"),
         ("val/psnr", 25.123, "25.1 dB"),
         ("loss/text", 1.20433, "text 1.2"),
+        ("origin/loss/image", 1.6433, "origin/image 1.64"),
         ("codebook/usage", 0.8333, "usage 0.833"),
         ("loss", 123456.0, "loss 1.2e+05"),
     ],

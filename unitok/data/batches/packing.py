@@ -33,6 +33,11 @@ class Batch(NamedTuple):
         return not bool((self.document > 0).any())
 
     @property
+    def documents(self) -> int:
+        """Number of documents in all rows."""
+        return int((self.document.amax(dim=1) + 1).sum())
+
+    @property
     def padding(self) -> float:
         """Share of tokens that are padding."""
         return float((self.document < 0).float().mean())

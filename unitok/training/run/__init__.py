@@ -10,5 +10,7 @@ clock          When something is due that may take little of a run's time
 interruption   Saves a checkpoint by the clock, and when a signal ends the run
 scalars        Reads the scalars of a run's log
 callbacks      Callbacks of all runs: images in TensorBoard, export, seeds by batch
+origin_data    Finds the data of the model that a run starts from
+forgetting     Forgetting in fine-tuning: measures a run on what the model knew that it starts from
 progress_line  One line that tells how a run stands
 """

@@ -22,7 +22,7 @@ SMOOTHING = 0.9
 """Share of the past in a smoothed value, of each logged step."""
 FIRST_ESTIMATE = 0.001
 """Share of the budget after which the time left is told."""
-MEASURED = ("val/", "codebook/")
+MEASURED = ("val/", "origin/", "codebook/")
 """Figures of validations, which are shown as they are."""
 MAX_WIDTH = 100
 
@@ -166,7 +166,7 @@ def describe_figure(name: str, value: float) -> str:
     if name.endswith("psnr"):
         return f"{value:.1f} dB"
     digits = f"{value:.3g}" if abs(value) < 10_000 else f"{value:.2g}"
-    return f"{name.removeprefix('loss/').removeprefix('codebook/')} {digits}"
+    return f"{name.replace('loss/', '').removeprefix('codebook/')} {digits}"
 
 
 def duration(seconds: float) -> str:

@@ -40,6 +40,11 @@ class StartConfig:
             new code starts as the mean of the codes that the old tokenizer gives its text.
         freeze_steps: steps in which only the rows of new ids are trained.
         code_scale: root mean square of the code embeddings where they are initialised from code features.
+        origin_data: what init_from learned, whose loss tells how much of it the run forgets: "shapes", the
+            path of a data set, a store, or a source as in data.train. None takes the validation data of the
+            run beside the folder.
+        origin_suite: a suite of `unitok evaluate` without data of its own, such as shapes, that measures
+            init_from before the first step and the result.
     """
 
     init_from: str | None = None
@@ -47,6 +52,8 @@ class StartConfig:
     new_words: bool = False
     freeze_steps: int = 0
     code_scale: float = 0.3
+    origin_data: dict[str, Any] | str | None = None
+    origin_suite: str | None = None
 
     def __post_init__(self):
         if self.new_words and self.init_from is None:
