@@ -206,7 +206,7 @@ def batches() -> dict[str, Any]:
 
 
 def _batch(batch: Any) -> dict[str, Any]:
-    named = {name: np.asarray(value) for name, value in batch._asdict().items()}
+    named = {name: np.asarray(value) for name, value in batch._asdict().items() if value is not None}
     return {"first row": named["ids"][0].tolist()} | {name: digest(value) for name, value in named.items()}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from unitok.data.source import Source
@@ -13,6 +14,9 @@ from unitok.generation.requests import Request
 from unitok.generation.sampling import Sampling
 from unitok.modalities.base import Modality
 from unitok.modalities.text import TextModality
+from unitok.modalities.vision import Vision, VisionConfig
+from unitok.models.vision.bridge import Projector
+from unitok.models.vision.encoder import Patches
 from unitok.tokens.codec import Codec
 from unitok.tokens.layout import FlatIds
 
@@ -85,6 +89,20 @@ def byte_text() -> TextModality:
 def tiny_codec(*, shape=None, positions="grid", more=()) -> Codec:
     """Text and images (of any size where `shape` is None), plus `more` modalities."""
     return Codec([byte_text(), GridModality(shape=shape), *more], positions=positions)
+
+
+def seeing_codec(*, positions="grid", with_codes=False) -> Codec:
+    """Text and images of 2 x 2 codes; shown ones are seen as the pixels of 2 x 3 cells."""
+    config = VisionConfig(Patches(patch=2, size=(4, 6)), Projector(hidden=8), with_codes=with_codes)
+    modalities = [byte_text(), GridModality(shape=(2, 2))]
+    return Codec(modalities, positions=positions, vision=Vision(config))
+
+
+def shown_image(codec: Codec, number: int, *, learn=False) -> Codes:
+    """An image of random pixels with its features, and with codes that the number alone determines."""
+    pixels = np.random.default_rng(number).integers(0, 255, (4, 6, 3), np.uint8)
+    codes = torch.tensor([number % 7, 1, 2, 3])
+    return Codes("image", codes, (2, 2), learn, codec.vision.see(Image.fromarray(pixels)))
 
 
 def lay_flat(documents: Sequence[Tokens]) -> FlatIds:

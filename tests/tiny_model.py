@@ -6,6 +6,7 @@ from tests.tiny_codecs import byte_text
 from unitok.api.unitok import UniTok
 from unitok.generation.sampling import Sampling
 from unitok.modalities.image import ImageModality
+from unitok.modalities.vision import VisionConfig, open_vision
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.quantizer import QuantizerConfig
@@ -26,21 +27,22 @@ def tiny_model(
     quantizer: QuantizerConfig = SIXTEEN,
     positions="grid",
     more=(),
+    vision: VisionConfig | None = None,
     **options,
 ) -> UniTok:
     """Images of 8 x 12 pixels (or of any size where `shape` is None), 4 pixels a cell, 16 codes; `more`
-    modalities after them."""
+    modalities after them; shown images are seen by `vision`."""
     torch.manual_seed(0)
     tokenizer = ImageTokenizer(
         ImageTokenizerConfig(Patch(factor=4, channels=8, encoder_depth=1, decoder_depth=1), quantizer)
     )
     tokenizer.train()
     tokenizer.encode(torch.rand(8, 3, 16, 16) * 2 - 1)  # places the codes by k-means
-    codec = Codec(
-        [byte_text(), ImageModality(tokenizer, shape=shape, max_side=max_side), *more], positions=positions
-    )
+    modalities = [byte_text(), ImageModality(tokenizer, shape=shape, max_side=max_side), *more]
+    seen = None if vision is None else open_vision(vision, modalities)
+    codec = Codec(modalities, positions=positions, vision=seen)
     sizes = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 48}
     config = TransformerConfig(TransformerSizes(max_length=max_length, **sizes), codec.vocabulary.size)
-    model = Transformer(config)
+    model = Transformer(config, codec.build_bridge)
     torch.nn.init.normal_(model.unembedding.weight, std=0.5)
     return UniTok(model, codec, **options)

@@ -18,7 +18,7 @@ def untrained(codec, dtype=torch.float32, *, images=None, **options) -> Transfor
     torch.manual_seed(0)
     sizes = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 48} | options
     config = TransformerConfig(TransformerSizes(**sizes), codec.vocabulary.size, images)
-    model = Transformer(config).to(dtype).eval()
+    model = Transformer(config, codec.build_bridge).to(dtype).eval()
     torch.nn.init.normal_(model.unembedding.weight, std=0.5)
     return model
 

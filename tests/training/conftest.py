@@ -4,10 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 
+from train.transformer import main
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
+from unitok.training.transformer import TransformerTraining
+
+CONFIG = Path(__file__).parents[2] / "configs/transformer/tiny.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +24,35 @@ def image_tokenizer(tmp_path_factory) -> Path:
     tokenizer.encode(torch.rand(8, 3, 48, 48) * 2 - 1)  # places the codes by k-means
     tokenizer.eval().save_pretrained(folder)
     return folder
+
+
+class Recorder(Callback):
+    """Keeps the loss and the gradient norm of every batch."""
+
+    def __init__(self):
+        self.rows: list[tuple[float, float]] = []
+
+    def on_train_batch_end(self, trainer, *rest):
+        self.rows.append(
+            tuple(float(trainer.callback_metrics.get(n, "nan")) for n in ("loss", "gradient_norm"))
+        )
+
+
+@pytest.fixture
+def train(monkeypatch, image_tokenizer, tmp_path):
+    """Runs the tiny config into a folder; returns its CLI and every batch's loss and gradient norm."""
+
+    def fit(folder, *more, steps=6):
+        recorder = Recorder()
+        original = TransformerTraining.configure_callbacks
+        monkeypatch.setattr(TransformerTraining, "configure_callbacks", lambda self: [recorder])
+        cli = main([
+            "fit", "--config", str(CONFIG), "--threads", "1", "--trainer.max_steps", str(steps),
+            "--trainer.val_check_interval", "3", "--trainer.log_every_n_steps", "1",
+            "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path / folder),
+            "--data.codec.image_tokenizer", str(image_tokenizer), *more,
+        ])  # fmt: skip
+        monkeypatch.setattr(TransformerTraining, "configure_callbacks", original)
+        return cli, recorder.rows
+
+    return fit

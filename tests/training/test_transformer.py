@@ -8,14 +8,13 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.data.samples import write_images, write_lines
 from tests.models.test_cross_entropy import CODEC
 from tests.models.test_transformer import oracle
 from tests.tiny_codecs import random_codes
-from train.transformer import main
 from unitok.api.unitok import UniTok
 from unitok.chat_template import ChatTemplate
 from unitok.data.batches.packing import pack
@@ -31,38 +30,6 @@ from unitok.worlds.shapes.tasks import ShapesTasks
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
 CONFIG = Path(__file__).parents[2] / "configs/transformer/tiny.yaml"
-
-
-class Recorder(Callback):
-    """Keeps the loss and the gradient norm of every batch."""
-
-    def __init__(self):
-        self.rows: list[tuple[float, float]] = []
-
-    def on_train_batch_end(self, trainer, *rest):
-        self.rows.append(
-            tuple(float(trainer.callback_metrics.get(n, "nan")) for n in ("loss", "gradient_norm"))
-        )
-
-
-@pytest.fixture
-def train(monkeypatch, image_tokenizer, tmp_path):
-    """Runs the tiny config into a folder; returns its CLI and every batch's loss and gradient norm."""
-
-    def fit(folder, *more, steps=6):
-        recorder = Recorder()
-        original = TransformerTraining.configure_callbacks
-        monkeypatch.setattr(TransformerTraining, "configure_callbacks", lambda self: [recorder])
-        cli = main([
-            "fit", "--config", str(CONFIG), "--threads", "1", "--trainer.max_steps", str(steps),
-            "--trainer.val_check_interval", "3", "--trainer.log_every_n_steps", "1",
-            "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path / folder),
-            "--data.codec.image_tokenizer", str(image_tokenizer), *more,
-        ])  # fmt: skip
-        monkeypatch.setattr(TransformerTraining, "configure_callbacks", original)
-        return cli, recorder.rows
-
-    return fit
 
 
 def test_a_run_on_questions_boxes_and_edits_ends_in_a_folder_that_answers_them(train, tmp_path):

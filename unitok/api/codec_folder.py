@@ -15,8 +15,10 @@ from unitok.modalities.image import ImageModality
 from unitok.modalities.kinds import check_name, check_registered, kind_of
 from unitok.modalities.location_bins import LOCATIONS
 from unitok.modalities.text import TextModality
+from unitok.modalities.vision import VisionConfig, open_vision
 from unitok.tokens.codec import Codec
 from unitok.tokens.cursor import Positions
+from unitok.tokens.vision_layout import VISION
 
 CONFIG, MODALITIES = "config.json", "modalities"
 _AT_THE_TOP = (TextModality, ImageModality, *LOCATIONS.values())
@@ -46,7 +48,8 @@ def describe_modalities(codec: Codec) -> dict[str, Any]:
             locations[name] = settings
         elif kind is not TextModality:
             later[name] = {"kind": kind.__name__, **settings}
-    return {"image": image, "locations": locations} | ({MODALITIES: later} if later else {})
+    settings = {"image": image, "locations": locations} | ({MODALITIES: later} if later else {})
+    return settings if codec.vision is None else settings | {VISION: codec.vision.settings()}
 
 
 def save_modalities(codec: Codec, directory: Path) -> None:
@@ -76,8 +79,12 @@ def load_codec(
         with _errors_of(name, directory):
             modalities.append(_load(name, saved))
     modalities.sort(key=lambda modality: [*order, modality.name].index(modality.name))
+    vision = None
+    if config[VISION] is not None:
+        with _errors_of(VISION, directory):
+            vision = open_vision(VisionConfig.from_json(config[VISION]), modalities)
     with _errors_of("modalities", directory):
-        return Codec(modalities, positions=positions)
+        return Codec(modalities, positions=positions, vision=vision)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """DocumentModel: a transformer with its codec; documents in, documents out. Knows no files."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from unitok.api.request_builder import build_requests
 from unitok.api.task_kinds import unlearned
 from unitok.chat_template import ChatTemplate
 from unitok.device import lacks_compiler
-from unitok.document import Codes, Document, Segment
+from unitok.document import Codes, Document
 from unitok.generation.engine import Engine
 from unitok.generation.generate import generate
 from unitok.generation.likelihood import Score, scores
@@ -62,6 +63,8 @@ class DocumentModel:
                 "transformer and vocabulary must have the same number of ids, "
                 f"got {model.config.vocab_size} and {codec.vocabulary.size}"
             )
+        if (model.bridge is None) != (codec.vision is None):
+            raise ValueError("transformer and codec must both have vision, or neither of them")
         self.model = model.eval()
         self.codec, self.compile = codec, compile
         if compile and (lack := lacks_compiler(self.device)) is not None:
@@ -151,14 +154,14 @@ class DocumentModel:
             of: index of the segment to score; it is moved behind the others.
             batch_size: documents per batch.
         """
-        codes = self.codec.encode_many(as_documents(documents))
         of, batch_size = as_int(of, "of"), as_int(batch_size, "batch_size", minimum=1)
+        codes = self.codec.encode_many([_learn_one(document, of) for document in as_documents(documents)])
         return scores(self.model, self.codec, codes, of=of, batch_size=batch_size)
 
     def encode_image(self, image: Image.Image) -> Int64[Tensor, "h w"]:
         """Encode an image, resized to the model's size, as a grid of codes."""
-        (codes,) = self.codec.encode((Segment("image", image),))
-        return codes.codes.view(codes.shape[0], -1)
+        codes, shape = self.codec.image.encode(image)
+        return codes.view(shape[0], -1)
 
     def decode_image(self, codes: Int64[Tensor, "h w"] | Int64[np.ndarray, "h w"]) -> Image.Image:
         """Decode a grid of codes to an image. Raises ValueError if a code is not in the codebook."""
@@ -167,3 +170,9 @@ class DocumentModel:
             raise ValueError(f"codes must be a grid of integers, got {codes.dtype} {tuple(codes.shape)}")
         shape = codes.shape[0], codes.shape[1] // len(self.codec.image.cell_ranges)
         return self.codec.decode([Codes("image", codes.long().flatten(), shape)])[0].content
+
+
+def _learn_one(document: Document, of: int) -> Document:
+    """Mark one segment as written and the others as read, so that no more is encoded than is needed."""
+    place = of % len(document) if document else 0
+    return tuple(replace(segment, learn=i == place) for i, segment in enumerate(document))

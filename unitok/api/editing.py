@@ -158,7 +158,7 @@ def inpainting_prompt(model: DocumentModel, image: Image.Image, free: Mask, prom
 def masked_codes(codec: Codec, images: Sequence[Image.Image], free: Sequence[Mask]) -> list[Codes]:
     """Encode images of the model's size with -1 in their free cells. Raises ValueError if no cell is free."""
     modality = codec.image
-    encoded = [codes for (codes,) in codec.encode_many([(Segment("image", image),) for image in images])]
+    encoded = [Codes("image", *codes) for codes in modality.encode_many(images)]
     return [known_codes(codes, cells, modality) for codes, cells in zip(encoded, free, strict=True)]
 
 
@@ -211,7 +211,7 @@ def _generate_codes(
     shared = {"target": "image", "sampling": override_sampling(model.sampling, settings), "seed": seed}
     requests = [
         Request(prompt=prompt, fixed=codes, copy=copy, **shared)
-        for prompt, codes in zip(codec.encode_many(documents), fixed, strict=True)
+        for prompt, codes in zip(codec.encode_prompts(documents), fixed, strict=True)
         for copy in range(copies)
     ]
     return generate(model.model, codec, requests, batch_size=batch_size, compile=model.compile)

@@ -138,6 +138,7 @@ class _Config:
     chat: ChatTemplate = ChatTemplate()  # noqa: RUF009 (it is frozen)
     locations: dict[str, dict] | None = None
     modalities: dict[str, dict] | None = None
+    vision: dict[str, Any] | None = None
     fills: bool = False
     tasks: tuple[LearnedTask, ...] | None = None
 
@@ -156,6 +157,7 @@ def load(
         "image": config.image,
         "locations": config.locations or {},
         "modalities": config.modalities or {},
+        "vision": config.vision,
     }
     trained = list(config.vocabulary)
     order = [name for name, _ in trained]
@@ -168,9 +170,8 @@ def load(
         )
     if codec.vocabulary.size != (size := config.transformer.vocab_size):
         raise ValueError(f"{directory / CONFIG}: vocab_size must be {codec.vocabulary.size}, got {size}")
-    model = _read_transformer(directory / WEIGHTS, config.transformer)
-    for modality in codec.modalities.values():
-        modality.to(device)
+    model = _read_transformer(directory / WEIGHTS, config.transformer, codec)
+    codec.to(device)
     model = model.to(device=device, dtype=pick_dtype(dtype, device))
     prompts = list(config.example_prompts)
     return Parts(model, codec, config.sampling, prompts, config.chat, config.fills, config.tasks)
@@ -235,7 +236,7 @@ _READERS = {
 """Readers of the objects in config.json, by key."""
 
 
-def _read_transformer(path: Path, config: TransformerConfig) -> Transformer:
+def _read_transformer(path: Path, config: TransformerConfig, codec: Codec) -> Transformer:
     """Load a transformer. Raises ValueError for the first weight that is missing, unknown or misshapen."""
     try:
         weights = read_weights(path)
@@ -248,7 +249,7 @@ def _read_transformer(path: Path, config: TransformerConfig) -> Transformer:
     layers = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
     if len(layers) != config.sizes.layers:
         raise ValueError(f"{path}: layers must be {config.sizes.layers}, as in {CONFIG}, got {len(layers)}")
-    return transformer_of(config, weights, source=path)
+    return transformer_of(config, weights, build_bridge=codec.build_bridge, source=path)
 
 
 def _sha256(path: Path) -> str:

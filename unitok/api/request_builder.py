@@ -68,12 +68,12 @@ def build_requests(
         "max_segments": as_int(max_segments, "max_segments", minimum=1),
     }
     per_document = zip(
-        codec.encode_many(documents),
+        codec.encode_prompts(documents),
         as_seeds(seed, count),
         one_each(0 if copies is None else copies, count, "copies"),
         [()] * count
         if negatives is None
-        else codec.encode_many(as_documents(one_each(negatives, count, "negatives"), "negatives")),
+        else codec.encode_prompts(as_documents(one_each(negatives, count, "negatives"), "negatives")),
         strict=True,
     )
     return [

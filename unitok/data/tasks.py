@@ -56,6 +56,7 @@ def arrange(
     task: Task,
     condition_dropout: float,
     unprompted: Sequence[str] = UNPROMPTED,
+    shown: Sequence[str] = (),
     seed: int,
     epoch: int,
     index: int,
@@ -74,6 +75,8 @@ def arrange(
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`. A model that never learns captions by themselves has no habit of
             pairing words to unlearn when an image shows a pair that it has not seen.
+        shown: modalities that a model sees as vectors, which have no targets: before the other segment of a
+            pair they are not learned.
         seed, epoch, index: the key of the random numbers, which depend on nothing else.
 
     Example:
@@ -95,7 +98,8 @@ def arrange(
     first, last = codes[::-1] if reverse else codes
     if sampled < condition_dropout and _may_stand_alone(last, unprompted):
         return [last]
-    return [first if first.modality in unprompted else replace(first, learn=False), last]
+    learned = first.modality in unprompted and first.modality not in shown
+    return [first if learned else replace(first, learn=False), last]
 
 
 def _may_stand_alone(codes: Item, unprompted: Sequence[str]) -> bool:

@@ -37,12 +37,16 @@ def guidance_branches(
     branches = [Branch(conditioned, scale)]
     for segments, weight in ((images, image_scale - scale), (negative, 1 - image_scale)):
         tokens = codec.join(segments, open=target) if weight else conditioned
-        same = [i for i, branch in enumerate(branches) if torch.equal(branch.tokens.ids, tokens.ids)]
+        same = [i for i, branch in enumerate(branches) if _are_equal(branch.tokens, tokens)]
         if same:
             branches[same[0]] = Branch(branches[same[0]].tokens, branches[same[0]].weight + weight)
         else:
             branches.append(Branch(tokens, weight))
     return [branch for i, branch in enumerate(branches) if branch.weight or i == 0]
+
+
+def _are_equal(a: Tokens, b: Tokens) -> bool:
+    return torch.equal(a.ids, b.ids) and a.digest == b.digest
 
 
 def combine_branches(

@@ -9,11 +9,12 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from unitok.device import widest_float
-from unitok.document import Codes, Tokens
+from unitok.document import Codes
 from unitok.modalities.kinds import STRUCTURE
 from unitok.models.cross_entropy import members
 from unitok.models.transformer import Transformer
 from unitok.tokens.codec import Codec
+from unitok.tokens.layout import FlatIds
 
 
 class Score(NamedTuple):
@@ -51,14 +52,14 @@ def scores(
     """
     results: list[Score] = []
     for batch in _batches(documents, batch_size):
-        tokens = codec.lay_out([_score_last(codes, of) for codes in batch]).tokens()
-        _check_length(tokens, model)
-        results += _scores(model, codec, tokens)
+        flat = codec.lay_out([_score_last(codes, of) for codes in batch])
+        _check_length(flat, model)
+        results += _scores(model, codec, flat)
     return results
 
 
-def _check_length(tokens: Sequence[Tokens], model: Transformer) -> None:
-    longest = max(map(len, tokens))
+def _check_length(flat: FlatIds, model: Transformer) -> None:
+    longest = max(flat.lengths)
     if longest > model.sizes.max_length:
         raise ValueError(
             f"a document must have at most {model.sizes.max_length} ids (max_length), got {longest}"
@@ -94,9 +95,9 @@ def log_probabilities(
     The end of an open-ended segment counts among its codes. Raises ValueError where the document is longer
     than the model's `max_length`.
     """
-    tokens = codec.join(_score_last(codes, -1))
-    _check_length([tokens], model)
-    values = _log_probabilities(model, codec, [tokens]).values
+    flat = codec.lay_out([_score_last(codes, -1)])
+    _check_length(flat, model)
+    values = _log_probabilities(model, codec, flat).values
     header = codec.modalities[codes[-1].modality].header_length
     return values[:header], values[header:]
 
@@ -109,10 +110,11 @@ class _LogProbabilities(NamedTuple):
 
 
 @torch.inference_mode()
-def _log_probabilities(model: Transformer, codec: Codec, tokens: Sequence[Tokens]) -> _LogProbabilities:
-    ids, positions, targets = _pad(tokens, pad=codec.vocabulary.pad)
-    device = model.embedding.weight.device
-    hidden, targets = model(ids.to(device), positions.to(device)), targets.to(device)
+def _log_probabilities(model: Transformer, codec: Codec, flat: FlatIds) -> _LogProbabilities:
+    ids, positions, targets = _pad(flat, pad=codec.vocabulary.pad)
+    device, tiles = model.embedding.weight.device, flat.tiles
+    shown = {} if tiles is None else {"tiles": tiles.to(device)}
+    hidden, targets = model(ids.to(device), positions.to(device), **shown), targets.to(device)
     values, places = [], []
     for group in codec.groups:
         in_group, index = members(targets.flatten(), group.ids)
@@ -128,21 +130,22 @@ def _log_probabilities(model: Transformer, codec: Codec, tokens: Sequence[Tokens
     return _LogProbabilities(torch.cat(values)[order], sorted_places // targets.shape[1])
 
 
-def _scores(model: Transformer, codec: Codec, tokens: Sequence[Tokens]) -> list[Score]:
-    values, rows = _log_probabilities(model, codec, tokens)
-    total = torch.zeros(len(tokens), dtype=torch.double).index_add_(0, rows, values)
-    count = rows.bincount(minlength=len(tokens))
+def _scores(model: Transformer, codec: Codec, flat: FlatIds) -> list[Score]:
+    values, rows = _log_probabilities(model, codec, flat)
+    total = torch.zeros(len(flat.lengths), dtype=torch.double).index_add_(0, rows, values)
+    count = rows.bincount(minlength=len(flat.lengths))
     return [Score(*pair) for pair in zip(total.tolist(), count.tolist(), strict=True)]
 
 
-def _pad(tokens: Sequence[Tokens], *, pad: int) -> tuple[Tensor, Tensor, Tensor]:
+def _pad(flat: FlatIds, *, pad: int) -> tuple[Tensor, Tensor, Tensor]:
     """Returns ids, positions and targets (-1: not scored), one document per row, padded on the right."""
-    length = max(map(len, tokens)) - 1
-    ids = torch.full((len(tokens), length), pad)
-    positions = torch.zeros(len(tokens), length, 3, dtype=torch.long)
-    targets = torch.full((len(tokens), length), -1)
-    for row, document in enumerate(tokens):
-        stop = len(document) - 1
-        ids[row, :stop], positions[row, :stop] = document.ids[:-1], document.positions[:-1]
-        targets[row, :stop] = torch.where(document.learn[1:], document.ids[1:], -1)
+    count, length = len(flat.lengths), max(flat.lengths) - 1
+    ids = torch.full((count, length), pad)
+    positions = torch.zeros(count, length, 3, dtype=torch.long)
+    targets = torch.full((count, length), -1)
+    columns = (torch.from_numpy(array).split(flat.lengths) for array in flat[:3])
+    for row, (own_ids, own_positions, learn) in enumerate(zip(*columns, strict=True)):
+        stop = len(own_ids) - 1
+        ids[row, :stop], positions[row, :stop] = own_ids[:-1], own_positions[:-1]
+        targets[row, :stop] = torch.where(learn[1:], own_ids[1:], -1)
     return ids, positions, targets

@@ -18,6 +18,7 @@ from unitok.generation.sampler import Head
 from unitok.generation.sampling import Noise, gumbel
 from unitok.generation.sequence import CacheRow, Sequence
 from unitok.models.transformer import Transformer
+from unitok.tokens.layout import join_tiles
 
 INITIAL_CAPACITY = 64
 """Ids per row of the first cache; the capacity doubles when it is full."""
@@ -34,6 +35,7 @@ class Runner:
 
     def __init__(self, model: Transformer, *, speculate: int = 0, compile: bool = False):
         self.model, self.speculate = model, speculate
+        self._vectors_from = model.config.vocab_size
         self.forwards = 0
         self._rows: list[CacheRow] = []
         self._old_rows = 0
@@ -72,24 +74,37 @@ class Runner:
 
     def _prefill(self, rows: list[CacheRow], *, offset: int) -> Float[Tensor, "n d"]:
         """Run each distinct prompt once, then copy its keys and values to the rows that share it."""
-        by_prompt: dict[tuple[int, ...], list[CacheRow]] = {}
+        by_prompt: dict[tuple, list[CacheRow]] = {}
         for row in rows:
-            by_prompt.setdefault(tuple(row.ids), []).append(row)
+            by_prompt.setdefault(row.prompt, []).append(row)
         leaders = [same_prompt[0] for same_prompt in by_prompt.values()]
-        sources = [list(by_prompt).index(tuple(row.ids)) for row in rows]
-        hidden = self._forward(self._old_rows, leaders, offset=offset)
+        sources = [list(by_prompt).index(row.prompt) for row in rows]
+        hidden = self._forward(self._old_rows, leaders, offset=offset, **self._number_vectors(leaders))
         if len(leaders) < len(rows):
             self._cache.copy_rows(self._old_rows, sources, tokens=max(row.length for row in leaders))
         for leader, same_prompt in zip(leaders, by_prompt.values(), strict=True):
             for row in same_prompt[1:]:
                 row.length, row.last_hidden = leader.length, leader.last_hidden
-                row.ids, row.positions = [], []
+                row.ids, row.positions, row.features = [], [], ()
         return hidden
 
-    def _forward(self, start: int, rows: list[CacheRow], *, offset: int) -> Float[Tensor, "n d"]:
+    def _number_vectors(self, rows: list[CacheRow]) -> dict[str, Tensor]:
+        """Number the vectors of rows as those of one table; returns the tiles to make it of, if any."""
+        tiles, first, start = join_tiles([one for row in rows for one in row.features]), self._vectors_from, 0
+        for row in rows:
+            if start and row.features:
+                row.ids = [token + start if token >= first else token for token in row.ids]
+            start += sum(one.count for one in row.features)
+            row.features = ()
+        return {} if tiles is None else {"tiles": tiles.to(self.model.embedding.weight.device)}
+
+    def _forward(
+        self, start: int, rows: list[CacheRow], *, offset: int, **shown: Tensor
+    ) -> Float[Tensor, "n d"]:
         """Run the pending ids and guesses of the cache rows from `start` on.
 
-        `offset` is the index of the first hidden state among all of this step.
+        `offset` is the index of the first hidden state among all of this step; `shown` are the tiles of what
+        new rows are shown.
         """
         ids = [row.ids + row.sequence.guesses.ids for row in rows]
         positions = [
@@ -106,6 +121,7 @@ class Runner:
             torch.tensor(padded_ids, device=device),
             torch.tensor(padded_positions, device=device),
             cache=self._cache.slice_rows(start, [row.length for row in rows] + [0] * unused),
+            **shown,
         )
         self.forwards += 1
         for i, row in enumerate(rows):

@@ -58,9 +58,10 @@ class Sampling:
             raise ValueError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
 
 
-def noise_key(seed: int, prompt: Int64[Tensor, " t"], copy: int) -> int:
-    """Returns the signed 64-bit key of a sequence's noise, hashed from seed, prompt ids and copy number."""
-    digest = hashlib.sha256(f"{seed}/{copy}/{prompt.tolist()}".encode()).digest()
+def noise_key(seed: int, prompt: Int64[Tensor, " t"], copy: int, *, shown: bytes = b"") -> int:
+    """Returns the signed 64-bit key of a sequence's noise, hashed from seed, prompt ids and copy number, and
+    from the digest of the images that are `shown`."""
+    digest = hashlib.sha256(f"{seed}/{copy}/{prompt.tolist()}".encode() + shown).digest()
     return int.from_bytes(digest[:8], "little", signed=True)
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import torch
 
-from unitok.document import Codes, Tokens
+from unitok.document import Codes, Features, Tokens, digest_of
 from unitok.generation.guidance import Branch, guidance_branches
 from unitok.generation.requests import DocumentDone, Event, Reason, Request, SegmentDone, SegmentProgress
 from unitok.generation.sampler import NextId
@@ -25,7 +25,8 @@ class CacheRow:
     """A row of the cache: one guidance branch of a sequence, with the ids that are not in the cache yet.
 
     `shift` is the offset of its clock from the first branch's, `length` the number of ids in the cache,
-    `last_hidden` the index of the hidden state of the last one.
+    `last_hidden` the index of the hidden state of the last one. Pending ids above the vocabulary are vectors
+    of `features`.
     """
 
     sequence: "Sequence"
@@ -36,11 +37,19 @@ class CacheRow:
     length: int = 0
     last_hidden: int = 0
     freed: bool = False
+    features: tuple[Features, ...] = ()
 
     @classmethod
     def of_tokens(cls, sequence: "Sequence", tokens: Tokens, **options) -> "CacheRow":
         """An empty row with all of `tokens` pending."""
-        return cls(sequence, tokens.ids.tolist(), list(map(tuple, tokens.positions.tolist())), **options)
+        positions = list(map(tuple, tokens.positions.tolist()))
+        return cls(sequence, tokens.ids.tolist(), positions, features=tokens.features, **options)
+
+    @property
+    def prompt(self) -> tuple[tuple[int, ...], bytes]:
+        """What tells the pending ids of a new row from those of others: equal ids may stand for other
+        images."""
+        return tuple(self.ids), digest_of(self.features)
 
     @property
     def next_length(self) -> int:
@@ -89,8 +98,9 @@ class Sequence:
             raise ValueError(f"target must be one of {', '.join(codec.modalities)}, got {target!r}")
         self._check_length(codec.length(request.prompt) - 1 + (target is not None))
         opened = codec.join(request.prompt, open=target or vocabulary.modalities[0])
-        prompt = Tokens(opened.ids[:-1], opened.positions[:-1], opened.learn[:-1])
-        self.key = noise_key(request.seed, opened.ids if target else prompt.ids, request.copy)
+        prompt = opened.without_last
+        keyed = opened.ids if target else prompt.ids
+        self.key = noise_key(request.seed, keyed, request.copy, shown=opened.digest)
         self.cursor = codec.cursor(clock=int(opened.positions[-1, 0]), shapes=request.shapes)
         self.length = len(prompt)
         self.cache_rows = [CacheRow.of_tokens(self, prompt)]
@@ -247,7 +257,7 @@ class Sequence:
         self.cache_rows[0].weight = conditioned.weight
         for tokens, weight in others:
             shift = int(tokens.positions[-1, 0]) - position[0]
-            known = Tokens(tokens.ids[:-1], tokens.positions[:-1], tokens.learn[:-1])
+            known = tokens.without_last
             self.cache_rows.append(CacheRow.of_tokens(self, known, weight=weight, shift=shift))
             self.new_cache_rows.append(self.cache_rows[-1])
 

@@ -9,8 +9,10 @@ attention_backends  FlexAttention and xformers for attention inside packed docum
 latest_image_mask   A mask by which text attends only to the most recent image (Flamingo,
                     arXiv:2204.14198, section 2.3)
 cross_entropy       The training loss: cross-entropy among the ids that are legal at each position
+kinds               The registry of parts of networks that configurations name
 sizes               Bounds of the sizes in a configuration, and the error for one outside them
 weights             Reads and checks safetensors files
 image_tokenizer/    Image tokenizers: VQ-VAE, VQGAN, ViT, with every kind of codebook
+vision/             Encoders of images that are shown, and bridges to the transformer
 cpu/                The same results, faster on a CPU
 """

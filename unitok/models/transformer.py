@@ -148,9 +148,14 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Embedding, blocks, final norm and head."""
+    """Embedding, blocks, final norm and head; optionally a bridge that makes vectors of images.
 
-    def __init__(self, config: TransformerConfig):
+    Args:
+        config: all sizes.
+        build_bridge: builds the bridge for a width; None for a model that reads ids alone.
+    """
+
+    def __init__(self, config: TransformerConfig, build_bridge: Callable[[int], nn.Module] | None = None):
         super().__init__()
         self.config, self.sizes = config, (sizes := config.sizes)
         self.embedding = nn.Embedding(config.vocab_size, sizes.width)
@@ -159,6 +164,8 @@ class Transformer(nn.Module):
         self.unembedding = Linear(sizes.width, config.vocab_size)
         self.packed_mask: Callable[[Tensor], Tensor | PackedMask] = document_mask
         self._initialise()
+        self.build_bridge = build_bridge
+        self.bridge = None if build_bridge is None else build_bridge(sizes.width)
         if sizes.tie_embeddings:
             self.unembedding.weight = self.embedding.weight
 
@@ -175,6 +182,7 @@ class Transformer(nn.Module):
         *,
         document: Int64[Tensor, "b t"] | None = None,
         cache: Cache | None = None,
+        tiles: Tensor | None = None,
     ) -> Float[Tensor, "b t d"]:
         """Returns the hidden states from which the head predicts each next id.
 
@@ -185,16 +193,18 @@ class Transformer(nn.Module):
                 None: every row is one document, padded on the right.
             cache: keys and values of the tokens before these; extended in place. `document` must then be
                 None.
+            tiles: images that the bridge makes vectors of, which ids from `vocab_size` on stand for.
         """
+        vectors = None if tiles is None else self.bridge(tiles)
         if cache is not None:
             view = self.reserve(ids, cache)
-            return self.hidden_states(ids, positions, mask=view.mask, view=view)
+            return self.hidden_states(ids, positions, mask=view.mask, view=view, vectors=vectors)
         mask = None if document is None else self.packed_mask(document)
         if self.sizes.latest_image:
             mask = self._hide_earlier_images(
                 ids, mask if document is not None else document_mask(torch.zeros_like(ids))
             )
-        return self.hidden_states(ids, positions, mask=mask)
+        return self.hidden_states(ids, positions, mask=mask, vectors=vectors)
 
     def _hide_earlier_images(
         self, ids: Int64[Tensor, "b t"], mask: Bool[Tensor, "b 1 t t"]
@@ -220,15 +230,23 @@ class Transformer(nn.Module):
         *,
         mask: Mask,
         view: CacheView | None = None,
+        vectors: Float[Tensor, "n d"] | None = None,
     ) -> Float[Tensor, "b t d"]:
         """Returns hidden states under a mask, after the cached tokens of `view`; pure tensor code, for
-        torch.compile."""
+        torch.compile. `vectors` are the rows that ids from `vocab_size` on stand for."""
         cos, sin = rotary_angles(positions, head_width=self.sizes.head_width, base=self.sizes.rope_base)
-        x = self.embedding(ids)
+        x = self.embedding(ids) if vectors is None else self._embed(ids, vectors)
         attend = choose_attend(mask, tokens=ids.shape[1], device=ids.device)
         for block in self.blocks:
             x = block(x, cos, sin, attend=attend, mask=mask, view=view)
         return self.norm(x)
+
+    def _embed(self, ids: Int64[Tensor, "b t"], vectors: Float[Tensor, "n d"]) -> Float[Tensor, "b t d"]:
+        """The embeddings of ids, and the vectors of those from `vocab_size` on."""
+        first = self.config.vocab_size
+        embedded = self.embedding(ids.clamp(max=first - 1))
+        seen = F.embedding((ids - first).clamp(min=0), vectors)
+        return torch.where((ids >= first)[:, :, None], seen.to(embedded.dtype), embedded)
 
     def head(
         self, hidden: Float[Tensor, "*b d"], block: range | Sequence[int] | None = None
@@ -262,14 +280,18 @@ class Transformer(nn.Module):
 
 
 def transformer_of(
-    config: TransformerConfig, tensors: Mapping[str, Tensor], *, source: str | Path = ""
+    config: TransformerConfig,
+    tensors: Mapping[str, Tensor],
+    *,
+    build_bridge: Callable[[int], nn.Module] | None = None,
+    source: str | Path = "",
 ) -> Transformer:
     """Build a transformer with these tensors as weights, without copying them or initialising others.
 
     Raises ValueError naming `source` where the tensors do not fit the config.
     """
     with torch.device("meta"):
-        model = Transformer(config)
+        model = Transformer(config, build_bridge)
     check_tensors(tensors, model.state_dict(), source=source)
     model.load_state_dict(tensors, assign=True)
     if config.sizes.tie_embeddings:

@@ -12,7 +12,7 @@ from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.page import examples
 from unitok.page.example_buttons import add_example_buttons
-from unitok.page.model_view import enlarged_view, model_view
+from unitok.page.model_view import enlarged_view, model_view, shown_view
 from unitok.page.overlay import enlarge
 from unitok.page.served_images import serve_image
 from unitok.page.status import RUNS_MODEL, add_gallery, add_status, alert_errors, report_errors, report_stop
@@ -57,7 +57,8 @@ class Edit:
         image = model_view(self.model, _background(value))
         if not instruction.strip():
             raise ValueError("Say what to change.")
-        document = (Segment("image", image), Segment("text", instruction.strip()))
+        shown = shown_view(self.model, _background(value))
+        document = (Segment("image", shown), Segment("text", instruction.strip()))
         for update in throttle(self.model.stream(document, target="image", seed=int(seed))):
             yield _before_and_after(image, update.content), "Done." if update.done else "Drawing …"
 

@@ -26,6 +26,14 @@ def model_view(model: UniTok, image: Image.Image | str | Path | None) -> Image.I
     return small if enlarge(small).tobytes() == image.tobytes() else modality.fit(image)
 
 
+def shown_view(model: UniTok, image: Image.Image | str | Path | None) -> Image.Image:
+    """An image as the model is shown it: its view, or, with vision, a larger one."""
+    view = model_view(model, image)
+    if model.codec.vision is None:
+        return view
+    return model.codec.fit(load_image(image) if isinstance(image, str | Path) else image)
+
+
 def enlarged_view(model: UniTok, image: Image.Image | str | Path) -> Image.Image:
     """Enlarge the model's view of an image for people, unless the model draws any size."""
     small = model_view(model, image)

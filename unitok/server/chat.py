@@ -37,7 +37,7 @@ async def chat(request: Request, body: ChatRequest) -> Response:
     messages, warnings = leave_out(body.messages, body.modalities, state.model)
     deadline, images = state.deadline(), []
     for field_path, url in image_io.image_urls(messages):
-        work = partial(image_io.read_data_uri, url, state.image_modality, param=field_path)
+        work = partial(image_io.read_data_uri, url, state.model.codec, param=field_path)
         images.append(await state.decode(request.receive, work, deadline=deadline))
     document = image_io.build_document(messages, state.model.chat, images)
     seed = seed_or_random(body.seed)

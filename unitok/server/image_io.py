@@ -14,9 +14,9 @@ from unitok.chat_template import ChatTemplate, Turn
 from unitok.data.files.images import ImageError, load_image, load_mask
 from unitok.document import Document, Segment
 from unitok.modalities import image_masks
-from unitok.modalities.image import ImageModality
 from unitok.server.http.errors import invalid
 from unitok.server.schemas import MAX_IMAGES, Format, Message
+from unitok.tokens.codec import Codec
 
 MAX_PIXELS = 16 * 2**20
 DATA_URI = re.compile(r"\s*data:[^,]{0,400}?;\s*base64\s*,", re.ASCII | re.IGNORECASE)
@@ -24,7 +24,7 @@ SPACE = re.compile(r"[\t\n\f\r ]+")
 URL_SAFE = str.maketrans("-_", "+/")
 
 
-def read_data_uri(url: str, modality: ImageModality, *, param: str) -> Image.Image:
+def read_data_uri(url: str, codec: Codec, *, param: str) -> Image.Image:
     """Read the image of a data URI and resize it to the model's size.
 
     Raises:
@@ -36,7 +36,7 @@ def read_data_uri(url: str, modality: ImageModality, *, param: str) -> Image.Ima
             f"an image must be a data URI like data:image/png;base64,… (no URL is fetched), got {url[:40]!r}",
             param=param,
         )
-    return read_fitted(decode_base64(url[head.end() :], param=param), modality, param=param)
+    return read_fitted(decode_base64(url[head.end() :], param=param), codec, param=param)
 
 
 def decode_base64(text: str, *, param: str) -> bytes:
@@ -56,9 +56,9 @@ def decode_base64(text: str, *, param: str) -> bytes:
         raise invalid(f"the image is not valid base64: {reason}", param=param) from error
 
 
-def read_fitted(content: bytes, modality: ImageModality, *, param: str) -> Image.Image:
+def read_fitted(content: bytes, codec: Codec, *, param: str) -> Image.Image:
     """Read an image file and resize it to the model's size. Raises ApiError if it is not an image."""
-    return modality.fit(read_image(content, param=param))
+    return codec.fit(read_image(content, param=param))
 
 
 def read_image(content: bytes, *, param: str) -> Image.Image:

@@ -83,7 +83,7 @@ async def edits(request: Request, body: FormOfEdit) -> Response:
         raise invalid("image must be one file or several, got none", param="image")
     seed = seed_or_random(body.seed)
     if body.mask is None:
-        reads = [partial(image_io.read_fitted, file, state.image_modality, param="image") for file in files]
+        reads = [partial(image_io.read_fitted, file, state.model.codec, param="image") for file in files]
         images = [await state.decode(request.receive, read, deadline=deadline) for read in reads]
         prepare = partial(_prepare_instruction, body, seed, images)
         answer = ImageAnswer(state, "edit", body, seed, _unchanged, state.model.unlearned("edits"))

@@ -102,7 +102,7 @@ class RunningCopy:
         """The event that it is complete."""
         prompt_codes: Counter[str] = Counter()
         for codes in self.request.prompt:
-            prompt_codes[codes.modality] += len(codes.codes)
+            prompt_codes[codes.modality] += codes.features.count if codes.shown else len(codes.codes)
         return Done(self.copy, reason, tuple(self.segments), prompt_codes, self.new_codes)
 
     def needs_update(self, codec: Codec, event: SegmentProgress) -> bool:

@@ -1,20 +1,24 @@
 """Tokenises and detokenises documents: content to codes (modalities) to ids (vocabulary). Knows no model."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import torch
 from jaxtyping import Int64
-from torch import Tensor
+from PIL import Image
+from torch import Tensor, nn
 
 from unitok.document import Codes, Document, Segment, Tokens
 from unitok.modalities.base import Modality
 from unitok.modalities.image import ImageModality
 from unitok.modalities.kinds import STRUCTURE, check_name
+from unitok.modalities.vision import Vision
 from unitok.tokens.cursor import Cursor, Positions
 from unitok.tokens.layout import FlatIds, Layout
+from unitok.tokens.vision_layout import VISION, VisionLayout
 from unitok.tokens.vocabulary import Group, Vocabulary
 
 
@@ -24,20 +28,36 @@ class Codec:
     Args:
         modalities: in the order of their ids; text first.
         positions: "grid" or "sequential", see Cursor.
+        vision: sees the images that are shown, which are then vectors in place of codes; None for codes.
     """
 
-    def __init__(self, modalities: Sequence[Modality], *, positions: Positions = "grid"):
+    def __init__(
+        self,
+        modalities: Sequence[Modality],
+        *,
+        positions: Positions = "grid",
+        vision: Vision | None = None,
+    ):
         if positions not in ("grid", "sequential"):
             raise ValueError(f"positions must be 'grid' or 'sequential', got {positions!r}")
         self.modalities: dict[str, Modality] = {modality.name: modality for modality in modalities}
         if len(self.modalities) < len(modalities):
             names = ", ".join(modality.name for modality in modalities)
             raise ValueError(f"modalities must have different names, got {names}")
-        for name in self.modalities:
+        sizes = {m.name: m.size for m in modalities}
+        for name, size in sizes.items():
             check_name(name)
-        self.vocabulary = Vocabulary({m.name: m.size for m in modalities})
-        self.positions = positions
-        self._layout = Layout(self.vocabulary, self.modalities, positions)
+            if size < 1 or name == VISION:
+                raise ValueError(f"modality {name!r} must have a code and a name other than {VISION!r}")
+        self.positions, self.vision = positions, vision
+        if vision is None:
+            self.vocabulary = Vocabulary(sizes)
+            self._layout = Layout(self.vocabulary, self.modalities, positions)
+        else:
+            self.vocabulary = Vocabulary(sizes | {VISION: 0})
+            self._layout = VisionLayout(
+                self.vocabulary, self.modalities, positions, with_codes=vision.with_codes
+            )
 
     @property
     def image(self) -> ImageModality:
@@ -46,6 +66,26 @@ class Codec:
         if not isinstance(modality, ImageModality):
             raise ValueError(f"this needs a model with images, got one of {', '.join(self.modalities)}")
         return modality
+
+    def fit(self, image: Image.Image) -> Image.Image:
+        """Convert an image to RGB of the size at which the model is shown it. Raises the errors of as_rgb.
+
+        It is that of the codes, or the encoder's where that is larger: an image may be seen and encoded.
+        """
+        fitted = [self.image.fit(image), *([] if self.vision is None else [self.vision.fit(image)])]
+        return max(fitted, key=lambda one: one.width * one.height)
+
+    @property
+    def build_bridge(self) -> Callable[[int], nn.Module] | None:
+        """Builds the bridge of a transformer of some width to the images that it is shown; None for none."""
+        return None if self.vision is None else self.vision.bridge_builder()
+
+    def to(self, device: torch.device) -> None:
+        """Move the weights of all networks that encode and decode."""
+        for modality in self.modalities.values():
+            modality.to(device)
+        if self.vision is not None:
+            self.vision.to(device)
 
     def cursor(
         self, *, shapes: Mapping[str, tuple[int, ...]] | None = None, clock: int | None = None
@@ -72,6 +112,8 @@ class Codec:
     def fingerprint(self) -> str:
         """Hash of everything that determines the ids of a document."""
         parts = [f"{name}:{modality.fingerprint()}" for name, modality in self.modalities.items()]
+        if self.vision is not None:
+            parts.append(f"{VISION}:{self.vision.fingerprint()}")
         return hashlib.sha256(
             "\n".join([*parts, self.vocabulary.fingerprint(), self.positions]).encode()
         ).hexdigest()
@@ -85,19 +127,35 @@ class Codec:
     def encode_many(self, documents: Sequence[Document]) -> list[list[Codes]]:
         """`encode` of several documents; each modality encodes all its segments in one batch.
 
-        Segments that are Codes already stay unchanged.
+        Segments that are Codes already stay unchanged. With vision, an image gets features, too; one that is
+        not learned gets them alone, unless its codes are laid out with them.
         """
         flat = [segment for document in documents for segment in document]
         encoded = [segment if isinstance(segment, Codes) else None for segment in flat]
         raw = [i for i, codes in enumerate(encoded) if codes is None]
         for name in dict.fromkeys(flat[i].modality for i in raw):
-            modality = self._modality(name)
             places = [i for i in raw if flat[i].modality == name]
-            results = modality.encode_many([flat[i].content for i in places])
-            for i, (codes, shape) in zip(places, results, strict=True):
-                encoded[i] = Codes(name, codes, shape, flat[i].learn)
+            for i, codes in zip(places, self._encode_segments(name, [flat[i] for i in places]), strict=True):
+                encoded[i] = codes
         rest = iter(encoded)
         return [[next(rest) for _ in document] for document in documents]
+
+    def _encode_segments(self, name: str, segments: Sequence[Segment]) -> list[Codes]:
+        """Encode segments of one modality."""
+        modality = self._modality(name)
+        if self.vision is not None and name in self.vision.modalities:
+            return self.vision.encode(segments, modality)
+        results = modality.encode_many([segment.content for segment in segments])
+        return [
+            Codes(name, codes, shape, segment.learn)
+            for segment, (codes, shape) in zip(segments, results, strict=True)
+        ]
+
+    def encode_prompts(self, documents: Sequence[Document]) -> list[list[Codes]]:
+        """`encode_many` of documents that are read, of which nothing is learned."""
+        return self.encode_many(
+            [tuple(replace(segment, learn=False) for segment in document) for document in documents]
+        )
 
     def decode(self, codes: Sequence[Codes]) -> Document:
         """Convert each segment's codes to content."""
@@ -139,7 +197,7 @@ class Codec:
         Ids that the grammar forces (`document_begin`, an image's end) are never learned.
         """
         flat = self.lay_out([codes], open=open, done=done)
-        return Tokens(*map(torch.from_numpy, flat[:3]))
+        return Tokens(*map(torch.from_numpy, flat[:3]), flat.features)
 
     def lay_out(
         self, documents: Sequence[Sequence[Codes]], *, open: str | None = None, done: bool = True
@@ -150,8 +208,8 @@ class Codec:
         return self._layout.lay_out(documents, open=open, done=done)
 
     def length(self, codes: Sequence[Codes]) -> int:
-        """Number of ids of a whole document."""
-        return 2 + sum([self.segment_length(segment.modality, segment.codes.numel()) for segment in codes])
+        """Number of ids of a whole document; at most, where an image's order decides if it is shown."""
+        return 2 + sum([self._layout.length(segment) for segment in codes])
 
     def segment_length(self, name: str, count: int) -> int:
         """Number of ids of a segment of `count` codes, including begin, header and end."""
@@ -186,8 +244,8 @@ class Codec:
     def _split_segment(self, ids: Tensor, values: list[int], i: int) -> tuple[Codes, int]:
         """Returns the segment that begins at place `i`, and the place after its end."""
         vocabulary, name = self.vocabulary, self.vocabulary.modality_of_begin(values[i])
-        if name is None:
-            raise ValueError(f"id at place {i} must begin a segment, got {values[i]}")
+        if name not in self.modalities:
+            raise ValueError(f"id at place {i} must begin a segment of codes, got {values[i]}")
         modality, first = self.modalities[name], i + 1 + self.modalities[name].header_length
         if modality.open_ended:
             end = vocabulary.end(name)

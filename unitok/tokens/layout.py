@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Int64
+from torch import Tensor
 
-from unitok.document import Codes, Tokens
+from unitok.document import Codes, Features
 from unitok.modalities.base import Modality
 from unitok.tokens.cursor import Positions
 from unitok.tokens.vocabulary import Vocabulary
@@ -36,17 +37,26 @@ class SegmentLayout(NamedTuple):
 
 
 class FlatIds(NamedTuple):
-    """Concatenated documents of ids, with the length of each."""
+    """Concatenated documents of ids, with the length of each.
+
+    Ids above the vocabulary are rows of one table: the vectors of all `features`, in this order.
+    """
 
     ids: Int64[np.ndarray, " t"]
     positions: Int64[np.ndarray, "t 3"]
     learn: Bool[np.ndarray, " t"]
     lengths: list[int]
+    features: tuple[Features, ...] = ()
 
-    def tokens(self) -> list[Tokens]:
-        """Split the ids into documents."""
-        columns = (torch.from_numpy(array).split(self.lengths) for array in self[:3])
-        return list(map(Tokens, *columns))
+    @property
+    def tiles(self) -> Tensor | None:
+        """What a bridge reads to make the table; None where nothing is shown."""
+        return join_tiles(self.features)
+
+
+def join_tiles(features: Sequence[Features]) -> Tensor | None:
+    """The tiles of several features as one batch of an encoder or bridge; None for none."""
+    return torch.cat([one.values for one in features]) if features else None
 
 
 class Layout:
@@ -93,12 +103,20 @@ class Layout:
     def _segment_layouts(
         self, document: Sequence[Codes], open: str | None, done: bool
     ) -> list[SegmentLayout]:
-        layouts = [self._document_begin, *map(self._segment_layout, document)]
+        layouts = [self._document_begin, *self._layouts_of(document)]
         if open is not None:
             layouts.append(_single(self.vocabulary.begin(open), learn=True))
         elif done:
             layouts.append(self._document_end)
         return layouts
+
+    def _layouts_of(self, document: Sequence[Codes]) -> Iterable[SegmentLayout]:
+        """The layouts of a document's segments."""
+        return map(self._segment_layout, document)
+
+    def length(self, segment: Codes) -> int:
+        """Maximum number of ids of a segment, written or shown, including begin, header and end."""
+        return 2 + self.modalities[segment.modality].header_length + segment.codes.numel()
 
     def _fill_codes(self, ids: Int64[np.ndarray, " t"], segments: Iterable[Codes]) -> None:
         """Replace placeholders by the ids of the codes."""
@@ -113,10 +131,8 @@ class Layout:
         key = (segment.modality, segment.learn, *segment.shape)
         layout = self._cache.get(key)
         if layout is None:
-            layout = self._new_layout(self.modalities[segment.modality], segment.shape, segment.learn)
-            if len(self._cache) == CACHE_SIZE:
-                del self._cache[next(iter(self._cache))]
-            self._cache[key] = layout
+            modality = self.modalities[segment.modality]
+            layout = self._remember(key, self._new_layout(modality, segment.shape, segment.learn))
         if layout.codes != segment.codes.numel():
             raise ValueError(
                 f"{segment.modality} of shape {segment.shape} must have {layout.codes} codes, "
@@ -124,21 +140,42 @@ class Layout:
             )
         return layout
 
+    def _remember(self, key: tuple, layout: SegmentLayout) -> SegmentLayout:
+        """Cache a layout in place of the oldest one."""
+        if len(self._cache) == CACHE_SIZE:
+            del self._cache[next(iter(self._cache))]
+        self._cache[key] = layout
+        return layout
+
     def _new_layout(self, modality: Modality, shape: tuple[int, ...], learn: bool) -> SegmentLayout:
         name, vocabulary = modality.name, self.vocabulary
         header = [vocabulary.to_range(name, range(code, code + 1)).start for code in modality.header(shape)]
-        grid = modality.grid(shape).numpy()
-        if modality.open_ended or self.positions == "sequential":
+        layout = self._enclose(
+            name, header, modality.grid(shape).numpy(), sequential=modality.open_ended, learn=learn
+        )
+        layout.learn[-1] = learn and modality.open_ended
+        return layout
+
+    def _enclose(
+        self,
+        name: str,
+        header: Sequence[int],
+        grid: Int64[np.ndarray, "n 3"],
+        *,
+        sequential: bool = False,
+        learn: bool = False,
+    ) -> SegmentLayout:
+        """A begin, header ids, a placeholder for each place of a grid, and an end."""
+        if sequential or self.positions == "sequential":
             grid = np.arange(len(grid))[:, None].repeat(3, axis=1)
         before, duration = 1 + len(header), int(grid.max(initial=-1)) + 1
-        ids = [vocabulary.begin(name), *header, *[self._placeholders[name]] * len(grid), vocabulary.end(name)]
+        placeholders = [self._placeholders[name]] * len(grid)
+        ids = [self.vocabulary.begin(name), *header, *placeholders, self.vocabulary.end(name)]
         times = np.arange(before)[:, None].repeat(3, axis=1)
-        learned = np.full(len(ids), learn)
-        learned[-1] = learn and modality.open_ended
         return SegmentLayout(
             np.array(ids, np.int64),
             np.concatenate((times, grid + before, np.full((1, 3), before + duration))),
-            learned,
+            np.full(len(ids), learn),
             codes=len(grid),
             duration=before + duration + 1,
         )

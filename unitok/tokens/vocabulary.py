@@ -4,6 +4,7 @@
         begin | …
 
 Text comes first, so its ids are its tokenizer's own. A modality added later gets the ids after all others.
+A name without codes has an end and a begin alone: it encloses vectors, whose ids are above the vocabulary.
 """
 
 import hashlib
@@ -35,7 +36,8 @@ class Vocabulary:
     """The joint ids of several modalities.
 
     Args:
-        sizes: number of codes of each modality, in order; "text" comes first.
+        sizes: number of codes of each modality, in order; "text" comes first. What has no codes is read, but
+            never written.
 
     Example:
         >>> v = Vocabulary({"text": 300, "image": 64})
@@ -49,8 +51,8 @@ class Vocabulary:
         if next(iter(sizes), None) != "text":
             raise ValueError(f"the first modality must be 'text', got {list(sizes)}")
         for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"modality {name!r} must have at least 1 code, got {size}")
+            if size < (least := int(name == "text")):
+                raise ValueError(f"modality {name!r} must have at least {least} codes, got {size}")
         self.sizes = dict(sizes)
         self.pad = self.sizes["text"] + 2
         self.document_begin = self.pad + 1
@@ -93,8 +95,12 @@ class Vocabulary:
 
     @cached_property
     def starters(self) -> tuple[int, ...]:
-        """Ids that are legal between segments: every begin, and document_end."""
-        return (*(self.begin(name) for name in self.sizes), self.document_end)
+        """Ids that are legal between segments: every begin of what has codes, and document_end."""
+        return (*(self.begin(name) for name, size in self.sizes.items() if size), self.document_end)
+
+    def vectors(self, count: int) -> range:
+        """Ids of the rows of a table of `count` vectors, given with a batch: those above all others."""
+        return range(self.size, self.size + count)
 
     def modality_of_begin(self, token: int) -> str | None:
         """Modality whose segments begin with this id, if any."""

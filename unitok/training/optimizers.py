@@ -1,6 +1,6 @@
 """Optimizers: AdamW, and Muon for matrices. Knows no model."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ class OptimizerConfig:
         lr: peak learning rate of AdamW.
         muon_lr: peak learning rate of Muon, for the transformer's blocks, or the image tokenizer's wide
             matrices and convolutions.
+        bridge_lr: peak learning rate of AdamW on the bridge and the encoder of a model with vision; None for
+            that of `lr`.
         weight_decay: of a transformer's blocks; of an image tokenizer's weights of Muon, or of all with AdamW
             alone.
         betas: of AdamW.
@@ -40,6 +42,7 @@ class OptimizerConfig:
     name: OptimizerName = "muon"
     lr: float = 3e-3
     muon_lr: float = 0.02
+    bridge_lr: float | None = None
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = 1.0
@@ -50,6 +53,8 @@ class OptimizerConfig:
     def __post_init__(self):
         if self.lr <= 0 or self.muon_lr <= 0:
             raise ValueError(f"lr and muon_lr must be above 0, got {self.lr} and {self.muon_lr}")
+        if self.bridge_lr is not None and self.bridge_lr <= 0:
+            raise ValueError(f"bridge_lr must be above 0, got {self.bridge_lr}")
 
     @property
     def rates(self) -> dict[str, float]:
@@ -65,7 +70,13 @@ class OptimizerConfig:
         """
         factor = learning_rate(share, step=step, warmup_steps=self.warmup_steps, kind=self.schedule)
         for group in optimizer.param_groups:
-            group["lr"] = factor * (self.muon_lr if group.get("muon") else self.lr)
+            group["lr"] = factor * self._peak(group)
+
+    def _peak(self, group: dict[str, Any]) -> float:
+        """The peak learning rate of a group of weights."""
+        if group.get("bridge") and self.bridge_lr is not None:
+            return self.bridge_lr
+        return self.muon_lr if group.get("muon") else self.lr
 
     def ineffective(self) -> dict[str, str]:
         """Settings that the others make ineffective, with the reason."""
@@ -79,7 +90,7 @@ class MuonAdamW(Optimizer):
 
     Args:
         matrices: weights [outputs, inputs, ...] that map activations to activations.
-        others: embeddings, heads, norms.
+        others: embeddings, heads, norms; one group or several, as {"params": …}, of settings of their own.
         lr: learning rate of AdamW.
         muon_lr: learning rate of Muon.
         weight_decay: decoupled, of the matrices.
@@ -91,7 +102,7 @@ class MuonAdamW(Optimizer):
     def __init__(
         self,
         matrices: Iterable[Tensor],
-        others: Iterable[Tensor],
+        others: Iterable[Tensor] | Sequence[dict[str, Any]],
         *,
         lr: float,
         muon_lr: float,
@@ -109,7 +120,9 @@ class MuonAdamW(Optimizer):
         }
         adam = {"muon": False, "lr": lr, "betas": tuple(betas)}
         adam["fused"] = True  # makes torch load the step counters onto the weights' device
-        super().__init__([{"params": list(matrices), **muon}, {"params": list(others), **adam}], {})
+        others = list(others)
+        groups = others if others and isinstance(others[0], dict) else [{"params": others}]
+        super().__init__([{"params": list(matrices), **muon}, *({**adam, **group} for group in groups)], {})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -196,13 +209,17 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
     trainable = [weight for weight in model.parameters() if weight.requires_grad]
     in_blocks = {id(weight) for weight in model.blocks.parameters() if weight.ndim == 2}
     matrices = [weight for weight in trainable if id(weight) in in_blocks]
-    others = [weight for weight in trainable if id(weight) not in in_blocks]
+    in_bridge = {id(weight) for weight in model.bridge.parameters()} if model.bridge is not None else set()
+    others = [weight for weight in trainable if id(weight) not in in_blocks | in_bridge]
+    bridge = [weight for weight in trainable if id(weight) in in_bridge]
+    groups = [{"params": bridge, "bridge": True}] if bridge else []
+    groups.append({"params": others})
     if config.name == "muon":
         shared = {"weight_decay": config.weight_decay, "betas": config.betas}
-        return MuonAdamW(matrices, others, **config.rates, **shared)
+        return MuonAdamW(matrices, groups, **config.rates, **shared)
     groups = [
         {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        *({**group, "weight_decay": 0.0} for group in groups),
     ]
     return AdamW(groups, lr=config.lr, betas=tuple(config.betas), fused=True)
 

@@ -32,7 +32,7 @@ from unitok.training.run.whole_steps import check_validations
 from unitok.training.schedule import progress
 from unitok.training.targets import COMPETITIONS
 from unitok.training.token_dropout import drop_tokens
-from unitok.training.weights.init_embeddings import init_from_features
+from unitok.training.weights.init_embeddings import init_from_features, scale_bridge
 from unitok.training.weights.init_from import StartConfig, open_origin
 from unitok.training.weights.lora import (
     LoraConfig,
@@ -50,6 +50,7 @@ from unitok.training.weights.parallelize import (
     reshard,
     shard,
 )
+from unitok.training.weights.parts import TrainedParts
 
 
 class TransformerTraining(LightningModule):
@@ -130,6 +131,9 @@ class TransformerTraining(LightningModule):
         compute, device = self.compute_config, self.trainer.strategy.root_device
         self.loss_config.check_modalities(["structure", *self.codec.modalities])
         self._build_model()
+        has_bridge = self.model.bridge is not None
+        self.parts = TrainedParts(self.start_config.parts, has_bridge=has_bridge, known_ids=self.known_ids)
+        self.parts.freeze(self.model)
         self.model.packed_mask = packed_mask(compute.attention, device)
         self.competition = COMPETITIONS[self.loss_config.head](self.codec)
         if self.lora_config.rank:
@@ -152,12 +156,14 @@ class TransformerTraining(LightningModule):
         cache = Path(self.trainer.default_root_dir) / "code_features.safetensors"
         config = self.start_config
         if config.init_from is None:
-            self.model = Transformer(self._config(self.sizes))
+            self.model = Transformer(self._config(self.sizes), self.codec.build_bridge)
+            scale_bridge(self.model, config.code_scale)
             init_from_features(self.model, self.codec, scale=config.code_scale, cache=cache)
             self.known_ids = (range(self.codec.modalities["text"].size),)
             return
         origin = open_origin(config.init_from)
-        self.model = Transformer(self._config(origin.sizes(max_length=self.sizes.max_length)))
+        sizes = origin.sizes(max_length=self.sizes.max_length)
+        self.model = Transformer(self._config(sizes), self.codec.build_bridge)
         start = origin.start(self.model, self.codec, new_head=config.new_head, new_words=config.new_words)
         self.known_ids, self.earlier_tasks = start.known_ids, start.tasks
         init_from_features(self.model, self.codec, scale=start.scale, known_ids=start.known_ids, cache=cache)
@@ -171,6 +177,8 @@ class TransformerTraining(LightningModule):
                 raise ValueError(f"latest_image needs data with images, got data of {modalities}")
             if (attention := self.compute_config.attention) != "sdpa":
                 raise ValueError(f"latest_image needs model.compute.attention=sdpa, got {attention}")
+            if self.codec.vision is not None:
+                raise ValueError("latest_image needs images as codes: data.codec.vision must be null")
             ids = vocabulary.ids("image")
             images = (ids.start, ids.stop)
         return TransformerConfig(sizes, vocab_size=vocabulary.size, images=images)
@@ -225,7 +233,9 @@ class TransformerTraining(LightningModule):
         model = self.model if self.training else self.result
         targets, groups, among = self.competition.objective(complete or batch)
         document = None if batch.one_per_row else batch.document
-        hidden = model(batch.ids, batch.positions, document=document)  # first: it gathers sharded weights
+        shown = {} if model.bridge is None else {"tiles": self._tiles(batch)}
+        # first: it gathers sharded weights
+        hidden = model(batch.ids, batch.positions, document=document, **shown)
         return grouped_cross_entropy(
             model.unembedding.weight,
             hidden,
@@ -235,6 +245,10 @@ class TransformerTraining(LightningModule):
             weights=self.loss_config.weights,
             z_loss=self.loss_config.z_loss,
         )
+
+    def _tiles(self, batch: Batch) -> Tensor:
+        """The images of a batch; a blank one where there is none, so that all ranks run the bridge."""
+        return self.codec.vision.tile.to(batch.ids.device) if batch.tiles is None else batch.tiles
 
     def configure_gradient_clipping(
         self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
@@ -246,6 +260,7 @@ class TransformerTraining(LightningModule):
             freeze_known_rows(self.model, known_ids=self.known_ids)
         if frozen:
             freeze_blocks(self.model)
+        self.parts.freeze_rows(self.model)
         gradients = [w.grad for w in self.model.parameters() if w.grad is not None]
         norm = full_tensor(torch.nn.utils.get_total_norm(gradients)) / weight
         clip = self.optimizer_config.clip

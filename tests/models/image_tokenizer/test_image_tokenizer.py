@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from unitok.models.image_tokenizer import folder
-from unitok.models.image_tokenizer.folder import kinds
+from unitok.models.image_tokenizer.folder import PARTS
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
+from unitok.models.kinds import kinds
 
 PATCH = Patch(factor=4, channels=12, encoder_depth=1, decoder_depth=1)
 LEVELS = {"kind": "FSQLevels", "levels": [5, 5]}
@@ -219,7 +220,8 @@ def test_every_kind_that_can_be_trained_can_be_opened():
         for value in vars(folder).values()
         if isinstance(value, type | ModuleType)
     }
-    assert {kind.__module__ for kind in kinds().values() if kind.__module__.startswith("unitok.")} <= imported
+    ours = {kind.__module__ for kind in kinds(*PARTS).values() if kind.__module__.startswith("unitok.")}
+    assert ours <= imported
 
 
 def test_two_kinds_of_one_name_are_not_confused():

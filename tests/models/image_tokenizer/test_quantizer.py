@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from unitok.models.image_tokenizer.folder import kinds
 from unitok.models.image_tokenizer.lookup_free import FSQLevels, LFQSigns
 from unitok.models.image_tokenizer.quantizer import Quantizer, QuantizerConfig, nearest
 from unitok.models.image_tokenizer.vector_quantizers import (
@@ -16,6 +15,7 @@ from unitok.models.image_tokenizer.vector_quantizers import (
     ResidualCodebooks,
     SimVQCodebook,
 )
+from unitok.models.kinds import kinds
 
 SHAPE = (3, 8, 5, 4)  # batch, channels, rows, columns
 
@@ -147,7 +147,7 @@ ALL = {
 
 
 def test_all_kinds_are_tested():
-    ours = {kind for kind in kinds().values() if kind.__module__.startswith("unitok.")}
+    ours = {kind for kind in kinds(QuantizerConfig).values() if kind.__module__.startswith("unitok.")}
     quantizers = {kind for kind in ours if issubclass(kind, QuantizerConfig)}
     assert {type(config) for config in ALL.values()} == quantizers - {JanusCodebook}  # trained elsewhere
 

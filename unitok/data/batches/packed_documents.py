@@ -89,6 +89,7 @@ class PackedDocuments(Dataset):
         self.documents, self.codec, self.row_length = documents, codec, row_length
         self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
         self.unprompted = tuple(unprompted)
+        self.shown = codec.vision.modalities if codec.vision else ()
         self.read = self.dropped = 0
         self.fitting = np.arange(len(documents))
         if isinstance(documents, Store):
@@ -101,7 +102,10 @@ class PackedDocuments(Dataset):
         indices = self.fitting[batch.indices].tolist()
         fetched = zip(indices, self.documents.fetch(indices), strict=True)
         usable = [(i, codes) for i, codes in fetched if codes is not None and self._fits(i, codes)]
-        flat = self.codec.lay_out([self._arrange(codes, batch.epoch, index) for index, codes in usable])
+        arranged = [self._arrange(codes, batch.epoch, index) for index, codes in usable]
+        if self.shown:
+            check_shown(arranged, self.shown)
+        flat = self.codec.lay_out(arranged)
         self.documents.count([index for index, _ in usable], flat.lengths)
         return pack(flat, length=self.row_length, pad=self.codec.vocabulary.pad)
 
@@ -111,6 +115,7 @@ class PackedDocuments(Dataset):
             task=self.documents.task(index) or self.task,
             condition_dropout=self.condition_dropout,
             unprompted=self.unprompted,
+            shown=self.shown,
             seed=self.seed,
             epoch=epoch,
             index=index,
@@ -133,6 +138,16 @@ class PackedDocuments(Dataset):
                 f"row_length is {self.row_length}"
             )
         return False
+
+
+def check_shown(documents: Sequence[Sequence[Codes]], shown: Sequence[str]) -> None:
+    """Raises ValueError where a segment that is shown has no features: those of a store have codes alone."""
+    for segment in (segment for document in documents for segment in document):
+        if segment.modality in shown and not segment.learn and segment.features is None:
+            raise ValueError(
+                f"a model with vision sees pixels of each {segment.modality} that it is shown, but a store "
+                "has codes alone: train from the source"
+            )
 
 
 def select_fitting(

@@ -20,12 +20,16 @@ IGNORED = -100
 
 
 class Batch(NamedTuple):
-    """Rows of packed documents; `document` numbers those of a row (-1 pads), targets of -100 are ignored."""
+    """Rows of packed documents; `document` numbers those of a row (-1 pads), targets of -100 are ignored.
+
+    `tiles` are the images that are shown, of whose vectors ids above the vocabulary are the numbers.
+    """
 
     ids: Int64[Tensor, "b t"]
     positions: Int64[Tensor, "b t 3"]
     document: Int64[Tensor, "b t"]
     targets: Int64[Tensor, "b t"]
+    tiles: Tensor | None = None
 
     @property
     def one_per_row(self) -> bool:
@@ -74,5 +78,6 @@ def pack(documents: FlatIds, *, length: int, pad: int) -> Batch:
             start = end
     shape = len(rows), length
     return Batch(
-        *(torch.from_numpy(array).unflatten(0, shape) for array in (ids, positions, document, targets))
+        *(torch.from_numpy(array).unflatten(0, shape) for array in (ids, positions, document, targets)),
+        tiles=documents.tiles,
     )

@@ -7,36 +7,26 @@ is looked up, so that no file can run code.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from inspect import isabstract
 from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import Tensor
 
 from unitok.atomic_files import atomic_folder, finish_folder, refuse_occupied, write_text
-from unitok.json_files import build_dataclass, is_added_field, read_object, settings_of
+from unitok.json_files import read_object
 from unitok.models.image_tokenizer import emu3, lookup_free, vit, vqgan  # noqa: F401  (their kinds)
 from unitok.models.image_tokenizer.architecture import Architecture
 from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.quantizer import QuantizerConfig
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
+from unitok.models.kinds import describe_part, part_from_json, part_to_json
 from unitok.models.weights import check_tensors, read_weights, write_weights
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 Tokenizer = TypeVar("Tokenizer", bound="TokenizerFolder")
 
 
-def kinds() -> dict[str, type]:
-    """The architectures and quantizers that are imported, by name; of two with one name, the first."""
-    found: dict[str, type] = {}
-    for kind in (*_subclasses(Architecture), *_subclasses(QuantizerConfig)):
-        if not isabstract(kind):
-            found.setdefault(kind.__name__, kind)
-    return found
-
-
-def _subclasses(kind: type) -> list[type]:
-    return [below for child in kind.__subclasses__() for below in (child, *_subclasses(child))]
+PARTS = (Architecture, QuantizerConfig)
 
 
 @dataclass(frozen=True)
@@ -54,53 +44,20 @@ class ImageTokenizerConfig:
 
     def to_json(self) -> dict[str, Any]:
         """The contents of config.json."""
-        return {field.name: _to_json(getattr(self, field.name)) for field in fields(self)}
+        return {field.name: part_to_json(getattr(self, field.name), *PARTS) for field in fields(self)}
 
     @classmethod
     def from_json(cls, values: Any) -> "ImageTokenizerConfig":
         """The inverse of `to_json`. Raises ValueError for anything else."""
         if not isinstance(values, dict) or set(values) != {"architecture", "quantizer"}:
-            raise ValueError(f"keys must be architecture and quantizer, got {_describe(values)}")
-        parts = {name: _from_json(value) for name, value in values.items()}
+            raise ValueError(f"keys must be architecture and quantizer, got {describe_part(values)}")
+        parts = {name: part_from_json(value, *PARTS) for name, value in values.items()}
         for name, kind in (("architecture", Architecture), ("quantizer", QuantizerConfig)):
             if not isinstance(parts[name], kind):
                 raise ValueError(
                     f"{name} must be a kind of {kind.__name__}, got {type(parts[name]).__name__}"
                 )
         return cls(**parts)
-
-
-def _to_json(part: Architecture | QuantizerConfig) -> dict[str, Any]:
-    name = type(part).__name__
-    if kinds()[name] is not type(part):
-        raise ValueError(
-            f"{type(part).__module__}.{name} must not share its name with {kinds()[name].__module__}"
-        )
-    return {"kind": name} | {
-        name: _to_json(value) if isinstance(value, Architecture | QuantizerConfig) else value
-        for name, value in settings_of(part).items()
-    }
-
-
-def _from_json(values: Any) -> Any:
-    """Build the part that a mapping describes by its `kind` and exactly the fields of that kind."""
-    known = kinds()
-    if not isinstance(values, Mapping) or str(values.get("kind")) not in known:
-        raise ValueError(f"kind must be one of {', '.join(known)}, got {_describe(values)}")
-    kind = known[values["kind"]]
-    mismatched = set(values) ^ {"kind", *(field.name for field in fields(kind))}
-    mismatched -= {field.name for field in fields(kind) if is_added_field(field)}
-    if mismatched:
-        raise ValueError(f"{kind.__name__}: missing or unknown {sorted(mismatched)}")
-    inner = {
-        name: _from_json(value) if isinstance(value, Mapping) else value for name, value in values.items()
-    }
-    del inner["kind"]
-    return build_dataclass(kind, inner)
-
-
-def _describe(values: Any) -> str:
-    return str(values.get("kind", sorted(values))) if isinstance(values, Mapping) else type(values).__name__
 
 
 class TokenizerFolder:

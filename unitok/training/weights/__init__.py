@@ -1,5 +1,6 @@
 """Weights before the first step. In reading order:
 
+parts            The parts of a model that a stage of training trains
 init_from        Warm start and fine-tuning (`init_from`): from a folder of ours, or a language model
 init_embeddings  Initialises embeddings of codes from their features
 lora             LoRA (Hu et al., arXiv:2106.09685): low-rank updates of frozen weights, by peft

@@ -50,6 +50,12 @@ def init_from_features(
             model.embedding.weight[ids.start : ids.stop] = rows.to(model.embedding.weight)
 
 
+def scale_bridge(model: Transformer, rms: float) -> None:
+    """Initialise a bridge so that its vectors have this root mean square; 0 changes nothing."""
+    if model.bridge is not None and rms:
+        model.bridge.layers.scale_to(rms)
+
+
 def _features(modality: Modality, cache: Path | None) -> Float[Tensor, "n d"] | None:
     """A modality's features, from the cache if it has them."""
     key = modality.features_key()

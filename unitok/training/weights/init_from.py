@@ -24,7 +24,8 @@ from unitok.modalities.text import TEXT_TOKENIZER, TextModality
 from unitok.models.transformer import Transformer, TransformerSizes
 from unitok.tokens.codec import Codec
 from unitok.tokens.vocabulary import SharedIds, Vocabulary
-from unitok.training.weights.init_embeddings import NewHead
+from unitok.training.weights.init_embeddings import NewHead, scale_bridge
+from unitok.training.weights.parts import Part
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,15 @@ class StartConfig:
         new_head: initial head rows of new ids when starting from a model: "mean" of the text rows, or "zero".
         new_words: whether the data have their own text tokenizer although init_from is a UniTok folder; each
             new code starts as the mean of the codes that the old tokenizer gives its text.
-        freeze_steps: steps in which only the rows of new ids are trained.
+        freeze_steps: steps in which only the rows of new ids, and a bridge, are trained.
         code_scale: root mean square of the code embeddings where they are initialised from code features.
         origin_data: what init_from learned, whose loss tells how much of it the run forgets: "shapes", the
             path of a data set, a store, or a source as in data.train. None takes the validation data of the
             run beside the folder.
         origin_suite: a suite of `unitok evaluate` without data of its own, such as shapes, that measures
             init_from before the first step and the result.
+        parts: what is trained: some of rows (of new ids), words (the rows of known ids), blocks, bridge,
+            encoder; None for all but the encoder.
     """
 
     init_from: str | None = None
@@ -54,6 +57,7 @@ class StartConfig:
     code_scale: float = 0.3
     origin_data: dict[str, Any] | str | None = None
     origin_suite: str | None = None
+    parts: Sequence[Part] | None = None
 
     def __post_init__(self):
         if self.new_words and self.init_from is None:
@@ -134,6 +138,8 @@ class OwnModel(Origin):
     ) -> WarmStart:
         self._check(codec, new_words=new_words)
         weights, old = self.parts.model.state_dict(), self.parts.codec
+        if not (old.vision and codec.vision):
+            weights = {name: weight for name, weight in weights.items() if not name.startswith("bridge.")}
         vocabulary, text = old.vocabulary, codec.modalities["text"]
         if new_words:
             weights = _replace_text_rows(weights, old.modalities["text"], text)
@@ -154,6 +160,9 @@ class OwnModel(Origin):
             raise ValueError(
                 f"{self.folder}: trained with another {name} tokenizer than the data's: {advice}"
             )
+        seen, expected = (one.vision and one.vision.fingerprint() for one in (codec, old))
+        if expected not in (None, seen):
+            raise ValueError(f"{self.folder}: data.codec.vision must be the folder's, {expected}, got {seen}")
         if codec.positions != old.positions:
             raise ValueError(
                 f"{self.folder}: trained with {old.positions} positions, the data have {codec.positions}: "
@@ -197,6 +206,9 @@ def _load_rearranged(
         for old_ids, new_ids in shared:
             new[new_ids.start : new_ids.stop] = old[old_ids.start : old_ids.stop]
         weights[name] = new
+    if not any(name.startswith("bridge.") for name in weights):  # a new bridge
+        scale_bridge(model, scale)
+        weights |= {name: weight for name, weight in model.state_dict().items() if name.startswith("bridge.")}
     for name, tensor in model.state_dict().items():
         shape = tuple(weights[name].shape) if name in weights else "no such tensor"
         if shape != tuple(tensor.shape):

@@ -7,9 +7,10 @@ import torch
 
 from unitok.models.transformer import Transformer, transformer_of
 from unitok.training.weights.parallelize import full_tensor, zero_rows
+from unitok.training.weights.parts import EMBEDDINGS, part_of
 
-MATRICES = ("qkv", "out", "gate_up", "down")
-EMBEDDINGS = ("embedding.weight", "unembedding.weight")
+MATRICES = r"blocks\..*\.(qkv|out|gate_up|down)"
+"""The names of the blocks' matrices; a bridge may have layers of the same names."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class LoraConfig:
 
 
 def add_adapters(model: Transformer, config: LoraConfig) -> None:
-    """Give every matrix of the blocks an update; freeze the rest except the embedding and the head, whose new
-    rows are trained directly.
+    """Give every matrix of the blocks an update; freeze the rest of the blocks. The rows of new ids, and a
+    bridge, are trained directly.
 
     Raises:
         ValueError: peft is not installed.
@@ -37,10 +38,15 @@ def add_adapters(model: Transformer, config: LoraConfig) -> None:
         import peft
     except ImportError as error:
         raise ValueError(f"lora.rank={config.rank} needs peft: pip install 'unitok-lm[lora]'") from error
-    theirs = peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=list(MATRICES))
+    trained = {
+        name
+        for name, weight in model.named_parameters()
+        if part_of(name) != "blocks" and weight.requires_grad
+    }
+    theirs = peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=MATRICES)
     peft.inject_adapter_in_model(theirs, model)
     for name, weight in model.named_parameters():
-        if name in EMBEDDINGS:
+        if name in trained:
             weight.requires_grad_(True)
 
 
@@ -55,7 +61,7 @@ def merge_adapters(model: Transformer) -> Transformer:
         if isinstance(module, LoraLayer):
             down, up = (weights[f"{name}.lora_{side}.default.weight"] for side in "AB")
             tensors[f"{name}.weight"] = tensors[f"{name}.weight"] + up @ down * module.scaling["default"]
-    return transformer_of(model.config, tensors)
+    return transformer_of(model.config, tensors, build_bridge=model.build_bridge)
 
 
 def freeze_known_rows(model: Transformer, *, known_ids: Sequence[range]) -> None:
@@ -66,7 +72,7 @@ def freeze_known_rows(model: Transformer, *, known_ids: Sequence[range]) -> None
 
 
 def freeze_blocks(model: Transformer) -> None:
-    """Remove the gradients of all weights except the embedding and the head."""
+    """Remove the gradients of the blocks' weights."""
     for name, weight in model.named_parameters():
-        if name not in EMBEDDINGS:
+        if part_of(name) == "blocks":
             weight.grad = None

@@ -81,9 +81,8 @@ def gather_weights(model: Transformer) -> Transformer:
     """A copy of a sharded model with all its weights, or the model itself; collective over all processes."""
     if not any(isinstance(weight, DTensor) for weight in model.parameters()):
         return model
-    return transformer_of(
-        model.config, {name: full_tensor(tensor) for name, tensor in model.state_dict().items()}
-    )
+    tensors = {name: full_tensor(tensor) for name, tensor in model.state_dict().items()}
+    return transformer_of(model.config, tensors, build_bridge=model.build_bridge)
 
 
 def compile_blocks(blocks: Iterable[nn.Module], *, device: torch.device) -> bool:

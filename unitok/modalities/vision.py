@@ -1,0 +1,185 @@
+"""Vision: what an encoder sees of the images that a model is shown. Knows pixels and vectors, no ids.
+
+An image that is learned is written, so it is codes; one that is not learned is shown, and what is shown is
+seen by an encoder, whose vectors a bridge brings to the transformer.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+
+from unitok.document import Codes, Features, Segment
+from unitok.modalities.base import Modality
+from unitok.modalities.image import ImageModality
+from unitok.models.image_tokenizer.architecture import Architecture
+from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
+from unitok.models.kinds import part_from_json, part_to_json
+from unitok.models.vision.bridge import Bridge, BridgeConfig, Projector, encode_pixels
+from unitok.models.vision.encoder import Encoder, Latents
+from unitok.pixels import as_rgb
+
+PARTS = (Encoder, BridgeConfig, Architecture)
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """How a model sees the images that it is shown.
+
+    Args:
+        encoder: Latents of the image tokenizer, Patches of pixels, or a Network of its own.
+        bridge: from the encoder's vectors to the transformer's: a Projector.
+        precompute: run the encoder once per image, when a document is read; false runs it in every step, so
+            that it can be trained.
+        with_codes: a shown image is laid out as vectors and as codes after them, for edits, which copy.
+    """
+
+    encoder: Encoder = Latents()  # noqa: RUF009 (all of these are frozen)
+    bridge: BridgeConfig = Projector()  # noqa: RUF009
+    precompute: bool = True
+    with_codes: bool = False
+
+    def __post_init__(self):
+        if self.precompute and self.encoder.has_weights:
+            raise ValueError(
+                f"precompute must be false for the encoder {type(self.encoder).__name__}, which is trained"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as a model's config.json holds them."""
+        return {
+            "encoder": part_to_json(self.encoder, *PARTS),
+            "bridge": part_to_json(self.bridge, *PARTS),
+            "precompute": self.precompute,
+            "with_codes": self.with_codes,
+        }
+
+    @classmethod
+    def from_json(cls, values: Any) -> "VisionConfig":
+        """The inverse of `to_json`. Raises ValueError for anything else."""
+        names = ["encoder", "bridge", "precompute", "with_codes"]
+        if not isinstance(values, dict) or sorted(values) != sorted(names):
+            raise ValueError(f"must be an object with {', '.join(names)}, got {values!r:.80}")
+        parts = {name: part_from_json(values[name], *PARTS) for name in names[:2]}
+        for name, kind in (("encoder", Encoder), ("bridge", BridgeConfig)):
+            if not isinstance(parts[name], kind):
+                raise ValueError(f"{name} must be a kind of {kind.__name__}, got {values[name]!r:.80}")
+        flags = {name: values[name] for name in names[2:]}
+        if not all(isinstance(flag, bool) for flag in flags.values()):
+            raise ValueError(f"precompute and with_codes must be true or false, got {flags}")
+        return cls(**parts, **flags)
+
+
+def open_vision(config: VisionConfig, modalities: Iterable[Modality]) -> "Vision":
+    """The vision of a model with these modalities, one of which is of images. Raises the errors of Vision."""
+    image = next(modality for modality in modalities if isinstance(modality, ImageModality))
+    tokenizer, shape = image.tokenizer, image.shape
+    size = None if shape is None else (shape[0] * tokenizer.cell, shape[1] * tokenizer.cell)
+    return Vision(config, tokenizer, size=size)
+
+
+class Vision:
+    """Sees the images that a model is shown, as features.
+
+    Args:
+        config: encoder and bridge.
+        tokenizer: the image tokenizer, for Latents.
+        size: (height, width) in pixels of the images that the model draws; None if they have any size.
+
+    Raises:
+        ValueError: the size is not given, or not a multiple of the encoder's cell.
+    """
+
+    modalities = ("image",)
+    """Those whose contents are seen when they are shown."""
+
+    def __init__(
+        self,
+        config: VisionConfig,
+        tokenizer: ImageTokenizer | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+    ):
+        self.config, self.tokenizer = config, tokenizer
+        cell, size = config.encoder.cell(tokenizer), config.encoder.size or size
+        if size is None:
+            raise ValueError("encoder.size must be (height, width) where images have any size, got none")
+        if len(size) != 2 or not all(side > 0 and side % cell == 0 for side in size):
+            raise ValueError(f"encoder.size must be multiples of its cell of {cell} pixels, got {size}")
+        self.size = (size[0], size[1])
+        self.grid = (size[0] // cell, size[1] // cell)
+        self.shape = config.bridge.places(*self.grid)
+        self.device = torch.device("cpu")
+        self._encoder = self._build_encoder() if config.precompute else None
+
+    @property
+    def with_codes(self) -> bool:
+        """Whether a shown image also has codes."""
+        return self.config.with_codes
+
+    def _build_encoder(self) -> nn.Module:
+        return self.config.encoder.build(self.tokenizer).eval().requires_grad_(False)
+
+    def to(self, device: torch.device) -> None:
+        """Move the encoder's weights, if it runs here."""
+        self.device = device
+        if self._encoder is not None:
+            self._encoder.to(device)
+
+    @property
+    def tile(self) -> Tensor:
+        """A blank tile, as an encoder gives it."""
+        if self.config.precompute:
+            return torch.zeros(1, self.grid[0] * self.grid[1], self.config.encoder.dim(self.tokenizer))
+        return torch.zeros(1, 3, *self.size, dtype=torch.uint8)
+
+    def fit(self, image: Image.Image) -> Image.Image:
+        """Convert an image to RGB, resized and centre-cropped to the encoder's size."""
+        image, size = as_rgb(image), self.size[::-1]
+        return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+
+    @torch.no_grad()
+    def see(self, image: Image.Image) -> Features:
+        """The features of an image; one alone, so that no bit of them depends on others.
+
+        Raises the errors of `pixels.as_rgb`.
+        """
+        pixels = np.array(self.fit(image))
+        values = torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
+        if self._encoder is not None:
+            values = encode_pixels(self._encoder, values.to(self.device), torch.float32).cpu()
+        return Features.of_pixels(values, self.shape, pixels.tobytes())
+
+    def encode(self, segments: Sequence[Segment], modality: Modality) -> list[Codes]:
+        """Features of segments of a modality, and codes of those that may be written."""
+        written = [i for i, one in enumerate(segments) if one.learn or self.with_codes]
+        results = modality.encode_many([segments[i].content for i in written])
+        codes = dict(zip(written, results, strict=True))
+        none = torch.empty(0, dtype=torch.long), ()
+        return [
+            Codes(modality.name, *codes.get(i, none), segment.learn, self.see(segment.content))
+            for i, segment in enumerate(segments)
+        ]
+
+    def bridge_builder(self) -> Callable[[int], Bridge]:
+        """A function that builds the bridge to a transformer of some width."""
+        config, tokenizer = self.config, self.tokenizer
+
+        def build(width: int) -> Bridge:
+            layers = config.bridge.build(config.encoder.dim(tokenizer), width)
+            return Bridge(layers, None if config.precompute else config.encoder.build(tokenizer))
+
+        return build
+
+    def settings(self) -> dict[str, Any]:
+        """What a model's config.json keeps of it."""
+        return self.config.to_json()
+
+    def fingerprint(self) -> str:
+        """Changes whenever an image may be seen differently, but for the weights of the image tokenizer."""
+        return json.dumps([self.config.to_json(), self.size], sort_keys=True)

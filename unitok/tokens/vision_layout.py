@@ -1,0 +1,75 @@
+"""Lays out images that are shown as vectors: ids above the vocabulary, between vision's begin and end.
+
+A vector's id is its row in the table that a bridge makes of the features of all documents laid out together.
+So ids stay the whole truth about a sequence: packing, masks and the cache know nothing of vectors.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+from jaxtyping import Int64
+
+from unitok.document import Codes
+from unitok.modalities.base import Modality
+from unitok.tokens.cursor import Positions
+from unitok.tokens.layout import FlatIds, Layout, SegmentLayout
+from unitok.tokens.vocabulary import Vocabulary
+
+VISION = "vision"
+"""The name, in a vocabulary, of the begin and the end around vectors."""
+
+
+class VisionLayout(Layout):
+    """Lays out documents whose shown images are vectors; see Layout.
+
+    Args:
+        with_codes: lay out the codes of a shown image, too, after its vectors.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        modalities: Mapping[str, Modality],
+        positions: Positions,
+        *,
+        with_codes: bool,
+    ):
+        super().__init__(vocabulary, modalities, positions)
+        self.with_codes = with_codes
+        self._placeholders[VISION] = -1 - len(modalities)
+
+    def lay_out(
+        self, documents: Sequence[Sequence[Codes]], *, open: str | None = None, done: bool = True
+    ) -> FlatIds:
+        flat = super().lay_out(documents, open=open, done=done)
+        shown = tuple(segment.features for segment in chain(*documents) if segment.shown)
+        vectors = self.vocabulary.vectors(sum(features.count for features in shown))
+        flat.ids[flat.ids == self._placeholders[VISION]] = np.arange(vectors.start, vectors.stop)
+        return flat._replace(features=shown)
+
+    def length(self, segment: Codes) -> int:
+        """At most: whether a segment is learned, and so written, may be decided later."""
+        if segment.features is None:
+            return super().length(segment)
+        written = super().length(segment) if segment.codes.numel() else 0
+        seen = 2 + segment.features.count
+        return seen + written if self.with_codes else max(seen, written)
+
+    def _layouts_of(self, document: Sequence[Codes]) -> Iterator[SegmentLayout]:
+        for segment in document:
+            if segment.shown:
+                yield self._vision_layout(segment.features.shape)
+            if self.with_codes or not segment.shown:
+                yield self._segment_layout(segment)
+
+    def _fill_codes(self, ids: Int64[np.ndarray, " t"], segments: Iterable[Codes]) -> None:
+        super()._fill_codes(ids, (one for one in segments if self.with_codes or not one.shown))
+
+    def _vision_layout(self, shape: tuple[int, ...]) -> SegmentLayout:
+        layout = self._cache.get(key := (VISION, *shape))
+        if layout is None:
+            rows, columns = np.indices(shape, np.int64).reshape(2, -1)
+            layout = self._enclose(VISION, [], np.stack((np.zeros_like(rows), rows, columns), axis=1))
+            self._remember(key, layout)
+        return layout
