@@ -42,12 +42,12 @@ class Recorder(Callback):
 def train(monkeypatch, image_tokenizer, tmp_path):
     """Runs the tiny config into a folder; returns its CLI and every batch's loss and gradient norm."""
 
-    def fit(folder, *more, steps=6):
+    def fit(folder, *more, steps=6, config=CONFIG):
         recorder = Recorder()
         original = TransformerTraining.configure_callbacks
         monkeypatch.setattr(TransformerTraining, "configure_callbacks", lambda self: [recorder])
         cli = main([
-            "fit", "--config", str(CONFIG), "--threads", "1", "--trainer.max_steps", str(steps),
+            "fit", "--config", str(config), "--threads", "1", "--trainer.max_steps", str(steps),
             "--trainer.val_check_interval", "3", "--trainer.log_every_n_steps", "1",
             "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path / folder),
             "--data.codec.image_tokenizer", str(image_tokenizer), *more,

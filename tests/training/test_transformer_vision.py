@@ -7,6 +7,7 @@ import torch
 
 from tests.data.samples import write_lines
 from tests.generation.test_likelihood import make_image
+from tests.training.conftest import CONFIG
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
 
@@ -75,6 +76,19 @@ def test_alignment_changes_the_bridge_and_new_rows_alone_and_no_word(train, word
     before, after = new.model.state_dict(), cli.model.model.state_dict()
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"blocks", "norm"}
+
+
+def test_three_stages_lead_from_words_to_a_model_that_answers_and_draws(train, words, tmp_path):
+    small = ("--data.batch_size", "4", "--trainer.callbacks", "[]", "--model.compute.compile", "false")
+    start = words
+    for stage in ("align", "instruct", "draw"):
+        config = CONFIG.with_name(f"vision_{stage}.yaml")
+        more = ("--model.start.init_from", start, "--data.codec.image_tokenizer", "null", *small)
+        train(stage, *more, steps=1, config=config)
+        start = str(tmp_path / stage / "model")
+    model = UniTok.from_pretrained(start)
+    image = model.draw("a large red star")[0]
+    assert image.size == (48, 48) and isinstance(model.answer(image, "how many circles?")[0], str)
 
 
 @pytest.mark.parametrize("parts", ["[encoder, bridge, words, rows, blocks]", "null"])

@@ -1,0 +1,133 @@
+"""Images read as codes, as pixels, or as latents of our own tokenizer: captions after equal steps.
+
+python benchmarks/vision.py [--steps 400 | --minutes 6] [--seeds 0 1 2] [--arms codes …] [--json FILE]
+
+Small transformers learn the captions of the same scenes in the same order; they differ in what they read of
+an image alone. Codes start from their features (`code_scale`), as in the demo. Measured on the same unseen
+scenes and held-out compositions by the judge.
+"""
+
+import statistics
+import tempfile
+import time
+
+import torch
+from compare import Row, command_line, finish
+
+from unitok.api.unitok import UniTok
+from unitok.cli.lightning_cli import RunFolder
+from unitok.data.codes.build_codec import CodecConfig
+from unitok.data.modules import DocumentData
+from unitok.data.tasks import TaskConfig
+from unitok.evaluate.judged_sets import shapes_set
+from unitok.generation.sampling import Sampling
+from unitok.modalities.vision import VisionConfig
+from unitok.models.transformer import TransformerSizes
+from unitok.models.vision.bridge import Projector
+from unitok.models.vision.encoder import Latents, Patches
+from unitok.training.optimizers import OptimizerConfig
+from unitok.training.transformer import TransformerTraining
+from unitok.worlds.seeded import VALIDATION_SEED
+from unitok.worlds.shapes.scenes import ShapesSource
+
+CANVAS, ROW = 48, 64
+SIZES = TransformerSizes(
+    width=128, layers=4, heads=4, kv_heads=4, head_width=32, hidden=384, rope_base=100.0, max_length=128
+)
+ARMS = {
+    "codes": None,
+    "pixels": VisionConfig(Patches(8), Projector(hidden=256)),
+    "latents": VisionConfig(Latents(), Projector(hidden=256)),
+}
+
+
+def data_of(arm: str, *, tokenizers: str, scenes: int, seed: int) -> DocumentData:
+    """Captions of scenes, and how their images are read."""
+    codec = CodecConfig(
+        image_tokenizer=f"{tokenizers}/tokenizer/image_tokenizer",
+        text_tokenizer=f"{tokenizers}/codes/tokenizer.json",
+        image_shape=(6, 6),
+        vision=ARMS[arm],
+    )
+    return DocumentData(
+        train=ShapesSource(canvas=CANVAS, count=scenes),
+        val=ShapesSource(canvas=CANVAS, count=64, first_seed=VALIDATION_SEED),
+        codec=codec,
+        task=TaskConfig("caption", unprompted=("image",)),
+        row_length=ROW,
+        batch_size=64,
+        seed=seed,
+    )
+
+
+def caption_accuracy(model: UniTok, *, count: int, held_out: bool) -> float:
+    """The share of scenes of which the model writes a true caption."""
+    judged = shapes_set(canvas=CANVAS, count=count, held_out=held_out)
+    captions = model.caption(judged.images)
+    return statistics.mean(judged.caption_is_right(text, i) for i, text in enumerate(captions))
+
+
+def learn(arm: str, budget: dict, *, tokenizers: str, scenes: int, seed: int, count: int) -> dict[str, float]:
+    """Train and measure one run."""
+    torch.manual_seed(seed)
+    start, optimizer = time.process_time(), OptimizerConfig(lr=3e-3, muon_lr=0.02, weight_decay=0.1)
+    sampling = {"text": Sampling(temperature=0.0, max_new_tokens=32)}
+    module = TransformerTraining(SIZES, optimizer=optimizer, sampling=sampling)
+    with tempfile.TemporaryDirectory() as folder:
+        module.export = lambda folder: None
+        trainer = RunFolder(
+            default_root_dir=folder, max_epochs=-1, accelerator="cpu", precision="bf16-mixed",
+            limit_val_batches=0, enable_progress_bar=False, enable_model_summary=False,
+            use_distributed_sampler=False, **budget,
+        )  # fmt: skip
+        data = data_of(arm, tokenizers=tokenizers, scenes=scenes, seed=seed)
+        trainer.fit(module, datamodule=data)
+        seconds = time.process_time() - start
+        model = module.model_with_codec()
+        figures = {
+            "seen": caption_accuracy(model, count=count, held_out=False),
+            "held out": caption_accuracy(model, count=count, held_out=True),
+        }
+    return figures | {"steps": trainer.global_step, "processor seconds": seconds}
+
+
+def rows(arm: str, runs: list[dict[str, float]]) -> list[Row]:
+    """The means over the seeds, with the runs' own figures."""
+    found = []
+    for key in ("seen", "held out"):
+        values = [run[key] for run in runs]
+        seconds = statistics.mean(run["processor seconds"] for run in runs)
+        said = f"{', '.join(f'{value:.3f}' for value in values)}; {seconds:.0f} s of processor time each"
+        found.append(
+            Row(f"{arm}: captions right, {key}", statistics.mean(values), "", None, None, True, said)
+        )
+    return found
+
+
+def main() -> None:
+    parser = command_line(__doc__, threads=1)
+    add = parser.add_argument
+    add("--steps", type=int, default=400, help="of each run (default 400)")
+    add("--minutes", type=float, help="of each run, in place of steps")
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of weights and order (default 0 1 2)")
+    add("--arms", nargs="+", default=list(ARMS), choices=list(ARMS), help="what is read of an image")
+    add("--scenes", type=int, default=20_000, help="to learn from (default 20,000)")
+    add("--count", type=int, default=256, help="scenes of each test set (default 256)")
+    add("--tokenizers", default="runs/demo", help="folder with tokenizer/ and codes/ (default runs/demo)")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    budget = {"max_steps": options.steps}
+    if options.minutes:
+        budget = {"max_time": {"seconds": round(60 * options.minutes)}}
+    found = []
+    for arm in options.arms:
+        shared = {"tokenizers": options.tokenizers, "scenes": options.scenes, "count": options.count}
+        runs = [learn(arm, budget, seed=seed, **shared) for seed in options.seeds]
+        for seed, run in zip(options.seeds, runs, strict=True):
+            print(f"{arm}, seed {seed}: {run}", flush=True)
+        found += rows(arm, runs)
+    finish(found, options.json)
+
+
+if __name__ == "__main__":
+    main()
