@@ -15,6 +15,7 @@ from unitok.data.mixture import Mixture
 from unitok.data.shown_tasks import shown_tasks
 from unitok.data.transforms.inpainting import Fills
 from unitok.document import Segment
+from unitok.modalities.geometry import Box
 
 CODEC = tiny_model().codec
 IMAGE = Image.fromarray(np.full((8, 12, 3), 200, np.uint8))
@@ -48,6 +49,14 @@ def test_a_task_orders_pairs_whose_condition_is_not_dropped(task, found):
 
 def test_a_single_document_shows_both_sides_of_the_coin():
     assert names(tasks_of(EncodedSource(Listed(PAIRS[:1]), CODEC))) == ["captions", "drawings"]
+
+
+def test_what_is_not_learned_or_cannot_be_encoded_is_no_task():
+    boxed = (*ASKED[:2], Segment("box", Box(0.1, 0.2, 0.5, 0.75)))
+    source = EncodedSource(Listed([*PAIRS, boxed]), CODEC)
+    assert names(tasks_of(source)) == ["captions", "drawings"]
+    packed = PackedDocuments(source, CODEC, row_length=100)
+    assert names(shown_tasks(packed, chat=ChatTemplate(), learn=["text"])) == ["captions", "texts"]
 
 
 def test_codes_of_a_store_show_what_their_documents_do(tmp_path):

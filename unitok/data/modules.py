@@ -288,9 +288,9 @@ class DocumentData(LightningDataModule):
                     documents = augment_source(documents, self.transforms.augment)
                 self._packed[name] = self._pack(name, documents, dropout)
 
-    def learned_tasks(self) -> tuple[LearnedTask, ...]:
-        """Returns the tasks that a sample of the training documents shows, with examples of their words."""
-        return shown_tasks(self._packed["train"], chat=self.chat)
+    def learned_tasks(self, *, learn: Sequence[str] | None = None) -> tuple[LearnedTask, ...]:
+        """Returns the tasks that a sample of the training documents shows, where `learn` have a loss."""
+        return shown_tasks(self._packed["train"], chat=self.chat, learn=learn)
 
     def examples(self, count: int) -> list[Example]:
         """Returns examples of the first `count` validation documents, where they have a text and an image."""

@@ -1,13 +1,15 @@
 """Finds the tasks that training documents show, from a sample of them. Knows no model and no batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 from unitok.api.learned_tasks import LearnedTask
 from unitok.api.task_kinds import find_tasks
 from unitok.chat_template import ChatTemplate
 from unitok.data.batches.packed_documents import PackedDocuments
 from unitok.data.keyed_random import uniform
-from unitok.data.tasks import arrange
+from unitok.data.tasks import arrange, learn_only
 from unitok.document import Codes, Document
 from unitok.tokens.codec import Codec
 
@@ -18,15 +20,33 @@ DECODED = 32
 
 
 def shown_tasks(
-    packed: PackedDocuments, *, chat: ChatTemplate, count: int = SAMPLED
+    packed: PackedDocuments,
+    *,
+    chat: ChatTemplate,
+    learn: Sequence[str] | None = None,
+    count: int = SAMPLED,
 ) -> tuple[LearnedTask, ...]:
-    """Finds the tasks of `count` documents, taken at random and ordered as training reads them.
+    """Finds the tasks of documents that are taken at random and ordered as training reads them.
 
     No condition is dropped, since a document without its condition is no task of its own. Corrupt documents
     are skipped, and counted by nobody: training does that.
+
+    Args:
+        packed: the training documents.
+        chat: the template of their conversations.
+        learn: modalities that have a loss; None for all.
+        count: documents, of which a small set has each several times.
     """
-    documents = _sample(packed, count)
-    return find_tasks(documents, chat=chat, as_text=packed.codec.as_text)
+    documents = (tuple(learn_only(document, learn)) for document in _sample(packed, count))
+    return find_tasks(documents, chat=chat, as_text=partial(_as_text, packed.codec))
+
+
+def _as_text(codec: Codec, modality: str, content: Any) -> str:
+    """A segment's content as people read it; nothing of what cannot be encoded."""
+    try:
+        return codec.as_text(modality, content)
+    except ValueError:
+        return ""
 
 
 def _sample(packed: PackedDocuments, count: int) -> Iterator[Document]:
@@ -34,8 +54,10 @@ def _sample(packed: PackedDocuments, count: int) -> Iterator[Document]:
     places = [int(uniform(packed.seed, 0, number, "tasks") * len(packed)) for number in range(count)]
     indices = [int(packed.fitting[place]) for place in places]
     different = sorted({*indices})  # a stream is read in order
-    documents = dict(zip(different, packed.documents.peek(different), strict=True))
-    documents = _readable(packed.codec, {i: one for i, one in documents.items() if one is not None})
+    peeked = zip(different, packed.documents.peek(different), strict=True)
+    known = packed.codec.modalities.keys()
+    intact = {i: one for i, one in peeked if one is not None and {s.modality for s in one} <= known}
+    documents = _readable(packed.codec, intact)
     for number, index in enumerate(indices):
         if index in documents:
             yield tuple(

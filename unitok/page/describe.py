@@ -91,7 +91,7 @@ def add_tab(model: UniTok) -> None:
                 {f"Example {k}": serve_image(scene) for k, scene in enumerate(scenes, 1)}, image
             )
             captions, asking = not model.unlearned("captions"), not model.unlearned(*ASKING)
-            with gr.Group(visible=asking):
+            with gr.Column(visible=asking):
                 question = gr.Textbox(label="Question", placeholder="what color is the star?")
                 add_example_buttons({text: text for text in examples.questions(model)}, question)
             with gr.Row():

@@ -329,6 +329,9 @@ class TransformerTraining(LightningModule):
         model = self.model_with_codec()
         if self.trainer.is_global_zero:
             model.save_pretrained(directory)  # first: no fault of the data must lose the weights
-            tasks = inherit(self.trainer.datamodule.learned_tasks(), self.earlier_tasks)
+            weights = self.loss_config.weights
+            learn = [name for name in self.codec.modalities if weights.get(name, 1.0) > 0]
+            shown = self.trainer.datamodule.learned_tasks(learn=learn)
+            tasks = inherit(shown, self.earlier_tasks)
             if tasks:
                 record_tasks(directory, tasks)
