@@ -13,8 +13,9 @@ CELL = 8
 SMALL = 32
 CODES_PER_ENTRY = 40
 """Cells of the training images per entry of the codebook: with fewer, entries stay unused."""
-FEW = 2_000
-"""Training images up to which moved copies are made of each."""
+MANY, MOST_COPIES = 16_000, 16
+"""Training images from which on no moved copies are made, and the most copies of each: models of this size
+learn a few thousand images by heart in some passes."""
 BYTES_PER_TOKEN = 2
 """Of rare texts, by a vocabulary that was trained on the set."""
 BATCH = 32
@@ -173,9 +174,8 @@ def propose(facts: DataFacts, *, minutes: float, size: int | None = None) -> Pro
         if facts.even > 0.5
         else "the images are photographs, whose pixels weigh the same"
     )
-    copies = 1
-    if images <= FEW:
-        copies = max(1, min(16, 4 * FEW // images))
+    copies = max(1, min(MOST_COPIES, MANY // images))
+    if copies > 1:
         reasons["copies"] = f"{images:,} images are few: each is shown moved by some pixels, too"
     return Proposal(
         facts=facts,
