@@ -28,6 +28,7 @@ def test_known_names_count_in_any_case_and_spacing():
     [
         ({"file": "red.png", "label": "a red one", "count": "3"}, ("file", "label")),
         ({"shown": "blue.png", "said": "a blue one"}, ("shown", "said")),
+        ({"file": "red.png", "what": "a red one", "split": "train"}, ("file", "what")),
         ({"file": "absent.png", "label": "a red one"}, None),
         ({"file": "red.png", "label": "a red one", "source": "a book"}, None),
         ({"file": "red.png", "other": "blue.png", "label": "a red one"}, None),

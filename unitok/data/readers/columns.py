@@ -10,6 +10,7 @@ from typing import Any
 from unitok.data.faults import SampleError
 from unitok.data.files.list_files import visible
 from unitok.data.files.records import Record, Records
+from unitok.data.files.splits import split_named
 from unitok.data.readers.segments import holds_image, is_missing, resolve_inside
 from unitok.data.source import warn_once
 
@@ -98,11 +99,12 @@ def find_column(names: Sequence[str], requested: str | None, known: Sequence[str
 
 def guess_pair(records: Sequence[Record], folder: Path) -> tuple[str, str] | None:
     """The columns of images and of captions by what they hold: one names images in the folder or below it,
-    and one of the others holds words; None where that is not one each."""
+    and one of the others holds words, not names of splits; None where that is not one each."""
     names = list(records[0]) if records else []
     folders = [folder, *(place for place in visible(folder) if place.is_dir())]
     images = _columns(names, records, lambda value: _names_image(value, folders))
-    words = _columns(names, records, _is_words)
+    splits = _columns(names, records, lambda value: isinstance(value, str) and split_named(value) is not None)
+    words = [name for name in _columns(names, records, _is_words) if name not in splits]
     return (images[0], words[0]) if len(images) == len(words) == 1 else None
 
 
