@@ -137,3 +137,16 @@ def test_a_head_that_is_held_gets_no_gradient():
     head, hidden = torch.randn(9, 4), torch.randn(1, 2, 4, requires_grad=True)
     grouped_cross_entropy(head, hidden, torch.tensor([[3, 4]]), [("a", "a", range(9))]).total.backward()
     assert hidden.grad.abs().max() > 0 and head.grad is None
+
+
+def test_wrong_tokens_are_counted_among_those_that_compete_where_no_gradient_is_asked_for():
+    head = torch.eye(4).requires_grad_()
+    hidden = torch.tensor([[[0.0, 1, 9, 0], [1.0, 0, 9, 0], [0.0, 0, 0, 1]]])
+    groups = [("a", "a", range(2)), ("b", "b", (2, 3))]
+    targets = torch.tensor([[1, 1, 3]])
+    with torch.no_grad():
+        sums = grouped_cross_entropy(head, hidden, targets, groups)
+    assert {name: value.item() for name, value in sums.wrong.items()} == {"a": 1, "b": 0}
+    assert grouped_cross_entropy(head, hidden, targets, groups, among=range(4)).wrong["a"] == 0
+    with torch.no_grad():
+        assert grouped_cross_entropy(head, hidden, targets, groups, among=range(4)).wrong["a"] == 2

@@ -323,6 +323,7 @@ def run(
             fill=fill,
             trainer_class=RunFolder,
             trainer_defaults={
+                "monitor": model.MONITOR,
                 "export": export,
                 "use_distributed_sampler": False,
                 "enable_model_summary": False,

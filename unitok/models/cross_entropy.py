@@ -26,7 +26,8 @@ class LossSums(NamedTuple):
 
     `total` carries the gradient: Σ weight · (cross-entropy + z_loss · logsumexp²); `weight` is Σ weight.
     `cross_entropy` (nats, unweighted), `count` and `square` (mean square of a token's logits) are per
-    modality, for the log.
+    modality, for the log; so is `wrong`, the number of tokens whose target is not the likeliest, which is
+    counted where no gradient is asked for.
     """
 
     total: Float[Tensor, ""]
@@ -34,6 +35,7 @@ class LossSums(NamedTuple):
     cross_entropy: dict[str, Float[Tensor, ""]]
     count: dict[str, Float[Tensor, ""]]
     square: dict[str, Float[Tensor, ""]]
+    wrong: dict[str, Float[Tensor, ""]]
 
     @property
     def mean(self) -> Float[Tensor, ""]:
@@ -79,10 +81,14 @@ def grouped_cross_entropy(
         if len(places):
             scale = 1.0 if weights is None else weights.get(modality, 1.0)
             parts[name, modality] = Part(places, index, ids, scale)
-    total, entropies, squares = HeadLoss.apply(hidden.flatten(0, 1), head, [*parts.values()], z_loss)
-    sums: tuple[dict[str, Tensor], ...] = ({}, {}, {})
+    if not torch.is_grad_enabled():  # else the head's gradient would be computed in validations, too
+        hidden, head = hidden.detach(), head.detach()
+    total, *statistics = HeadLoss.apply(hidden.flatten(0, 1), head, [*parts.values()], z_loss)
+    entropies, squares, wrong = statistics
+    sums: tuple[dict[str, Tensor], ...] = ({}, {}, {}, {})
     for number, ((_, modality), part) in enumerate(parts.items()):
-        figures = (entropies[number], entropies.new_tensor(float(len(part.places))), squares[number])
+        count = entropies.new_tensor(float(len(part.places)))
+        figures = (entropies[number], count, squares[number], wrong[number])
         for by_modality, figure in zip(sums, figures, strict=True):
             by_modality[modality] = by_modality.get(modality, 0) + figure
     weight = entropies.new_tensor(float(sum(part.scale * len(part.places) for part in parts.values())))
@@ -99,19 +105,21 @@ class HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx, hidden: Float[Tensor, "n d"], head: Float[Tensor, "v d"], parts: Sequence[Part], z_loss: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Also returns Σ cross-entropy and Σ mean square of the logits of each part."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Also returns Σ cross-entropy, Σ mean square of the logits and the wrong tokens of each part."""
         to_hidden = torch.zeros_like(hidden) if ctx.needs_input_grad[0] else None
         to_head = torch.zeros_like(head) if ctx.needs_input_grad[1] else None
         exact = torch.promote_types(hidden.dtype, torch.float32)
         total = hidden.new_zeros((), dtype=exact)
-        entropies, squares = (hidden.new_zeros(len(parts), dtype=exact) for _ in range(2))
+        entropies, squares, wrong = (hidden.new_zeros(len(parts), dtype=exact) for _ in range(3))
         for number, part in enumerate(parts):
             rows = _rows(head, part.ids).to(_precision(hidden))
             to_rows = None if to_head is None else _rows(to_head, part.ids)
             for places, index in _chunks(part):
                 inputs = hidden[places].to(rows.dtype)
                 logits = F.linear(inputs, rows).to(exact)
+                if to_hidden is None and to_rows is None:
+                    wrong[number] += (logits.argmax(dim=1) != index).sum()
                 squares[number] += torch.linalg.vector_norm(logits).square() / logits.shape[1]
                 losses, normaliser, gradient = _closed_form(logits, index, scale=part.scale, z_loss=z_loss)
                 entropies[number] += losses.sum()
@@ -123,8 +131,8 @@ class HeadLoss(torch.autograd.Function):
             if to_rows is not None and not isinstance(part.ids, range):
                 to_head[list(part.ids)] = to_rows
         ctx.save_for_backward(to_hidden, to_head)
-        ctx.mark_non_differentiable(entropies, squares)
-        return total, entropies, squares
+        ctx.mark_non_differentiable(entropies, squares, wrong)
+        return total, entropies, squares, wrong
 
     @staticmethod
     def backward(ctx, gradient: Tensor, *rest) -> tuple[Tensor | None, Tensor | None, None, None]:

@@ -11,6 +11,7 @@ from torch.distributed import all_reduce
 
 from unitok.data.batches.packing import Batch
 from unitok.device import widest_float
+from unitok.modalities.kinds import STRUCTURE
 from unitok.models.cross_entropy import LossSums
 
 NOTHING_MEASURED = (
@@ -70,7 +71,7 @@ class Totals:
 
     def __init__(self, modalities: Iterable[str]):
         self.modalities = tuple(modalities)
-        names = [f"{kind}/{name}" for name in self.modalities for kind in ("sum", "count")]
+        names = [f"{kind}/{name}" for name in self.modalities for kind in ("sum", "count", "wrong")]
         self.sums: dict[str, float] = dict.fromkeys(["total", "weight", *names], 0.0)
 
     def add(self, sums: LossSums) -> None:
@@ -78,23 +79,30 @@ class Totals:
         new = {"total": sums.total, "weight": sums.weight}
         for name in sums.count:
             new |= {f"sum/{name}": sums.cross_entropy[name], f"count/{name}": sums.count[name]}
+            new[f"wrong/{name}"] = sums.wrong[name]
         for name, value in new.items():
             self.sums[name] += float(value)
 
     def losses(self, trainer: Trainer) -> dict[str, float]:
         """The loss of each modality in the data, in nats per id; errors as of `figures`."""
-        return self._losses(self._sums(trainer))
+        return self._means("sum", self._sums(trainer))
 
     def figures(self, trainer: Trainer) -> dict[str, float]:
-        """val/loss, and the loss and perplexity of each modality in the data.
+        """val/loss, and the loss, perplexity and error of each modality in the data.
+
+        An error is the share of ids that are not the likeliest; val/error is the mean over the modalities, so
+        that a text of few ids counts as much as an image of many.
 
         Raises ValueError if no target was measured.
         """
         sums = self._sums(trainer)
         figures = {"val/loss": sums["total"] / sums["weight"]}
-        for name, mean in self._losses(sums).items():
+        for name, mean in self._means("sum", sums).items():
             figures |= {f"val/loss_{name}": mean, f"val/perplexity_{name}": math.exp(min(mean, 80.0))}
-        return figures
+        errors = self._means("wrong", sums)
+        counted = [error for name, error in errors.items() if name != STRUCTURE] or [*errors.values()]
+        figures |= {f"val/error_{name}": error for name, error in errors.items()}
+        return figures | {"val/error": sum(counted) / len(counted)}
 
     def _sums(self, trainer: Trainer) -> dict[str, float]:
         """The sums over all processes."""
@@ -103,9 +111,10 @@ class Totals:
             raise ValueError(NOTHING_MEASURED)
         return sums
 
-    def _losses(self, sums: Mapping[str, float]) -> dict[str, float]:
+    def _means(self, kind: str, sums: Mapping[str, float]) -> dict[str, float]:
+        """A sum's mean over the ids of each modality in the data."""
         counted = [name for name in self.modalities if sums[f"count/{name}"]]
-        return {name: sums[f"sum/{name}"] / sums[f"count/{name}"] for name in counted}
+        return {name: sums[f"{kind}/{name}"] / sums[f"count/{name}"] for name in counted}
 
 
 class Means:

@@ -80,6 +80,9 @@ class TokenizerTraining(LightningModule):
         tile: side of the tiles, in cells, in which `test` encodes large images; 0 encodes them whole.
     """
 
+    MONITOR = "val/loss"
+    """Of its validations, by which the exported weights are chosen."""
+
     def __init__(
         self,
         architecture: Architecture = Patch(),  # noqa: B008 (all of these are frozen)

@@ -16,6 +16,7 @@ from unitok.api.model_folder import refuse_foreign
 from unitok.api.unitok import UniTok
 from unitok.data.batches.packing import Batch
 from unitok.generation.sampling import Sampling
+from unitok.modalities.kinds import STRUCTURE
 from unitok.models.attention_backends import packed_mask
 from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
@@ -73,6 +74,10 @@ class TransformerTraining(LightningModule):
         fills: whether the data teach inpainting (data/transforms/inpainting.py), with the hole shown first.
     """
 
+    MONITOR = "val/error"
+    """Of its validations, by which the exported weights are chosen. A loss rises while captions still become
+    better: a model that learns images by heart is sure of itself where it is wrong."""
+
     def __init__(
         self,
         sizes: TransformerSizes,
@@ -129,7 +134,7 @@ class TransformerTraining(LightningModule):
         if self.model is not None:
             return
         compute, device = self.compute_config, self.trainer.strategy.root_device
-        self.loss_config.check_modalities(["structure", *self.codec.modalities])
+        self.loss_config.check_modalities([STRUCTURE, *self.codec.modalities])
         self._build_model()
         has_bridge = self.model.bridge is not None
         self.parts = TrainedParts(self.start_config.parts, has_bridge=has_bridge, known_ids=self.known_ids)
@@ -298,7 +303,7 @@ class TransformerTraining(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.bad.check()
-        self.totals = Totals(("structure", *self.codec.modalities))
+        self.totals = Totals((STRUCTURE, *self.codec.modalities))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.totals.add(self.sums(batch))

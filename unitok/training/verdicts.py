@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WORSE = 0.02
-"""Rise of the validation loss, as a share of it, from which on a model has learned its images by heart."""
+"""Rise of the validation loss, as a share of it, from which on a model has learned its samples by heart."""
 LOW_USAGE = 0.5
 BLURRED = 22.0
 """PSNR in dB below which people see the blur."""
@@ -61,7 +61,8 @@ def verdicts(found: Findings) -> list[str]:
     if by_heart:
         said.append(
             f"learned by heart after step {best_step:,}: since then the loss of unseen samples rose from "
-            f"{best:.3f} to {last:.3f}, so the model has the weights of that step. More samples help"
+            f"{best:.3f} to {last:.3f}; the model has the weights that are wrong least often. More samples "
+            "help"
         )
     if found.told_apart is not None and found.told_apart < TOLD_APART:
         said.append(
