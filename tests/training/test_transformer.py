@@ -263,7 +263,7 @@ def test_a_head_over_all_ids_learns_to_end_an_image_by_itself(train):
             "--model.optimizer.name", "adamw", "--model.optimizer.schedule", "constant",
             "--model.optimizer.warmup_steps", "1")  # fmt: skip
     cli, _ = train(
-        "full", *full, "--model.optimizer.lr", "1e-2", "--trainer.val_check_interval", "25", steps=100
+        "full", *full, "--model.optimizer.lr", "1e-2", "--trainer.val_check_interval", "100", steps=100
     )
     model = cli.model.model_with_codec()
     tokens = model.codec.join(model.codec.encode(cli.datamodule.val[0]))
