@@ -4,11 +4,9 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from jaxtyping import install_import_hook
+from tests.typecheck import install
 
-import tests.typecheck  # noqa: F401  (the hook names it)
-
-install_import_hook("unitok", "tests.typecheck.check")
+install()
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

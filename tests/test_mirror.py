@@ -22,9 +22,10 @@ OF_NO_MODULE = {
     "test_docs.py",
     "test_golden.py",
     "test_mirror.py",
+    "test_typecheck.py",
     "sample/test_scripts.py",
 }
-"""Of the repository as a whole, and of its scripts."""
+"""Of the repository as a whole, of its scripts, and of the type checker of the tests."""
 
 
 def of_module(test: Path, module: Path) -> bool:
