@@ -235,6 +235,10 @@ class UniTokCLI(LightningCLI):
         if any(flag == setting or flag.startswith(f"{setting}.") for flag in self.flags):
             self.trainer.print(f"--{setting} has no effect: {reason}")
 
+    def _dump_config(self) -> None:
+        """Write out no settings for `save_hyperparameters`, which no module calls: that takes long."""
+        self.config_dump = {}
+
     def _parse_ckpt_path(self) -> None:
         """Take no settings from a checkpoint: they come from configs and flags alone."""
 
