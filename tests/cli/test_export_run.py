@@ -19,7 +19,7 @@ def test_the_last_and_the_best_checkpoint_become_models(monkeypatch, tmp_path, i
         "fit", "--config", "configs/transformer/tiny.yaml", "--threads", "1", "--trainer.callbacks", "null",
         "--trainer.default_root_dir", str(run), "--data.codec.image_tokenizer", str(image_tokenizer),
         "--trainer.max_steps", "4", "--trainer.val_check_interval", "2",
-        "--trainer.enable_progress_bar", "false",
+        "--trainer.enable_progress_bar", "false", "--data.train.init_args.count", "40",
     ])  # fmt: skip
     for name, given in (("last", [str(run)]), ("best", [str(run), "--checkpoint", "best"]),
                         ("file", [str(run / "best.ckpt")])):  # fmt: skip

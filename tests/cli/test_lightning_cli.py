@@ -18,7 +18,7 @@ from train.transformer import main as train_transformer
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*args parameter is intended")
-STEPS = 60
+STEPS = 40
 
 
 class Losses(Callback):
@@ -44,9 +44,10 @@ def fit(monkeypatch, tmp_path, image_tokenizer):  # noqa: F811
     monkeypatch.chdir(ROOT)
 
     def run(part: str, *more: str) -> tuple[Path, list[float]]:
-        main, own = train_tokenizer, ("--data.batch_size", "4")
+        few = ("--data.train.init_args.count", "64", "--data.val.init_args.count", "8")
+        main, own = train_tokenizer, ("--data.batch_size", "4", *few)
         if part == "transformer":
-            main, own = train_transformer, ("--data.codec.image_tokenizer", str(image_tokenizer))
+            main, own = train_transformer, ("--data.codec.image_tokenizer", str(image_tokenizer), *few)
         recorder, folder = Losses(), tmp_path / part
         module = f"unitok.training.{part}.{part.capitalize()}Training.configure_callbacks"
         monkeypatch.setattr(module, lambda self: [recorder])
@@ -61,7 +62,7 @@ def fit(monkeypatch, tmp_path, image_tokenizer):  # noqa: F811
 
 @pytest.mark.parametrize("part", ["tokenizer", "transformer"])
 def test_a_short_run_has_a_curve_of_every_figure_at_its_true_steps(fit, part, capsys):
-    folder, losses = fit(part, "--trainer.max_steps", str(STEPS), "--trainer.val_check_interval", "30",
+    folder, losses = fit(part, "--trainer.max_steps", str(STEPS), "--trainer.val_check_interval", "20",
                          "--trainer.log_every_n_steps", "20")  # fmt: skip
     curves = scalars(folder)
     measured = ("val/", "codebook/usage", "epoch")
@@ -72,25 +73,25 @@ def test_a_short_run_has_a_curve_of_every_figure_at_its_true_steps(fit, part, ca
     if part == "tokenizer":  # its loss is the mean of a batch, the transformer's a sum
         assert curves["loss"] == pytest.approx({step: losses[step] for step in curves["loss"]}, rel=1e-5)
     assert list(curves["loss"])[:20] == list(range(20)) and max(curves["loss"]) == STEPS - 1
-    assert set(curves["val/loss"]) == {30, 60}
+    assert set(curves["val/loss"]) == {20, 40}
     assert f"100%  step {STEPS}  0:00 left  loss" in capsys.readouterr().out
 
 
 def test_short_epochs_are_logged_too(fit):
     """Three batches an epoch, fewer than steps between two logged ones."""
-    folder, _ = fit("tokenizer", "--trainer.max_steps", "30", "--trainer.limit_train_batches", "3",
-                    "--trainer.val_check_interval", "3")  # fmt: skip
+    folder, _ = fit("tokenizer", "--trainer.max_steps", "24", "--trainer.limit_train_batches", "3",
+                    "--trainer.val_check_interval", "3", "--trainer.limit_val_batches", "1")  # fmt: skip
     assert len(scalars(folder)["loss/pixels"]) >= 20
 
 
 def test_the_best_weights_are_exported_where_validations_became_worse(fit, capsys):
     """A rate so high that the second half of the run destroys what the first learned."""
-    folder, _ = fit("tokenizer", "--trainer.max_steps", "30", "--trainer.val_check_interval", "5",
+    folder, _ = fit("tokenizer", "--trainer.max_steps", "20", "--trainer.val_check_interval", "4",
                     "--model.optimizer", "{schedule: constant, warmup_steps: 0}")  # fmt: skip
     values = scalars(folder)["val/loss"]
     best = min(values, key=values.get)
     said = f"image_tokenizer/ has the weights of step {best:,}"
-    assert (said in capsys.readouterr().out) == (values[30] > 1.01 * values[best])
+    assert (said in capsys.readouterr().out) == (values[20] > 1.01 * values[best])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
@@ -98,7 +99,8 @@ def test_a_run_that_is_stopped_leaves_a_checkpoint_and_a_model(tmp_path, number)
     folder = tmp_path / "run"
     process = subprocess.Popen(
         [sys.executable, "-m", "unitok", "train-tokenizer", "fit", "--config", "configs/tokenizer/tiny.yaml",
-         "--threads", "1", "--trainer.max_steps", "100000", "--trainer.default_root_dir", str(folder)],
+         "--threads", "1", "--trainer.max_steps", "100000", "--trainer.default_root_dir", str(folder),
+         "--data.train.init_args.count", "64", "--data.val.init_args.count", "8"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ},
     )  # fmt: skip
     deadline = time.monotonic() + 120

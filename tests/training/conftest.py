@@ -38,21 +38,26 @@ class Recorder(Callback):
         )
 
 
-@pytest.fixture
-def train(monkeypatch, image_tokenizer, tmp_path):
+@pytest.fixture(scope="module")
+def fit(image_tokenizer):
     """Runs the tiny config into a folder; returns its CLI and every batch's loss and gradient norm."""
 
-    def fit(folder, *more, steps=6, config=CONFIG):
+    def run(folder: Path, *more: str, steps: int = 6, config: Path = CONFIG):
         recorder = Recorder()
-        original = TransformerTraining.configure_callbacks
-        monkeypatch.setattr(TransformerTraining, "configure_callbacks", lambda self: [recorder])
-        cli = main([
-            "fit", "--config", str(config), "--threads", "1", "--trainer.max_steps", str(steps),
-            "--trainer.val_check_interval", "3", "--trainer.log_every_n_steps", "1",
-            "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path / folder),
-            "--data.codec.image_tokenizer", str(image_tokenizer), *more,
-        ])  # fmt: skip
-        monkeypatch.setattr(TransformerTraining, "configure_callbacks", original)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TransformerTraining, "configure_callbacks", lambda self: [recorder])
+            cli = main([
+                "fit", "--config", str(config), "--threads", "1", "--trainer.max_steps", str(steps),
+                "--trainer.val_check_interval", "3", "--trainer.log_every_n_steps", "1",
+                "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(folder),
+                "--data.codec.image_tokenizer", str(image_tokenizer), *more,
+            ])  # fmt: skip
         return cli, recorder.rows
 
-    return fit
+    return run
+
+
+@pytest.fixture
+def train(fit, tmp_path):
+    """Runs the tiny config into a folder of the test; returns the same."""
+    return lambda folder, *more, **options: fit(tmp_path / folder, *more, **options)

@@ -15,7 +15,7 @@ from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.image_tokenizer.lookup_free import FSQLevels
 from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook, ResidualCodebooks
-from unitok.training.run.checkpoint import AtomicCheckpointIO
+from unitok.training.run.checkpoint import PREVIOUS, AtomicCheckpointIO
 from unitok.training.tokenizer import TokenizerTraining, perplexity
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
@@ -32,22 +32,42 @@ class Recorder(Callback):
         self.losses.append(outputs["loss"].item() if outputs else None)
 
 
-@pytest.fixture
-def train(monkeypatch, tmp_path):
-    """Runs the tiny config into a folder; returns its CLI and every batch's loss."""
+STEADY = (
+    "--model.optimizer.schedule", "constant", "--model.settle", "0", "--model.quantizer.revive_below", "0",
+)  # fmt: skip
 
-    def fit(folder, *more, steps=6):
-        recorder = Recorder()
-        monkeypatch.setattr(TokenizerTraining, "configure_callbacks", lambda self: [recorder])
+ADVERSARY = (
+    "--model.adversary.counts_from", "3", "--model.adversary.channels", "8", "--model.adversary.lecam", "0.1",
+    "--model.adversary.r1", "1.0", "--model.ema_decay", "0.5",
+    "--model.loss.terms", "[{class_path: MultiScaleGradients}, {class_path: SSIM}]",
+)  # fmt: skip
+
+
+def fit(folder: Path, *more: str, steps: int = 6):
+    """Runs the tiny config into a folder; returns its CLI and every batch's loss."""
+    recorder = Recorder()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TokenizerTraining, "configure_callbacks", lambda self: [recorder])
         cli = main([
             "fit", "--config", str(CONFIG), "--threads", "1", "--trainer.max_steps", str(steps),
             "--trainer.val_check_interval", "3", "--trainer.log_every_n_steps", "1",
-            "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path / folder),
+            "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(folder),
             "--data.train.init_args.count", "72", "--data.val.init_args.count", "16", *more,
         ])  # fmt: skip
-        return cli, recorder.losses
+    return cli, recorder.losses
 
-    return fit
+
+@pytest.fixture
+def train(tmp_path):
+    """Runs the tiny config into a folder of the test; returns its CLI and every batch's loss."""
+    return lambda folder, *more, **options: fit(tmp_path / folder, *more, **options)
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """A run of 20 steps, which several tests look at: its folder, its CLI and every batch's loss."""
+    folder = tmp_path_factory.mktemp("learned") / "run"
+    return folder, *fit(folder, steps=20)
 
 
 def poison(monkeypatch, *numbers: int) -> None:
@@ -65,15 +85,15 @@ def poison(monkeypatch, *numbers: int) -> None:
     monkeypatch.setattr(ImageBatches, "__getitem__", poisoned)
 
 
-def test_a_run_learns_and_leaves_everything_in_its_folder(train, tmp_path):
-    cli, losses = train("run", steps=20)
+def test_a_run_learns_and_leaves_everything_in_its_folder(learned):
+    folder, cli, losses = learned
     assert sum(losses[-3:]) < sum(losses[:3])
-    names = {path.name for path in (tmp_path / "run").iterdir()}
+    names = {path.name for path in folder.iterdir()}
     assert names == {
         "image_tokenizer", "last.ckpt", "previous.ckpt", "best.ckpt", "logs", "reconstructions.png"
     }  # fmt: skip
-    assert Image.open(tmp_path / "run/reconstructions.png").size[0] > 8 * 48
-    tokenizer = ImageTokenizer.from_pretrained(tmp_path / "run/image_tokenizer")
+    assert Image.open(folder / "reconstructions.png").size[0] > 8 * 48
+    tokenizer = ImageTokenizer.from_pretrained(folder / "image_tokenizer")
     assert tokenizer.fingerprint() == cli.model.tokenizer.fingerprint()
     wanted = {"loss", "loss/pixels", "loss/codes", "loss/round_trip", "codebook/perplexity", "codebook/usage",
               "val/loss", "val/psnr", "val/surviving_codes", "lr", "gradient_norm"}  # fmt: skip
@@ -129,62 +149,47 @@ def test_without_its_weight_the_round_trip_takes_no_step_of_the_encoder(train, m
 
 
 @pytest.mark.parametrize("more", [(), ("--data.workers", "1"), ("--trainer.precision", "bf16-mixed"),
-                                  ("--model.optimizer.name", "adamw")])  # fmt: skip
-def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, more):
-    steady = (
-        "--model.optimizer.schedule",
-        "constant",
-        "--model.settle",
-        "0",
-        "--model.quantizer.revive_below",
-        "0",
-        *more,
-    )
-    whole, losses = train("whole", *steady)
-    _, first = train("parts", *steady, steps=3)
-    parts, rest = train("parts", *steady, "--ckpt_path", "last")
-    assert [*first, *rest] == losses
+                                  ("--model.optimizer.name", "adamw"), ADVERSARY])  # fmt: skip
+def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, tmp_path, more):
+    """From the checkpoint of its step 3, as the run goes on after every interruption."""
+    whole, losses = train("whole", *STEADY, *more)
+    parts, rest = train("parts", *STEADY, *more, "--ckpt_path", str(tmp_path / "whole" / PREVIOUS))
+    assert rest == losses[3:]
     assert whole.model.tokenizer.fingerprint() == parts.model.tokenizer.fingerprint()
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, parts.model.state_dict()[name]), name
 
 
-def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train):
+def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train, learned):
     steady = ("--model.optimizer.schedule", "constant", "--model.optimizer.warmup_steps", "1")
-    train("rates", *steady, steps=3)
-    cli, _ = train("rates", *steady, "--ckpt_path", "last", "--model.optimizer.lr", "0.5")
+    last = str(learned[0] / "last.ckpt")
+    cli, _ = train("run", *steady, "--ckpt_path", last, "--model.optimizer.lr", "0.5", steps=21)
     assert cli.trainer.optimizers[0].param_groups[-1]["lr"] == 0.5
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_the_decoder_alone_learns_and_all_codes_stay(train, tmp_path, precision):
-    train("first", steps=12)
-    folder = str(tmp_path / "first/image_tokenizer")
+def test_the_decoder_alone_learns_and_all_codes_stay(train, learned, tmp_path, precision):
+    origin = learned[0] / "image_tokenizer"
     options = (
-        "--model.start.init_from",
-        folder,
-        "--model.start.decoder_alone",
-        "true",
-        "--trainer.precision",
-        precision,
-    )
-    _, losses = train("second", *options, steps=12)
+        "--model.start.init_from", str(origin), "--model.start.decoder_alone", "true",
+        "--trainer.precision", precision,
+    )  # fmt: skip
+    _, losses = train("run", *options, steps=12)
     assert sum(losses[-3:]) < sum(losses[:3])
-    before, after = (
-        ImageTokenizer.from_pretrained(tmp_path / f"{n}/image_tokenizer") for n in ("first", "second")
-    )
+    before, after = map(ImageTokenizer.from_pretrained, (origin, tmp_path / "run/image_tokenizer"))
     images = torch.rand(8, 3, 48, 48) * 2 - 1
     assert torch.equal(before.encode(images).codes, after.encode(images).codes)
     assert before.fingerprint(decoder=False) == after.fingerprint(decoder=False)
     assert before.fingerprint() != after.fingerprint()
 
 
-def test_a_run_may_start_from_a_tokenizer_and_learn_all_of_it(train, tmp_path):
-    train("first", steps=12)
-    folder = str(tmp_path / "first/image_tokenizer")
-    cli, losses = train("second", "--model.start.init_from", folder, steps=3)
-    assert losses[0] < train("anew", steps=3)[1][0]
-    assert cli.model.tokenizer.fingerprint(decoder=False) != ImageTokenizer.from_pretrained(
-        folder
-    ).fingerprint(decoder=False)
+def test_a_run_may_start_from_a_tokenizer_and_learn_all_of_it(train, learned):
+    folder, _, anew = learned
+    origin = folder / "image_tokenizer"
+    cli, losses = train("run", "--model.start.init_from", str(origin), steps=3)
+    assert losses[0] < anew[0]
+    before = ImageTokenizer.from_pretrained(origin)
+    assert cli.model.tokenizer.fingerprint(decoder=False) != before.fingerprint(decoder=False)
 
 
 def test_a_decoder_is_not_trained_alone_on_random_codes(train, capsys):
@@ -237,12 +242,6 @@ def test_a_run_may_end_by_the_clock(train):
 
 # ---- an adversary, further terms, averaged weights
 
-ADVERSARY = (
-    "--model.adversary.counts_from", "3", "--model.adversary.channels", "8", "--model.adversary.lecam", "0.1",
-    "--model.adversary.r1", "1.0", "--model.ema_decay", "0.5",
-    "--model.loss.terms", "[{class_path: MultiScaleGradients}, {class_path: SSIM}]",
-)  # fmt: skip
-
 
 def test_an_adversary_learns_first_and_counts_later(train, tmp_path):
     pairs = ("--model.accumulate", "2", "--trainer.val_check_interval", "5")
@@ -265,24 +264,6 @@ def test_an_adversary_learns_first_and_counts_later(train, tmp_path):
     )
 
 
-def test_an_adversary_resumes_exactly(train):
-    steady = (
-        "--model.optimizer.schedule",
-        "constant",
-        "--model.settle",
-        "0",
-        "--model.quantizer.revive_below",
-        "0",
-    )
-    whole, losses = train("whole", *steady, *ADVERSARY)
-    _, first = train("parts", *steady, *ADVERSARY, steps=3)
-    parts, rest = train("parts", *steady, *ADVERSARY, "--ckpt_path", "last")
-    assert [*first, *rest] == losses
-    for part in ("tokenizer", "averaged", "adversary"):
-        ours, theirs = (getattr(run.model, part).state_dict() for run in (whole, parts))
-        assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items()), part
-
-
 def test_accumulated_batches_are_one_step(train):
     """Without a codebook that moves between them, two halves of a batch are the batch."""
     kind = (
@@ -301,12 +282,11 @@ def test_accumulated_batches_are_one_step(train):
     assert norms[0] == pytest.approx(norms[1], rel=1e-3)
 
 
-def test_test_measures_the_trained_tokenizer(train, tmp_path, capsys):
-    train("run", steps=6)
+def test_test_measures_the_trained_tokenizer(learned, tmp_path):
     Image.effect_noise((70, 33), 80).save(tmp_path / "a.png")
     Image.effect_noise((40, 60), 80).save(tmp_path / "b.jpg")
     main([
-        "test", "--config", str(CONFIG), "--ckpt_path", str(tmp_path / "run/last.ckpt"), "--threads", "1",
+        "test", "--config", str(CONFIG), "--ckpt_path", str(learned[0] / "last.ckpt"), "--threads", "1",
         "--trainer.default_root_dir", str(tmp_path / "run"), "--trainer.enable_progress_bar", "false",
         "--data.test", "unitok.data.readers.folders.PictureFolder", "--data.test.path", str(tmp_path),
     ])  # fmt: skip

@@ -21,6 +21,7 @@ from unitok.data.batches.packing import pack
 from unitok.modalities.text import train_bpe
 from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.transformer import TransformerSizes
+from unitok.training.run.checkpoint import PREVIOUS
 from unitok.training.token_dropout import after_first_segment
 from unitok.training.transformer import TransformerTraining
 from unitok.training.weights.init_from import StartConfig
@@ -30,6 +31,30 @@ from unitok.worlds.shapes.tasks import ShapesTasks
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
 CONFIG = Path(__file__).parents[2] / "configs/transformer/tiny.yaml"
+CONSTANT = ("--model.optimizer.schedule", "constant")
+
+
+@pytest.fixture(scope="module")
+def plain(fit, tmp_path_factory):
+    """A run of 6 steps without further options, which several tests look at: its folder, CLI and rows."""
+    folder = tmp_path_factory.mktemp("plain") / "run"
+    return folder, *fit(folder, *CONSTANT)
+
+
+@pytest.fixture
+def resumed(train, tmp_path):
+    """Trains a run, and goes on from the checkpoint of its step 3 in a folder of its own; checks that both
+    have the same rows and weights, and returns the whole run's CLI."""
+
+    def check(*more: str):
+        whole, rows = train("whole", *CONSTANT, *more)
+        parts, rest = train("parts", *CONSTANT, *more, "--ckpt_path", str(tmp_path / "whole" / PREVIOUS))
+        assert rest == rows[3:]
+        for name, tensor in whole.model.state_dict().items():
+            assert torch.equal(tensor, parts.model.state_dict()[name]), name
+        return whole
+
+    return check
 
 
 def test_a_run_on_questions_boxes_and_edits_ends_in_a_folder_that_answers_them(train, tmp_path):
@@ -102,29 +127,19 @@ def test_a_run_on_a_mixture_tells_what_it_read(train, tmp_path):
     assert all(count["ids"] > 36 * count["documents"] for count in read.values())
 
 
+HIDE = ("--model.loss.token_dropout", "{text: 0.3, image: 0.1}")
+
+
 @pytest.mark.parametrize(
-    "more", [(), ("--model.optimizer.name", "adamw"), ("--trainer.precision", "bf16-mixed")]
+    "more", [(), ("--model.optimizer.name", "adamw"), ("--trainer.precision", "bf16-mixed"), HIDE]
 )
-def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, tmp_path, more):
-    whole, rows = train("whole", "--model.optimizer.schedule", "constant", *more)
-    _, first = train("parts", "--model.optimizer.schedule", "constant", *more, steps=3)
-    parts, rest = train("parts", "--model.optimizer.schedule", "constant", *more, "--ckpt_path", "last")
-    assert [*first, *rest] == rows
-    for a, b in zip(whole.model.model.parameters(), parts.model.model.parameters(), strict=True):
-        assert torch.equal(a, b)
+def test_a_resumed_run_has_the_losses_of_one_never_stopped(resumed, more):
+    resumed(*more)
 
 
-def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train):
-    train("rates", steps=3)
-    cli, _ = train(
-        "rates",
-        "--ckpt_path",
-        "last",
-        "--model.optimizer.lr",
-        "0.5",
-        "--model.optimizer.schedule",
-        "constant",
-    )
+def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train, plain):
+    last = str(plain[0] / "last.ckpt")
+    cli, _ = train("rates", "--ckpt_path", last, "--model.optimizer.lr", "0.5", *CONSTANT, steps=7)
     assert cli.trainer.optimizers[0].param_groups[1]["lr"] == 0.5
 
 
@@ -164,20 +179,15 @@ def test_a_run_whose_gradients_are_never_finite_stops_with_one_line(train, monke
     assert stop.value.code != 0 and "3 batches in a row" in capsys.readouterr().err
 
 
-def test_recomputed_blocks_change_no_loss(train):
-    _, plain = train("plain", steps=3)
-    _, again = train("again", "--model.compute.recompute", "true", steps=3)
-    assert again == plain
+def test_recomputed_blocks_change_no_loss(train, plain):
+    _, again = train("again", "--model.compute.recompute", "true", *CONSTANT, steps=3)
+    assert again == plain[2][:3]
 
 
-def test_averaged_weights_are_exported_and_resumed_exactly(train, tmp_path):
-    steady = ("--model.ema_decay", "0.7", "--model.optimizer.schedule", "constant")
-    whole, _ = train("whole", *steady)
-    train("parts", *steady, steps=3)
-    parts, _ = train("parts", *steady, "--ckpt_path", "last")
+def test_averaged_weights_are_exported_and_resumed_exactly(resumed, tmp_path):
+    whole = resumed("--model.ema_decay", "0.7")
     exported = UniTok.from_pretrained(tmp_path / "whole/model").model.state_dict()
     for name, tensor in whole.model.averaged.module.state_dict().items():
-        assert torch.equal(tensor, parts.model.averaged.module.state_dict()[name])
         assert torch.equal(tensor, exported[name])
     assert not torch.equal(whole.model.model.norm.weight, whole.model.averaged.module.norm.weight)
 
@@ -233,29 +243,19 @@ def test_a_run_goes_on_from_an_own_folder_with_its_tokenizers(train, tmp_path, c
     assert f"--data.codec.text_tokenizer {folder}/tokenizer.json" in capsys.readouterr().err
 
 
-def test_low_rank_updates_are_trained_resumed_and_exported_merged(train, tmp_path):
+def test_low_rank_updates_are_trained_resumed_and_exported_merged(resumed, tmp_path):
     pytest.importorskip("peft")
-    steady = (
-        "--model.lora.rank",
-        "2",
-        "--model.optimizer.schedule",
-        "constant",
-        "--model.optimizer.name",
-        "adamw",
-    )
-    whole, _ = train("whole", *steady)
-    train("parts", *steady, steps=3)
-    parts, _ = train("parts", *steady, "--ckpt_path", "last")
+    whole = resumed("--model.lora.rank", "2", "--model.optimizer.name", "adamw")
     exported = UniTok.from_pretrained(tmp_path / "whole/model").model.state_dict()
     for name, tensor in whole.model.model_with_codec().model.state_dict().items():
-        assert torch.equal(tensor, parts.model.model_with_codec().model.state_dict()[name])
         assert torch.equal(tensor, exported[name])
 
 
-def test_the_log_says_how_much_is_padding_and_how_large_the_logits_are(train):
+def test_the_log_says_how_much_is_padding_how_large_the_logits_are_and_what_the_machine_gives(train):
     cli, _ = train("run", "--model.compute.peak_tflops", "0.5", "--model.compute.attention", "flex", steps=2)
     logged = cli.trainer.logged_metrics
     assert 0 <= logged["padding"] < 0.5 and logged["logit_norm/image"] > 0
+    assert logged["mfu"] == pytest.approx(float(logged["tflops"]) / 0.5)
 
 
 def test_a_head_over_all_ids_learns_to_end_an_image_by_itself(train):
@@ -279,18 +279,11 @@ def test_a_head_of_another_kind_is_refused(train, capsys):
     assert "none" in capsys.readouterr().err
 
 
-def test_the_share_of_the_machines_peak_is_logged(train):
-    cli, _ = train("run", "--model.compute.peak_tflops", "0.5", steps=2)
-    logged = cli.trainer.logged_metrics
-    assert logged["mfu"] == pytest.approx(float(logged["tflops"]) / 0.5)
-
-
 @pytest.mark.slow
-def test_compiled_blocks_give_the_same_losses(train):
+def test_compiled_blocks_give_the_same_losses(train, plain):
     pytest.importorskip("torch._inductor")
-    _, plain = train("plain", steps=3)
-    cli, compiled = train("compiled", "--model.compute.compile", "true", steps=3)
-    assert torch.allclose(torch.tensor(plain), torch.tensor(compiled), rtol=1e-3)
+    cli, compiled = train("compiled", "--model.compute.compile", "true", *CONSTANT, steps=3)
+    assert torch.allclose(torch.tensor(plain[2][:3]), torch.tensor(compiled), rtol=1e-3)
     assert cli.model.model_with_codec().draw("a small red circle")[0].size == (48, 48)
 
 
@@ -342,14 +335,9 @@ def test_what_may_be_hidden_comes_after_a_documents_first_segment():
             assert [i for i in places if later[row, i]] == [i for i in places if closed and i >= closed[0]]
 
 
-def test_a_run_with_hidden_inputs_is_resumed_exactly(train):
-    hide = ("--model.loss.token_dropout", "{text: 0.3, image: 0.1}", "--model.optimizer.schedule", "constant")
-    _, rows = train("hidden", *hide)
-    _, first = train("hidden_parts", *hide, steps=3)
-    _, rest = train("hidden_parts", *hide, "--ckpt_path", "last")
-    assert [*first, *rest] == rows
-    _, bare = train("bare", "--model.optimizer.schedule", "constant", steps=3)
-    assert bare != first
+def test_hidden_inputs_change_what_is_learned(train, plain):
+    _, rows = train("hidden", *HIDE, *CONSTANT, steps=3)
+    assert rows != plain[2][:3]
 
 
 def test_words_of_its_own_need_a_model_to_start_from():

@@ -76,11 +76,11 @@ def test_a_validation_of_nothing_has_no_figure(train, tmp_path, part):
 
 
 @PARTS
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
 def test_more_faults_than_are_put_up_with_end_a_small_set_too(train, tmp_path, part, workers):
     write(tmp_path / "set/train", 8, 4)
     write(tmp_path / "set/val", 2)
-    more = ("--data.workers", workers, "--trainer.max_steps", "40")
+    more = ("--data.workers", workers)
     assert "4 of 12 samples are corrupt, more than 10%" in train(part, *more)
     run = train(part, *more, "--data.most_faults", "0.5")
     assert json.loads((run / "data_report.json").read_text())["faults"] == 4

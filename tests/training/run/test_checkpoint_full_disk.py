@@ -131,7 +131,8 @@ def test_pictures_and_lines_that_fill_the_disk_say_where(tmp_path):
 
 RUN = ("fit", "--config", "configs/tokenizer/tiny.yaml", "--threads", "1", "--ckpt_path", "auto",
        "--trainer.enable_progress_bar", "false", "--trainer.val_check_interval", "1",
-       "--trainer.limit_val_batches", "1")  # fmt: skip
+       "--trainer.limit_val_batches", "1", "--data.train.init_args.count", "80",
+       "--data.val.init_args.count", "16")  # fmt: skip
 
 
 @pytest.mark.parametrize(("most", "named"), [(3000, "logs/events"), (150_000, LAST)])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from unitok.training.run.checkpoint import LAST, PREVIOUS
 from unitok.training.run.interruption import SaveOften
 from unitok.training.tokenizer import TokenizerTraining
 
+pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args")
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "configs/tokenizer/tiny.yaml"
 STEADY = (
@@ -46,26 +48,56 @@ class Signal(Callback):
             os.kill(os.getpid(), self.number)
 
 
+def fit(folder: Path, *more: str) -> str:
+    """Runs the tiny config into a folder; returns the tokenizer's fingerprint."""
+    cli = main([
+        "fit", "--config", str(CONFIG), "--threads", "1", "--trainer.enable_progress_bar", "false",
+        "--trainer.default_root_dir", str(folder), *STEADY, *more,
+    ])  # fmt: skip
+    return cli.model.tokenizer.fingerprint()
+
+
 @pytest.fixture
 def train(monkeypatch, tmp_path):
-    """Runs the tiny config into a folder; returns the tokenizer's fingerprint."""
+    """Runs the tiny config into a folder of the test, with callbacks; returns the tokenizer's fingerprint."""
 
-    def fit(folder, *more, callbacks=()):
+    def run(folder, *more, callbacks=()):
         monkeypatch.setattr(TokenizerTraining, "configure_callbacks", lambda self: list(callbacks))
-        cli = main([
-            "fit", "--config", str(CONFIG), "--threads", "1", "--trainer.enable_progress_bar", "false",
-            "--trainer.default_root_dir", str(tmp_path / folder), *STEADY, *more,
-        ])  # fmt: skip
-        return cli.model.tokenizer.fingerprint()
+        return fit(tmp_path / folder, *more)
 
-    return fit
+    return run
 
 
-@pytest.mark.filterwarnings("ignore:LightningCLI's args")
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Gives the folder and the fingerprint of a run that is never stopped, trained once for its options."""
+    runs = {}
+
+    def run(*options: str) -> tuple[Path, str]:
+        if options not in runs:
+            folder = tmp_path_factory.mktemp("whole")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(TokenizerTraining, "configure_callbacks", lambda self: [])
+                runs[options] = folder, fit(folder, *options)
+        return runs[options]
+
+    return run
+
+
+@pytest.fixture
+def complete(uninterrupted, tmp_path) -> str:
+    """The folder `run` of a complete run, as that test's own; its fingerprint."""
+    folder, fingerprint = uninterrupted()
+    shutil.copytree(folder, tmp_path / "run")
+    return fingerprint
+
+
 @pytest.mark.parametrize("validating", [False, True], ids=["training", "validation"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_the_run_goes_on_exactly(train, tmp_path, capsys, number, code, validating):
-    whole, handler = train("whole"), signal.getsignal(signal.SIGTERM)
+def test_a_signal_saves_and_the_run_goes_on_exactly(
+    train, uninterrupted, tmp_path, capsys, number, code, validating
+):
+    (_, whole), handler = uninterrupted(), signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as stopped:
         train("parts", callbacks=[Signal(number, step=2, validating=validating)])
     assert stopped.value.code == code
@@ -99,7 +131,6 @@ def test_a_signal_in_the_midst_of_a_print_ends_nothing(monkeypatch):
     assert callback.signal == signal.SIGTERM
 
 
-@pytest.mark.filterwarnings("ignore:LightningCLI's args")
 def test_auto_begins_a_run_where_none_is_and_names_what_changed(train, capsys):
     first = train("run", "--ckpt_path", "auto", "--trainer.max_steps", "2")
     assert "->" not in capsys.readouterr().out
@@ -132,29 +163,25 @@ ENDS = {
 """Why a run ends, what else it is told, and its step then."""
 
 
-@pytest.mark.filterwarnings("ignore:LightningCLI's args")
 @pytest.mark.parametrize("end", ENDS)
-def test_a_run_goes_on_exactly_from_wherever_it_ended(train, tmp_path, end):
+def test_a_run_goes_on_exactly_from_wherever_it_ended(train, uninterrupted, tmp_path, end):
     ends, options, step = ENDS[end]
-    whole = train("whole", *options)
+    folder, whole = uninterrupted(*options)
     train("parts", *options, *ends)
     assert torch.load(tmp_path / "parts" / LAST, weights_only=True)["global_step"] == step
     assert train("parts", *options, "--ckpt_path", "last") == whole
-    saved = [torch.load(tmp_path / run / LAST, weights_only=True) for run in ("whole", "parts")]
+    saved = [torch.load(run / LAST, weights_only=True) for run in (folder, tmp_path / "parts")]
     assert [saved[0][name] == saved[1][name] for name in ("global_step", "epoch")] == [True, True]
 
 
-@pytest.mark.filterwarnings("ignore:LightningCLI's args")
-def test_a_run_whose_time_is_up_saves_without_a_validation(train, tmp_path):
+def test_a_run_whose_time_is_up_saves_without_a_validation(train, uninterrupted):
     unseen = ("--trainer.limit_val_batches", "0")
-    whole = train("whole", *unseen)
+    _, whole = uninterrupted(*unseen)
     train("parts", *unseen, callbacks=[StopAt(3)])
     assert train("parts", *unseen, "--ckpt_path", "last") == whole
 
 
-@pytest.mark.filterwarnings("ignore:LightningCLI's args")
-def test_a_run_saves_once_where_a_validation_has_just_saved(train, tmp_path):
-    train("run")
+def test_a_run_saves_once_where_a_validation_has_just_saved(train, complete, tmp_path):
     again = tmp_path / "run" / LAST
     before = again.stat().st_mtime_ns
     train("run", "--ckpt_path", "last")
@@ -162,29 +189,22 @@ def test_a_run_saves_once_where_a_validation_has_just_saved(train, tmp_path):
     assert torch.load(tmp_path / "run" / PREVIOUS, weights_only=True)["global_step"] == 4
 
 
-@pytest.mark.filterwarnings("ignore:LightningCLI's args")
-def test_the_previous_checkpoint_is_read_where_the_last_is_damaged(train, tmp_path, caplog):
-    whole = train("whole")
-    train("run")
+def test_the_previous_checkpoint_is_read_where_the_last_is_damaged(train, complete, tmp_path, caplog):
     last, previous = tmp_path / "run" / LAST, tmp_path / "run" / PREVIOUS
     steps = [torch.load(path, weights_only=True)["global_step"] for path in (previous, last)]
     assert steps == sorted(steps) and steps[0] < steps[1]
     last.write_bytes(last.read_bytes()[:1000])
-    assert train("run", "--ckpt_path", "last") == whole
+    assert train("run", "--ckpt_path", "last") == complete
     assert "resuming from previous.ckpt" in caplog.text
 
 
-@pytest.mark.filterwarnings("ignore:LightningCLI's args")
 @pytest.mark.parametrize("asked", ["auto", pytest.param("last", marks=pytest.mark.slow)])
-def test_a_run_goes_on_from_the_previous_checkpoint_alone(train, tmp_path, caplog, asked):
-    whole = train("whole")
-    train("run")
+def test_a_run_goes_on_from_the_previous_checkpoint_alone(train, complete, tmp_path, caplog, asked):
     (tmp_path / "run" / LAST).unlink()
-    assert train("run", "--ckpt_path", asked) == whole
+    assert train("run", "--ckpt_path", asked) == complete
     assert "last.ckpt: not found; resuming from previous.ckpt" in caplog.text
 
 
-@pytest.mark.filterwarnings("ignore:LightningCLI's args")
 @pytest.mark.parametrize("command", ["validate", "test"])
 def test_nothing_is_measured_where_the_last_checkpoint_is_not_there(tmp_path, command, capsys):
     with pytest.raises(SystemExit) as stopped:
@@ -195,7 +215,6 @@ def test_nothing_is_measured_where_the_last_checkpoint_is_not_there(tmp_path, co
     assert stopped.value.code == 2 and "last.ckpt: not found" in capsys.readouterr().err
 
 
-@pytest.mark.filterwarnings("ignore:LightningCLI's args")
 def test_a_folder_is_no_checkpoint_to_go_on_from(train, tmp_path, capsys):
     (tmp_path / "run" / LAST).mkdir(parents=True)
     with pytest.raises(SystemExit) as stopped:
