@@ -6,7 +6,9 @@ from PIL import Image
 from tests.tiny_model import tiny_model
 from unitok.api.learned_tasks import LearnedTask, TaskExample
 from unitok.modalities.location_bins import BoxModality, PointModality
+from unitok.modalities.vision import VisionConfig
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
+from unitok.models.vision.encoder import Latents
 
 pytest.importorskip("gradio", reason="gradio is not installed: make page installs it")
 
@@ -19,7 +21,11 @@ from unitok.page.edit import PARTS, Edit
 from unitok.page.served_images import serve_image
 from unitok.page.tokens import Tokens
 
-SIZES = {"one size": {"shape": (6, 6)}, "any size": {"shape": None, "max_side": 16}}
+SIZES = {
+    "one size": {"shape": (6, 6)},
+    "any size": {"shape": None, "max_side": 16},
+    "seeing": {"shape": (6, 6), "vision": VisionConfig(Latents(size=(48, 48)))},
+}
 
 
 @pytest.fixture(scope="module", params=SIZES)

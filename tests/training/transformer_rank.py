@@ -20,7 +20,7 @@ class Keep(Callback):
     """Saves what this rank saw and what it ends with."""
 
     def __init__(self, folder: Path):
-        self.folder, self.losses, self.documents = folder, [], []
+        self.folder, self.losses, self.documents, self.seen = folder, [], [], []
 
     def on_train_start(self, trainer, module):
         data, original = trainer.datamodule._packed["train"], PackedDocuments.__getitem__
@@ -33,6 +33,7 @@ class Keep(Callback):
         PackedDocuments.__getitem__ = reading
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        self.seen.append(batch.tiles is not None)
         with torch.no_grad():
             sums = module.sums(batch)
         both = torch.stack([sums.total, sums.weight])
@@ -43,6 +44,7 @@ class Keep(Callback):
     def on_fit_end(self, trainer, module):
         state = {name: full_tensor(tensor) for name, tensor in module.model.state_dict().items()}
         kept = {"losses": self.losses, "documents": self.documents, "steps": trainer.global_step}
+        kept["seen"] = self.seen
         torch.save(kept | {"state": state}, self.folder / f"rank{trainer.global_rank}.pt")
 
 

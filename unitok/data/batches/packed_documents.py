@@ -19,6 +19,8 @@ from unitok.tokens.codec import Codec
 
 log = logging.getLogger(__name__)
 
+MAX_SEEN = 2**31
+"""Maximum bytes of features of images that are kept in memory."""
 MAX_MISFITS = 64
 """Documents of a source that may be too long before the first that fits."""
 
@@ -29,7 +31,8 @@ class EncodedSource(CodedDocuments):
     Args:
         source: documents.
         codec: encodes them.
-        cached: documents whose codes are kept in memory (some kB each), so that later epochs only read.
+        cached: documents whose codes are kept in memory (some kB each), so that later epochs only read; fewer
+            where what is seen of their images exceeds MAX_SEEN.
         faults: counts corrupt documents, including those met in indexing.
     """
 
@@ -38,6 +41,7 @@ class EncodedSource(CodedDocuments):
         self.faults = Faults(name=type(source).__name__) if faults is None else faults
         self.faults.add(*source.faults)
         self._codes: dict[int, list[Codes] | None] = {}
+        self._seen_bytes = 0
 
     def __len__(self) -> int:
         return len(self.source)
@@ -47,12 +51,21 @@ class EncodedSource(CodedDocuments):
         new = [index for index in dict.fromkeys(indices) if index not in self._codes]
         encoded = encode_documents(self.source, self.codec, new, faults=self.faults) if new else []
         codes = dict(zip(new, encoded, strict=True))
-        self._codes |= dict(list(codes.items())[: max(0, self.cached - len(self._codes))])
+        self._remember(codes)
         return [codes[index] if index in codes else self._codes[index] for index in indices]
 
     def peek(self, indices: Sequence[int]) -> list[Document | None]:
         documents = [read(self.source, index) for index in indices]
         return [None if isinstance(document, Fault) else document for document in documents]
+
+    def _remember(self, new: dict[int, list[Codes] | None]) -> None:
+        """Keep the codes of new documents while there is space."""
+        for index, codes in list(new.items())[: max(0, self.cached - len(self._codes))]:
+            seen = [one.features.values for one in codes or () if one.features is not None]
+            self._seen_bytes += sum(values.nbytes for values in seen)
+            if self._seen_bytes > MAX_SEEN:
+                return
+            self._codes[index] = codes
 
 
 class PackedDocuments(Dataset):
