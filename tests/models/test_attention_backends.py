@@ -45,7 +45,7 @@ def test_engines_and_their_gradients_agree_on_a_gpu(engine):
         pytest.skip(lack)
     model = tiny_transformer(head_width=32, width=64).to(device)
     _, batch = random_batch(count=20)
-    batch = type(batch)(*(part.to(device) for part in batch))
+    batch = type(batch)(*(part.to(device) for part in batch[:4]))
     results = []
     for mask in (document_mask, packed_mask(engine, device)):
         model.packed_mask = mask

