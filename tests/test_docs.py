@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.commands import ROOT, check
 from tests.tiny_model import tiny_model
+from unitok.generation.sampling import Sampling
 
 PAGES = [
     ROOT / "README.md",
@@ -59,6 +60,34 @@ def test_the_examples_of_the_readme_run(block, tmp_path, monkeypatch):
     tiny_model().save_pretrained(tmp_path / "runs/demo/model")
     Image.new("RGB", (12, 8)).save("photo.png")
     exec(compile(block, "README.md", "exec"), {})
+
+
+PYTHON = ROOT / "docs/python.md"
+IDIOMS = re.findall(r"^\| `(.+?)` \| .+ \|$", PYTHON.read_text(), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory):
+    """The names that the first example of docs/python.md defines, with a tiny model in its place."""
+    folder = tmp_path_factory.mktemp("python")
+    brief = {"text": Sampling(temperature=0.0, max_new_tokens=8), "image": Sampling()}
+    tiny_model(sampling=brief).save_pretrained(folder / "runs/demo/model")
+    Image.new("RGB", (12, 8), "red").save(folder / "photo.png")
+    Image.new("L", (12, 8), 255).save(folder / "hole.png")
+    names = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        exec(compile(blocks(PYTHON, "python")[0], "python.md", "exec"), names)
+        yield names
+
+
+@pytest.mark.parametrize("idiom", IDIOMS)
+def test_the_idioms_run(idiom, names):
+    exec(compile(idiom, "python.md", "exec"), dict(names))
+
+
+def test_the_idioms_are_those_of_both_libraries():
+    assert len(IDIOMS) >= 25
 
 
 MAPS = [ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "docs/design-decisions.md")]

@@ -25,11 +25,13 @@ In reading order:
     pixels         Converts images of any mode to RGB, and masks to 0 or 255
     device         Chooses device and precision, and tells whether torch.compile works there
     renamed        Class paths of earlier versions, and the error that names today's
+    foreign_names  Names of transformers and diffusers without a counterpart, and what to use instead
     console        Error messages and printable text, shared by all command lines
 """
 
 from importlib import import_module
 
+__version__ = "0.1.0"
 _HOMES = {
     "Codec": "unitok.tokens.codec",
     "Codes": "unitok.document",
@@ -41,7 +43,7 @@ _HOMES = {
     "Transformer": "unitok.models.transformer",
     "UniTok": "unitok.api.unitok",
     "Vocabulary": "unitok.tokens.vocabulary",
-    "pipeline": "unitok.interop.pipelines",
+    "pipeline": "unitok.interop.pipelines.pipeline",
 }
 __all__ = sorted(_HOMES)
 

@@ -13,7 +13,9 @@ from tests.tiny_model import tiny_model
 from unitok.api.arguments import as_float, as_int
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
-from unitok.interop.pipelines import AnyToAny, ImageToText, TextToImage, pipeline
+from unitok.interop.pipelines.drawing import ImageToImage, Inpainting, TextToImage
+from unitok.interop.pipelines.pipeline import pipeline
+from unitok.interop.pipelines.reading import AnyToAny, ImageToText, VisualQuestionAnswering
 
 MODEL, RED = tiny_model(), Image.new("RGB", (12, 8), "red")
 ONE, TEXT = np.int64(1), Segment("text", "a")
@@ -77,6 +79,56 @@ def test_numbers_may_be_of_any_library():
     assert MODEL.rank(RED, "a")[0][0] == 0 and len(MODEL.mutual_information(RED, "a")) == 1
 
 
+ARRAYS = {
+    "uint8": np.asarray,
+    "floats": lambda image: np.asarray(image) / 255,
+    "tensor": lambda image: torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1),
+    "tensor of floats": lambda image: torch.from_numpy(np.asarray(image) / 255).permute(2, 0, 1),
+    "RGBA": lambda image: np.asarray(image.convert("RGBA")),
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_images_may_be_arrays(kind):
+    noise = Image.effect_noise((12, 8), 90).convert("RGB")
+    image, expected = ARRAYS[kind](noise), MODEL.encode_image(noise)
+    assert torch.equal(MODEL.encode_image(image), expected)
+    assert pixels(MODEL.inpaint(image, np.ones((8, 12), bool), "a")) == pixels(
+        MODEL.inpaint(noise, HOLE, "a")
+    )
+    (document,) = MODEL.generate([(Segment("image", image),)], target="text", max_new_tokens=2)
+    assert document[-1].content == MODEL.caption(noise, max_new_tokens=2)[0]
+    assert len(MODEL.caption([image, image], max_new_tokens=2)) == 2
+
+
+def test_images_may_be_paths_and_several_an_array(tmp_path):
+    noise = Image.effect_noise((12, 8), 90).convert("RGB")
+    noise.save(tmp_path / "a.png")
+    for image in (tmp_path / "a.png", str(tmp_path / "a.png")):
+        assert torch.equal(MODEL.encode_image(image), MODEL.encode_image(noise))
+    several = MODEL.caption(np.stack([np.asarray(noise)] * 2), max_new_tokens=2)
+    assert several == MODEL.caption(noise, max_new_tokens=2) * 2
+
+
+def test_a_mask_in_a_file_may_be_transparent(tmp_path):
+    mask = Image.new("RGBA", (12, 8), "red")
+    mask.paste((0, 0, 0, 0), (0, 0, 4, 4))
+    mask.save(tmp_path / "mask.png")
+    assert pixels(MODEL.inpaint(RED, tmp_path / "mask.png", "a")) == pixels(MODEL.inpaint(RED, mask, "a"))
+
+
+def test_seeds_of_edits_may_be_one_per_image():
+    both = [RED, Image.new("RGB", (12, 8), "blue")]
+    for call in (
+        lambda images, texts, **given: MODEL.vary(images, texts, keep=0.2, **given),
+        lambda images, texts, **given: MODEL.inpaint(images, [HOLE] * len(images), texts, **given),
+        MODEL.edit,
+    ):
+        together = call(both, ["a", "b"], seed=[3, 4], n=2)
+        alone = [*call(both[:1], ["a"], seed=3, n=2), *call(both[1:], ["b"], seed=4, n=2)]
+        assert pixels(together) == pixels(alone)
+
+
 def test_empty_inputs_give_empty_outputs():
     assert MODEL.draw([]) == MODEL.caption([]) == MODEL.classify([], ["a", "b"]) == MODEL.rank([], "a") == []
     assert MODEL.generate([]) == MODEL.score([]) == MODEL.edit([], []) == ImageToText(MODEL)([]) == []
@@ -131,10 +183,14 @@ WRONG = {
         (("a",), {"top_p": 0}, "top_p must be in (0, 1], got 0"),
     ],
     "caption": [
-        ((None,), {}, "images must be a list of PIL images, got None"),
-        (("a.png",), {}, "images must be a list of PIL images, got 'a.png'"),
-        ((["a.png"],), {}, "images must be PIL images, got 'a.png' in it: PIL.Image.open reads a file"),
-        ((np.zeros((2, 8, 12, 3)),), {}, "got a ndarray in it: PIL.Image.open reads a file, PIL"),
+        ((None,), {}, "images must be a list of images, got None"),
+        (("absent.png",), {}, "absent.png: No such file or directory"),
+        ((["absent.png"],), {}, "absent.png: No such file or directory"),
+        (("https://a.b/a.png",), {}, "https://a.b/a.png: URLs are not fetched"),
+        (([5],), {}, "images must be a PIL image, a path or an array, got 5"),
+        ((np.zeros((8, 12, 2)),), {}, "images must have the shape [h, w] or [h, w, 3 or 4], got [8, 12, 2]"),
+        ((np.full((8, 12, 3), 255.0),), {}, "images must have floats in 0..1, or uint8, got 255..255"),
+        ((np.zeros((8, 12, 3), int),), {}, "images must be uint8, or floats in 0..1, got int64"),
         ((RED,), {"max_new_tokens": 0}, "max_new_tokens must be at least 1, got 0"),
         ((RED,), {"max_new_tokens": 5.5}, "max_new_tokens must be an integer, got 5.5"),
     ],
@@ -156,11 +212,11 @@ WRONG = {
     "rank": [((RED, ["a"]), {}, "text must be one text, got a list"), ((None, "a"), {}, "got None")],
     "mutual_information": [((RED, None), {}, "texts must be a list of strings, got None")],
     "inpaint": [
-        ((RED, None, "a"), {}, "masks must be a list of PIL images, got None"),
+        ((RED, None, "a"), {}, "masks must be a list of images, got None"),
         ((RED, HOLE, ["a", "b"]), {}, "the same length, got 1 images, 1 masks and 2 prompts"),
         ((RED, HOLE, "a"), {"n": False}, "n must be an integer, got False"),
         ((RED, HOLE, "a"), {"best_of": 0}, "best_of must be at least 1, got 0"),
-        ((RED, HOLE, "a"), {"seed": [1]}, "seed must be an integer, got a list"),
+        ((RED, HOLE, "a"), {"seed": [1, 2]}, "seed must be one value or 1, one per image, got 2"),
         ((RED, HOLE, "a"), {"temprature": 1}, "unknown setting temprature"),
         ((RED, HOLE, "a"), {"batch_size": -1}, "batch_size must be at least 1, got -1"),
     ],
@@ -174,13 +230,15 @@ WRONG = {
         ((RED, "a"), {"n": 0}, "n must be at least 1, got 0"),
     ],
     "generate": [
-        (("a",), {}, "documents must be a list of documents, got 'a'"),
+        ((5,), {}, "documents must be a list of documents, texts or messages, got 5"),
         (((TEXT,),), {}, "documents must be a list of documents, tuples of Segment, got a Segment in it"),
-        ((["a"],), {}, "documents must be a list of documents, tuples of Segment, got 'a' in it"),
+        (("a",), {"do_sample": 1}, "do_sample must be True or False, got 1"),
+        ((["a", "b"],), {"streamer": print}, "streamer takes the text of one prompt, got 2"),
+        (("a",), {"streamer": print}, "streamer must have on_finalized_text, as TextStreamer, got"),
         (([(TEXT,)],), {"target": "video"}, "target must be one of text, image, got 'video'"),
         (([(TEXT,)],), {"choices": ["a"]}, "choices need a target"),
         (([(TEXT,)],), {"max_segments": 0}, "max_segments must be at least 1, got 0"),
-        (([(Segment("image", "a.png"),)],), {}, "an image must be a PIL image, got str"),
+        (([(Segment("image", 5),)],), {}, "an image must be a PIL image, a path or an array, got 5"),
     ],
     "score": [
         ((TEXT,), {}, "documents must be a list of documents, got a Segment"),
@@ -188,9 +246,9 @@ WRONG = {
         (([(TEXT,)],), {"of": "text"}, "of must be an integer, got 'text'"),
         (([()],), {}, "a document of 0 segments has no segment -1"),
     ],
-    "request": [(("draw",), {}, "documents must be a list of documents, tuples of Segment, got 'draw'")],
+    "request": [((5,), {}, "documents must be a list of documents, tuples of Segment, got 5")],
     "engine": [((), {"batch_size": 2.0}, "batch_size must be an integer, got 2.0")],
-    "encode_image": [(([RED],), {}, "an image must be a PIL image, got list")],
+    "encode_image": [(([RED],), {}, "an image must be a PIL image, a path or an array, got a list")],
     "decode_image": [
         ((torch.zeros(6, dtype=torch.long),), {}, "codes must be a grid of integers, got torch.int64"),
         ((torch.zeros(2, 3),), {}, "codes must be a grid of integers, got torch.float32 (2, 3)"),
@@ -214,15 +272,21 @@ PIPED = [
     (TextToImage, ("a",), {"generator": [42]}, "generator must be a torch.Generator or a list of them, got"),
     (TextToImage, ("a",), {"height": 8.0, "width": 12}, "size must be an integer, got 8.0"),
     (TextToImage, ("a",), {"negative_prompt": [5]}, "negative_prompt must be a list of strings, got 5 in it"),
-    (ImageToText, (None,), {}, "inputs must be a list of images or paths, got None"),
-    (ImageToText, ([5],), {}, "an image must be a PIL image or a path, got 5"),
+    (ImageToText, (None,), {}, "inputs must be a list of images, got None"),
+    (ImageToText, ([5],), {}, "inputs must be a PIL image, a path or an array, got 5"),
     (AnyToAny, (), {}, "text or images must be given, got neither"),
     (AnyToAny, (5,), {}, "text must be a list of strings or messages, got 5"),
     (AnyToAny, ([{"content": "a"}, "b"],), {}, "a message must be a dict of role and content, got 'b'"),
     (AnyToAny, ([{"content": 5}],), {}, "a message's content must be a list of parts, got 5"),
     (AnyToAny, ([{"content": ["a"]}],), {}, "a message's part must be a dict with a type, got 'a'"),
     (AnyToAny, ([{"content": [{"type": "text"}]}],), {}, "a text segment must hold a str, got NoneType"),
-    (AnyToAny, ([{"content": [{"type": "image"}]}],), {}, "an image must be a PIL image or a path, got None"),
+    (AnyToAny, ([{"content": [{"type": "image"}]}],), {}, "as there are images, got more"),
+    (AnyToAny, ("a",), {"num_beams": 3}, "num_beams has no counterpart here: there is no beam search"),
+    (AnyToAny, ("a",), {"generate_kwargs": 5}, "generate_kwargs must be a dict, got 5"),
+    (ImageToImage, ("a", RED), {"strength": 0}, "strength must be in (0, 1], got 0"),
+    (ImageToImage, (["a", "b"], RED), {}, "the same length, got 1 images and 2 instructions"),
+    (Inpainting, ("a", RED, [HOLE, HOLE]), {}, "the same length, got 1 images, 2 masks and 1 prompts"),
+    (VisualQuestionAnswering, (RED,), {}, "question must be given"),
     (AnyToAny, ("a",), {"generation_mode": "video"}, "got 'video'"),
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from tests.tiny_model import tiny_model
-from unitok import pipeline
+from unitok.interop.pipelines.pipeline import pipeline
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +128,75 @@ def _document(image, *texts):
     return (Segment("image", image), *(Segment("text", text) for text in texts))
 
 
+def test_a_conversation_about_an_image(model):
+    ask, parts = pipeline("image-text-to-text", model), [{"type": "image"}, {"type": "text", "text": "what?"}]
+    chat, options = [{"role": "user", "content": parts}], {"max_new_tokens": 3, "do_sample": False}
+    (full,) = ask(images=make_image(), text=chat, **options)
+    (alone,) = ask(images=make_image(), text=chat, return_full_text=False, generate_kwargs=options)
+    expected = model.answer(make_image(), "what?", max_new_tokens=3)[0]
+    assert alone["generated_text"] == expected and alone["input_text"] is chat
+    assert full["generated_text"] == [*chat, {"role": "assistant", "content": expected}]
+    (plain,) = ask(make_image(), "what?", **options)
+    assert plain == {"input_text": "what?", "generated_text": "what?" + expected}
+    named = [{"role": "user", "content": [{"type": "image", "image": make_image()}, parts[1]]}]
+    assert ask(named, return_full_text=False, **options)[0]["generated_text"] == expected
+
+
+def test_questions(model):
+    ask, image = pipeline("visual-question-answering", model), make_image()
+    (expected,) = model.answer(image, "what?", max_new_tokens=3)
+    assert ask(image=image, question="what?", max_new_tokens=3) == [{"answer": expected}]
+    pair = {"image": image, "question": "what?"}
+    assert ask(pair, max_new_tokens=3) == [{"answer": expected}]
+    assert ask([pair, pair], max_new_tokens=3) == ask([image] * 2, "what?", max_new_tokens=3)
+
+
+def test_zero_shot_classification(model):
+    classify, labels = pipeline("zero-shot-image-classification", model), ["a", "b", "c"]
+    scores = classify(make_image(), candidate_labels=labels, hypothesis_template="a {}")
+    (expected,) = model.classify(make_image(), labels, templates="a {}")
+    assert {score["label"]: score["score"] for score in scores} == expected
+    assert [score["score"] for score in scores] == sorted(expected.values(), reverse=True)
+    assert classify([make_image()], "a, b, c")[0] == classify(make_image(), labels)
+
+
+def test_images_to_images(model):
+    redraw, image = pipeline("image-to-image", model), make_image()
+    seed = torch.randint(2**31, (1,), generator=seeded(3)).tolist()
+    edited = redraw(prompt="a", image=image, generator=seeded(3)).images
+    assert same(edited, model.edit(image, "a", seed=seed))
+    varied = redraw("a", image, strength=0.25, generator=seeded(3), guidance_scale=2.0)[0]
+    assert same(varied, model.vary(image, "a", keep=0.75, seed=seed, guidance_scale=2.0))
+    assert len(redraw(["a", "b"], [image, image], num_images_per_prompt=2).images) == 4
+
+
+def test_inpainting(model):
+    image, mask = make_image(), np.zeros((8, 12), bool)
+    mask[:4] = True
+    inpaint = pipeline("inpainting", model)
+    (drawn,) = inpaint(prompt="a", image=image, mask_image=mask, generator=seeded(3), return_dict=False)
+    seed = torch.randint(2**31, (1,), generator=seeded(3)).tolist()
+    assert same(drawn, model.inpaint(image, mask, "a", seed=seed))
+    assert not np.any(np.asarray(drawn[0])[4:] != np.asarray(image)[4:])
+
+
+@pytest.mark.parametrize("task", ["text-to-image", "image-to-image", "inpainting"])
+def test_each_step_is_called_back(model, task):
+    calls, pipe = [], pipeline(task, model)
+    inputs = {} if task == "text-to-image" else {"image": make_image()}
+    inputs |= {"mask_image": np.ones((8, 12), bool)} if task == "inpainting" else {}
+    pipe("a", **inputs, callback_on_step_end=lambda *arguments: calls.append(arguments))
+    assert [call[0] for call in calls] == [pipe] * len(calls) and len(calls) >= 6
+    assert [call[1:] for call in calls] == [(step, step, {}) for step in range(len(calls))]
+
+
+def test_a_pipeline_is_moved(model, tmp_path):
+    model.save_pretrained(tmp_path / "model")
+    pipe = pipeline(model=tmp_path / "model", torch_dtype=torch.float64, device=-1)
+    assert (pipe.dtype, pipe.device.type) == (torch.float64, "cpu")
+    assert pipe.to("cpu", torch.float32) is pipe and pipe.dtype == torch.float32
+
+
 def test_a_folder_is_opened(model, tmp_path):
     model.save_pretrained(tmp_path / "model")
     assert pipeline("text-to-image", tmp_path / "model", device="cpu")("a").images[0].size == (12, 8)
@@ -135,6 +204,7 @@ def test_a_folder_is_opened(model, tmp_path):
 
 BAD = {
     "unknown task 'text-to-video'; known: any-to-any": lambda m: pipeline("text-to-video", m),
+    "model must be a model's folder or a UniTok, got None": lambda m: pipeline("any-to-any"),
     "text or images must be given, got neither": lambda m: pipeline("any-to-any", m)(),
     "got 2 texts and 1 images": lambda m: pipeline("any-to-any", m)(["a", "b"], make_image()),
     "URLs are not fetched": lambda m: pipeline("image-to-text", m)("https://example.org/a.png"),
@@ -154,6 +224,6 @@ def test_argument_names_are_those_of_transformers(model):
     transformers = pytest.importorskip("transformers")
     theirs = inspect.signature(transformers.AnyToAnyPipeline._sanitize_parameters).parameters
     ours = inspect.signature(type(pipeline("any-to-any", model)).__call__).parameters
-    assert {"max_new_tokens", "generation_mode"} <= theirs.keys() & ours.keys()
+    assert {"generate_kwargs", "generation_mode"} <= theirs.keys() & ours.keys()
     called = inspect.signature(transformers.AnyToAnyPipeline.__call__).parameters
     assert list(called)[1:3] == list(ours)[1:3] == ["text", "images"]

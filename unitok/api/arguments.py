@@ -1,12 +1,16 @@
 """Checks the arguments of public calls: numbers, texts, images, documents."""
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
+import torch
 from PIL import Image
 
+from unitok.data.files.images import load_image, load_mask
 from unitok.document import Codes, Document, Segment
 
 IntLike = SupportsIndex
@@ -14,7 +18,10 @@ IntLike = SupportsIndex
 FloatLike = SupportsFloat
 """An int or a float, or a number of numpy or torch."""
 Texts = str | Iterable[str]
-Images = Image.Image | Iterable[Image.Image]
+ImageLike = Image.Image | str | Path | np.ndarray | torch.Tensor
+"""A PIL image, a path, an array [h, w] or [h, w, 3 or 4], or a tensor [3, h, w]; floats are in 0..1."""
+Images = ImageLike | Iterable[ImageLike]
+CHANNELS = (1, 3, 4)
 
 
 def as_int(value: IntLike, name: str, *, minimum: int | None = None) -> int:
@@ -71,17 +78,70 @@ def as_text_list(value: Iterable[str], name: str) -> list[str]:
     return texts
 
 
+def as_image(value: ImageLike, name: str = "an image") -> Image.Image:
+    """Convert an image of any kind to a PIL image; nothing is fetched.
+
+    Raises ValueError for anything else; the file's own error if it is missing or corrupt.
+    """
+    return _as_image(value, name, load_image)
+
+
 def as_images(value: Images, name: str = "images") -> list[Image.Image]:
-    """Convert one image or several to a list. Raises ValueError for anything else."""
-    images = [value] if isinstance(value, Image.Image) else as_list(value, name, of="PIL images")
-    if wrong := [item for item in images if not isinstance(item, Image.Image)]:
-        hint = "PIL.Image.open reads a file, PIL.Image.fromarray an array"
-        raise ValueError(f"{name} must be PIL images, got {describe(wrong[0])} in it: {hint}")
-    return images
+    """Convert one image or several to a list, as `as_image` does."""
+    return [as_image(one, name) for one in _one_or_several(value, name)]
+
+
+def as_masks(value: Images, name: str = "masks") -> list[Image.Image]:
+    """Convert one mask or several to a list, as `as_image` does; files keep what is transparent."""
+    return [_as_image(one, name, load_mask) for one in _one_or_several(value, name)]
+
+
+def is_one_image(value: Any) -> bool:
+    """Whether a value is a single image, not several: an array of several has four dimensions."""
+    if isinstance(value, np.ndarray | torch.Tensor):
+        return value.dtype != object and value.ndim in (2, 3)
+    return isinstance(value, Image.Image | str | Path)
+
+
+def _one_or_several(value: Any, name: str) -> list:
+    return [value] if is_one_image(value) else as_list(value, name, of="images")
+
+
+def _as_image(value: Any, name: str, load: Callable[[str | Path], Image.Image]) -> Image.Image:
+    if isinstance(value, Image.Image):
+        return value
+    if isinstance(value, str | Path):
+        if str(value).startswith(("http://", "https://")):
+            raise ValueError(f"{value!s:.80}: URLs are not fetched; give a file or a PIL image")
+        return load(value)
+    if isinstance(value, torch.Tensor):
+        array = value.detach().cpu()
+        array = (array.float() if array.is_floating_point() else array).numpy()
+        return _from_array(np.moveaxis(array, 0, -1) if array.ndim == 3 else array, name)
+    if isinstance(value, np.ndarray):
+        return _from_array(value, name)
+    kinds = "a PIL image, a path or an array"
+    raise ValueError(f"{name} must be {kinds}, got {describe(value)}")
+
+
+def _from_array(array: np.ndarray, name: str) -> Image.Image:
+    """Convert uint8, floats in 0..1 or bools, of one, three or four channels."""
+    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in CHANNELS)) or not array.size:
+        raise ValueError(f"{name} must have the shape [h, w] or [h, w, 3 or 4], got {list(array.shape)}")
+    if np.issubdtype(array.dtype, np.floating):
+        low, high = float(array.min()), float(array.max())
+        if not 0 <= low <= high <= 1:
+            raise ValueError(f"{name} must have floats in 0..1, or uint8, got {low:g}..{high:g}")
+        array = np.rint(array * 255).astype(np.uint8)
+    elif array.dtype == bool:
+        array = array.astype(np.uint8) * 255
+    if array.dtype != np.uint8:
+        raise ValueError(f"{name} must be uint8, or floats in 0..1, got {array.dtype}")
+    return Image.fromarray(np.ascontiguousarray(array[..., 0] if array.shape[2:] == (1,) else array))
 
 
 def as_documents(value: Iterable[Document], name: str = "documents") -> list[Document]:
-    """Convert documents to a list of tuples. Raises ValueError for anything else."""
+    """Convert documents to a list of tuples, with PIL images. Raises ValueError for anything else."""
     documents = as_list(value, name, of="documents")
     for document in documents:
         if not isinstance(document, tuple | list) or not all(
@@ -90,7 +150,29 @@ def as_documents(value: Iterable[Document], name: str = "documents") -> list[Doc
             raise ValueError(
                 f"{name} must be a list of documents, tuples of Segment, got {describe(document)} in it"
             )
-    return [tuple(document) for document in documents]
+    return [tuple(map(_with_pil, document)) for document in documents]
+
+
+def _with_pil(segment: Segment | Codes) -> Segment | Codes:
+    """A segment whose image, if it is one of another kind, is a PIL image."""
+    if segment.modality != "image" or not isinstance(segment, Segment):
+        return segment
+    content = segment.content
+    return segment if isinstance(content, Image.Image) else replace(segment, content=as_image(content))
+
+
+def as_device(value: Any) -> str | torch.device:
+    """Convert a device as transformers takes it: a number is a GPU's, and -1 the CPU.
+
+    `{"": device}` and "auto" are what `device_map` may be. Raises ValueError for a map of several devices.
+    """
+    if isinstance(value, dict) and set(value) == {""}:
+        value = value[""]
+    if isinstance(value, dict) or value in ("balanced", "balanced_low_0", "sequential"):
+        raise ValueError(f"device_map must be 'auto' or one device, on which a model lies, got {value!r:.80}")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "cpu" if value < 0 else f"cuda:{value}"
+    return value
 
 
 def describe(value: Any) -> str:

@@ -4,14 +4,24 @@ A causal model draws a cell after all cells above it and to its left, known or n
 holes is prompted with the image and its hole; for any other, only best-of accounts for known cells below.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from PIL import Image
 
-from unitok.api.arguments import FloatLike, Images, IntLike, Texts, as_float, as_images, as_int, as_texts
+from unitok.api.arguments import (
+    FloatLike,
+    Images,
+    IntLike,
+    Texts,
+    as_float,
+    as_images,
+    as_int,
+    as_masks,
+    as_texts,
+)
 from unitok.api.document_model import DocumentModel
 from unitok.api.ranking import caption_scores
-from unitok.api.request_builder import as_seed, override_sampling
+from unitok.api.request_builder import as_seeds, override_sampling
 from unitok.document import Codes, Document, Segment
 from unitok.generation.generate import generate
 from unitok.generation.likelihood import best_of_copies, scores
@@ -19,6 +29,9 @@ from unitok.generation.requests import Request
 from unitok.modalities.image_masks import Mask, blacken, fit_mask, free_cells, known_codes, random_cells
 from unitok.pixels import as_rgb
 from unitok.tokens.codec import Codec
+
+Seeds = IntLike | Iterable[IntLike] | None
+OnStep = Callable[[int], object] | None
 
 
 def inpaint(
@@ -29,9 +42,10 @@ def inpaint(
     *,
     n: IntLike = 1,
     best_of: IntLike = 1,
-    seed: IntLike | None = 0,
+    seed: Seeds = 0,
     paste: bool = True,
     batch_size: IntLike = 32,
+    on_step: OnStep = None,
     **settings: FloatLike | None,
 ) -> list[Image.Image]:
     """Redraw images where their masks are transparent or white.
@@ -41,15 +55,17 @@ def inpaint(
         images, masks, prompts: one of each, or equally many; a prompt describes the whole image afterwards.
         n: results per image.
         best_of: samples per result; the one that fits the rest of the image and the prompt best is returned.
-        seed: the same seed, image and prompt give the same result; None takes one from torch's generator.
+        seed: one for all images, or one each. The same seed, image and prompt give the same result.
+            None takes them from torch's generator.
         paste: keep the image's own pixels outside the mask, instead of decoding their codes.
         batch_size: images drawn at once.
+        on_step: called with the number of each step after it.
         settings: fields of Sampling; None takes the model's default.
 
     Returns:
         One flat list, image by image, `n` of each.
     """
-    images, masks = as_images(images), as_images(masks, "masks")
+    images, masks = as_images(images), as_masks(masks)
     prompts = as_texts(prompts, "prompts")
     if not len(images) == len(masks) == len(prompts):
         raise ValueError(
@@ -71,6 +87,7 @@ def inpaint(
         best_of=best_of,
         seed=seed,
         batch_size=batch_size,
+        on_step=on_step,
         settings=settings,
     )
 
@@ -83,12 +100,13 @@ def vary(
     keep: FloatLike,
     n: IntLike = 1,
     best_of: IntLike = 1,
-    seed: IntLike | None = 0,
+    seed: Seeds = 0,
     batch_size: IntLike = 32,
+    on_step: OnStep = None,
     **settings: FloatLike | None,
 ) -> list[Image.Image]:
     """Draw variations of images that keep a share `keep` of the cells, chosen by the seed."""
-    images, prompts, seed = as_images(images), as_texts(prompts, "prompts"), as_seed(seed)
+    images, prompts = as_images(images), as_texts(prompts, "prompts")
     if len(images) != len(prompts):
         raise ValueError(
             "images and prompts must have the same length, "
@@ -99,8 +117,9 @@ def vary(
         raise ValueError(f"keep must be in [0, 1), got {keep}")
     modality = model.codec.image
     fitted = [modality.fit(image) for image in images]
-    cell = modality.tokenizer.cell
-    free = [random_cells(f.height // cell, f.width // cell, 1 - keep, seed) for f in fitted]
+    cell, seeds = modality.tokenizer.cell, as_seeds(seed, len(images), per="image")
+    sides = [(image.height // cell, image.width // cell) for image in fitted]
+    free = [random_cells(*side, 1 - keep, one) for side, one in zip(sides, seeds, strict=True)]
     return _redraw(
         model,
         fitted,
@@ -108,8 +127,9 @@ def vary(
         prompts,
         n=n,
         best_of=best_of,
-        seed=seed,
+        seed=seeds,
         batch_size=batch_size,
+        on_step=on_step,
         settings=settings,
     )
 
@@ -120,8 +140,9 @@ def apply_instructions(
     instructions: Texts,
     *,
     n: IntLike = 1,
-    seed: IntLike | None = 0,
+    seed: Seeds = 0,
     batch_size: IntLike = 32,
+    on_step: OnStep = None,
     **settings: FloatLike | None,
 ) -> list[Image.Image]:
     """Edit images by instructions such as "remove the red circle"; returns `n` of each, image by image.
@@ -141,9 +162,10 @@ def apply_instructions(
     documents = model.generate(
         [prompt for prompt in prompts for _ in range(n)],
         target="image",
-        seed=as_seed(seed),
+        seed=[one for one in as_seeds(seed, len(images), per="image") for _ in range(n)],
         copies=list(range(n)) * len(prompts),
         batch_size=batch_size,
+        on_step=on_step,
         **settings,
     )
     return [document[-1].content for document in documents]
@@ -171,15 +193,25 @@ def _redraw(
     paste_masks: Sequence[Image.Image] | None = None,
     n: IntLike,
     best_of: IntLike,
-    seed: IntLike | None,
+    seed: Seeds,
     batch_size: IntLike,
+    on_step: OnStep,
     settings: dict,
 ) -> list[Image.Image]:
     """Redraw the free cells of images; with `paste_masks`, only pixels inside these masks change."""
     best_of, batch_size = as_int(best_of, "best_of", minimum=1), as_int(batch_size, "batch_size", minimum=1)
     copies = as_int(n, "n", minimum=1) * best_of
-    options = {"copies": copies, "seed": as_seed(seed), "batch_size": batch_size, "settings": settings}
-    documents = _generate_codes(model, images, free, prompts, **options)
+    documents = _generate_codes(
+        model,
+        images,
+        free,
+        prompts,
+        copies=copies,
+        seeds=as_seeds(seed, len(images), per="image"),
+        batch_size=batch_size,
+        on_step=on_step,
+        settings=settings,
+    )
     drawn = [d[0].content for d in model.codec.decode_many([codes[-1:] for codes in documents])]
     if paste_masks is not None:
         sources = [i for i in range(len(images)) for _ in range(copies)]
@@ -200,21 +232,23 @@ def _generate_codes(
     prompts: Sequence[str],
     *,
     copies: int,
-    seed: int,
+    seeds: Sequence[int],
     batch_size: int,
+    on_step: OnStep,
     settings: dict,
 ) -> list[list[Codes]]:
     """Generate `copies` of each document: its prompt, then the image's codes with new ones in free cells."""
     codec = model.codec
     fixed = masked_codes(codec, images, free)
     documents = [inpainting_prompt(model, *inputs) for inputs in zip(images, free, prompts, strict=True)]
-    shared = {"target": "image", "sampling": override_sampling(model.sampling, settings), "seed": seed}
+    shared = {"target": "image", "sampling": override_sampling(model.sampling, settings)}
     requests = [
-        Request(prompt=prompt, fixed=codes, copy=copy, **shared)
-        for prompt, codes in zip(codec.encode_prompts(documents), fixed, strict=True)
+        Request(prompt=prompt, fixed=codes, copy=copy, seed=seed, **shared)
+        for prompt, codes, seed in zip(codec.encode_prompts(documents), fixed, seeds, strict=True)
         for copy in range(copies)
     ]
-    return generate(model.model, codec, requests, batch_size=batch_size, compile=model.compile)
+    options = {"batch_size": batch_size, "compile": model.compile, "on_step": on_step}
+    return generate(model.model, codec, requests, **options)
 
 
 def _fit_scores(

@@ -1,10 +1,13 @@
 """Previews of an engine's events: text so far, images half done. Knows no weights."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from unitok.api.arguments import describe
+from unitok.document import Segment
 from unitok.generation.requests import Event, SegmentDone, SegmentProgress
 from unitok.tokens.codec import Codec
 
@@ -39,3 +42,25 @@ def _partial_update(codec: Codec, event: SegmentProgress) -> Update | None:
         return None
     content = modality.preview(cells[: complete * step], header)
     return None if content is None else Update(event.modality, content, done=False)
+
+
+def feed(streamer: Any, updates: Iterable[Update]) -> list[Segment]:
+    """Hand new text to a streamer of transformers, such as TextStreamer, and return the complete segments.
+
+    The streamer's tokenizer is not used. Its end is signalled even if an error ends the updates.
+
+    Raises ValueError if it has no `on_finalized_text`.
+    """
+    if not hasattr(streamer, "on_finalized_text"):
+        raise ValueError(f"streamer must have on_finalized_text, as TextStreamer, got {describe(streamer)}")
+    segments, sent = [], 0
+    try:
+        for update in updates:
+            if update.modality == "text":
+                streamer.on_finalized_text(update.content[sent:])
+                sent = 0 if update.done else max(sent, len(update.content))
+            if update.done:
+                segments.append(Segment(update.modality, update.content))
+    finally:
+        streamer.on_finalized_text("", stream_end=True)
+    return segments

@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from unitok.api.arguments import FloatLike, IntLike, as_documents, as_float, as_int, as_list
+from unitok.api.arguments import FloatLike, IntLike, as_documents, as_float, as_int, as_list, describe
 from unitok.document import Document, Segment
+from unitok.foreign_names import unknown_arguments
 from unitok.generation.allowed_segments import AllowedSegments
 from unitok.generation.requests import Request, Shapes
 from unitok.generation.sampling import Sampling
@@ -87,17 +88,28 @@ def override_sampling(
 ) -> dict[str, Sampling]:
     """Override fields of the default sampling of every modality; None keeps the default.
 
+    `do_sample`, as in transformers, is temperature 0 if false, and a temperature above 0 if true.
+
     Raises ValueError for a field that Sampling does not have, and for a value that is not a number.
     """
     overrides = {name: value for name, value in settings.items() if value is not None}
+    do_sample = overrides.pop("do_sample", None)
     known = Sampling.__dataclass_fields__
-    if unknown := sorted(set(overrides) - set(known)):
-        raise ValueError(f"unknown setting {', '.join(unknown)}; known: {', '.join(known)}")
+    if unknown := set(overrides) - set(known):
+        raise unknown_arguments(unknown, known=known)
     overrides = {
         name: (as_int if name in INTEGER_FIELDS else as_float)(value, name)
         for name, value in overrides.items()
     }
-    return {name: replace(defaults, **overrides) for name, defaults in sampling.items()}
+    changed = {name: replace(defaults, **overrides) for name, defaults in sampling.items()}
+    return changed if do_sample is None else _apply_do_sample(changed, do_sample)
+
+
+def _apply_do_sample(sampling: Mapping[str, Sampling], do_sample: Any) -> dict[str, Sampling]:
+    if not isinstance(do_sample, bool):
+        raise ValueError(f"do_sample must be True or False, got {describe(do_sample)}")
+    temperatures = {name: (one.temperature or 1.0) if do_sample else 0.0 for name, one in sampling.items()}
+    return {name: replace(one, temperature=temperatures[name]) for name, one in sampling.items()}
 
 
 def _shapes(codec: Codec, size: Iterable[IntLike] | None) -> Shapes | None:
@@ -121,11 +133,6 @@ def as_seeds(seed: IntLike | Iterable[IntLike] | None, count: int, *, per: str =
     if isinstance(seed, Iterable) and not isinstance(seed, str) and getattr(seed, "ndim", 1):
         return [as_int(one, "seed") for one in one_each(seed, count, "seed", per=per)]
     return [as_int(seed, "seed")] * count
-
-
-def as_seed(seed: IntLike | None) -> int:
-    """Convert a seed to an int; None takes one from torch's generator. Raises ValueError otherwise."""
-    return as_seeds(None, 1)[0] if seed is None else as_int(seed, "seed")
 
 
 def one_each(values: Any, count: int, name: str, *, per: str = "prompt") -> list:

@@ -1,14 +1,16 @@
 """UniTok: draw, caption, answer, edit, rank, save and load. Knows no training."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
 
 from unitok.api import editing, ranking
-from unitok.api.arguments import FloatLike, Images, IntLike, Texts, as_images, as_int, as_texts
+from unitok.api.arguments import FloatLike, Images, IntLike, Texts, as_device, as_images, as_int, as_texts
 from unitok.api.document_model import DocumentModel
+from unitok.api.hub import model_folder_of
 from unitok.api.model_card import model_card
 from unitok.api.model_folder import Parts, load, save
 from unitok.api.request_builder import as_seeds, one_each
@@ -33,25 +35,32 @@ class UniTok(DocumentModel):
         cls,
         directory: str | Path,
         *,
-        device: str | torch.device = "auto",
+        device: str | int | torch.device = "auto",
         dtype: str | torch.dtype = "auto",
         verify: bool = False,
         compile: bool = False,
+        torch_dtype: str | torch.dtype | None = None,
+        device_map: str | int | torch.device | dict | None = None,
+        **hub: Any,
     ) -> "UniTok":
         """Load a folder that `save_pretrained` wrote.
 
         Args:
-            directory: the folder.
+            directory: the folder, or USER/NAME on the Hugging Face Hub.
             device: "cpu", "cuda", "cuda:1", …; "auto" takes a GPU if there is one.
             dtype: "float32", "bfloat16", …; "auto" is bfloat16 on a GPU and float32 on a CPU.
             verify: check the sha256 of every file.
             compile: compile the engine's steps.
+            torch_dtype, device_map: transformers' names of dtype and device; `device_map` is one device.
+            hub: options of the Hub, see hub.model_folder_of.
 
         Raises:
             FileNotFoundError: the folder or one of its files is missing.
             ValueError: a file is corrupt, of another format, or does not fit the others.
         """
-        parts = load(directory, device=device, dtype=dtype, verify=verify)
+        device = as_device(device if device_map is None else device_map)
+        dtype = dtype if torch_dtype is None else torch_dtype
+        parts = load(model_folder_of(directory, **hub), device=device, dtype=dtype, verify=verify)
         return cls(
             parts.model,
             parts.codec,
@@ -76,6 +85,7 @@ class UniTok(DocumentModel):
         negative: Texts | None = None,
         batch_size: IntLike = 32,
         speculate: IntLike = 0,
+        on_step: Callable[[int], object] | None = None,
         **settings: FloatLike | None,
     ) -> list[Image.Image]:
         """Draw images from text prompts.
@@ -90,6 +100,7 @@ class UniTok(DocumentModel):
             negative: negative prompts, one for all prompts or one each; None for none.
             batch_size: images drawn at once.
             speculate: codes guessed ahead and verified in one step; it changes the speed, not the images.
+            on_step: called with the number of each step after it.
             settings: fields of Sampling, such as temperature, top_k, top_p, guidance_scale; None takes the
                 model's default.
 
@@ -111,6 +122,7 @@ class UniTok(DocumentModel):
             size=size,
             batch_size=batch_size,
             speculate=speculate,
+            on_step=on_step,
             **settings,
         )
         samples = [document[-1].content for document in documents]

@@ -11,5 +11,5 @@ janus                The VQ model of a transformers Janus folder
 qwen3                Maps our transformer to Qwen3 and Llama of transformers, and back
 transformers_export  Exports a trained model as a folder for transformers, vLLM and others
 grammar_processor    A logits processor that keeps an exported model to the grammar, without unitok
-pipelines            Pipelines by the names and arguments of transformers and diffusers
+pipelines/           Pipelines by the names and arguments of transformers and diffusers
 """
