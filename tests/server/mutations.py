@@ -71,6 +71,27 @@ def chat(rng: random.Random) -> dict[str, Any]:
     }
 
 
+def response(rng: random.Random) -> dict[str, Any]:
+    """A valid request of the Responses API."""
+    parts = [{"type": "input_text", "text": "what is it?"}, {"type": "input_image", "image_url": URI}]
+    call = {"type": "image_generation_call", "id": "ig_1", "result": URI.split(",")[1], "status": "completed"}
+    return {
+        "model": "unitok",
+        "input": rng.choice(
+            ["a star", [{"role": "user", "content": parts}], [{"role": "user", "content": "a"}, call]]
+        ),
+        "instructions": "be brief",
+        "tools": [{"type": "image_generation", "partial_images": 1, "size": "12x8", "output_format": "png"}],
+        "tool_choice": rng.choice(["auto", "none", "required", {"type": "image_generation"}]),
+        "max_output_tokens": rng.randint(1, 8),
+        "temperature": 1.0,
+        "top_p": 0.9,
+        "text": {"format": {"type": "text"}},
+        "seed": 1,
+        "stream": rng.random() < 0.3,
+    }
+
+
 def drawing(rng: random.Random) -> dict[str, Any]:
     """A valid request for images."""
     return {
@@ -97,6 +118,14 @@ def edit(rng: random.Random) -> bytes:
         for head, content in fields
     ]
     return b"".join(lines) + f"--{BOUNDARY}--\r\n".encode()
+
+
+PATHS = {
+    chat: "/v1/chat/completions",
+    response: "/v1/responses",
+    drawing: "/v1/images/generations",
+    edit: "/v1/images/edits",
+}
 
 
 @cache
@@ -135,12 +164,11 @@ def mutated(number: int) -> Sent:
     rng = random.Random(number)
     if rng.random() < 1 / 30:
         return heavy(rng)
-    kind = rng.choice([chat, drawing, edit])
+    kind = rng.choice(list(PATHS))
     if kind is edit:
-        path, headers = "/v1/images/edits", {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+        headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
         body = edit(rng)
     else:
-        path = "/v1/chat/completions" if kind is chat else "/v1/images/generations"
         headers, content = {"content-type": "application/json"}, kind(rng)
         for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
             content = _mutate(content, rng)
@@ -149,7 +177,7 @@ def mutated(number: int) -> Sent:
         body = _corrupt(body, rng)
     if rng.random() < 0.05:
         headers["content-type"] = rng.choice(TYPES)
-    return Sent(path, headers, body)
+    return Sent(PATHS[kind], headers, body)
 
 
 def _mutate(node: Any, rng: random.Random) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.test_docs import ROOT, blocks
-from tests.tiny_model import tiny_model
+from tests.tiny_model import BRIEF, tiny_model
 
 pytest.importorskip("openai", reason="openai is not installed (extra clients)")
 serving = pytest.importorskip("tests.server.serving", reason="the server is not installed (extra serve)")
@@ -20,7 +20,7 @@ ADDRESS = "http://127.0.0.1:8000"
 
 @pytest.fixture(scope="module")
 def server():
-    with serving.running(tiny_model()) as server:
+    with serving.running(tiny_model(sampling=BRIEF)) as server:
         yield server
 
 
@@ -55,16 +55,22 @@ def test_the_example_runs(server, tmp_path, capsys):
     exec(compile(block.replace(ADDRESS, server.url), "serving.md", "exec"), {})
     assert Image.open(tmp_path / "star-1.png").size == (12, 8)
     assert Image.open(tmp_path / "circle-1.png").size == (12, 8)
-    assert capsys.readouterr().out.endswith("data:image/png;base64,iVBORw0KGgoAAAANSU\n")
+    printed = capsys.readouterr().out.splitlines()
+    shown = re.findall(r"^print\(.*\n# (.*)$", block, re.MULTILINE)
+    assert len(shown) == block.count("print(") == len(printed), "a print without what it prints"
+    assert printed[1] == shown[1] == "data:image/png;base64,iVBORw0KGgoAAAANSU"
+    assert printed[2] == "image_generation_call 12x8" and shown[2].startswith("image_generation_call ")
 
 
 def test_the_table_lists_exactly_the_fields_of_the_schemas():
-    from unitok.server import schemas
+    from unitok.server import response_schemas, schemas
 
     rows = dict(re.findall(r"^\| `POST (/v1/[\w/]+)` \| (.*) \|$", PAGE.read_text(), re.MULTILINE))
+    responses = set(response_schemas.ResponseRequest.model_fields)
     common = set(schemas.ImageRequest.model_fields) - {"model"}
     expected = {
         "/v1/chat/completions": set(schemas.ChatRequest.model_fields) - {"stream_options"},
+        "/v1/responses": responses,
         "/v1/images/generations": common | {"negative_prompt"},
         "/v1/images/edits": {"image", "image[]", "mask", "negative_prompt"},
     }

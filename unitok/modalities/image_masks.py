@@ -23,7 +23,8 @@ def fit_mask(mask: Image.Image, image: Image.Image, size: tuple[int, int]) -> Im
     """
     mask = as_mask(mask)
     if mask.size != image.size:
-        raise ValueError(f"the mask must have the size of its image {image.size}, got {mask.size}")
+        sizes = [f"{one.width} × {one.height} pixels" for one in (image, mask)]
+        raise ValueError(f"the mask must have the size of its image, {sizes[0]}, got {sizes[1]}")
     return ImageOps.fit(mask, size, Image.Resampling.NEAREST)
 
 

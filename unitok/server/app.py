@@ -1,6 +1,7 @@
 """The server: routes, error handlers, start and shutdown."""
 
 import ipaddress
+import logging
 import math
 import os
 import re
@@ -15,16 +16,17 @@ import torch
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from unitok.api.arguments import as_int
 from unitok.api.learned_tasks import tasks_to_json
 from unitok.api.unitok import UniTok
-from unitok.server import chat, images
+from unitok.server import chat, images, responses
 from unitok.server.http.connection import Connection
+from unitok.server.http.docs_page import docs_page
 from unitok.server.http.errors import ApiError, add_error_handlers
 from unitok.server.metrics import Metrics
-from unitok.server.middleware import Gate, Limits
+from unitok.server.middleware import Gate, Limits, access
 from unitok.server.state import ServerState
 from unitok.server.worker import Worker
 
@@ -57,9 +59,25 @@ def model(request: Request, name: str) -> dict:
 
 
 def _describe(state: ServerState) -> dict:
-    model = {"id": state.name, "object": "model", "created": state.created, "owned_by": "unitok"}
     tasks = state.model.tasks
-    return model if tasks is None else model | {"tasks": tasks_to_json(tasks)}
+    return {
+        "id": state.name,
+        "object": "model",
+        "created": state.created,
+        "owned_by": "unitok",
+        "input_modalities": ["text", "image"],
+        "output_modalities": list(state.model.codec.modalities),
+        **({} if tasks is None else {"tasks": tasks_to_json(tasks)}),
+    }
+
+
+@router.get("/docs", include_in_schema=False)
+def docs(request: Request) -> HTMLResponse:
+    """Describe the routes and their fields to people."""
+    page = docs_page(request.app.openapi(), name=request.app.state.server.name)
+    return HTMLResponse(
+        page, headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    )
 
 
 @router.get("/health", response_class=JSONResponse)
@@ -132,7 +150,7 @@ def build(
             expose_headers=["Retry-After"],
         )  # fmt: skip
     add_error_handlers(app)
-    for routes in (router, chat.router, images.router):
+    for routes in (router, chat.router, responses.router, images.router):
         app.include_router(routes)
     return app
 
@@ -175,13 +193,16 @@ def listen(app: FastAPI, *, host: str = "127.0.0.1", port: int = 8000) -> tuple[
     return Server(config, state.worker), socket.create_server((host, port), family=family, backlog=1024)
 
 
-def serve(model: UniTok, *, host: str, port: int, threads: int | None = None, **options) -> None:
+def serve(
+    model: UniTok, *, host: str, port: int, threads: int | None = None, access_log: bool = True, **options
+) -> None:
     """Serve a model until SIGTERM or Ctrl-C; `options` as in `build`.
 
     Args:
         model: the model to serve.
         host, port: the address; port 0 takes a free one.
         threads: CPU threads of the model; None leaves one core to the server.
+        access_log: write a line about each request to stderr.
 
     Raises:
         ValueError: an invalid host, one that other machines can reach without a key, or threads below 1.
@@ -198,10 +219,20 @@ def serve(model: UniTok, *, host: str, port: int, threads: int | None = None, **
     app = build(model, **options)
     server, listener = listen(app, host=host, port=port)
     address, port = listener.getsockname()[:2]
+    if access_log:
+        _log_to_stderr(access)
     print(f"http://{f'[{address}]' if ':' in address else address}:{port}/v1  (Ctrl-C stops it)", flush=True)
     server.run(sockets=[listener])
     if app.state.server.worker.failed:
         raise SystemExit(1)
+
+
+def _log_to_stderr(log: logging.Logger) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 def _is_local(host: str) -> bool:

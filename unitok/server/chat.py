@@ -18,10 +18,11 @@ from unitok.document import Document
 from unitok.generation.requests import Request as EngineRequest
 from unitok.server import image_io
 from unitok.server.http.errors import ApiError
+from unitok.server.http.thread_pool import Deadline
 from unitok.server.jobs import Done, Progress
 from unitok.server.pending_job import PendingJob
 from unitok.server.readable import leave_out, warning_fields
-from unitok.server.schemas import ChatRequest
+from unitok.server.schemas import ChatRequest, Message
 from unitok.server.state import ServerState, complete, seed_or_random, stream
 from unitok.server.stop_sequences import without_partial_stop
 
@@ -35,11 +36,8 @@ async def chat(request: Request, body: ChatRequest) -> Response:
     state.check_model(body.model)
     state.check_modalities(body.modalities)
     messages, warnings = leave_out(body.messages, body.modalities, state.model)
-    deadline, images = state.deadline(), []
-    for field_path, url in image_io.image_urls(messages):
-        work = partial(image_io.read_data_uri, url, state.model.codec, param=field_path)
-        images.append(await state.decode(request.receive, work, deadline=deadline))
-    document = image_io.build_document(messages, state.model.chat, images)
+    deadline = state.deadline()
+    document = await read_conversation(request, messages, name="messages", deadline=deadline)
     seed = seed_or_random(body.seed)
     job = PendingJob(
         state.worker,
@@ -50,12 +48,27 @@ async def chat(request: Request, body: ChatRequest) -> Response:
         stream_text=body.stream,
         stops=body.stops,
     )
-    completion = Completion(state, seed, warnings)
+    completion = Completion(state, seed, warnings, as_parts=body.target is None)
     if body.stream:
         usage = body.stream_options.include_usage
         return await stream(job, request.receive, completion.chunks(job, body.stops, usage=usage))
     copies = await complete(job, request.receive)
     return JSONResponse(await state.encoders.run(completion.response, copies, deadline=deadline))
+
+
+async def read_conversation(
+    request: Request, messages: Sequence[Message], *, name: str, start: int = 0, deadline: Deadline
+) -> Document:
+    """Decode the images of messages and build the prompt; `name` and `start` as in image_io.image_urls.
+
+    Raises:
+        ApiError: an image is invalid, there are too many, or the messages are empty.
+    """
+    state, images = request.app.state.server, []
+    for field_path, url in image_io.image_urls(messages, name=name, start=start):
+        work = partial(image_io.read_data_uri, url, state.model.codec, param=field_path)
+        images.append(await state.decode(request.receive, work, deadline=deadline))
+    return image_io.build_document(messages, state.model.chat, images)
 
 
 def _prepare(document: Document, body: ChatRequest, seed: int, model: UniTok) -> EngineRequest:
@@ -69,13 +82,15 @@ def _prepare(document: Document, body: ChatRequest, seed: int, model: UniTok) ->
 class Completion:
     """A chat completion in OpenAI's format.
 
-    Images are `images` of the message, as data URIs; `warnings` of the answer name what was left out of the
-    conversation, or never learned.
+    Images are `images` of the message, as data URIs; with `as_parts`, content with images in it is a list of
+    parts, too, in the order in which they were generated. `warnings` of the answer name what was left out of
+    the conversation, or never learned.
     """
 
     state: ServerState
     seed: int
     warnings: Sequence[str] = ()
+    as_parts: bool = False
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
 
@@ -101,17 +116,20 @@ class Completion:
     def _message(self, document: Document) -> dict:
         """Merge all segments into one message: the texts of all but images joined, images beside them."""
         parts = [self._message_part(segment.modality, segment.content) for segment in document]
-        texts = [part["content"] for part in parts if "content" in part]
-        images = [image for part in parts for image in part.get("images", ())]
-        message = {"role": "assistant", "content": "".join(texts) if texts else None, "refusal": None}
+        texts = [part["text"] for part in parts if part["type"] == "text"]
+        images = [part for part in parts if part["type"] != "text"]
+        content: str | list | None = "".join(texts) if texts else None
+        if images and self.as_parts:
+            content = parts
+        message = {"role": "assistant", "content": content, "refusal": None}
         return {**message, "images": images} if images else message
 
     def _message_part(self, modality: str, content: Any) -> dict:
-        """Convert a segment's content to fields of a message."""
+        """Convert a segment's content to a part of a message."""
         if isinstance(content, Image.Image):
             url = f"data:image/png;base64,{image_io.encode_base64(content)}"
-            return {"images": [{"type": "image_url", "image_url": {"url": url}}]}
-        return {"content": self.state.model.codec.as_text(modality, content)}
+            return {"type": "image_url", "image_url": {"url": url}}
+        return {"type": "text", "text": self.state.model.codec.as_text(modality, content)}
 
     def _head(self, kind: str) -> dict:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.state.name}
@@ -142,9 +160,10 @@ class Completion:
         """The new content of an update; `sent` counts the characters already sent of each copy's text."""
         update, copy = event.update, event.copy
         if update.modality != "text":
-            return await self.state.encoders.run(
+            part = await self.state.encoders.run(
                 self._message_part, update.modality, update.content, deadline=job.deadline
             )
+            return {"content": part["text"]} if part["type"] == "text" else {"images": [part]}
         text = update.content if update.done else without_partial_stop(update.content, stops)
         new = text[sent[copy] :]
         sent[copy] = 0 if update.done else max(sent[copy], len(text))

@@ -90,22 +90,24 @@ def _read(content: bytes, load: Callable[..., Image.Image], param: str) -> Image
         raise invalid(str(error), param=param) from error
 
 
-def image_urls(messages: Sequence[Message]) -> list[tuple[str, str]]:
-    """List the images of a conversation in order: the field of each, and its URL.
+def image_urls(messages: Sequence[Message], *, name: str, start: int = 0) -> list[tuple[str, str]]:
+    """List the images of messages in order: the field of each, and its URL.
+
+    The messages are the field `name` of a body; `start` is the first one's number there.
 
     Raises:
         ApiError: there are too many of them, or all messages are empty.
     """
     urls = [
-        (f"messages.{number}.content", part.image_url.url)
-        for number, message in enumerate(messages)
+        (f"{name}.{number}.content", part.image_url.url)
+        for number, message in enumerate(messages, start)
         for part in message.parts
         if part.type == "image_url"
     ]
     if len(urls) > MAX_IMAGES:
-        raise invalid(f"messages must have at most {MAX_IMAGES} images, got {len(urls)}", param="messages")
+        raise invalid(f"{name} must have at most {MAX_IMAGES} images, got {len(urls)}", param=name)
     if not any(message.parts for message in messages):
-        raise invalid("messages must have some content, got only empty ones", param="messages")
+        raise invalid(f"{name} must have some content, got only empty messages", param=name)
     return urls
 
 

@@ -23,7 +23,7 @@ from unitok.server.http.thread_pool import Deadline
 from unitok.server.jobs import Done, Kind, Progress
 from unitok.server.pending_job import PendingJob
 from unitok.server.readable import warning_fields
-from unitok.server.schemas import DrawRequest, EditForm, ImageRequest
+from unitok.server.schemas import DrawRequest, EditForm, ImageRequest, SizeField
 from unitok.server.state import ServerState, complete, seed_or_random, stream
 
 router = APIRouter()
@@ -36,14 +36,14 @@ async def generations(request: Request, body: DrawRequest) -> Response:
     """Draw images from a prompt."""
     state: ServerState = request.app.state.server
     state.check_model(body.model)
-    _check_size(body, state.image_modality)
+    check_size(body, state.image_modality)
     seed, deadline = seed_or_random(body.seed), state.deadline()
     prepare = partial(_prepare_drawing, body, seed)
     answer = ImageAnswer(state, "draw", body, seed, _unchanged, state.model.unlearned("drawings"))
     return await _respond(request, answer, prepare, deadline=deadline)
 
 
-def _check_size(body: ImageRequest, modality: ImageModality) -> None:
+def check_size(body: SizeField, modality: ImageModality) -> None:
     """Raise ApiError for a size that the model cannot draw, in pixels and in OpenAI's notation."""
     size, cell = body.shape, modality.tokenizer.cell
     if size is None:
@@ -76,7 +76,7 @@ async def edits(request: Request, body: FormOfEdit) -> Response:
     """Edit an image as the prompt instructs, or redraw it where a mask is transparent (or white)."""
     state: ServerState = request.app.state.server
     state.check_model(body.model)
-    _check_size(body, state.image_modality)
+    check_size(body, state.image_modality)
     deadline = state.deadline()
     files = [await file.read() for file in body.files]
     if not files:

@@ -13,7 +13,7 @@ from unitok.server.stop_sequences import before_stop
 from unitok.tokens.codec import Codec
 
 FinishReason = Literal["stop", "length"]
-Kind = Literal["chat", "draw", "edit"]
+Kind = Literal["chat", "response", "draw", "edit"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Job:
     """A client's request: copies of a document to generate.
 
     Args:
-        kind: "chat", "draw" or "edit", for the metrics.
+        kind: "chat", "response", "draw" or "edit", for the metrics.
         prepare: builds the engine's request, in another thread; raises ValueError if it is invalid.
         emit: takes events, called in the worker's threads; must not block.
         copies: number of documents.

@@ -1,4 +1,4 @@
-"""Middleware before any body is read: API keys, body size, rate limit.
+"""Middleware before any body is read: API keys, body size, rate limit; and the access log.
 
 Knows HTTP as ASGI messages, no routes and no model. Not a BaseHTTPMiddleware, which would hide from a route
 that its client disconnected.
@@ -6,6 +6,7 @@ that its client disconnected.
 
 import asyncio
 import hmac
+import logging
 import math
 import time
 from contextlib import suppress
@@ -17,6 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from unitok.server.http.errors import ApiError
 from unitok.server.metrics import Metrics
 
+access = logging.getLogger("unitok.access")
+"""The access log: method, route, status and seconds of each request; no content, no address, no key."""
 OPEN_PATHS = ("/health",)
 """Paths that need no key and have no rate limit."""
 DISCARD_SECONDS = 5.0
@@ -61,7 +64,7 @@ def _fits_header(key: str) -> bool:
 
 
 class Gate:
-    """An ASGI app in front of another, which refuses requests before their body is read, and counts all."""
+    """An ASGI app in front of another, which refuses requests before their body is read, and logs all."""
 
     def __init__(self, app: ASGIApp, *, limits: Limits, metrics: Metrics):
         self.app, self.limits, self.metrics = app, limits, metrics
@@ -86,7 +89,9 @@ class Gate:
         finally:
             self.metrics.running -= 1
             route = getattr(scope.get("route"), "path", "other")
-            self.metrics.request(route, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self.metrics.request(route, status, seconds)
+            access.info("%s %s %d %.3f s", scope["method"], route, status, seconds)
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = _Body(receive, self.limits)

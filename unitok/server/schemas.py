@@ -6,10 +6,12 @@ logprobs, …) are refused. `guidance_scale`, `top_k` and `negative_prompt` are 
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from starlette.datastructures import UploadFile as StarletteUploadFile
 
 from unitok.modalities.text import clean
@@ -27,16 +29,33 @@ Copies = Annotated[int, Field(ge=1, le=MAX_COPIES)]
 Previews = Annotated[int, Field(ge=0, le=MAX_PREVIEWS)]
 Format = Literal["png", "jpeg", "webp"]
 SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", re.ASCII)
-UNSUPPORTED = (
-    "audio", "functions", "logit_bias", "logprobs", "prediction", "tools", "top_logprobs",
-    "web_search_options",
-)  # fmt: skip
-DEFAULTS = {
+CHAT_ALLOWS: Mapping[str, tuple] = {
+    **dict.fromkeys(
+        ("audio", "functions", "logit_bias", "logprobs", "prediction", "tools", "top_logprobs"), ()
+    ),
+    "web_search_options": (),
     "response_format": ({"type": "text"},),
     "tool_choice": ("auto", "none"),
     "function_call": ("auto", "none"),
 }
-"""Fields of a chat that change nothing with these values; any other value would change the answer."""
+"""Fields of a chat that would change the answer, with the values that change nothing."""
+IMAGE_ALLOWS: Mapping[str, tuple] = {"background": ("auto", "opaque")}
+EDIT_ALLOWS: Mapping[str, tuple] = {"negative_prompt": ()}
+UNSUPPORTED = "unsupported_parameter"
+
+
+def refuse_unsupported(data: Any, allowed: Mapping[str, tuple]) -> Any:
+    """Return a body in which no field has a value that this server does not support; empty ones are absent.
+
+    Raises PydanticCustomError for the first that has.
+    """
+    for name, values in allowed.items():
+        value = data.get(name) if isinstance(data, Mapping) else None
+        if value and value not in values:
+            known = " or ".join([*map(json.dumps, values), "absent"])
+            message = f"{name} must be {known} on this server, got {describe(value)}"
+            raise PydanticCustomError(UNSUPPORTED, "{message}", {"name": name, "message": message})
+    return data
 
 
 class RequestModel(BaseModel):
@@ -100,10 +119,11 @@ class Message(RequestModel):
 
     @property
     def parts(self) -> list[TextPart | ImagePart]:
-        """Its parts in order, without empty texts."""
+        """Its parts in order, without empty texts; images that are among them do not count twice."""
         content = self.content or []
         parts = [TextPart(type="text", text=content)] if isinstance(content, str) else content
-        return [part for part in (*parts, *(self.images or ())) if part.type != "text" or part.text]
+        beside = [] if any(part.type == "image_url" for part in parts) else self.images or []
+        return [part for part in (*parts, *beside) if part.type != "text" or part.text]
 
 
 class StreamOptions(RequestModel):
@@ -132,14 +152,7 @@ class ChatRequest(SamplingFields):
     @model_validator(mode="before")
     @classmethod
     def _refuse_unsupported(cls, data: Any) -> Any:
-        unsupported = [name for name in UNSUPPORTED if isinstance(data, dict) and data.get(name)]
-        if unsupported:
-            raise ValueError(f"not supported by this server, leave it out: {', '.join(unsupported)}")
-        for name, defaults in DEFAULTS.items():
-            if isinstance(data, dict) and data.get(name) not in (None, *defaults):
-                known = " or ".join(json.dumps(value) for value in defaults)
-                raise ValueError(f"{name} must be {known} or absent, got {describe(data[name])}")
-        return data
+        return refuse_unsupported(data, CHAT_ALLOWS)
 
     @property
     def target(self) -> str | None:
@@ -157,24 +170,10 @@ class ChatRequest(SamplingFields):
         return self.max_completion_tokens or self.max_tokens
 
 
-class ImageRequest(SamplingFields):
-    """Fields that both image routes share."""
+class SizeField(RequestModel):
+    """The size of an image, in pixels."""
 
-    model: str | None = None
-    prompt: Annotated[str, Field(min_length=1)]
-    n: Copies = 1
     size: str | None = None
-    response_format: Literal["b64_json"] = "b64_json"
-    output_format: Format = "png"
-    stream: bool = False
-    partial_images: Previews = 0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check_background(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("background") == "transparent":
-            raise ValueError("background must be auto or opaque, got transparent")
-        return data
 
     @field_validator("size")
     @classmethod
@@ -190,6 +189,23 @@ class ImageRequest(SamplingFields):
         """(height, width) in pixels; None lets the model choose."""
         match = SIZE.fullmatch(self.size or "")
         return (int(match[2]), int(match[1])) if match else None
+
+
+class ImageRequest(SamplingFields, SizeField):
+    """Fields that both image routes share."""
+
+    model: str | None = None
+    prompt: Annotated[str, Field(min_length=1)]
+    n: Copies = 1
+    response_format: Literal["b64_json"] = "b64_json"
+    output_format: Format = "png"
+    stream: bool = False
+    partial_images: Previews = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unsupported(cls, data: Any) -> Any:
+        return refuse_unsupported(data, IMAGE_ALLOWS)
 
 
 class DrawRequest(ImageRequest):
@@ -208,9 +224,7 @@ class EditForm(ImageRequest):
     @model_validator(mode="before")
     @classmethod
     def _refuse_negative_prompt(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("negative_prompt"):
-            raise ValueError("negative_prompt must be absent in an edit, got one")
-        return data
+        return refuse_unsupported(data, EDIT_ALLOWS)
 
     @property
     def files(self) -> list[StarletteUploadFile]:

@@ -56,7 +56,7 @@ class ServerState:
             if name not in self.model.codec.modalities:
                 param = f"modalities.{place}"
                 message = f"{param} must be {known}, got {describe(name)}"
-                raise ApiError(400, message, code="literal_error", param=param)
+                raise ApiError(400, message, code="invalid_value", param=param)
 
     def deadline(self) -> Deadline:
         """The deadline of a request that is being read now."""

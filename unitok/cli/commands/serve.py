@@ -27,6 +27,8 @@ def arguments() -> Parser:
     add("--timeout", type=float, default=300, metavar="SECONDS", help="longest request; more gets status 504")
     add("--allow-origin", action="append", default=[], metavar="URL",
         help="origin of web pages allowed by CORS, like http://localhost:3000; repeatable")  # fmt: skip
+    add("--no-access-log", dest="access_log", action="store_false",
+        help="do not write a line about each request to stderr")  # fmt: skip
     add("--threads", type=int, help="CPU threads of the model (default: all cores but one)")
     return parser
 
@@ -57,6 +59,7 @@ def main(args: list[str] | None = None) -> None:
         host=options.host,
         port=options.port,
         threads=options.threads,
+        access_log=options.access_log,
         batch_size=options.batch_size,
         queue_size=options.queue,
         origins=options.allow_origin,

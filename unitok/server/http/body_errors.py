@@ -58,17 +58,22 @@ RULES: dict[str, str | Callable[[ErrorDetails], str]] = {
     "too_long": lambda error: f"a list of at most {_context(error, 'max_length')}",
 }
 """What a field must be, by the type of its error."""
+TYPES = {"int_from_float", "bool_parsing", "int_parsing", "float_parsing", "int_parsing_size"}
+"""Errors of a wrong type, beside those that are named *_type."""
 CODES = {
-    "union_tag_invalid": "literal_error",
-    "union_tag_not_found": "missing",
-    "model_type": "dict_type",
-    "bool_parsing": "bool_type",
-    "int_parsing": "int_type",
-    "float_parsing": "float_type",
-    "int_parsing_size": "int_type",
-    "model_attributes_type": "dict_type",
+    "missing": "missing_required_parameter",
+    "union_tag_not_found": "missing_required_parameter",
+    "greater_than": "below_min_value",
+    "greater_than_equal": "below_min_value",
+    "less_than": "above_max_value",
+    "less_than_equal": "above_max_value",
+    "string_too_short": "string_below_min_length",
+    "string_too_long": "string_above_max_length",
+    "too_short": "array_below_min_length",
+    "too_long": "array_above_max_length",
+    "unsupported_parameter": "unsupported_parameter",
 }
-"""Codes for programs, where pydantic's own depend on how a field is declared."""
+"""Codes for programs, by OpenAI's names, where another than invalid_value fits."""
 
 
 class Explanation(NamedTuple):
@@ -86,14 +91,27 @@ def explain(errors: Sequence[ErrorDetails], body: Any) -> Explanation:
     here, param = [error for path, error in located if path == deepest], ".".join(deepest)
     # a list that is too long is nearly right: that it is not a string is beside the point
     relevant = [error for error in here if not error["type"].endswith("_type")] or here
-    code = CODES.get(relevant[0]["type"], relevant[0]["type"])
-    return Explanation(_message(param or "the body", relevant), code, param or None)
+    return Explanation(_message(param or "the body", relevant), _code(relevant[0]), param or None)
+
+
+def _code(error: ErrorDetails) -> str:
+    """A code by OpenAI's names, not by pydantic's; limits say whether they are of integers."""
+    kind = error["type"]
+    if kind.endswith("_type") or kind in TYPES:
+        return "invalid_type"
+    code = CODES.get(kind, "invalid_value")
+    if not code.endswith("_value") or code == "invalid_value":
+        return code
+    limits = [limit for name, limit in error["ctx"].items() if name in ("ge", "gt", "le", "lt")]
+    return f"{'decimal' if isinstance(limits[0], float) else 'integer'}_{code}"
 
 
 def _message(name: str, errors: Sequence[ErrorDetails]) -> str:
     first = errors[0]
     if first["type"] in ("missing", "union_tag_not_found"):
         return f"{name} is missing"
+    if first["type"] == "unsupported_parameter":
+        return _context(first, "message")
     if first["type"] == "value_error" and not str(_context(first, "error")).startswith(NO_FILE):
         return str(_context(first, "error"))  # a message of our own
     rules = dict.fromkeys(_rule(error) for error in errors)
@@ -119,6 +137,8 @@ def _path(error: ErrorDetails, body: Any) -> tuple[str, ...]:
         if inside:
             names.append(str(name))
             here = here[name]
+    if error["type"] == "unsupported_parameter":
+        absent = (_context(error, "name"),)
     if error["type"].startswith("union_tag"):
         absent = (_context(error, "discriminator").strip("'"),)
     return (*names, *map(str, absent))

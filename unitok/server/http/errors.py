@@ -88,7 +88,7 @@ def _handle_validation(request: Request, error: RequestValidationError) -> JSONR
     elif first["type"] == "json_invalid":
         reason, place = first["ctx"]["error"], first["loc"][-1]
         explanation = Explanation(
-            f"the body is not valid JSON: {reason} at character {place}", "json_invalid", None
+            f"the body is not valid JSON: {reason} at character {place}", "invalid_json", None
         )
     else:
         explanation = explain(error.errors(), error.body)
