@@ -39,6 +39,8 @@ def test_a_model_is_moved():
     for wrong in ("toaster", 77):
         with pytest.raises(ValueError, match="is not available"):
             model.to(wrong)
+    with pytest.raises(ValueError, match="unknown setting non_blocking; known: device, dtype"):
+        model.to("cpu", non_blocking=True)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)

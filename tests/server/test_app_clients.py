@@ -321,7 +321,7 @@ def test_unknown_paths_and_methods_have_codes(server):
 def test_unknown_paths_are_answered_with_the_known_ones(server):
     message = httpx.post(f"{server.url}/chat/completions", json={}).json()["error"]["message"]
     assert message.startswith("/chat/completions: not found; known: /v1/models, ")
-    assert "/v1/chat/completions, /v1/images/generations" in message
+    assert "/v1/chat/completions, /v1/responses, /v1/images/generations" in message
     wrong = httpx.get(f"{server.url}/v1/chat/completions")
     assert wrong.status_code == 405 and wrong.headers["allow"] == "POST"
     assert wrong.json()["error"]["message"] == "/v1/chat/completions: method must be POST, got GET"

@@ -106,9 +106,11 @@ def test_a_stream_of_text_and_then_an_image_equals_the_answer(client, model):
 
 
 def test_the_client_gathers_a_stream(client):
-    with client.responses.stream(model="unitok", input="hello", max_output_tokens=4) as stream:
-        final = stream.get_final_response()
-    assert final.output_text == ask(client, max_output_tokens=4).output_text
+    body = {"input": "a star", "tools": [TOOL], "tool_choice": "required", "extra_body": {"seed": 5}}
+    with client.responses.stream(model="unitok", **body) as stream:
+        (streamed,) = stream.get_final_response().output
+    (whole,) = ask(client, **body).output
+    assert image_of(streamed) == image_of(whole)
 
 
 @pytest.mark.parametrize("choice", ["none", "auto", "required"])

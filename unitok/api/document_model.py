@@ -19,7 +19,7 @@ from unitok.api.task_kinds import unlearned
 from unitok.chat_template import ChatTemplate
 from unitok.device import lacks_compiler, pick_device, pick_dtype
 from unitok.document import Codes, Document
-from unitok.foreign_names import missing_attribute
+from unitok.foreign_names import missing_attribute, unknown_arguments
 from unitok.generation.engine import Engine
 from unitok.generation.generate import generate
 from unitok.generation.likelihood import Score, scores
@@ -102,7 +102,12 @@ class DocumentModel:
         Args:
             targets: devices or dtypes, as `from_pretrained` takes them; a number is a GPU's.
             named: `device` and `dtype`.
+
+        Raises:
+            ValueError: the device is not available, the dtype is not one of floats, or another name is given.
         """
+        if unknown := named.keys() - {"device", "dtype"}:
+            raise unknown_arguments(unknown, known=("device", "dtype"))
         for target in (*targets, *named.values()):
             if isinstance(target, torch.dtype):
                 self.model.to(pick_dtype(target, self.device))
@@ -142,7 +147,8 @@ class DocumentModel:
                 several texts, conversations and documents.
             batch_size, speculate: see `draw`.
             on_step: called with the number of each step after it.
-            streamer: takes the text of one prompt piece by piece, as transformers' TextStreamer does.
+            streamer: takes the text of one prompt piece by piece, as transformers' TextStreamer does;
+                `on_step` is then not called.
             options: target, seed, choices, … and fields of Sampling, see request_builder.build_requests.
 
         Returns:

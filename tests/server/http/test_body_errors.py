@@ -24,7 +24,7 @@ CHAT, DRAWINGS, EDITS = "/v1/chat/completions", "/v1/images/generations", "/v1/i
 JARGON = re.compile(
     "Input should|constrained|union|valid dictionary|discriminator|Field required|UploadFile|<class|"
     r"at least \d+ items?|unable to|parsing|tagged|list\[|another value|"
-    r"_error|_type\b(?<!invalid_type)|_equal|too_"
+    r"(value|literal|union_tag|string|int|float|list|dict|model)_(error|type|parsing)|_equal|too_(long|short)"
 )
 CONVERSATION = {"model": "unitok", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 2}
 

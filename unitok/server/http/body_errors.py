@@ -113,7 +113,8 @@ def _message(name: str, errors: Sequence[ErrorDetails]) -> str:
     if first["type"] == "unsupported_parameter":
         return _context(first, "message")
     if first["type"] == "value_error" and not str(_context(first, "error")).startswith(NO_FILE):
-        return str(_context(first, "error"))  # a message of our own
+        message, field = str(_context(first, "error")), name.rpartition(".")[2]  # a message of our own
+        return name + message.removeprefix(field) if message.startswith(f"{field} ") else message
     rules = dict.fromkeys(_rule(error) for error in errors)
     return f"{name} must be {' or '.join(rules)}, got {describe(_value(first))}"
 
