@@ -7,6 +7,7 @@ import pytest
 from tests.tiny_model import tiny_model
 from unitok.api.learned_tasks import LearnedTask, TaskExample, TaskFigure
 from unitok.cli.main import main
+from unitok.modalities.vision import VisionConfig
 
 
 def test_info_tells_what_a_folder_holds(tmp_path, capsys):
@@ -20,6 +21,14 @@ def test_info_tells_what_a_folder_holds(tmp_path, capsys):
     text = capsys.readouterr().out
     assert f"{model.model.parameter_count:,} parameters" in text
     assert "2 x 3 codes" in text and "On 3 images.\npsnr  40.1\n" in text
+
+
+def test_info_tells_what_a_model_sees_with(tmp_path, capsys):
+    tiny_model(vision=VisionConfig()).save_pretrained(tmp_path / "model")
+    main(["info", f"{tmp_path}/model"])
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "shown images seen by Latents through a Projector" in lines
+    assert not any("0 of vision" in line for line in lines)
 
 
 def test_info_tells_what_a_model_learned(tmp_path, capsys):

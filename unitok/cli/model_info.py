@@ -50,7 +50,7 @@ def _of_config(config: dict[str, Any], folder: Path):
             f"{sizes['width']}, {sizes['heads']} heads"
         ),
     )
-    ids = ", ".join(f"{size} of {name}" for name, size in config["vocabulary"])
+    ids = ", ".join(f"{size} of {name}" for name, size in config["vocabulary"] if size)
     yield "vocabulary", f"{sizes['vocab_size']} ids: {ids}"
     yield "longest document", f"{sizes['max_length']} ids, {config['positions']} positions"
     shape = image["shape"]
@@ -58,6 +58,8 @@ def _of_config(config: dict[str, Any], folder: Path):
     architecture, quantizer = tokenizer["architecture"]["kind"], tokenizer["quantizer"]["kind"]
     weights = _parameters(folder / "image_tokenizer/model.safetensors")
     yield "images", f"{cells}, {architecture} of {weights:,} parameters, {quantizer}"
+    if vision := config.get("vision"):
+        yield "shown images", f"seen by {vision['encoder']['kind']} through a {vision['bridge']['kind']}"
     if config.get("fills"):
         yield "inpainting", "learned"
     for name, settings in config.get("sampling", {}).items():
