@@ -209,7 +209,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
     trainable = [weight for weight in model.parameters() if weight.requires_grad]
     in_blocks = {id(weight) for weight in model.blocks.parameters() if weight.ndim == 2}
     matrices = [weight for weight in trainable if id(weight) in in_blocks]
-    in_bridge = {id(weight) for weight in model.bridge.parameters()} if model.bridge is not None else set()
+    in_bridge = {id(weight) for name, weight in model.named_parameters() if name.startswith("bridge.")}
     others = [weight for weight in trainable if id(weight) not in in_blocks | in_bridge]
     bridge = [weight for weight in trainable if id(weight) in in_bridge]
     groups = [{"params": bridge, "bridge": True}] if bridge else []
