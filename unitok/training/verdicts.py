@@ -13,9 +13,11 @@ TOLD_APART = 0.7
 STILL_LEARNING = 0.05
 """Fall of the validation loss in the last quarter of a run, as a share of it."""
 
-FORGOTTEN = 0.05
-"""Rise of a loss on the origin's data, in nats per id, or fall of an accuracy, as a share of it, from which
-on a fine-tuned model forgets."""
+RISEN = 0.02
+"""Rise of a loss on the origin's data, in nats per id, from which on a fine-tuned model forgets: at .07 the
+demo's model lost a fifth of its captions (benchmarks/RESULTS.md)."""
+FALLEN = 0.05
+"""Fall of an accuracy, as a share of it, from which on a fine-tuned model forgets."""
 RECIPE = "docs/your-data.md, Fine-tuning without forgetting"
 
 
@@ -112,4 +114,4 @@ def _describe_change(name: str, old: float, new: float) -> str:
 
 
 def _is_forgotten(name: str, old: float, new: float) -> bool:
-    return new - old > FORGOTTEN if name.startswith("loss/") else new < (1 - FORGOTTEN) * old
+    return new - old > RISEN if name.startswith("loss/") else new < (1 - FALLEN) * old
