@@ -56,7 +56,7 @@ def test_the_page_is_served(run, tmp_path):
         line = page.stdout.readline()
         assert line.startswith("http://127.0.0.1:"), page.communicate(timeout=60)[1]
         with urllib.request.urlopen(line.split()[0], timeout=60) as answer:
-            assert "<title>unitok</title>" in answer.read().decode()
+            assert "One model that reads and writes text and images" in answer.read().decode()
     finally:
         page.kill()
         page.communicate()
