@@ -89,7 +89,7 @@ def by_schema(server, count: int) -> None:
     modes = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
     for operation in operations:
         for mode in modes if operation.method == "post" else modes[:1]:
-            share = count // 6 if operation.method == "post" else 5
+            share = count // 8 if operation.method == "post" else 5
 
             @hypothesis.given(case=operation.as_strategy(mode))
             @hypothesis.settings(
