@@ -36,6 +36,11 @@ UNSEEN_FONT = "DejaVuSans"
 BAR = 0.6
 
 
+def caption(letter: str, colour: str) -> str:
+    """The words of a letter."""
+    return f"{'an' if colour[0] in 'aeiou' else 'a'} {colour} letter {letter}"
+
+
 class Glyph(NamedTuple):
     """A coloured letter in a font, at a place and of a size in pixels."""
 
@@ -48,7 +53,7 @@ class Glyph(NamedTuple):
 
     @property
     def caption(self) -> str:
-        return f"a {self.colour} letter {self.letter}"
+        return caption(self.letter, self.colour)
 
     def image(self) -> Image.Image:
         folder = Path(matplotlib.get_data_path()) / "fonts/ttf"
@@ -131,7 +136,7 @@ def read_glyph(image: Image.Image) -> str:
         return ""
     letters, masks = templates()
     likeness = np.einsum("nij,ij->n", masks, found[0])
-    return f"a {found[1]} letter {letters[int(likeness.argmax())]}"
+    return caption(letters[int(likeness.argmax())], found[1])
 
 
 def judged_set(some: list[Glyph]) -> JudgedSet:

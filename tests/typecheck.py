@@ -5,7 +5,8 @@ shapes has nothing to compare, so beartype alone checks it, at about 1 µs a cal
 """
 
 from dataclasses import is_dataclass
-from inspect import isclass, isfunction, isgeneratorfunction
+from functools import wraps
+from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isfunction, isgeneratorfunction
 from typing import get_args
 
 import jaxtyping
@@ -27,9 +28,23 @@ def _check(*, typechecker):
             if is_dataclass(item) and "__init__" in vars(item):
                 item.__init__ = decorate(item.__init__)
             return item
-        return check(item) if _lacks_shapes(item) else _check_shapes(item, typechecker=typechecker)
+        return _check_alone(item) if _lacks_shapes(item) else _check_shapes(item, typechecker=typechecker)
 
     return decorate
+
+
+def _check_alone(function):
+    """Check a function by beartype alone, except where a test disables jaxtyping's checks."""
+    checked = check(function)
+    if iscoroutinefunction(function) or isasyncgenfunction(function):
+        return checked
+
+    @wraps(function)
+    def call(*args, **options):
+        chosen = function if jaxtyping.config.jaxtyping_disable else checked
+        return chosen(*args, **options)
+
+    return call
 
 
 def _lacks_shapes(item) -> bool:

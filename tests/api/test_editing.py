@@ -131,7 +131,7 @@ def test_a_variation_keeps_about_its_share_and_changes_at_least_a_cell(model, ke
         (lambda m: m.inpaint(make_image(), hole(), "a"), "got nothing but black"),
         (
             lambda m: m.inpaint(make_image(), Image.new("L", (5, 5), 255), "a"),
-            "got \\(5, 5\\)",
+            "got 5 × 5 pixels",
         ),
         (lambda m: m.inpaint([make_image()], [hole((0, 0))], ["a", "b"]), "the same length"),
         (lambda m: m.inpaint(make_image(), hole((0, 0)), "a", n=0), "n must be at least 1"),

@@ -37,7 +37,7 @@ from unitok.training.tokenizer import TokenizerTraining
 from unitok.training.transformer import TransformerTraining
 from unitok.training.verdicts import Findings, verdicts
 
-TRIAL_STEPS = 8
+TRIAL_STEPS = 24
 COMPILED = 0.8
 """Seconds of a compiled step, as a share of one that is not."""
 FORECAST, TOOK = "forecast.json", "took.json"

@@ -13,7 +13,7 @@ CELL = 8
 SMALL = 32
 CODES_PER_ENTRY = 40
 """Cells of the training images per entry of the codebook: with fewer, entries stay unused."""
-MANY, MOST_COPIES = 16_000, 16
+MANY, MOST_COPIES = 8_000, 16
 """Training images from which on no moved copies are made, and the most copies of each: models of this size
 learn a few thousand images by heart in some passes."""
 BYTES_PER_TOKEN = 2
@@ -124,7 +124,9 @@ class Proposal:
                 "batch_size": BATCH}  # fmt: skip
         if self.copies > 1:
             data["transforms"] = {"augment": {"copies": self.copies, "mirror": False, "shift": self.shift}}
-        guidance = 2.0 if self.facts.has_captions else 1.0
+        drawing = (
+            {"temperature": 0.5, "guidance_scale": 2.0} if self.facts.has_captions else {"temperature": 0.7}
+        )
         return {
             "trainer": _trainer(run, self.seconds[1], validate_every, "Samples"),
             "model": {
@@ -132,7 +134,7 @@ class Proposal:
                 "optimizer": {"lr": 3e-3, "muon_lr": 0.02, "weight_decay": 0.1},
                 "compute": {"compile": self.compile},
                 "sampling": {
-                    "image": {"temperature": 0.7, "guidance_scale": guidance},
+                    "image": drawing,
                     "text": {"temperature": 0.0, "max_new_tokens": self.max_new_tokens},
                 },
             },
