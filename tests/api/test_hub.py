@@ -91,7 +91,7 @@ def test_a_model_of_the_hub_is_that_of_its_folder(server, tmp_path):
 
 
 def test_a_model_that_is_not_on_the_hub_is_one_line(server, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"^someone/other: no such folder, and not on the Hub: ") as e:
+    with pytest.raises(FileNotFoundError, match=r"^someone/other: not a model folder, and not on ") as e:
         UniTok.from_pretrained("someone/other", cache_dir=tmp_path / "cache", token=False)
     assert "\n" not in str(e.value)
 
@@ -107,7 +107,7 @@ def test_folders_are_never_looked_up(server, tmp_path):
 def test_without_the_library_the_error_names_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(FileNotFoundError, match=r"someone/tiny: no such folder; .*\.\[hub\]"):
+    with pytest.raises(FileNotFoundError, match=r"someone/tiny: not a model folder; .*\.\[hub\]"):
         model_folder_of(NAME)
 
 

@@ -250,7 +250,7 @@ BAD = {  # W is the folder of models and images
     "image --prompt x --speculate -1": "speculate must be at least 0, got -1",
     "image --prompt x --init W/good.png": "--init and --mask must be given together",
     "image --prompt x --init W/good.png --mask W/noise.png --size 8 12": "--size must be absent with --init",
-    "image --prompt x --init W/good.png --mask W/noise.png": "got (64, 64)",
+    "image --prompt x --init W/good.png --mask W/noise.png": "got 64 × 64 pixels",
     "rank W/good.png": "required: --text",
     "rank W/torn.png --text x": "torn.png: ",
     "chat --device toaster": "device 'toaster' is not available",

@@ -32,10 +32,10 @@ def model_folder_of(name: str | Path, **options: Any) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         hint = "for models of the Hub install huggingface_hub: pip install -e '.[hub]'"
-        raise FileNotFoundError(f"{name}: no such folder; {hint}") from error
+        raise FileNotFoundError(f"{name}: not a model folder; {hint}") from error
     given = {key: value for key, value in options.items() if value is not None}
     try:
         return Path(snapshot_download(name, allow_patterns=list(FILES), **given))
     except Exception as error:  # of HTTP, of the cache, of the repository: each library has its own kinds
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise FileNotFoundError(f"{name}: no such folder, and not on the Hub: {reason}") from error
+        raise FileNotFoundError(f"{name}: not a model folder, and not on the Hub: {reason}") from error
