@@ -80,7 +80,7 @@ def load_codec(
             modalities.append(_load(name, saved))
     modalities.sort(key=lambda modality: [*order, modality.name].index(modality.name))
     vision = None
-    if config[VISION] is not None:
+    if config.get(VISION) is not None:
         with _errors_of(VISION, directory):
             vision = open_vision(VisionConfig.from_json(config[VISION]), modalities)
     with _errors_of("modalities", directory):
