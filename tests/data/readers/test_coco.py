@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from tests.data.samples import all_told, formats, told, whole, write_images
 from unitok.data.faults import Fault
@@ -159,3 +160,17 @@ def test_coco_captions_find_their_pictures(tmp_path):
         assert read(source, 3).reason == "no picture" and source.faults[0].reason == "not a JSON object"
     with pytest.raises(FileNotFoundError, match="captions_train"):
         whole(tmp_path, split="train")
+
+
+def test_a_folder_with_one_file_of_captions_is_split_by_documents(tmp_path):
+    images = [{"id": i, "file_name": f"{i}.png"} for i in range(40)]
+    annotations = [{"id": i, "image_id": i, "caption": f"number {i}"} for i in range(40)]
+    for folder in ("images", "annotations"):
+        (tmp_path / folder).mkdir()
+    for image in images:
+        Image.new("RGB", (8, 8)).save(tmp_path / "images" / image["file_name"])
+    content = json.dumps({"images": images, "annotations": annotations})
+    (tmp_path / "annotations/captions.json").write_text(content, encoding="utf-8")
+    train, val = (open_data(str(tmp_path), split=split) for split in ("train", "val"))
+    assert len(train) + len(val) == 40 and len(val) == 2
+    assert train[0][0].content == "number 1" and train[0][1].content.size == (8, 8)

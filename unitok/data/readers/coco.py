@@ -20,6 +20,10 @@ INSPECTED = 100
 """Images that are looked up to find their folder."""
 
 
+WHOLE = "annotations/captions.json"
+"""Of a folder whose captions are in one file, without splits."""
+
+
 class CocoCaptions(Reader):
     """A caption and its image for each annotation of a COCO captions JSON.
 
@@ -56,7 +60,7 @@ class CocoCaptions(Reader):
     @classmethod
     def fits(cls, look: FirstLook) -> bool:
         if look.path.is_dir():
-            return bool(_caption_files(look.path, None))
+            return bool(_caption_files(look.path, None)) or (look.path / WHOLE).is_file()
         if not _is_coco(look.json):
             return False
         first = next(iter(look.json["annotations"]), None)
@@ -64,8 +68,8 @@ class CocoCaptions(Reader):
 
     @classmethod
     def open(cls, path: Path, split: Split | None, /, **settings) -> Source:
-        if not path.is_dir():
-            return super().open(path, split, **settings)
+        if not path.is_dir() or (path / WHOLE).is_file():
+            return super().open(path / WHOLE if path.is_dir() else path, split, **settings)
         files = _caption_files(path, split)
         if not files:
             raise FileNotFoundError(f"{path}: no annotations/captions_{split}*.json")
