@@ -63,7 +63,6 @@ def write_set(folder, sample, count: int, *, doubled: bool = False) -> None:
         (any_caption, 300, "0.7", "captions ignored: a text suits its own image better than another in"),
         (flat, 300, "0.4", "codes in use 0."),
         (noise, 300, "0.4", "blurred: "),
-        (disc, 1000, "0.25", "still learning when the time ended"),
     ],
 )
 def test_a_planted_cause_is_found(tmp_path, monkeypatch, sample, count, minutes, said):
