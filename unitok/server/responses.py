@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/responses
 
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -193,7 +194,7 @@ class Answer:
 
 
 @dataclass
-class OpenItem:
+class OpenItem(ABC):
     """An item that is being streamed: its number in the output, and how it began."""
 
     number: int
@@ -208,9 +209,9 @@ class OpenItem:
         """The events of its beginning."""
         return [("response.output_item.added", {"output_index": self.number, "item": self.item})]
 
+    @abstractmethod
     def grow(self, item: dict, *, done: bool) -> list[tuple[str, dict]]:
         """The events of its growth to `item`, and if it is done, of its end."""
-        raise NotImplementedError
 
 
 @dataclass

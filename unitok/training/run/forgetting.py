@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from unitok.data.batches.packing import Batch
 from unitok.evaluate.suites import Suite, open_suite
+from unitok.modalities.kinds import STRUCTURE
 from unitok.training.metrics import Totals
 from unitok.training.run.callbacks import in_eval_mode
 from unitok.training.run.clock import MOST_SHARE, Clock
@@ -94,7 +95,7 @@ class Forgetting(Callback):
         """The loss of each modality of the origin's documents, in nats per id."""
         if not self.batches:
             return {}
-        totals = Totals(("structure", *module.codec.modalities))
+        totals = Totals((STRUCTURE, *module.codec.modalities))
         with in_eval_mode(module), trainer.precision_plugin.val_step_context():
             for batch in self.batches:
                 totals.add(module.sums(trainer.strategy.batch_to_device(batch)))

@@ -60,7 +60,7 @@ class ProgressLine(ProgressBar):
         self._start, self._changed = (time.monotonic(), progress(trainer)), 0.0
         self._uncounted, self.activity = 0, "first step"
         if getattr(module, "compiled", False) is True:
-            self._uncounted = COMPILED_STEPS
+            self._start, self._uncounted = None, COMPILED_STEPS
             self.activity = f"compiling (about {COMPILES_FOR:.0f} s, not counted)"
         if not self.enabled:
             return
@@ -72,7 +72,7 @@ class ProgressLine(ProgressBar):
         if self._uncounted:
             self._uncounted -= 1
             return
-        if self.activity.startswith("compiling"):  # the budget has begun anew
+        if self._start is None:  # the budget has begun anew
             self._start = time.monotonic(), progress(trainer)
         self.activity = ""
         if logs_step(trainer):
@@ -108,8 +108,11 @@ class ProgressLine(ProgressBar):
             self.figures[name] = past * self.figures.get(name, value) + (1 - past) * value
 
     def _describe_place(self, trainer: Trainer) -> str:
-        share, (start, share_at_start) = progress(trainer), self._start
+        share = progress(trainer)
         place = f"{share:4.0%}  step {trainer.global_step:,}"
+        if self._start is None:
+            return place
+        start, share_at_start = self._start
         if share - share_at_start < FIRST_ESTIMATE:
             return place
         left = (time.monotonic() - start) * (1 - share) / (share - share_at_start)
