@@ -235,7 +235,8 @@ class OwnData:
         )
         steps = [max(read_scalars(self.out / part / "logs", "loss"), default=0) for part in PARTS]
         minutes = (sum(Stages(self.out).seconds.values()) + time.monotonic() - start) / 60
-        show_course("forecast", Course(**read_object(self.out / FORECAST)))
+        if (self.out / FORECAST).is_file():  # not in a run of a version that kept none
+            show_course("forecast", Course(**read_object(self.out / FORECAST)))
         took = Course.of(steps, facts.images, minutes)
         show_course("it took", took)
         took.save(self.out / TOOK)
