@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 from compare import Row, command_line, finish
+from short_run import short_run
 
 from unitok.cli.lightning_cli import RunFolder
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
@@ -90,13 +91,7 @@ def learn(name: str, codec: Codec, budget: dict, *, count: int) -> list[Row]:
     optimizer = OptimizerConfig(lr=3e-3, muon_lr=0.02, weight_decay=0.1)
     module = TransformerTraining(SIZES, optimizer=optimizer, sampling=SAMPLING)
     with tempfile.TemporaryDirectory() as folder:
-        module.export = lambda folder: None
-        trainer = RunFolder(
-            default_root_dir=folder, max_epochs=-1, accelerator="cpu", precision="bf16-mixed",
-            limit_val_batches=0, enable_progress_bar=False, enable_model_summary=False,
-            use_distributed_sampler=False, **budget,
-        )  # fmt: skip
-        trainer.fit(module, datamodule=data_of(codec, config))
+        trainer = short_run(module, data_of(codec, config), folder, budget)
         seconds = time.process_time() - start
         figures = accuracies(module, count=count) | losses(module, codec, folder)
     spent = f"{trainer.global_step} steps, {seconds:.0f} s of processor time"

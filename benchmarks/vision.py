@@ -13,9 +13,9 @@ import time
 
 import torch
 from compare import Row, command_line, finish
+from short_run import short_run
 
 from unitok.api.unitok import UniTok
-from unitok.cli.lightning_cli import RunFolder
 from unitok.data.codes.build_codec import CodecConfig
 from unitok.data.modules import DocumentData
 from unitok.data.tasks import TaskConfig
@@ -74,14 +74,8 @@ def learn(arm: str, budget: dict, *, tokenizers: str, scenes: int, seed: int, co
     sampling = {"text": Sampling(temperature=0.0, max_new_tokens=32)}
     module = TransformerTraining(SIZES, optimizer=optimizer, sampling=sampling)
     with tempfile.TemporaryDirectory() as folder:
-        module.export = lambda folder: None
-        trainer = RunFolder(
-            default_root_dir=folder, max_epochs=-1, accelerator="cpu", precision="bf16-mixed",
-            limit_val_batches=0, enable_progress_bar=False, enable_model_summary=False,
-            use_distributed_sampler=False, **budget,
-        )  # fmt: skip
         data = data_of(arm, tokenizers=tokenizers, scenes=scenes, seed=seed)
-        trainer.fit(module, datamodule=data)
+        trainer = short_run(module, data, folder, budget)
         seconds = time.process_time() - start
         model = module.model_with_codec()
         figures = {
