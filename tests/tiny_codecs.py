@@ -15,10 +15,13 @@ from unitok.generation.sampling import Sampling
 from unitok.modalities.base import Modality
 from unitok.modalities.text import TextModality
 from unitok.modalities.vision import Vision, VisionConfig
-from unitok.models.vision.bridge import Projector
+from unitok.models.vision.bridge import BridgeConfig, Projector
 from unitok.models.vision.encoder import Patches
+from unitok.models.vision.resampler import Resampler
 from unitok.tokens.codec import Codec
 from unitok.tokens.layout import FlatIds
+
+PROJECTOR = Projector(hidden=8)
 
 
 class GridModality(Modality):
@@ -91,16 +94,33 @@ def tiny_codec(*, shape=None, positions="grid", more=()) -> Codec:
     return Codec([byte_text(), GridModality(shape=shape), *more], positions=positions)
 
 
-def seeing_codec(*, positions="grid", with_codes=False) -> Codec:
+SEEING = {
+    "grid": {},
+    "sequential": {"positions": "sequential"},
+    "grid and codes": {"with_codes": True},
+    "sequential and codes": {"positions": "sequential", "with_codes": True},
+    "tiles": {"tiles": 4},
+    "queries of tiles": {
+        "tiles": 2,
+        "bridge": Resampler(queries=3, layers=1, heads=2, head_width=4),
+        "with_codes": True,
+    },
+}
+"""Ways to read a shown image, for `seeing_codec`."""
+SIZES = [(4, 6), (8, 12), (4, 6), (4, 12)]
+"""(height, width) in pixels of shown images: one tile and several."""
+
+
+def seeing_codec(*, positions="grid", bridge: BridgeConfig = PROJECTOR, **options) -> Codec:
     """Text and images of 2 x 2 codes; shown ones are seen as the pixels of 2 x 3 cells."""
-    config = VisionConfig(Patches(patch=2, size=(4, 6)), Projector(hidden=8), with_codes=with_codes)
+    config = VisionConfig(Patches(patch=2, size=(4, 6)), bridge, **options)
     modalities = [byte_text(), GridModality(shape=(2, 2))]
     return Codec(modalities, positions=positions, vision=Vision(config))
 
 
 def shown_image(codec: Codec, number: int, *, learn=False) -> Codes:
     """An image of random pixels with its features, and with codes that the number alone determines."""
-    pixels = np.random.default_rng(number).integers(0, 255, (4, 6, 3), np.uint8)
+    pixels = np.random.default_rng(number).integers(0, 255, (*SIZES[number % len(SIZES)], 3), np.uint8)
     codes = torch.tensor([number % 7, 1, 2, 3])
     return Codes("image", codes, (2, 2), learn, codec.vision.see(Image.fromarray(pixels)))
 

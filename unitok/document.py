@@ -41,29 +41,43 @@ class TurnText(str):
         return str(self), self.marks
 
 
+ONE_TILE = ((1, 1),)
+"""The arrangement of an image that is one tile."""
+
+
 @dataclass(frozen=True, eq=False)
 class Features:
     """What a bridge reads of one image that is shown, and the places of the vectors that it makes of it.
 
     Args:
         values: tiles as an encoder gives them [tiles, n, d], or as pixels in uint8 [tiles, 3, height, width].
-        shape: (rows, columns) of the vectors.
-        digest: sha256 of the image and of the shape, which tells images apart where ids cannot.
+        shape: (rows, columns) of a tile's vectors, or (m,) where they have no places in it.
+        digest: sha256 of the image and of all shapes, which tells images apart where ids cannot.
+        arrangements: (rows, columns) of tiles at each time.
     """
 
     values: Tensor
     shape: tuple[int, ...]
     digest: bytes
+    arrangements: tuple[tuple[int, int], ...] = ONE_TILE
 
     @classmethod
-    def of_pixels(cls, values: Tensor, shape: tuple[int, ...], pixels: bytes) -> "Features":
+    def of_pixels(
+        cls,
+        values: Tensor,
+        shape: tuple[int, ...],
+        pixels: bytes,
+        *,
+        arrangements: tuple[tuple[int, int], ...] = ONE_TILE,
+    ) -> "Features":
         """Features of an image with these pixels; its values may depend on a machine's rounding."""
-        return cls(values, shape, hashlib.sha256(f"{shape}".encode() + pixels).digest())
+        shapes = f"{shape}" if arrangements == ONE_TILE else f"{shape}{arrangements}"
+        return cls(values, shape, hashlib.sha256(shapes.encode() + pixels).digest(), arrangements)
 
     @property
     def count(self) -> int:
         """Number of vectors."""
-        return prod(self.shape)
+        return prod(self.shape) * sum(rows * columns for rows, columns in self.arrangements)
 
 
 @dataclass(frozen=True)

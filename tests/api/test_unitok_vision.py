@@ -15,6 +15,8 @@ from unitok.models.image_tokenizer.vit import ViT
 from unitok.models.transformer import Transformer
 from unitok.models.vision.bridge import Projector
 from unitok.models.vision.encoder import Latents, Network, Patches
+from unitok.models.vision.qformer import QFormer
+from unitok.models.vision.resampler import Resampler
 
 VIT = Network(ViT(factor=4, width=8, depth=1, heads=2, hidden=8), channels=6, size=(16, 16))
 KINDS = {
@@ -22,6 +24,11 @@ KINDS = {
     "trained latents": VisionConfig(Latents(size=(16, 24)), Projector(), precompute=False),
     "patches with codes": VisionConfig(Patches(4), Projector(norm="after"), with_codes=True),
     "network": VisionConfig(VIT, Projector(hidden=8), precompute=False),
+    "merged tiles": VisionConfig(Latents(size=(16, 16)), Projector(hidden=8, norm="each", merge=2), tiles=3),
+    "resampler": VisionConfig(Latents(), Resampler(queries=5, layers=1, heads=2, head_width=4)),
+    "queries of tiles": VisionConfig(
+        Patches(4), QFormer(5, width=8, layers=3, heads=2, hidden=8), tiles=4, thumbnail=False
+    ),
 }
 CONFIGS = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 
@@ -99,9 +106,15 @@ def test_a_folder_without_vision_has_no_word_of_it(tmp_path):
         (lambda v: v["bridge"].update(hidden=9), "tensor bridge.layers.first.bias must be .9,., got .8,."),
         (lambda v: v["encoder"].update(kind="Eye"), "vision: kind must be one of .*Latents.* got Eye"),
         (lambda v: v["encoder"].update(size=[7, 8]), "vision: encoder.size must be multiples of its cell"),
-        (lambda v: v.update(precompute=1), "vision: precompute and with_codes must be true or false"),
+        (lambda v: v.update(precompute=1), "vision: precompute must be bool, got 1"),
+        (lambda v: v.update(tiles=0), "vision: tiles must be an integer in 1..64, got 0"),
+        (lambda v: v.update(tile=2), "vision: unknown tile; VisionConfig has encoder, bridge"),
+        (
+            lambda v: v["bridge"].update(merge=2),
+            "vision: bridge.merge must divide the encoder's grid of .2, 3.",
+        ),
         (lambda v: v.pop("with_codes"), "vision: must be an object with encoder, bridge"),
-        (lambda v: v.update(bridge=v["encoder"]), "vision: bridge must be a kind of BridgeConfig"),
+        (lambda v: v.update(bridge=v["encoder"]), "vision: bridge must be BridgeConfig, got Latents"),
     ],
 )
 def test_a_corrupt_setting_is_named(change, said, tmp_path):

@@ -9,7 +9,7 @@ import torch
 from tests.cases import cases
 from tests.generation.test_engine import finished
 from tests.generation.test_generate import untrained
-from tests.tiny_codecs import seeing_codec, shown_image
+from tests.tiny_codecs import SEEING, seeing_codec, shown_image
 from unitok.document import Codes, same
 from unitok.generation.engine import Engine
 from unitok.generation.guidance import guidance_branches
@@ -19,11 +19,7 @@ from unitok.generation.sampling import Sampling
 from unitok.models.transformer import Transformer
 from unitok.tokens.codec import Codec
 
-KINDS = {
-    (positions, with_codes): seeing_codec(positions=positions, with_codes=with_codes)
-    for positions in ("grid", "sequential")
-    for with_codes in (False, True)
-}
+KINDS = {kind: seeing_codec(**options) for kind, options in SEEING.items()}
 MODELS = {kind: untrained(codec, torch.float64, layers=1, max_length=200) for kind, codec in KINDS.items()}
 for model in MODELS.values():
     model.bridge.layers.scale_to(2.0)
@@ -32,7 +28,7 @@ QUESTIONS = [Codes("text", torch.tensor(ids), (len(ids),), learn=False) for ids 
 Seeing = tuple[Transformer, Codec, list[Codes]]
 
 
-def seeing(kind: tuple[str, bool]) -> Seeing:
+def seeing(kind: str) -> Seeing:
     return MODELS[kind], KINDS[kind], IMAGES[kind]
 
 
@@ -122,7 +118,7 @@ def test_scores_of_a_batch_are_those_alone_and_each_image_has_its_own(kind):
 
 
 def test_branches_of_equal_ids_with_other_images_are_two():
-    codec, (first, second, _) = KINDS["grid", False], IMAGES["grid", False]
+    codec, (first, second, _) = KINDS["grid"], IMAGES["grid"]
     settings = Sampling(guidance_scale=3.0)
     for negative, count in (([first], 1), ([second], 2)):
         branches = guidance_branches(codec, [first], target="image", negative=negative, sampling=settings)
@@ -130,7 +126,7 @@ def test_branches_of_equal_ids_with_other_images_are_two():
 
 
 def test_prompts_of_equal_images_cost_one_prefill():
-    model, codec, images = seeing(("grid", False))
+    model, codec, images = seeing("grid")
     hot, read = dict.fromkeys(codec.modalities, Sampling(max_new_tokens=2)), []
     hook = model.register_forward_pre_hook(lambda module, inputs: read.append(inputs[0].shape))
     engine = Engine(model, codec)

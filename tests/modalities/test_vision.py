@@ -1,7 +1,10 @@
 """What is written has codes, what is shown has features, and what may be either has both."""
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from tests.generation.test_likelihood import make_image
@@ -10,6 +13,8 @@ from unitok.document import Segment, same
 from unitok.modalities.vision import Vision, VisionConfig
 from unitok.models.vision.bridge import Projector
 from unitok.models.vision.encoder import Latents, Patches
+from unitok.models.vision.qformer import QFormer
+from unitok.models.vision.resampler import Resampler
 
 
 @pytest.mark.parametrize("with_codes", [False, True])
@@ -49,10 +54,51 @@ def test_settings_survive_json_and_change_the_fingerprint():
         VisionConfig(Latents()),
         VisionConfig(Latents(size=(8, 12)), precompute=False),
         VisionConfig(Patches(4), Projector(hidden=3)),
+        VisionConfig(Patches(4), Projector(merge=2)),
+        VisionConfig(Patches(4), Resampler(queries=3), tiles=2),
+        VisionConfig(Patches(4), QFormer(queries=3), tiles=2, thumbnail=False),
     ]
     assert [VisionConfig.from_json(config.to_json()) for config in configs] == configs
     prints = {Vision(config, tokenizer, size=(8, 8)).fingerprint() for config in configs}
     assert len(prints) == len(configs)
+
+
+def test_a_config_says_no_more_than_it_did_where_it_has_one_tile_and_merges_nothing():
+    assert VisionConfig().to_json() == {
+        "encoder": {"kind": "Latents", "size": None},
+        "bridge": {"kind": "Projector", "hidden": 0, "norm": "before", "bias": True},
+        "precompute": True,
+        "with_codes": False,
+    }
+
+
+@given(width=st.integers(1, 60), height=st.integers(1, 60), tiles=st.integers(1, 5), thumbnail=st.booleans())
+def test_an_image_is_seen_whole_and_the_same_once_fitted(width, height, tiles, thumbnail):
+    vision = Vision(VisionConfig(Patches(2, size=(4, 6)), tiles=tiles, thumbnail=thumbnail, precompute=False))
+    image = Image.effect_noise((width, height), 90).convert("RGB")
+    whole, seen = vision.fit(image), vision.see(image)
+    again = vision.see(whole)
+    assert seen.digest == again.digest and torch.equal(seen.values, again.values)
+    *first, (rows, columns) = seen.arrangements
+    assert whole.size == (columns * 6, rows * 4) and rows * columns <= tiles
+    assert first == [(1, 1)] * (thumbnail and rows * columns > 1)
+    cut = seen.values[-rows * columns :].view(rows, columns, 3, 4, 6)
+    pixels = torch.from_numpy(np.array(whole)).permute(2, 0, 1)
+    assert torch.equal(cut.permute(2, 0, 3, 1, 4).reshape(pixels.shape), pixels)
+    if tiles > 1:
+        assert np.array_equal(whole, np.asarray(image.resize(whole.size, Image.Resampling.BICUBIC)))
+
+
+def test_images_of_equal_pixels_in_other_arrangements_are_told_apart():
+    vision = Vision(VisionConfig(Patches(2, size=(4, 4)), tiles=2, thumbnail=False))
+    wide, high = (vision.see(Image.new("RGB", size)) for size in ((8, 4), (4, 8)))
+    assert torch.equal(wide.values, high.values) and wide.digest != high.digest
+
+
+def test_numbers_of_tiles_that_cannot_be_are_refused():
+    for tiles in (0, 65, True):
+        with pytest.raises(ValueError, match=f"tiles must be an integer in 1..64, got {tiles}"):
+            VisionConfig(tiles=tiles)
 
 
 def test_an_image_is_fitted_to_the_larger_of_what_draws_and_what_sees():

@@ -7,21 +7,18 @@ import torch
 
 from tests.generation.test_engine import finished
 from tests.generation.test_generate import untrained
-from tests.tiny_codecs import seeing_codec
-from tests.tokens.test_vision_layout import IMAGES, some_document
+from tests.tiny_codecs import SEEING, seeing_codec
+from tests.tokens.test_vision_layout import images_of, some_document
 from unitok.data.batches.packing import pack
 from unitok.document import Codes, same
 from unitok.generation.engine import Engine
 from unitok.generation.requests import Request
 from unitok.generation.sampling import Sampling
 
-KINDS = [(positions, with_codes) for positions in ("grid", "sequential") for with_codes in (False, True)]
 
-
-@pytest.fixture(scope="module", params=KINDS, ids=str)
+@pytest.fixture(scope="module", params=SEEING.values(), ids=SEEING)
 def codec(request):
-    positions, with_codes = request.param
-    return seeing_codec(positions=positions, with_codes=with_codes)
+    return seeing_codec(**request.param)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +42,7 @@ def alone(model, codec, codes: list[Codes]) -> torch.Tensor:
 def test_packed_documents_are_those_alone(model, codec):
     documents = some_documents(codec)
     flat = codec.lay_out(documents)
-    batch = pack(flat, length=80, pad=codec.vocabulary.pad)
+    batch = pack(flat, length=160, pad=codec.vocabulary.pad)
     assert batch.tiles is not None and not batch.one_per_row
     hidden = model(batch.ids, batch.positions, document=batch.document, tiles=batch.tiles)
     packed = [
@@ -72,9 +69,10 @@ def test_cached_ids_and_vectors_are_those_read_at_once(model, codec):
 
 @torch.no_grad()
 def test_an_id_beyond_the_table_is_an_error(model, codec):
-    ids = torch.tensor([[codec.vocabulary.vectors(7)[-1]]])
+    shown = images_of(codec)[0].features
+    ids = torch.tensor([[codec.vocabulary.vectors(shown.count + 1)[-1]]])
     with pytest.raises(IndexError):
-        model(ids, torch.zeros(1, 1, 3, dtype=torch.long), tiles=IMAGES[0].features.values)
+        model(ids, torch.zeros(1, 1, 3, dtype=torch.long), tiles=shown.values)
 
 
 @pytest.mark.slow
@@ -84,7 +82,7 @@ def test_compiled_steps_write_the_same():
     results = []
     for compile in (False, True):
         engine = Engine(model, codec, compile=compile)
-        for copy, image in enumerate(IMAGES):
+        for copy, image in enumerate(images_of(codec)):
             engine.submit(Request(prompt=[image], target="text", sampling=sampling, copy=copy))
         results.append(finished(engine.run()))
     for number, ended in results[0].items():

@@ -2,24 +2,29 @@
 
 import random
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
 
 from tests.cases import cases
-from tests.tiny_codecs import random_codes, seeing_codec, shown_image, tiny_codec
+from tests.tiny_codecs import SEEING, random_codes, seeing_codec, shown_image, tiny_codec
 from unitok.document import Codes
 from unitok.tokens.codec import Codec
 from unitok.tokens.vocabulary import Vocabulary
 
-KINDS = [seeing_codec(positions=p, with_codes=w) for p in ("grid", "sequential") for w in (False, True)]
-IMAGES = [shown_image(KINDS[0], number) for number in range(4)]
+KINDS = [seeing_codec(**options) for options in SEEING.values()]
+
+
+@cache
+def images_of(codec: Codec) -> list[Codes]:
+    return [shown_image(codec, number) for number in range(4)]
 
 
 def some_document(codec: Codec, rng: random.Random) -> list[Codes]:
     codes = random_codes(codec, rng)
     for _ in range(rng.randrange(3)):
-        image = replace(rng.choice(IMAGES), learn=rng.random() < 0.3)
+        image = replace(rng.choice(images_of(codec)), learn=rng.random() < 0.3)
         codes.insert(rng.randint(0, len(codes)), image)
     return codes
 
@@ -41,7 +46,8 @@ def test_documents_laid_out_together_are_those_alone_with_vectors_numbered_on(co
             assert not alone.learn[alone.ids >= first].any() and len(alone) <= codec.length(codes)
             start, vectors = start + length, vectors + sum(one.count for one in alone.features)
         assert (flat.ids >= first).sum() == vectors == sum(one.count for one in flat.features)
-        assert (0 if flat.tiles is None else len(flat.tiles)) == len(flat.features)
+        tiles = sum(len(one.values) for one in flat.features)
+        assert (0 if flat.tiles is None else len(flat.tiles)) == tiles
 
 
 def test_a_document_without_shown_images_has_the_ids_of_a_model_without_vision():
@@ -66,6 +72,26 @@ def test_vectors_lie_on_a_grid_and_time_goes_on_after_it():
         *([2, 2 + row, 2 + column] for row in range(2) for column in range(3)),
         *([t, t, t] for t in range(5, 10)),
     ]
+
+
+def test_rows_and_columns_run_over_all_tiles_after_a_thumbnail():
+    codec, first = KINDS[list(SEEING).index("tiles")], 2
+    (image,) = [image for image in images_of(codec) if image.features.arrangements == ((1, 1), (2, 2))]
+    tokens = codec.join([image])
+    places = tokens.positions[2:-2] - first
+    assert image.features.count == len(places) == 5 * 6
+    thumbnail, tiles = places[:6], places[6:]
+    assert thumbnail.tolist() == [[0, row, column] for row in range(2) for column in range(3)]
+    assert sorted(tiles.tolist()) == [[1, row, column] for row in range(4) for column in range(6)]
+    assert tiles[:7].tolist() == [*([1, r, c] for r in range(2) for c in range(3)), [1, 0, 3]]
+    assert tokens.positions[-2].tolist() == [first + 6] * 3
+
+
+def test_vectors_without_places_lie_on_a_line():
+    codec = KINDS[list(SEEING).index("queries of tiles")]
+    (image,) = [image for image in images_of(codec) if image.features.arrangements == ((1, 1), (1, 2))]
+    places = codec.join([image]).positions[1:12]
+    assert image.features.count == 9 and places.tolist() == [[time] * 3 for time in range(1, 12)]
 
 
 def test_what_is_read_alone_is_never_legal_and_never_learned():

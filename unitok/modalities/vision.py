@@ -6,7 +6,7 @@ seen by an encoder, whose vectors a bridge brings to the transformer.
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,21 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from unitok.document import Codes, Features, Segment
+from unitok.document import ONE_TILE, Codes, Features, Segment
+from unitok.json_files import added_field, build_dataclass, is_added_field, settings_of
 from unitok.modalities.base import Modality
 from unitok.modalities.image import ImageModality
+from unitok.modalities.image_tiles import arrange_tiles, cut_tiles
 from unitok.models.image_tokenizer.architecture import Architecture
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.kinds import part_from_json, part_to_json
+from unitok.models.vision import qformer, resampler  # noqa: F401  (their kinds)
 from unitok.models.vision.bridge import Bridge, BridgeConfig, Projector, encode_pixels
 from unitok.models.vision.encoder import Encoder, Latents
 from unitok.pixels import as_rgb
 
 PARTS = (Encoder, BridgeConfig, Architecture)
+MAX_TILES = 64
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,25 @@ class VisionConfig:
 
     Args:
         encoder: Latents of the image tokenizer, Patches of pixels, or a Network of its own.
-        bridge: from the encoder's vectors to the transformer's: a Projector.
+        bridge: from the encoder's vectors to the transformer's: a Projector, Resampler or QFormer.
         precompute: run the encoder once per image, when a document is read; false runs it in every step, so
             that it can be trained.
         with_codes: a shown image is laid out as vectors and as codes after them, for edits, which copy.
+        tiles: most tiles of the encoder's size that an image is cut into. With more than one, an image is
+            resized as a whole to the arrangement that is nearest to its shape; with one it is cropped.
+        thumbnail: an image of several tiles is also seen as a whole, before them.
     """
 
     encoder: Encoder = Latents()  # noqa: RUF009 (all of these are frozen)
     bridge: BridgeConfig = Projector()  # noqa: RUF009
     precompute: bool = True
     with_codes: bool = False
+    tiles: int = added_field(1)
+    thumbnail: bool = added_field(True)
 
     def __post_init__(self):
+        if type(self.tiles) is not int or not 1 <= self.tiles <= MAX_TILES:
+            raise ValueError(f"tiles must be an integer in 1..{MAX_TILES}, got {self.tiles!r}")
         if self.precompute and self.encoder.has_weights:
             raise ValueError(
                 f"precompute must be false for the encoder {type(self.encoder).__name__}, which is trained"
@@ -53,26 +64,18 @@ class VisionConfig:
     def to_json(self) -> dict[str, Any]:
         """The settings as a model's config.json holds them."""
         return {
-            "encoder": part_to_json(self.encoder, *PARTS),
-            "bridge": part_to_json(self.bridge, *PARTS),
-            "precompute": self.precompute,
-            "with_codes": self.with_codes,
+            name: part_to_json(value, *PARTS) if isinstance(value, PARTS) else value
+            for name, value in settings_of(self).items()
         }
 
     @classmethod
     def from_json(cls, values: Any) -> "VisionConfig":
         """The inverse of `to_json`. Raises ValueError for anything else."""
-        names = ["encoder", "bridge", "precompute", "with_codes"]
-        if not isinstance(values, dict) or sorted(values) != sorted(names):
+        names = [field.name for field in fields(cls) if not is_added_field(field)]
+        if not isinstance(values, dict) or not values.keys() >= set(names):
             raise ValueError(f"must be an object with {', '.join(names)}, got {values!r:.80}")
-        parts = {name: part_from_json(values[name], *PARTS) for name in names[:2]}
-        for name, kind in (("encoder", Encoder), ("bridge", BridgeConfig)):
-            if not isinstance(parts[name], kind):
-                raise ValueError(f"{name} must be a kind of {kind.__name__}, got {values[name]!r:.80}")
-        flags = {name: values[name] for name in names[2:]}
-        if not all(isinstance(flag, bool) for flag in flags.values()):
-            raise ValueError(f"precompute and with_codes must be true or false, got {flags}")
-        return cls(**parts, **flags)
+        parts = {name: part_from_json(values[name], *PARTS) for name in ("encoder", "bridge")}
+        return build_dataclass(cls, values | parts)
 
 
 def open_vision(config: VisionConfig, modalities: Iterable[Modality]) -> "Vision":
@@ -113,7 +116,7 @@ class Vision:
             raise ValueError(f"encoder.size must be multiples of its cell of {cell} pixels, got {size}")
         self.size = (size[0], size[1])
         self.grid = (size[0] // cell, size[1] // cell)
-        self.shape = config.bridge.places(*self.grid)
+        self.shape = config.bridge.places(self.grid)
         self.device = torch.device("cpu")
         self._encoder = self._build_encoder() if config.precompute else None
 
@@ -139,9 +142,15 @@ class Vision:
         return torch.zeros(1, 3, *self.size, dtype=torch.uint8)
 
     def fit(self, image: Image.Image) -> Image.Image:
-        """Convert an image to RGB, resized and centre-cropped to the encoder's size."""
-        image, size = as_rgb(image), self.size[::-1]
-        return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+        """Convert an image to RGB, resized to whole tiles; one tile is centre-cropped where no more may be.
+
+        Of the result it gives the result. Raises the errors of `pixels.as_rgb`.
+        """
+        image = as_rgb(image)
+        rows, columns = arrange_tiles((image.height, image.width), self.size, self.config.tiles)
+        size = columns * self.size[1], rows * self.size[0]
+        resize = ImageOps.fit if self.config.tiles == 1 else Image.Image.resize
+        return image if image.size == size else resize(image, size, Image.Resampling.BICUBIC)
 
     @torch.no_grad()
     def see(self, image: Image.Image) -> Features:
@@ -149,11 +158,17 @@ class Vision:
 
         Raises the errors of `pixels.as_rgb`.
         """
-        pixels = np.array(self.fit(image))
-        values = torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
+        whole = self.fit(image)
+        tiles = cut_tiles(whole, self.size)
+        arrangements = ((whole.height // self.size[0], whole.width // self.size[1]),)
+        if len(tiles) > 1 and self.config.thumbnail:
+            tiles.insert(0, whole.resize(self.size[::-1], Image.Resampling.BICUBIC))
+            arrangements = (*ONE_TILE, *arrangements)
+        pixels = np.stack([np.asarray(tile) for tile in tiles])
+        values = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
         if self._encoder is not None:
             values = encode_pixels(self._encoder, values.to(self.device), torch.float32).cpu()
-        return Features.of_pixels(values, self.shape, pixels.tobytes())
+        return Features.of_pixels(values, self.shape, pixels.tobytes(), arrangements=arrangements)
 
     def encode(self, segments: Sequence[Segment], modality: Modality) -> list[Codes]:
         """Features of segments of a modality, and codes of those that may be written."""
@@ -168,10 +183,10 @@ class Vision:
 
     def bridge_builder(self) -> Callable[[int], Bridge]:
         """A function that builds the bridge to a transformer of some width."""
-        config, tokenizer = self.config, self.tokenizer
+        config, tokenizer, grid = self.config, self.tokenizer, self.grid
 
         def build(width: int) -> Bridge:
-            layers = config.bridge.build(config.encoder.dim(tokenizer), width)
+            layers = config.bridge.build(config.encoder.dim(tokenizer), width, grid)
             return Bridge(layers, None if config.precompute else config.encoder.build(tokenizer))
 
         return build

@@ -70,9 +70,10 @@ class Codec:
     def fit(self, image: Image.Image) -> Image.Image:
         """Convert an image to RGB of the size at which the model is shown it. Raises the errors of as_rgb.
 
-        It is that of the codes, or the encoder's where that is larger: an image may be seen and encoded.
+        It is that of the codes, or what vision sees, such as several tiles, unless that is smaller: an image
+        may be seen and encoded.
         """
-        fitted = [self.image.fit(image), *([] if self.vision is None else [self.vision.fit(image)])]
+        fitted = [*([] if self.vision is None else [self.vision.fit(image)]), self.image.fit(image)]
         return max(fitted, key=lambda one: one.width * one.height)
 
     @property

@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 from jaxtyping import Int64
 
-from unitok.document import Codes
+from unitok.document import Codes, Features
 from unitok.modalities.base import Modality
 from unitok.tokens.cursor import Positions
 from unitok.tokens.layout import FlatIds, Layout, SegmentLayout
@@ -59,17 +59,31 @@ class VisionLayout(Layout):
     def _layouts_of(self, document: Sequence[Codes]) -> Iterator[SegmentLayout]:
         for segment in document:
             if segment.shown:
-                yield self._vision_layout(segment.features.shape)
+                yield self._vision_layout(segment.features)
             if self.with_codes or not segment.shown:
                 yield self._segment_layout(segment)
 
     def _fill_codes(self, ids: Int64[np.ndarray, " t"], segments: Iterable[Codes]) -> None:
         super()._fill_codes(ids, (one for one in segments if self.with_codes or not one.shown))
 
-    def _vision_layout(self, shape: tuple[int, ...]) -> SegmentLayout:
-        layout = self._cache.get(key := (VISION, *shape))
+    def _vision_layout(self, features: Features) -> SegmentLayout:
+        layout = self._cache.get(key := (VISION, features.shape, features.arrangements))
         if layout is None:
-            rows, columns = np.indices(shape, np.int64).reshape(2, -1)
-            layout = self._enclose(VISION, [], np.stack((np.zeros_like(rows), rows, columns), axis=1))
-            self._remember(key, layout)
+            placed = len(features.shape) == 2
+            grid = global_grid(features) if placed else np.zeros((features.count, 3), np.int64)
+            layout = self._remember(key, self._enclose(VISION, [], grid, sequential=not placed))
         return layout
+
+
+def global_grid(features: Features) -> Int64[np.ndarray, "n 3"]:
+    """Time, row and column of each vector, tile by tile; rows and columns run over all tiles of a time, as
+    M-RoPE has it of images of any resolution (Qwen2-VL, arXiv:2409.12191, section 2.1)."""
+    rows, columns = features.shape
+    grids = []
+    for time, arrangement in enumerate(features.arrangements):
+        tile_row, tile_column, row, column = np.indices((*arrangement, rows, columns), np.int64).reshape(
+            4, -1
+        )
+        places = (np.full_like(row, time), tile_row * rows + row, tile_column * columns + column)
+        grids.append(np.stack(places, axis=1))
+    return np.concatenate(grids)

@@ -16,8 +16,9 @@ def test_ids_outside_of_ranges_are_found():
 @pytest.mark.parametrize(
     ("parts", "trained"),
     [
-        (None, {"bridge", "blocks", "embeddings"}),
-        (["bridge"], {"bridge"}),
+        (None, {"bridge", "bridge.out", "blocks", "embeddings"}),
+        (["bridge"], {"bridge", "bridge.out"}),
+        (["bridge.out"], {"bridge.out"}),
         (["blocks", "rows"], {"blocks", "embeddings"}),
         (["words"], {"embeddings"}),
     ],
@@ -43,7 +44,9 @@ def test_rows_of_other_parts_have_a_gradient_of_zero(parts, rows):
     assert torch.equal(model.unembedding.weight.grad, expected)
 
 
-@pytest.mark.parametrize(("parts", "has_bridge"), [([], True), (["bridge"], False), (["eyes"], True)])
+@pytest.mark.parametrize(
+    ("parts", "has_bridge"), [([], True), (["bridge"], False), (["bridge.out"], False), (["eyes"], True)]
+)
 def test_parts_that_are_none_are_named(parts, has_bridge):
     with pytest.raises(ValueError, match=r"parts must be some of .*blocks, got \["):
         TrainedParts(parts, has_bridge=has_bridge, known_ids=[])

@@ -47,7 +47,7 @@ class StartConfig:
         origin_suite: a suite of `unitok evaluate` without data of its own, such as shapes, that measures
             init_from before the first step and the result.
         parts: what is trained: some of rows (of new ids), words (the rows of known ids), blocks, bridge,
-            encoder; None for all but the encoder.
+            bridge.out (its last layer), encoder; None for all but the encoder.
     """
 
     init_from: str | None = None

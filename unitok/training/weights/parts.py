@@ -1,7 +1,7 @@
 """The parts of a model that a stage of training trains; the others are frozen. Knows no data.
 
 Stages as LLaVA's (arXiv:2304.08485, section 4.2): alignment trains the bridge and the rows of new ids;
-instruction all but the encoder.
+instruction all but the encoder. MiniGPT-4's (arXiv:2304.10592) trains the last layer of the bridge alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,8 @@ from typing import Literal, get_args
 from unitok.models.transformer import Transformer
 from unitok.training.weights.parallelize import zero_rows
 
-Part = Literal["encoder", "bridge", "rows", "words", "blocks"]
+Part = Literal["encoder", "bridge", "bridge.out", "rows", "words", "blocks"]
+OF_VISION = ("encoder", "bridge", "bridge.out")
 EMBEDDINGS = ("embedding.weight", "unembedding.weight")
 
 
@@ -20,6 +21,8 @@ def part_of(name: str) -> str:
         return "embeddings"
     if name.startswith("bridge.encoder."):
         return "encoder"
+    if name.startswith("bridge.layers.out."):
+        return "bridge.out"
     return "bridge" if name.startswith("bridge.") else "blocks"
 
 
@@ -37,11 +40,13 @@ class TrainedParts:
 
     def __init__(self, parts: Sequence[str] | None, *, has_bridge: bool, known_ids: Sequence[range]):
         if parts is not None:
-            known = [name for name in get_args(Part) if has_bridge or name not in ("encoder", "bridge")]
+            known = [name for name in get_args(Part) if has_bridge or name not in OF_VISION]
             unknown = [part for part in parts if part not in known]
             if unknown or not parts:
                 raise ValueError(f"parts must be some of {', '.join(known)}, got {list(parts)}")
         self.parts = {"bridge", "rows", "words", "blocks"} if parts is None else set(parts)
+        if "bridge" in self.parts:
+            self.parts.add("bridge.out")
         self.known_ids = tuple(known_ids)
 
     def freeze(self, model: Transformer) -> None:
