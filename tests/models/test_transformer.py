@@ -1,60 +1,30 @@
-"""The block is Qwen3's (and Llama's without QK-norm); the cache and the packing change nothing."""
+"""The block is that of each family of language models; the cache and the packing change nothing."""
 
 import pytest
 import torch
 
 from tests.models.test_cross_entropy import CODEC, random_batch, tiny_transformer
 from tests.tiny_codecs import lay_flat
+from tests.tiny_language_models import FAMILIES, ROWS, language_model, ours_of
 from unitok.data.batches.packing import pack
-from unitok.interop.qwen3 import from_transformers
-from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 
-transformers = pytest.importorskip("transformers")
-
-SIZES = dict(width=48, layers=3, heads=4, kv_heads=2, head_width=16, hidden=80, rope_base=500.0)
+FAMILY_TIES = [(kind, tie) for kind in FAMILIES for tie in (False, True)]
 
 
-def oracle(*, qk_norm: bool, tie: bool, vocab_size: int = 61):
-    """A tiny random transformers model of our sizes."""
-    name = "Qwen3" if qk_norm else "Llama"
-    config = getattr(transformers, f"{name}Config")(
-        vocab_size=vocab_size,
-        hidden_size=48,
-        intermediate_size=80,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=16,
-        rope_parameters={"rope_type": "default", "rope_theta": 500.0},
-        rms_norm_eps=1e-6,
-        tie_word_embeddings=tie,
-        initializer_range=0.2,
-    )
-    model = getattr(transformers, f"{name}ForCausalLM")(config).eval()
-    for weight in model.parameters():
-        if weight.ndim == 1:
-            torch.nn.init.uniform_(weight, 0.5, 1.5)
-    return model
-
-
-def copy_weights(theirs, *, qk_norm: bool, tie: bool) -> Transformer:
-    """Our transformer with their weights."""
-    ours = Transformer(TransformerConfig(TransformerSizes(**SIZES, qk_norm=qk_norm, tie_embeddings=tie), 61))
-    ours.load_state_dict(from_transformers(theirs.state_dict()))
-    return ours
-
-
-@pytest.mark.parametrize("tie", [False, True])
-@pytest.mark.parametrize("qk_norm", [True, False])
+@pytest.mark.parametrize("kind, tie", FAMILY_TIES)
 @torch.no_grad()
-def test_logits_are_those_of_transformers_with_the_same_weights(qk_norm, tie):
-    theirs = oracle(qk_norm=qk_norm, tie=tie)
-    ours = copy_weights(theirs, qk_norm=qk_norm, tie=tie)
-    ids = torch.randint(61, (3, 29))
+def test_logits_are_those_of_transformers_with_the_same_weights(kind, tie):
+    theirs = language_model(kind, tie=tie)
+    ours = ours_of(kind, theirs, tie=tie)
+    ids = torch.randint(ROWS, (3, 29))
     positions = torch.arange(29)[None, :, None].expand(3, -1, 3)
-    logits = ours.head(ours(ids, positions))
-    assert logits.std() > 0.5
-    assert (logits - theirs(ids).logits).abs().max() <= 1e-4
+    expected = theirs(ids).logits
+    assert expected.std() > 0.5
+    assert (ours.head(ours(ids, positions)) - expected).abs().max() <= 1e-4
+    cache = ours.new_cache(3, 29)
+    parts = zip(ids.split([20, 8, 1], 1), positions.split([20, 8, 1], 1), strict=True)
+    steps = [ours(part, places, cache=cache) for part, places in parts]
+    assert (ours.head(torch.cat(steps, 1)) - expected).abs().max() <= 1e-4
 
 
 @torch.no_grad()
@@ -113,12 +83,3 @@ def test_a_packed_document_has_the_hidden_states_of_a_single_one():
             matches = [s for s, b in zip(singles, alone, strict=True) if torch.equal(b.ids[0], ids)]
             assert any((packed[row, inside] - single).abs().max() <= 1e-4 for single in matches)
     assert torch.isfinite(packed).all()
-
-
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"kv_heads": 3}, "kv_heads must divide heads=4, got 3"),
-    ({"head_width": 5}, "head_width must be even for rotary positions, got 5"),
-])  # fmt: skip
-def test_sizes_that_do_not_fit_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        TransformerSizes(**{**SIZES, **changes})

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from tests.models.test_cross_entropy import tiny_transformer
+from unitok.models.transformer_config import BlockVariant
 from unitok.training.optimizers import MuonAdamW, OptimizerConfig, build_optimizer, orthogonalize
 
 SETTINGS = {"lr": 1e-3, "muon_lr": 2e-2, "weight_decay": 0.1, "betas": (0.9, 0.95)}
@@ -35,8 +36,9 @@ def in_bfloat16(monkeypatch):
     monkeypatch.setattr("unitok.device.lacks_bfloat16", lambda device: False)
 
 
-def test_steps_are_those_of_torch(in_bfloat16):
-    ours = tiny_transformer()
+@pytest.mark.parametrize("qkv_bias", [False, True])
+def test_steps_are_those_of_torch(in_bfloat16, qkv_bias):
+    ours = tiny_transformer(variant=BlockVariant(qkv_bias=qkv_bias))
     theirs = copy.deepcopy(ours)
     optimizer, parts = build_optimizer(ours, OptimizerConfig("muon", **SETTINGS)), oracle(theirs)
     for seed in range(4):

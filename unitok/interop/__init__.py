@@ -8,7 +8,7 @@ llamagen             LlamaGen's VQ checkpoints (.pt), and those of the first Jan
 chameleon            The VQ model of a transformers Chameleon folder: an encoder without a decoder
 emu3                 The VQ model of a transformers Emu3 folder
 janus                The VQ model of a transformers Janus folder
-qwen3                Maps our transformer to Qwen3 and Llama of transformers, and back
+language/            Language models of transformers, in and out
 transformers_export  Exports a trained model as a folder for transformers, vLLM and others
 grammar_processor    A logits processor that keeps an exported model to the grammar, without unitok
 pipelines/           Pipelines by the names and arguments of transformers and diffusers

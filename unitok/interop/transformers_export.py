@@ -7,7 +7,8 @@ from typing import Any
 
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import atomic_folder, finish_folder, refuse_occupied, write_bytes, write_text
-from unitok.interop.qwen3 import config_of, to_transformers
+from unitok.interop.language.families import config_of
+from unitok.interop.language.weights import to_transformers
 from unitok.modalities.base import Modality
 from unitok.models.weights import write_weights
 from unitok.tokens.codec import Codec

@@ -1,7 +1,9 @@
 """The transformer. In reading order:
 
 transformer         The decoder-only transformer: a pure function of ids, positions and cache
+transformer_config  Sizes of a transformer, and where its blocks differ from Qwen3's
 attention           Grouped-query attention with QK-norm per head and rotary positions
+feed_forward        The gated feed-forward layer of a block
 softmax_attention   Softmax attention under a mask, by the fastest way for a device
 rotary              Rotary position embedding with three axes (time, row, column)
 kv_cache            A preallocated KV cache

@@ -11,6 +11,17 @@ from unitok.models.rotary import rotate
 from unitok.models.softmax_attention import Attend, Mask
 
 
+class Bias(nn.Module):
+    """Adds a vector; beside its projection, whose matrix is then like any other."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n"]:
+        return x + self.weight
+
+
 class Attention(nn.Module):
     """Softmax attention of `heads` queries over `kv_heads` keys; one projection computes all of them."""
 
@@ -23,11 +34,13 @@ class Attention(nn.Module):
         head_width: int,
         qk_norm: bool,
         norm_eps: float,
+        qkv_bias: bool,
         layer: int,
     ):
         super().__init__()
         self.heads, self.kv_heads, self.head_width, self.layer = heads, kv_heads, head_width, layer
         self.qkv = Linear(width, (heads + 2 * kv_heads) * head_width)
+        self.qkv_bias = Bias(self.qkv.out_features) if qkv_bias else nn.Identity()
         self.out = Linear(heads * head_width, width)
         self.query_norm = nn.RMSNorm(head_width, eps=norm_eps) if qk_norm else nn.Identity()
         self.key_norm = nn.RMSNorm(head_width, eps=norm_eps) if qk_norm else nn.Identity()
@@ -43,7 +56,7 @@ class Attention(nn.Module):
         view: CacheView | None,
     ) -> Float[Tensor, "b t d"]:
         """`mask=None` is plain causal attention over the row; earlier tokens are in `view`."""
-        heads = self.qkv(x).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
+        heads = self.qkv_bias(self.qkv(x)).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
         if view is not None:
             queries, keys, values = self._with_cache(heads, cos, sin, view)
         else:

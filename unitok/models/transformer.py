@@ -1,125 +1,27 @@
 """The decoder-only transformer: a pure function of ids, positions and cache. Knows no tokenizer and no files.
 
 The block is Qwen3's (arXiv:2505.09388): pre-RMSNorm, grouped-query attention with per-head QK-norm, SwiGLU,
-rotary positions, no biases.
+rotary positions, no biases; other families of language models are variants of it (transformer_config.py).
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unitok.json_files import build_dataclass, settings_of
 from unitok.models.attention import Attention
 from unitok.models.cpu.linear import Linear, project
+from unitok.models.feed_forward import FeedForward
 from unitok.models.kv_cache import Cache, CacheView
 from unitok.models.latest_image_mask import image_numbers, latest_image_mask
 from unitok.models.rotary import rotary_angles
-from unitok.models.sizes import check_depths, check_sizes
 from unitok.models.softmax_attention import Mask, PackedMask, choose_attend, document_mask
+from unitok.models.transformer_config import TransformerConfig, TransformerSizes
 from unitok.models.weights import check_tensors
-
-
-@dataclass(frozen=True)
-class TransformerSizes:
-    """Sizes of a transformer that do not depend on its data.
-
-    Args:
-        width: channels of the residual stream.
-        layers: number of blocks.
-        heads: query heads.
-        kv_heads: key-value heads; must divide `heads`.
-        head_width: channels of a head; must be even.
-        hidden: channels inside the SwiGLU.
-        rope_base: longest wavelength of the rotary positions, over 2π.
-        norm_eps: epsilon of the RMSNorms.
-        qk_norm: normalise queries and keys per head (Qwen3); false is Llama's block.
-        tie_embeddings: share one matrix between embedding and head.
-        max_length: maximum number of tokens of a document.
-        latest_image: text attends only to the most recent image (Flamingo), images to everything before them.
-    """
-
-    width: int = 256
-    layers: int = 4
-    heads: int = 4
-    kv_heads: int = 4
-    head_width: int = 64
-    hidden: int = 768
-    rope_base: float = 10_000.0
-    norm_eps: float = 1e-6
-    qk_norm: bool = True
-    tie_embeddings: bool = False
-    max_length: int = 1024
-    latest_image: bool = False
-
-    def __post_init__(self):
-        check_sizes(width=self.width, heads=self.heads, kv_heads=self.kv_heads)
-        check_sizes(head_width=self.head_width, hidden=self.hidden, max_length=self.max_length)
-        check_depths(layers=self.layers)
-        if not 0 < self.rope_base < math.inf or not 0 < self.norm_eps < math.inf:
-            raise ValueError(
-                f"rope_base and norm_eps must be positive, got {self.rope_base} and {self.norm_eps}"
-            )
-        if self.heads % self.kv_heads:
-            raise ValueError(f"kv_heads must divide heads={self.heads}, got {self.kv_heads}")
-        if self.head_width % 2:
-            raise ValueError(f"head_width must be even for rotary positions, got {self.head_width}")
-
-
-@dataclass(frozen=True)
-class TransformerConfig:
-    """Sizes of a transformer, with what its data determine.
-
-    Args:
-        sizes: those that do not depend on the data.
-        vocab_size: number of joint ids.
-        images: range (first, stop) of the images' ids, whose last one is their begin; required by
-            `latest_image`.
-    """
-
-    sizes: TransformerSizes
-    vocab_size: int
-    images: tuple[int, int] | None = None
-
-    def __post_init__(self):
-        check_sizes(vocab_size=self.vocab_size)
-        if self.sizes.latest_image and self.images is None:
-            raise ValueError(
-                "images must be the range (first, stop) of image ids where latest_image is set, got None"
-            )
-
-    def to_json(self) -> dict[str, Any]:
-        """The sizes and the rest in one object, as model folders hold them."""
-        return settings_of(self.sizes) | {"vocab_size": self.vocab_size, "images": self.images}
-
-    @classmethod
-    def from_json(cls, values: Any) -> "TransformerConfig":
-        """The inverse of `to_json`. Raises ValueError for anything else."""
-        names = [field.name for field in fields(TransformerSizes)]
-        if not isinstance(values, dict):
-            raise ValueError(f"must be an object with {', '.join(names)}, got {type(values).__name__}")
-        sizes = build_dataclass(TransformerSizes, {name: values[name] for name in names if name in values})
-        own = {name: value for name, value in values.items() if name not in names}
-        return build_dataclass(cls, {"sizes": sizes} | own)
-
-
-class FeedForward(nn.Module):
-    """SwiGLU (Shazeer, arXiv:2002.05202, eq. 6); gate and up share one projection."""
-
-    def __init__(self, width: int, hidden: int):
-        super().__init__()
-        self.gate_up = Linear(width, 2 * hidden)
-        self.down = Linear(hidden, width)
-
-    def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * up)
 
 
 class Block(nn.Module):
@@ -135,10 +37,11 @@ class Block(nn.Module):
             head_width=sizes.head_width,
             qk_norm=sizes.qk_norm,
             norm_eps=sizes.norm_eps,
+            qkv_bias=sizes.variant.qkv_bias,
             layer=layer,
         )
         self.feed_forward_norm = nn.RMSNorm(sizes.width, eps=sizes.norm_eps)
-        self.feed_forward = FeedForward(sizes.width, sizes.hidden)
+        self.feed_forward = FeedForward(sizes.width, sizes.hidden, sizes.variant.activation)
 
     def forward(
         self, x: Float[Tensor, "b t d"], cos: Tensor, sin: Tensor, **context
@@ -234,7 +137,13 @@ class Transformer(nn.Module):
     ) -> Float[Tensor, "b t d"]:
         """Returns hidden states under a mask, after the cached tokens of `view`; pure tensor code, for
         torch.compile. `vectors` are the rows that ids from `vocab_size` on stand for."""
-        cos, sin = rotary_angles(positions, head_width=self.sizes.head_width, base=self.sizes.rope_base)
+        sizes = self.sizes
+        cos, sin = rotary_angles(
+            positions,
+            head_width=sizes.head_width,
+            base=sizes.rope_base,
+            sections=sizes.variant.rope_sections,
+        )
         x = self.embedding(ids) if vectors is None else self._embed(ids, vectors)
         attend = choose_attend(mask, tokens=ids.shape[1], device=ids.device)
         for block in self.blocks:

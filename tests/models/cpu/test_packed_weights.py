@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tests.models.test_cross_entropy import tiny_transformer
 from unitok.models.cpu.linear import Linear
 from unitok.models.cpu.packed_weights import (
     PrepackedLinear,
@@ -16,6 +17,7 @@ from unitok.models.cpu.packed_weights import (
     prepacked,
     with_prepacked,
 )
+from unitok.models.transformer_config import BlockVariant
 
 needs_layout = pytest.mark.skipif(
     not PrepackedWeight.helps(torch.zeros(8, 8, dtype=torch.bfloat16)),
@@ -79,6 +81,21 @@ def test_a_model_with_packed_layers_shares_all_else_and_follows_its_weights():
     assert other[1][0].stale
     other[1][0].renew()
     torch.testing.assert_close(other(x), model(x), rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.slow
+@needs_layout
+@torch.no_grad()
+def test_a_transformer_with_biases_decodes_alike_with_packed_layers():
+    if not compiles():
+        pytest.skip("inductor has no product of prepacked weights")
+    model = tiny_transformer(variant=BlockVariant(qkv_bias=True)).bfloat16().requires_grad_(False)
+    for block in model.blocks:
+        nn.init.normal_(block.attention.qkv_bias.weight)
+    packed, ids = with_prepacked(model, model.blocks), torch.arange(12).view(2, 6)
+    assert isinstance(packed.blocks[0].attention.qkv, PrepackedLinear)
+    positions = torch.arange(6)[None, :, None].expand(2, -1, 3)
+    torch.testing.assert_close(packed(ids, positions), model(ids, positions), rtol=3e-2, atol=3e-2)
 
 
 def test_a_model_without_such_layers_stays_itself():

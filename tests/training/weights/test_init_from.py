@@ -8,8 +8,8 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import Metaspace
 from tokenizers.models import WordLevel
 
-from tests.models.test_transformer import oracle
 from tests.tiny_codecs import GridModality
+from tests.tiny_language_models import FAMILIES, SEEING, language_model, seeing_model, text_logits
 from tests.tiny_model import tiny_model
 from unitok.api.learned_tasks import LearnedTask
 from unitok.api.unitok import UniTok
@@ -24,19 +24,24 @@ from unitok.training.weights.init_embeddings import init_from_features
 from unitok.training.weights.init_from import LanguageModel, OwnModel, open_origin
 
 WORDS = ["the quick brown fox jumps over the lazy dog"] * 3
-ROWS = 300
+ROWS, BOS, EOS = 300, 280, 290
 
 
-@pytest.fixture(params=[(True, False), (True, True), (False, False)], ids=["Qwen3", "Qwen3 tied", "Llama"])
-def language_model(request, tmp_path):
-    """A tiny random language model with more rows than its tokenizer has codes, and its folder."""
+def saved(model, folder):
+    """Writes the folder of a language model whose tokenizer has fewer codes than it has rows."""
+    model.save_pretrained(folder)
+    ids = {"bos_token_id": BOS, "eos_token_id": [EOS, 1]}
+    (folder / "generation_config.json").write_text(json.dumps(ids))
+    train_bpe(WORDS, size=270).save(str(folder / "tokenizer.json"))
+    return model, folder
+
+
+@pytest.fixture(params=[(kind, False) for kind in FAMILIES] + [("qwen3", True)])
+def origin(request, tmp_path):
+    """A tiny random language model, and its folder."""
     pytest.importorskip("transformers")
-    qk_norm, tie = request.param
-    torch.manual_seed(0)
-    model = oracle(qk_norm=qk_norm, tie=tie, vocab_size=ROWS)
-    model.save_pretrained(tmp_path)
-    train_bpe(WORDS, size=270).save(str(tmp_path / "tokenizer.json"))
-    return model, tmp_path
+    kind, tie = request.param
+    return saved(language_model(kind, rows=ROWS, tie=tie), tmp_path)
 
 
 def codec_of(folder) -> Codec:
@@ -54,8 +59,8 @@ def started(folder, codec, **options):
 
 @pytest.mark.parametrize("new_head", ["mean", "zero"])
 @torch.no_grad()
-def test_text_logits_are_the_language_models(language_model, new_head):
-    theirs, folder = language_model
+def test_text_logits_are_the_language_models(origin, new_head):
+    theirs, folder = origin
     codec = codec_of(folder)
     ours, start = started(folder, codec, new_head=new_head)
     known = codec.modalities["text"].size
@@ -63,18 +68,44 @@ def test_text_logits_are_the_language_models(language_model, new_head):
     positions = torch.arange(17)[None, :, None].expand(2, -1, 3)
     logits = ours.head(ours(ids, positions), range(known))
     assert (logits - theirs(ids).logits[..., :known]).abs().max() <= 1e-4
-    old = theirs.model.embed_tokens.weight[:known]
+    old = theirs.get_input_embeddings()(torch.arange(known))
     assert start.scale == pytest.approx(old.square().mean().sqrt().item(), rel=1e-4)
     assert start.known_ids == (range(known),) and isinstance(open_origin(str(folder)), LanguageModel)
-    assert torch.allclose(ours.embedding.weight[known:], old.mean(dim=0), atol=1e-6)
-    new_rows = ours.unembedding.weight[known:]
+    vocabulary = codec.vocabulary
+    new = [*range(vocabulary.begin("text"), vocabulary.pad + 1), *vocabulary.ids("image")]
+    assert torch.allclose(ours.embedding.weight[new], old.mean(dim=0), atol=1e-5)
+    new_rows = ours.unembedding.weight[new]
     mean = theirs.lm_head.weight[:known].mean(dim=0)
     expected = mean if new_head == "mean" or ours.sizes.tie_embeddings else torch.zeros_like(mean)
     assert torch.allclose(new_rows, expected.expand_as(new_rows), atol=1e-6)
 
 
-def test_a_language_models_other_tokenizer_is_refused_with_the_numbers(language_model):
-    _, folder = language_model
+@torch.no_grad()
+def test_ids_that_begin_and_end_texts_start_as_the_language_models(origin):
+    theirs, folder = origin
+    codec = codec_of(folder)
+    ours, _ = started(folder, codec, new_head="zero")
+    vocabulary, embedded = codec.vocabulary, theirs.get_input_embeddings()
+    ends = (vocabulary.end("text"), EOS), (vocabulary.document_end, EOS)
+    for new, old in ((vocabulary.document_begin, BOS), *ends):
+        assert torch.allclose(ours.embedding.weight[new], embedded(torch.tensor(old)), atol=1e-5)
+        assert torch.equal(ours.unembedding.weight[new], theirs.lm_head.weight[old])
+
+
+@pytest.mark.parametrize("name", SEEING)
+@torch.no_grad()
+def test_a_run_starts_from_the_language_model_inside_one_that_sees(name, tmp_path):
+    theirs, folder = saved(seeing_model(name, rows=ROWS), tmp_path)
+    codec = codec_of(folder)
+    ours, _ = started(folder, codec)
+    ids = torch.randint(1, codec.modalities["text"].size, (2, 17))
+    positions = torch.arange(17)[None, :, None].expand(2, -1, 3)
+    logits = ours.head(ours(ids, positions), range(codec.modalities["text"].size))
+    assert (logits - text_logits(theirs, ids)[..., : logits.shape[-1]]).abs().max() <= 1e-4
+
+
+def test_a_language_models_other_tokenizer_is_refused_with_the_numbers(origin):
+    _, folder = origin
     letters = [chr(97 + i % 26) * (1 + i // 26) + chr(97 + i * 7 % 26) for i in range(400)]
     train_bpe([" ".join(letters)] * 2, size=400).save(str(folder / "tokenizer.json"))
     codec = codec_of(folder)

@@ -5,6 +5,7 @@ import torch
 
 from tests.models.test_cross_entropy import CODEC, random_batch, tiny_transformer
 from unitok.models.transformer import Transformer
+from unitok.models.transformer_config import BlockVariant
 from unitok.training.optimizers import OptimizerConfig, build_optimizer
 from unitok.training.weights.lora import LoraConfig, add_adapters, freeze_known_rows, merge_adapters
 
@@ -24,10 +25,11 @@ def trained(model, batch, *, known: int) -> None:
         optimizer.zero_grad()
 
 
-@pytest.mark.parametrize("tie", [False, True])
-def test_updates_begin_as_nothing_and_merge_into_what_was_trained(tie):
+@pytest.mark.parametrize("tie, qkv_bias", [(False, False), (True, True)])
+def test_updates_begin_as_nothing_and_merge_into_what_was_trained(tie, qkv_bias):
     torch.manual_seed(0)
-    model, (_, batch) = tiny_transformer(tie_embeddings=tie), random_batch()
+    variant = BlockVariant(qkv_bias=qkv_bias)
+    model, (_, batch) = tiny_transformer(tie_embeddings=tie, variant=variant), random_batch()
     before, start = {n: w.clone() for n, w in model.state_dict().items()}, hidden(model, batch).detach()
     known = CODEC.modalities["text"].size
     add_adapters(model, LoraConfig(rank=2, alpha=4))

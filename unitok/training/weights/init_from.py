@@ -2,22 +2,24 @@
 
 New ids (those of modalities that the origin lacks, and all begins and ends when it is a language model) start
 as the mean of its text rows; in the head as that mean or as zeros, so that they are neither likely nor
-unlikely.
+unlikely. Those that do what an id of a language model does, which begins or ends its texts, start as its row,
+so that the model knows how to stop before it is trained.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
 
 from unitok.api.learned_tasks import LearnedTask
 from unitok.api.model_folder import Parts, load, own_config
-from unitok.interop.files import Tensors, read_config, read_folder
-from unitok.interop.qwen3 import from_transformers, sizes_of
+from unitok.interop.files import Tensors
+from unitok.interop.language.folder import LanguageFolder
 from unitok.modalities.base import Modality
 from unitok.modalities.image import IMAGE_TOKENIZER, ImageModality
 from unitok.modalities.text import TEXT_TOKENIZER, TextModality
@@ -34,7 +36,8 @@ class StartConfig:
 
     Args:
         init_from: model folder to start from: one that this script exported, with its two tokenizers, or a
-            transformers folder of a Qwen3 or Llama model; data.codec.text_tokenizer must then be its
+            transformers folder of a language model (Qwen3, Qwen2, Llama, Gemma), alone or inside one that
+            sees (LLaVA, PaliGemma, InternVL, Qwen3-VL); data.codec.text_tokenizer must then be its
             tokenizer.json. Its sizes replace model.sizes, except max_length.
         new_head: initial head rows of new ids when starting from a model: "mean" of the text rows, or "zero".
         new_words: whether the data have their own text tokenizer although init_from is a UniTok folder; each
@@ -94,14 +97,15 @@ class Origin(ABC):
 
 
 class LanguageModel(Origin):
-    """A transformers folder of the Qwen3 or Llama family; the data must have its text tokenizer."""
+    """A transformers folder with a language model; the data must have its text tokenizer."""
+
+    @cached_property
+    def content(self) -> LanguageFolder:
+        """What the folder holds."""
+        return LanguageFolder(self.folder)
 
     def sizes(self, *, max_length: int) -> TransformerSizes:
-        config = read_config(self.folder)
-        try:
-            return TransformerSizes(**sizes_of(config) | {"max_length": max_length})
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"{self.folder}: {error}") from error
+        return self.content.sizes(max_length=max_length)
 
     def start(
         self, model: Transformer, codec: Codec, *, new_head: NewHead = "mean", new_words: bool = False
@@ -110,8 +114,7 @@ class LanguageModel(Origin):
             raise ValueError(
                 f"{self.folder}: a language model keeps its text tokenizer: new_words must be false"
             )
-        _, tensors = read_folder(self.folder)
-        weights = {name: tensor.float() for name, tensor in from_transformers(tensors).items()}
+        weights = self.content.weights(model.sizes)
         codes, rows = codec.modalities["text"].size, len(weights["embedding.weight"])
         if codes > rows:
             raise ValueError(
@@ -119,7 +122,15 @@ class LanguageModel(Origin):
                 "data.codec.text_tokenizer must be the model's tokenizer.json"
             )
         text = SharedIds(range(codes), range(codes))
-        return _load_rearranged(self.folder, model, weights, [text], new_head=new_head)
+        alike = {new: old for new, old in self._alike(codec).items() if old < rows}
+        return _load_rearranged(self.folder, model, weights, [text], new_head=new_head, alike=alike)
+
+    def _alike(self, codec: Codec) -> dict[int, int]:
+        """New ids, each with the id of the language model that does the same."""
+        tokenizer, vocabulary = codec.modalities["text"].tokenizer, codec.vocabulary
+        bos, eos = (self.content.special_id(kind, tokenizer) for kind in ("bos", "eos"))
+        ids = {vocabulary.document_begin: bos, vocabulary.end("text"): eos, vocabulary.document_end: eos}
+        return {new: old for new, old in ids.items() if old is not None}
 
 
 class OwnModel(Origin):
@@ -194,9 +205,16 @@ def _replace_text_rows(weights: Tensors, old: TextModality, new: TextModality) -
 
 @torch.no_grad()
 def _load_rearranged(
-    folder: str, model: Transformer, weights: Tensors, shared: Sequence[SharedIds], *, new_head: NewHead
+    folder: str,
+    model: Transformer,
+    weights: Tensors,
+    shared: Sequence[SharedIds],
+    *,
+    new_head: NewHead,
+    alike: Mapping[int, int] = MappingProxyType({}),
 ) -> WarmStart:
-    """Load weights into a model after moving the rows of ids to their new places."""
+    """Load weights into a model after moving the rows of ids to their new places; new ids that are `alike`
+    old ones start as their rows."""
     weights, text = dict(weights), next(ids.old for ids in shared if ids.new.start == 0)
     scale = float(weights["embedding.weight"][text.start : text.stop].square().mean().sqrt())
     for name, fill in (("embedding.weight", "mean"), ("unembedding.weight", new_head)):
@@ -205,6 +223,8 @@ def _load_rearranged(
             new += old[text.start : text.stop].mean(dim=0)
         for old_ids, new_ids in shared:
             new[new_ids.start : new_ids.stop] = old[old_ids.start : old_ids.stop]
+        for new_id, old_id in alike.items():
+            new[new_id] = old[old_id]
         weights[name] = new
     if not any(name.startswith("bridge.") for name in weights):  # a new bridge
         scale_bridge(model, scale)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unitok.interop.qwen3 import from_transformers
+from unitok.interop.language.weights import from_transformers
 from unitok.models.transformer import TransformerConfig, TransformerSizes, transformer_of
 from unitok.models.vision.bridge import Bridge, Projector
 
@@ -32,8 +32,7 @@ def llava():
 @torch.no_grad()
 def test_logits_are_llavas(llava):
     own = {f"model.{name}": weight for name, weight in llava.model.language_model.state_dict().items()}
-    weights = from_transformers(own | {"lm_head.weight": llava.lm_head.weight})
-    projector = llava.model.multi_modal_projector.state_dict()
+    weights, projector = {}, llava.model.multi_modal_projector.state_dict()
     for ours, theirs in (("first", "linear_1"), ("out", "linear_2")):
         for part in ("weight", "bias"):
             weights[f"bridge.layers.{ours}.{part}"] = projector[f"{theirs}.{part}"]
@@ -41,6 +40,7 @@ def test_logits_are_llavas(llava):
         width=48, layers=2, heads=4, kv_heads=2, head_width=12, hidden=64, qk_norm=False, norm_eps=1e-6,
         max_length=128,
     )  # fmt: skip
+    weights |= from_transformers(own | {"lm_head.weight": llava.lm_head.weight}, sizes)
     model = transformer_of(
         TransformerConfig(sizes, vocab_size=60),
         weights,

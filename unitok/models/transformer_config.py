@@ -1,0 +1,128 @@
+"""Sizes of a transformer, and where its blocks differ from Qwen3's. Knows no layers."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from unitok.json_files import added_field, build_dataclass, settings_of
+from unitok.models.sizes import check_depths, check_sizes
+
+Activation = Literal["silu", "gelu_tanh"]
+
+
+@dataclass(frozen=True)
+class BlockVariant:
+    """Where a block differs from Qwen3's, as in other families of language models.
+
+    Args:
+        qkv_bias: add a bias to queries, keys and values (Qwen2, arXiv:2407.10671).
+        activation: of the feed-forward layer's gate: silu, or gelu_tanh (Gemma, arXiv:2403.08295).
+        rope_sections: numbers of rotary frequencies of time, rows and columns, which are interleaved while
+            there are any left and go to time thereafter (Qwen3-VL, arXiv:2511.21631); None shares them
+            equally.
+    """
+
+    qkv_bias: bool = False
+    activation: Activation = "silu"
+    rope_sections: tuple[int, int, int] | None = None
+
+    def __post_init__(self):
+        if self.activation not in get_args(Activation):
+            names = " or ".join(get_args(Activation))
+            raise ValueError(f"variant.activation must be {names}, got {self.activation!r}")
+
+
+@dataclass(frozen=True)
+class TransformerSizes:
+    """Sizes of a transformer that do not depend on its data.
+
+    Args:
+        width: channels of the residual stream.
+        layers: number of blocks.
+        heads: query heads.
+        kv_heads: key-value heads; must divide `heads`.
+        head_width: channels of a head; must be even.
+        hidden: channels inside the SwiGLU.
+        rope_base: longest wavelength of the rotary positions, over 2π.
+        norm_eps: epsilon of the RMSNorms.
+        qk_norm: normalise queries and keys per head (Qwen3); false is Llama's block.
+        tie_embeddings: share one matrix between embedding and head.
+        max_length: maximum number of tokens of a document.
+        latest_image: text attends only to the most recent image (Flamingo), images to everything before them.
+        variant: where the block differs from Qwen3's.
+    """
+
+    width: int = 256
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 4
+    head_width: int = 64
+    hidden: int = 768
+    rope_base: float = 10_000.0
+    norm_eps: float = 1e-6
+    qk_norm: bool = True
+    tie_embeddings: bool = False
+    max_length: int = 1024
+    latest_image: bool = False
+    variant: BlockVariant = added_field(BlockVariant())  # noqa: RUF009 (it is frozen)
+
+    def __post_init__(self):
+        check_sizes(width=self.width, heads=self.heads, kv_heads=self.kv_heads)
+        check_sizes(head_width=self.head_width, hidden=self.hidden, max_length=self.max_length)
+        check_depths(layers=self.layers)
+        if not 0 < self.rope_base < math.inf or not 0 < self.norm_eps < math.inf:
+            raise ValueError(
+                f"rope_base and norm_eps must be positive, got {self.rope_base} and {self.norm_eps}"
+            )
+        if self.heads % self.kv_heads:
+            raise ValueError(f"kv_heads must divide heads={self.heads}, got {self.kv_heads}")
+        if self.head_width % 2:
+            raise ValueError(f"head_width must be even for rotary positions, got {self.head_width}")
+        sections = self.variant.rope_sections
+        if sections is not None and (min(sections) < 1 or 2 * sum(sections) != self.head_width):
+            raise ValueError(
+                f"variant.rope_sections must be positive with the sum {self.head_width // 2}, half of "
+                f"head_width, got {sections}"
+            )
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Sizes of a transformer, with what its data determine.
+
+    Args:
+        sizes: those that do not depend on the data.
+        vocab_size: number of joint ids.
+        images: range (first, stop) of the images' ids, whose last one is their begin; required by
+            `latest_image`.
+    """
+
+    sizes: TransformerSizes
+    vocab_size: int
+    images: tuple[int, int] | None = None
+
+    def __post_init__(self):
+        check_sizes(vocab_size=self.vocab_size)
+        if self.sizes.latest_image and self.images is None:
+            raise ValueError(
+                "images must be the range (first, stop) of image ids where latest_image is set, got None"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The sizes and the rest in one object, as model folders hold them."""
+        sizes = settings_of(self.sizes)
+        if "variant" in sizes:
+            sizes["variant"] = settings_of(self.sizes.variant)
+        return sizes | {"vocab_size": self.vocab_size, "images": self.images}
+
+    @classmethod
+    def from_json(cls, values: Any) -> "TransformerConfig":
+        """The inverse of `to_json`. Raises ValueError for anything else."""
+        names = [field.name for field in fields(TransformerSizes)]
+        if not isinstance(values, dict):
+            raise ValueError(f"must be an object with {', '.join(names)}, got {type(values).__name__}")
+        sizes = {name: values[name] for name in names if name in values}
+        if "variant" in sizes:
+            sizes["variant"] = build_dataclass(BlockVariant, sizes["variant"])
+        own = {name: value for name, value in values.items() if name not in names}
+        return build_dataclass(cls, {"sizes": build_dataclass(TransformerSizes, sizes)} | own)
