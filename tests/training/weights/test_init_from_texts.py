@@ -73,5 +73,4 @@ def test_the_first_loss_is_lower_with_the_rows_of_begin_and_end(folder, monkeypa
     with_rows = first_loss(folder)
     monkeypatch.setattr(LanguageFolder, "special_id", lambda self, kind, tokenizer: None)
     without = first_loss(folder)
-    print(with_rows, without)
     assert with_rows["all"] <= without["all"] and with_rows["text"] <= without["text"]
