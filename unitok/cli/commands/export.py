@@ -12,7 +12,7 @@ def arguments() -> Parser:
     """Build the parser of the command line."""
     parser = Parser(
         prog="unitok export",
-        description="Export a model as a folder of transformers (Qwen3ForCausalLM, or the family of its block), its "
+        description="Export a model as a transformers folder (Qwen3ForCausalLM, or as its block is), its "
         "text tokenizer and a LogitsProcessor that keeps documents well-formed. Of a run's folder, or of a "
         "checkpoint in it, make a model (or an image tokenizer) of this package.",
     )

@@ -12,7 +12,7 @@ SETTINGS = {
     "--data.batch_size N": "documents per step",
     "--model.sizes.width N": "of the transformer; also layers, heads, kv_heads, head_width, hidden",
     "--model.optimizer.lr X": "peak learning rate of AdamW; muon_lr: of Muon",
-    "--model.start.init_from DIR": "start from a model folder, or a transformers folder with a language model",
+    "--model.start.init_from DIR": "start from a model folder, or a language model's of transformers",
     "--model.start.freeze_steps N": "steps in which only the rows of new ids are trained",
     "--model.compute.compile BOOL": "torch.compile",
 }
