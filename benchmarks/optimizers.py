@@ -25,7 +25,7 @@ from unitok.modalities.text import TextModality
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.models.image_tokenizer.lookup_free import FSQLevels
 from unitok.models.image_tokenizer.patch import Patch
-from unitok.models.transformer import TransformerSizes
+from unitok.models.transformer_config import BlockVariant, TransformerSizes
 from unitok.tokens.codec import Codec
 from unitok.training.loss_config import LossConfig
 from unitok.training.optimizers import OptimizerConfig
@@ -96,7 +96,7 @@ def learn(data: DocumentData, *, steps: int, **changes) -> Curve:
     """Train once, from the same initial weights."""
     torch.manual_seed(0)
     options = TUNED | changes
-    sizes = TransformerSizes(**SIZES, qk_norm=options.pop("qk_norm", True))
+    sizes = TransformerSizes(**SIZES, variant=BlockVariant(options.pop("qk_norm", True)))
     loss = LossConfig(z_loss=options.pop("z_loss", 1e-4))
     module = TransformerTraining(sizes, optimizer=OptimizerConfig(**options), loss=loss)
     recorder = Recorder()

@@ -23,13 +23,13 @@ SIZES = {
 OURS = dict(width=48, layers=3, heads=4, kv_heads=2, head_width=16, hidden=80, rope_base=500.0)
 SECTIONS = (4, 2, 2)
 FAMILIES = {
-    "qwen3": ("Qwen3", {}),
-    "llama": ("Llama", {"qk_norm": False}),
-    "qwen2": ("Qwen2", {"qk_norm": False, "variant": BlockVariant(qkv_bias=True)}),
-    "gemma": ("Gemma", {"qk_norm": False, "variant": BlockVariant(activation="gelu_tanh")}),
-    "qwen3_vl_text": ("Qwen3VLText", {"variant": BlockVariant(rope_sections=SECTIONS)}),
+    "qwen3": ("Qwen3", BlockVariant()),
+    "llama": ("Llama", BlockVariant(qk_norm=False)),
+    "qwen2": ("Qwen2", BlockVariant(qk_norm=False, qkv_bias=True)),
+    "gemma": ("Gemma", BlockVariant(qk_norm=False, activation="gelu_tanh")),
+    "qwen3_vl_text": ("Qwen3VLText", BlockVariant(rope_sections=SECTIONS)),
 }
-"""The name in transformers, and the sizes of ours that are not the default, by model_type."""
+"""The name in transformers, and the block, by model_type."""
 SEEING = {
     "LLaVA of Llama": ("Llava", "llama"),
     "LLaVA of Qwen2": ("Llava", "qwen2"),
@@ -112,7 +112,7 @@ def spread(model):
 def sizes_of_ours(kind: str, *, tie: bool = False, max_length: int = 1024) -> TransformerSizes:
     """The sizes of our transformer that are those of `language_model(kind)`."""
     changes = {"tie_embeddings": tie and kind != "gemma", "max_length": max_length}
-    return TransformerSizes(**OURS, **FAMILIES[kind][1], **changes)
+    return TransformerSizes(**OURS, variant=FAMILIES[kind][1], **changes)
 
 
 def ours_of(kind: str, theirs, *, rows: int = ROWS, tie: bool = False) -> Transformer:

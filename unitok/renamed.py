@@ -97,6 +97,7 @@ SETTINGS = {
     "model.model.quantizer": "model.quantizer",
     "model.hide_text": "model.loss.token_dropout.text",
     "model.hide_image": "model.loss.token_dropout.image",
+    "model.sizes.qk_norm": "model.sizes.variant.qk_norm",
     "model.lora_rank": "model.lora.rank",
     "model.lora_alpha": "model.lora.alpha",
 }

@@ -13,8 +13,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.data.samples import write_images, write_lines
 from tests.models.test_cross_entropy import CODEC
-from tests.models.test_transformer import oracle
 from tests.tiny_codecs import random_codes
+from tests.tiny_language_models import language_model
 from unitok.api.unitok import UniTok
 from unitok.chat_template import ChatTemplate
 from unitok.data.batches.packing import pack
@@ -194,7 +194,7 @@ def test_averaged_weights_are_exported_and_resumed_exactly(resumed, tmp_path):
 
 def test_a_language_model_is_grafted_and_held_while_asked(train, tmp_path):
     pytest.importorskip("transformers")
-    theirs = oracle(qk_norm=True, tie=False, vocab_size=300)
+    theirs = language_model("qwen3", rows=300)
     theirs.save_pretrained(tmp_path / "lm")
     train_bpe(["a small red circle"] * 3, size=270).save(str(tmp_path / "lm/tokenizer.json"))
     graft = (

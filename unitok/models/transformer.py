@@ -35,7 +35,7 @@ class Block(nn.Module):
             heads=sizes.heads,
             kv_heads=sizes.kv_heads,
             head_width=sizes.head_width,
-            qk_norm=sizes.qk_norm,
+            qk_norm=sizes.variant.qk_norm,
             norm_eps=sizes.norm_eps,
             qkv_bias=sizes.variant.qkv_bias,
             layer=layer,

@@ -15,6 +15,7 @@ class BlockVariant:
     """Where a block differs from Qwen3's, as in other families of language models.
 
     Args:
+        qk_norm: normalise queries and keys per head; Llama's does not.
         qkv_bias: add a bias to queries, keys and values (Qwen2, arXiv:2407.10671).
         activation: of the feed-forward layer's gate: silu, or gelu_tanh (Gemma, arXiv:2403.08295).
         rope_sections: numbers of rotary frequencies of time, rows and columns, which are interleaved while
@@ -22,9 +23,10 @@ class BlockVariant:
             equally.
     """
 
-    qkv_bias: bool = False
-    activation: Activation = "silu"
-    rope_sections: tuple[int, int, int] | None = None
+    qk_norm: bool = True
+    qkv_bias: bool = added_field(False)
+    activation: Activation = added_field("silu")
+    rope_sections: tuple[int, int, int] | None = added_field(None)
 
     def __post_init__(self):
         if self.activation not in get_args(Activation):
@@ -45,11 +47,10 @@ class TransformerSizes:
         hidden: channels inside the SwiGLU.
         rope_base: longest wavelength of the rotary positions, over 2π.
         norm_eps: epsilon of the RMSNorms.
-        qk_norm: normalise queries and keys per head (Qwen3); false is Llama's block.
+        variant: where the block differs from Qwen3's.
         tie_embeddings: share one matrix between embedding and head.
         max_length: maximum number of tokens of a document.
         latest_image: text attends only to the most recent image (Flamingo), images to everything before them.
-        variant: where the block differs from Qwen3's.
     """
 
     width: int = 256
@@ -60,11 +61,10 @@ class TransformerSizes:
     hidden: int = 768
     rope_base: float = 10_000.0
     norm_eps: float = 1e-6
-    qk_norm: bool = True
+    variant: BlockVariant = BlockVariant()
     tie_embeddings: bool = False
     max_length: int = 1024
     latest_image: bool = False
-    variant: BlockVariant = added_field(BlockVariant())  # noqa: RUF009 (it is frozen)
 
     def __post_init__(self):
         check_sizes(width=self.width, heads=self.heads, kv_heads=self.kv_heads)
@@ -109,20 +109,24 @@ class TransformerConfig:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """The sizes and the rest in one object, as model folders hold them."""
-        sizes = settings_of(self.sizes)
-        if "variant" in sizes:
-            sizes["variant"] = settings_of(self.sizes.variant)
+        """The sizes, the block's variant and the rest in one object, as model folders hold them."""
+        sizes: dict[str, Any] = {}
+        for name, value in settings_of(self.sizes).items():
+            sizes |= settings_of(value) if isinstance(value, BlockVariant) else {name: value}
         return sizes | {"vocab_size": self.vocab_size, "images": self.images}
 
     @classmethod
     def from_json(cls, values: Any) -> "TransformerConfig":
         """The inverse of `to_json`. Raises ValueError for anything else."""
-        names = [field.name for field in fields(TransformerSizes)]
         if not isinstance(values, dict):
-            raise ValueError(f"must be an object with {', '.join(names)}, got {type(values).__name__}")
-        sizes = {name: values[name] for name in names if name in values}
-        if "variant" in sizes:
-            sizes["variant"] = build_dataclass(BlockVariant, sizes["variant"])
-        own = {name: value for name, value in values.items() if name not in names}
-        return build_dataclass(cls, {"sizes": build_dataclass(TransformerSizes, sizes)} | own)
+            names = ", ".join(field.name for field in fields(TransformerSizes))
+            raise ValueError(f"must be an object with {names}, got {type(values).__name__}")
+        rest = dict(values)
+        variant = build_dataclass(BlockVariant, _take(rest, BlockVariant))
+        sizes = build_dataclass(TransformerSizes, _take(rest, TransformerSizes) | {"variant": variant})
+        return build_dataclass(cls, rest | {"sizes": sizes})
+
+
+def _take(values: dict[str, Any], kind: type) -> dict[str, Any]:
+    """Removes the fields of a dataclass from values, and returns them."""
+    return {field.name: values.pop(field.name) for field in fields(kind) if field.name in values}

@@ -5,6 +5,7 @@ import torch
 
 from unitok.interop.language.weights import from_transformers
 from unitok.models.transformer import TransformerConfig, TransformerSizes, transformer_of
+from unitok.models.transformer_config import BlockVariant
 from unitok.models.vision.bridge import Bridge, Projector
 
 transformers = pytest.importorskip("transformers")
@@ -37,7 +38,7 @@ def test_logits_are_llavas(llava):
         for part in ("weight", "bias"):
             weights[f"bridge.layers.{ours}.{part}"] = projector[f"{theirs}.{part}"]
     sizes = TransformerSizes(
-        width=48, layers=2, heads=4, kv_heads=2, head_width=12, hidden=64, qk_norm=False, norm_eps=1e-6,
+        width=48, layers=2, heads=4, kv_heads=2, head_width=12, hidden=64, variant=BlockVariant(qk_norm=False), norm_eps=1e-6,
         max_length=128,
     )  # fmt: skip
     weights |= from_transformers(own | {"lm_head.weight": llava.lm_head.weight}, sizes)

@@ -17,6 +17,7 @@ from unitok.interop.language.weights import to_transformers
 from unitok.modalities.text import TextModality, train_bpe
 from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
+from unitok.models.transformer_config import BlockVariant
 from unitok.models.weights import write_weights
 from unitok.tokens.codec import Codec
 
@@ -34,7 +35,13 @@ def folder(tmp_path_factory):
     tokenizer.save(str(path / "tokenizer.json"))
     bos, eos = (tokenizer.token_to_id(token) for token in ("<s>", "</s>"))
     sizes = TransformerSizes(
-        width=64, layers=2, heads=4, kv_heads=2, head_width=16, hidden=128, qk_norm=False
+        width=64,
+        layers=2,
+        heads=4,
+        kv_heads=2,
+        head_width=16,
+        hidden=128,
+        variant=BlockVariant(qk_norm=False),
     )
     model = Transformer(TransformerConfig(sizes, tokenizer.get_vocab_size()))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)

@@ -14,7 +14,6 @@ class Family:
     Args:
         model_type: its name in config.json.
         architecture: its class in transformers.
-        qk_norm: whether queries and keys are normalised.
         variant: its block.
         hidden_act: the names of its activation.
         folded: whether it multiplies embeddings by √width and adds one to the weights of its norms, both of
@@ -26,8 +25,7 @@ class Family:
 
     model_type: str
     architecture: str
-    qk_norm: bool = False
-    variant: BlockVariant = BlockVariant()  # noqa: RUF009 (it is frozen)
+    variant: BlockVariant = BlockVariant(qk_norm=False)  # noqa: RUF009 (it is frozen)
     hidden_act: tuple[str, ...] = ("silu",)
     folded: bool = False
     sections: tuple[int, int, int] | None = None
@@ -55,13 +53,13 @@ GEMMA = {
 FAMILIES = {
     family.model_type: family
     for family in (
-        Family("qwen3", "Qwen3ForCausalLM", qk_norm=True, defaults=QWEN | {"head_dim": 128}),
+        Family("qwen3", "Qwen3ForCausalLM", BlockVariant(), defaults=QWEN | {"head_dim": 128}),
         Family("llama", "LlamaForCausalLM", defaults=LLAMA),
-        Family("qwen2", "Qwen2ForCausalLM", variant=BlockVariant(qkv_bias=True), defaults=QWEN),
+        Family("qwen2", "Qwen2ForCausalLM", BlockVariant(qk_norm=False, qkv_bias=True), defaults=QWEN),
         Family(
             "gemma",
             "GemmaForCausalLM",
-            variant=BlockVariant(activation="gelu_tanh"),
+            BlockVariant(qk_norm=False, activation="gelu_tanh"),
             hidden_act=("gelu_pytorch_tanh", "gelu"),  # the first releases say gelu and mean the other
             folded=True,
             defaults=GEMMA,
@@ -69,7 +67,7 @@ FAMILIES = {
         Family(
             "qwen3_vl_text",
             "Qwen3VLForConditionalGeneration",
-            qk_norm=True,
+            BlockVariant(),
             sections=(24, 20, 20),
             defaults=QWEN | {"head_dim": 128, "max_position_embeddings": 128_000, "rope_theta": 500_000.0},
         ),
@@ -100,11 +98,11 @@ def family_of(sizes: TransformerSizes) -> Family:
     """The family that has this block. Raises ValueError where none has."""
     block = replace(sizes.variant, rope_sections=None)
     for family in FAMILIES.values():
-        if (family.qk_norm, family.variant) == (sizes.qk_norm, block):
+        if family.variant == block:
             return family
     raise ValueError(
         f"for an export the block must be that of {', '.join(FAMILIES)}, got one with "
-        f"qk_norm={sizes.qk_norm}, qkv_bias={block.qkv_bias} and activation={block.activation}"
+        f"qk_norm={block.qk_norm}, qkv_bias={block.qkv_bias} and activation={block.activation}"
     )
 
 
@@ -177,7 +175,6 @@ def sizes_of(config: Mapping[str, Any]) -> dict[str, Any]:
         "hidden": given["intermediate_size"],
         "rope_base": float(rope.get("rope_theta", given.get("rope_theta", 10_000.0))),
         "norm_eps": given.get("rms_norm_eps", 1e-6),
-        "qk_norm": family.qk_norm,
         "tie_embeddings": bool(given.get("tie_word_embeddings")) and not family.folded,
         "max_length": given["max_position_embeddings"],
         "variant": replace(family.variant, rope_sections=sections),
