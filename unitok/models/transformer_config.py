@@ -25,7 +25,7 @@ class BlockVariant:
 
     qk_norm: bool = True
     qkv_bias: bool = added_field(False)
-    activation: Activation = added_field("silu")
+    activation: Activation = added_field("silu")  # noqa: RUF009 (a field)
     rope_sections: tuple[int, int, int] | None = added_field(None)
 
     def __post_init__(self):

@@ -38,8 +38,8 @@ def test_logits_are_llavas(llava):
         for part in ("weight", "bias"):
             weights[f"bridge.layers.{ours}.{part}"] = projector[f"{theirs}.{part}"]
     sizes = TransformerSizes(
-        width=48, layers=2, heads=4, kv_heads=2, head_width=12, hidden=64, variant=BlockVariant(qk_norm=False), norm_eps=1e-6,
-        max_length=128,
+        width=48, layers=2, heads=4, kv_heads=2, head_width=12, hidden=64, norm_eps=1e-6, max_length=128,
+        variant=BlockVariant(qk_norm=False),
     )  # fmt: skip
     weights |= from_transformers(own | {"lm_head.weight": llava.lm_head.weight}, sizes)
     model = transformer_of(
