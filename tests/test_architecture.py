@@ -153,7 +153,7 @@ def test_no_constructor_has_too_many_parameters():
     }
     assert {name: count for name, count in counts.items() if count > MOST_PARAMETERS} == {}
     assert counts["unitok.training.transformer.TransformerTraining"] == 12
-    assert counts["unitok.models.transformer.TransformerConfig"] == 3
+    assert counts["unitok.models.transformer_config.TransformerConfig"] == 3
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda p: p.name)
