@@ -45,7 +45,7 @@ def test_logits_are_llavas(llava):
     model = transformer_of(
         TransformerConfig(sizes, vocab_size=60),
         weights,
-        build_bridge=lambda width: Bridge(Projector(hidden=width, norm="none").build(32, width)),
+        build_bridge=lambda width: Bridge(Projector(hidden=width, norm="none").build(32, width, (3, 3))),
     )
     pixels = torch.randn(2, 3, 24, 24)
     ids = torch.tensor([[1, *[IMAGE] * 9, 5, 6, 7], [3, 4, *[IMAGE] * 9, 8, 9]])
