@@ -84,6 +84,22 @@ def test_an_image_larger_than_what_is_drawn_reaches_the_encoder_at_its_size():
     assert not torch.equal(seen.features.values, other.features.values)
 
 
+def test_an_image_of_several_tiles_is_read_whole():
+    """200 x 96 pixels, by a model that draws 48 x 48; a pixel in a corner is part of what is read."""
+    vision = VisionConfig(Patches(16), Projector(hidden=8), tiles=8)
+    model = tiny_model(shape=(12, 12), vision=vision, sampling=BRIEF)
+    model.model.bridge.layers.scale_to(5.0)
+    images = [Image.new("RGB", (200, 96), "white") for _ in range(2)]
+    images[1].paste("black", (190, 86, 200, 96))
+    documents = [(Segment("image", image), Segment("text", "abc")) for image in images]
+    (codes, _), _ = model.codec.encode_prompts(documents)
+    assert codes.features.arrangements == ((1, 1), (2, 4)) and codes.features.count == 9 * 9
+    plain, corner = (score.log_probability for score in model.score(documents))
+    assert plain != corner
+    small = Image.new("RGB", (48, 48), "red")
+    assert model.caption([*images, small]) == [model.caption(image)[0] for image in (*images, small)]
+
+
 def test_what_is_seen_of_an_image_depends_on_no_other():
     codec = seeing(KINDS["latents"]).codec
     documents = [(Segment("image", make_image(n)),) for n in range(5)]

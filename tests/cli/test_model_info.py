@@ -24,10 +24,11 @@ def test_info_tells_what_a_folder_holds(tmp_path, capsys):
 
 
 def test_info_tells_what_a_model_sees_with(tmp_path, capsys):
-    tiny_model(vision=VisionConfig()).save_pretrained(tmp_path / "model")
-    main(["info", f"{tmp_path}/model"])
-    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "shown images seen by Latents through a Projector" in lines
+    for tiles, more in ((1, ""), (4, ", in at most 4 tiles")):
+        tiny_model(vision=VisionConfig(tiles=tiles)).save_pretrained(tmp_path / f"model{tiles}")
+        main(["info", f"{tmp_path}/model{tiles}"])
+        lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+        assert f"shown images seen by Latents through a Projector{more}" in lines
     assert not any("0 of vision" in line for line in lines)
 
 

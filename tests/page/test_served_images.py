@@ -11,7 +11,8 @@ from PIL import Image
 from tests.tiny_model import tiny_model
 from unitok.data.files.images import load_image
 from unitok.modalities.geometry import Box, Point
-from unitok.page.model_view import enlarged_view, model_view
+from unitok.modalities.vision import VisionConfig
+from unitok.page.model_view import enlarged_shown_view, enlarged_view, model_view, shown_view
 from unitok.page.overlay import SIDE, draw_grid, draw_heat_map, draw_places, enlarge
 from unitok.page.throttle import throttle
 
@@ -34,6 +35,13 @@ def test_the_enlarged_view_is_exactly_the_models(shape):
     assert max(large.size) == SIDE
     again = model_view(model, enlarged_view(model, large))
     assert model_view(model, large).tobytes() == seen.tobytes() == again.tobytes()
+
+
+@pytest.mark.parametrize("size", [(100, 47), (8, 8), (24, 16), (13, 90), (500, 600)])
+def test_a_model_that_sees_tiles_is_shown_all_of_an_upload(size):
+    model, photo = tiny_model(vision=VisionConfig(tiles=6)), noise(*size)
+    seen, again = (shown_view(model, one) for one in (photo, enlarged_shown_view(model, photo)))
+    assert seen.tobytes() == again.tobytes() == model.codec.vision.fit(photo).tobytes()
 
 
 def test_a_photograph_whose_size_is_a_multiple_is_fitted_like_any_other():

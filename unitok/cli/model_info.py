@@ -59,7 +59,11 @@ def _of_config(config: dict[str, Any], folder: Path):
     weights = _parameters(folder / "image_tokenizer/model.safetensors")
     yield "images", f"{cells}, {architecture} of {weights:,} parameters, {quantizer}"
     if vision := config.get("vision"):
-        yield "shown images", f"seen by {vision['encoder']['kind']} through a {vision['bridge']['kind']}"
+        tiles = f", in at most {vision['tiles']} tiles" if "tiles" in vision else ""
+        yield (
+            "shown images",
+            f"seen by {vision['encoder']['kind']} through a {vision['bridge']['kind']}{tiles}",
+        )
     if config.get("fills"):
         yield "inpainting", "learned"
     for name, settings in config.get("sampling", {}).items():

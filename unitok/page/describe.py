@@ -12,7 +12,7 @@ from unitok.document import Document, Segment
 from unitok.modalities.geometry import Box, Point
 from unitok.page import examples
 from unitok.page.example_buttons import add_example_buttons
-from unitok.page.model_view import enlarged_view, model_view, shown_view
+from unitok.page.model_view import enlarged_shown_view, shown_view
 from unitok.page.overlay import draw_places
 from unitok.page.served_images import serve_image
 from unitok.page.status import RUNS_MODEL, add_status, alert_errors, report_errors, report_stop
@@ -44,8 +44,8 @@ class Describe:
     def _stream(
         self, image: str | Image.Image | None, question: Document, *, target: str | None
     ) -> Iterator[tuple[str, str, str]]:
-        view = model_view(self.model, image)
-        document = (Segment("image", shown_view(self.model, image)), *question)
+        view = shown_view(self.model, image)
+        document = (Segment("image", view), *question)
         complete: list[Update] = []
         for update in throttle(self.model.stream(document, target=target, max_segments=MAX_SEGMENTS)):
             complete += [update] if update.done else []
@@ -113,5 +113,5 @@ def add_tab(model: UniTok) -> None:
         caption.click(handlers.caption, image, outputs, **hidden),
         gr.on([ask.click, question.submit], handlers.ask, [image, question], outputs, **hidden),
     ]
-    image.upload(alert_errors(enlarged_view, model), image, image, api_visibility="private")
+    image.upload(alert_errors(enlarged_shown_view, model), image, image, api_visibility="private")
     stop.click(report_stop, None, status, cancels=runs, queue=False, api_visibility="private")

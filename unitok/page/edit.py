@@ -12,7 +12,7 @@ from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.page import examples
 from unitok.page.example_buttons import add_example_buttons
-from unitok.page.model_view import enlarged_view, model_view, shown_view
+from unitok.page.model_view import enlarged_shown_view, model_view, shown_view
 from unitok.page.overlay import enlarge
 from unitok.page.served_images import serve_image
 from unitok.page.status import RUNS_MODEL, add_gallery, add_status, alert_errors, report_errors, report_stop
@@ -150,8 +150,8 @@ def _add_editor(model: UniTok) -> gr.ImageEditor:
 
 
 def _load_upload(model: UniTok, value: dict) -> dict:
-    """Replace a visitor's image by the model's view of it."""
-    return _editable(enlarged_view(model, _background(value)))
+    """Replace a visitor's image by what the model is shown of it."""
+    return _editable(enlarged_shown_view(model, _background(value)))
 
 
 def _add_redraw(handlers: Edit) -> Method:

@@ -1,40 +1,53 @@
 """An image as the model sees it, enlarged for people. Knows no page."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
 from unitok.api.unitok import UniTok
 from unitok.data.files.images import load_image
-from unitok.page.overlay import enlarge
+from unitok.page.overlay import SIDE, enlarge
 from unitok.pixels import as_rgb
 
+ImageFile = Image.Image | str | Path | None
 
-def model_view(model: UniTok, image: Image.Image | str | Path | None) -> Image.Image:
-    """Resize an image or its file to the model's size; exactly inverts `enlarged_view`.
+
+def model_view(model: UniTok, image: ImageFile) -> Image.Image:
+    """Resize an image or its file to the size of the model's codes; exactly inverts `enlarged_view`.
 
     Raises:
         ValueError: there is no image, or it cannot be read.
     """
-    if image is None:
-        raise ValueError("Choose a picture first.")
-    image = load_image(image) if isinstance(image, str | Path) else as_rgb(image)
-    modality = model.codec.image
-    if modality.shape is None:
-        return modality.fit(image)
-    small = image.resize([n * modality.tokenizer.cell for n in modality.shape[::-1]], Image.Resampling.BOX)
-    return small if enlarge(small).tobytes() == image.tobytes() else modality.fit(image)
+    return _fit(model.codec.image.fit, image, enlarged=model.codec.image.shape is not None)
 
 
-def shown_view(model: UniTok, image: Image.Image | str | Path | None) -> Image.Image:
-    """An image as the model is shown it: its view, or, with vision, a larger one."""
-    view = model_view(model, image)
-    if model.codec.vision is None:
-        return view
-    return model.codec.fit(load_image(image) if isinstance(image, str | Path) else image)
+def shown_view(model: UniTok, image: ImageFile) -> Image.Image:
+    """Resize an image or its file to what the model is shown of it: its view, or, with vision, a larger one;
+    exactly inverts `enlarged_shown_view`. Raises the errors of `model_view`."""
+    return _fit(model.codec.fit, image, enlarged=model.codec.image.shape is not None)
 
 
-def enlarged_view(model: UniTok, image: Image.Image | str | Path) -> Image.Image:
+def enlarged_view(model: UniTok, image: ImageFile) -> Image.Image:
     """Enlarge the model's view of an image for people, unless the model draws any size."""
     small = model_view(model, image)
     return small if model.codec.image.shape is None else enlarge(small)
+
+
+def enlarged_shown_view(model: UniTok, image: ImageFile) -> Image.Image:
+    """Enlarge what the model is shown of an image for people, unless the model draws any size."""
+    small = shown_view(model, image)
+    return small if model.codec.image.shape is None else enlarge(small)
+
+
+def _fit(fit: Callable[[Image.Image], Image.Image], image: ImageFile, *, enlarged: bool) -> Image.Image:
+    """Fit an image, or give back the one of which it may be an enlargement."""
+    if image is None:
+        raise ValueError("Choose a picture first.")
+    image = load_image(image) if isinstance(image, str | Path) else as_rgb(image)
+    factors = (factor for factor in range(SIDE, 1, -1) if not (image.width % factor or image.height % factor))
+    for factor in factors if enlarged else ():
+        small = image.resize((image.width // factor, image.height // factor), Image.Resampling.BOX)
+        if enlarge(small).tobytes() == image.tobytes() and fit(small).size == small.size:
+            return small
+    return fit(image)

@@ -54,6 +54,31 @@ def test_an_image_before_its_text_is_shown(task, shown):
     assert not torch.isin(batch.targets, torch.tensor([words.begin("vision"), words.end("vision")])).any()
 
 
+class Sizes(Source):
+    """Captioned images of one tile, of two and of four."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int):
+        return Segment("text", "t"), Segment(
+            "image", make_image(index).resize(((12, 8), (24, 8), (24, 16))[index])
+        )
+
+
+def test_images_of_different_numbers_of_tiles_are_packed_and_their_places_counted():
+    codec = tiny_model(vision=VisionConfig(tiles=4)).codec
+    batch = PackedDocuments(EncodedSource(Sizes(), codec), codec, row_length=80, task="caption")[
+        DocumentBatch(0, [0, 1, 2])
+    ]
+    assert len(batch.tiles) == 1 + 3 + 5 and ids_of(batch) >= set(codec.vocabulary.vectors(6 * 9))
+    short = PackedDocuments(EncodedSource(Sizes(), codec), codec, row_length=33, task="caption")
+    assert len(short[DocumentBatch(0, [0, 1, 2])].tiles) == 4 and short.dropped == 1
+    tiny = PackedDocuments(EncodedSource(Sizes(), codec), codec, row_length=5, task="caption")
+    with pytest.raises(ValueError, match="document 2 has 36 tokens, row_length is 5"):
+        tiny[DocumentBatch(0, [0, 1, 2])]
+
+
 def test_a_batch_without_shown_images_has_no_tiles():
     assert packed(task="draw")[DocumentBatch(0, [0, 1, 4])].tiles is None
     assert packed(task="draw")[DocumentBatch(0, [])].tiles is None
