@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unitok.data.keyed_random import permutation, uniform
-from unitok.data.tasks import arrange, check_task
+from unitok.data.tasks import arrange, check_task, learn_one
 from unitok.document import Codes
 
 TEXT = Codes("text", torch.tensor([1, 2]), (2,))
@@ -110,6 +110,26 @@ def test_the_condition_of_another_modality_is_dropped_where_it_is_learned_unprom
     for last, unprompted, alone in ((beat, ("beat",), 1), (beat, ("text",), 2), (TEXT, ("text",), 2)):
         options = {"task": "both", "condition_dropout": 0.999, "seed": 0, "epoch": 0, "index": 3}
         assert len(arrange([TEXT, last], unprompted=unprompted, **options)) == alone
+
+
+@given(st.lists(st.booleans(), max_size=6), st.integers(0, 20))
+def test_one_answer_is_learned_after_all_that_is_before_it(learned, epoch):
+    document = [Codes("text", torch.tensor([n]), (1,), learn=learn) for n, learn in enumerate(learned)]
+    kept = learn_one(document, seed=0, epoch=epoch, index=3)
+    assert kept == learn_one(document, seed=0, epoch=epoch, index=3)
+    assert [one.codes.item() for one in kept] == list(range(len(kept)))
+    if any(learned):
+        assert [one.learn for one in kept] == [False] * (len(kept) - 1) + [True] and learned[len(kept) - 1]
+    else:
+        assert kept == document
+
+
+def test_each_answer_is_drawn_as_often_and_of_a_pair_the_last():
+    turns = [Codes("text", torch.tensor([n]), (1,), learn=n % 2 == 1) for n in range(6)]
+    lengths = [len(learn_one(turns, seed=0, epoch=0, index=index)) for index in range(300)]
+    assert all(70 < lengths.count(length) < 130 for length in (2, 4, 6))
+    pair = [replace(one, learn=True) for one in turns[:2]]
+    assert [one.learn for one in learn_one(pair, seed=0, epoch=0, index=0)] == [False, True]
 
 
 def test_what_is_not_learned_unprompted_is_never_first_and_learned_nor_alone():

@@ -322,6 +322,7 @@ class DocumentData(LightningDataModule):
             task=self.task.name,
             condition_dropout=condition_dropout,
             unprompted=self.task.unprompted,
+            answers=self.task.answers,
             seed=self.seed,
         )
 

@@ -12,6 +12,7 @@ from unitok.document import Codes, Segment
 
 Item = TypeVar("Item", Segment, Codes)
 Task = Literal["caption", "draw", "both", "chat"]
+Answers = Literal["all", "one"]
 PAIR = ("text", "image")
 UNPROMPTED = ("text", "image")
 
@@ -35,11 +36,15 @@ class TaskConfig:
             modality, which guidance needs; see `arrange`.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`.
+        answers: "all" learns every learned segment of a document after those before it; with "one", a segment
+            drawn at random is learned, all before it is shown, and what follows is dropped: what models with
+            model.sizes.bidirectional=prefix need, whose prompts are read in both directions.
     """
 
     name: Task = "both"
     condition_dropout: float = 0.1
     unprompted: Sequence[str] = UNPROMPTED
+    answers: Answers = "all"
 
 
 def learn_only(segments: Iterable[Item], modalities: Sequence[str] | None) -> list[Item]:
@@ -100,6 +105,23 @@ def arrange(
         return [last]
     learned = first.modality in unprompted and first.modality not in shown
     return [first if learned else replace(first, learn=False), last]
+
+
+def learn_one(segments: Sequence[Item], *, seed: int, epoch: int, index: int) -> list[Item]:
+    """Keeps one learned segment as the answer, and all before it as shown; of two segments the last, of more
+    one drawn at random.
+
+    Example:
+        >>> turns = [Segment("text", text, learn=text.isdigit()) for text in ("a?", "1", "b?", "2")]
+        >>> [(s.content, s.learn) for s in learn_one(turns, seed=0, epoch=0, index=1)]
+        [('a?', False), ('1', False), ('b?', False), ('2', True)]
+    """
+    learned = [place for place, segment in enumerate(segments) if segment.learn]
+    if not learned:
+        return list(segments)
+    chosen = uniform(seed, epoch, index, "answer") if len(segments) > 2 else 0.999
+    place = learned[int(chosen * len(learned))]
+    return [*(replace(segment, learn=False) for segment in segments[:place]), segments[place]]
 
 
 def _may_stand_alone(codes: Item, unprompted: Sequence[str]) -> bool:

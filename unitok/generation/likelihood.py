@@ -11,6 +11,7 @@ from torch import Tensor
 from unitok.device import widest_float
 from unitok.document import Codes
 from unitok.modalities.kinds import STRUCTURE
+from unitok.models.bidirectional import prefix_of
 from unitok.models.cross_entropy import members
 from unitok.models.transformer import Transformer
 from unitok.tokens.codec import Codec
@@ -114,7 +115,10 @@ def _log_probabilities(model: Transformer, codec: Codec, flat: FlatIds) -> _LogP
     ids, positions, targets = _pad(flat, pad=codec.vocabulary.pad)
     device, tiles = model.embedding.weight.device, flat.tiles
     shown = {} if tiles is None else {"tiles": tiles.to(device)}
-    hidden, targets = model(ids.to(device), positions.to(device), **shown), targets.to(device)
+    ids, positions, targets = ids.to(device), positions.to(device), targets.to(device)
+    if model.number_parts is not None:
+        shown["prefix"] = prefix_of(targets >= 0, torch.zeros_like(ids))
+    hidden = model(ids, positions, **shown)
     values, places = [], []
     for group in codec.groups:
         in_group, index = members(targets.flatten(), group.ids)

@@ -10,7 +10,7 @@ distinct prompt.
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from unitok.generation.compiled import CompiledSteps, next_power_of_two
@@ -79,7 +79,10 @@ class Runner:
             by_prompt.setdefault(row.prompt, []).append(row)
         leaders = [same_prompt[0] for same_prompt in by_prompt.values()]
         sources = [list(by_prompt).index(row.prompt) for row in rows]
-        hidden = self._forward(self._old_rows, leaders, offset=offset, **self._number_vectors(leaders))
+        shown = self._number_vectors(leaders)
+        if self.model.number_parts is not None:
+            shown["prefix"] = self._prefixes(leaders)
+        hidden = self._forward(self._old_rows, leaders, offset=offset, **shown)
         if len(leaders) < len(rows):
             self._cache.copy_rows(self._old_rows, sources, tokens=max(row.length for row in leaders))
         for leader, same_prompt in zip(leaders, by_prompt.values(), strict=True):
@@ -98,13 +101,19 @@ class Runner:
             row.features = ()
         return {} if tiles is None else {"tiles": tiles.to(self.model.embedding.weight.device)}
 
+    def _prefixes(self, rows: list[CacheRow]) -> Bool[Tensor, "b t"]:
+        """Which pending ids of new rows are their prompts'."""
+        places = torch.arange(max(len(row.ids) for row in rows))
+        lengths = torch.tensor([row.prefix for row in rows])
+        return (places < lengths[:, None]).to(self.model.embedding.weight.device)
+
     def _forward(
         self, start: int, rows: list[CacheRow], *, offset: int, **shown: Tensor
     ) -> Float[Tensor, "n d"]:
         """Run the pending ids and guesses of the cache rows from `start` on.
 
-        `offset` is the index of the first hidden state among all of this step; `shown` are the tiles of what
-        new rows are shown.
+        `offset` is the index of the first hidden state among all of this step; `shown` are the tiles and the
+        prefixes of what new rows are shown.
         """
         ids = [row.ids + row.sequence.guesses.ids for row in rows]
         positions = [

@@ -26,7 +26,7 @@ class CacheRow:
 
     `shift` is the offset of its clock from the first branch's, `length` the number of ids in the cache,
     `last_hidden` the index of the hidden state of the last one. Pending ids above the vocabulary are vectors
-    of `features`.
+    of `features`. The first `prefix` ids are those of the prompt.
     """
 
     sequence: "Sequence"
@@ -38,12 +38,14 @@ class CacheRow:
     last_hidden: int = 0
     freed: bool = False
     features: tuple[Features, ...] = ()
+    prefix: int = 0
 
     @classmethod
     def of_tokens(cls, sequence: "Sequence", tokens: Tokens, **options) -> "CacheRow":
         """An empty row with all of `tokens` pending."""
         positions = list(map(tuple, tokens.positions.tolist()))
-        return cls(sequence, tokens.ids.tolist(), positions, features=tokens.features, **options)
+        ids = tokens.ids.tolist()
+        return cls(sequence, ids, positions, features=tokens.features, prefix=len(ids), **options)
 
     @property
     def prompt(self) -> tuple[tuple[int, ...], bytes]:

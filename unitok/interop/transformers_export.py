@@ -20,8 +20,9 @@ def export(model: UniTok, folder: str | Path) -> None:
     """Write weights, configuration, the text tokenizer, grammar.json and a LogitsProcessor for it.
 
     Raises:
-        ValueError: positions are a grid, text attends only to the most recent image, or images are seen by a
-            bridge, which no other engine supports; or the grammar of a modality cannot be described.
+        ValueError: positions are a grid, text attends only to the most recent image, attention has both
+            directions, or images are seen by a bridge, which no other engine supports; or the grammar of a
+            modality cannot be described.
         FileExistsError: the folder is not empty, or is a file.
     """
     codec, folder = model.codec, Path(folder)
@@ -34,6 +35,10 @@ def export(model: UniTok, folder: str | Path) -> None:
         raise ValueError(
             "latest_image must be False for an export, got a model whose text attends only to the most "
             "recent image, which no other engine supports"
+        )
+    if (bidirectional := model.model.sizes.bidirectional) != "none":
+        raise ValueError(
+            f"bidirectional must be none for an export, got {bidirectional}, which no other engine supports"
         )
     if codec.vision is not None:
         raise ValueError("data.codec.vision must be null for an export, got one that sees images by a bridge")

@@ -25,13 +25,27 @@ class FlexMask(PackedMask):
 
     Args:
         document: number of each token's document, -1 for padding.
+        parts: of documents, inside which attention has both directions, see bidirectional.py.
         compiled: compile the kernel; uncompiled, it is a slow reference.
     """
 
-    def __init__(self, document: Int64[Tensor, "b t"], *, compiled: bool = True):
+    def __init__(
+        self,
+        document: Int64[Tensor, "b t"],
+        parts: Int64[Tensor, "b t"] | None = None,
+        *,
+        compiled: bool = True,
+    ):
         rows, tokens = document.shape
+        sees = lambda row, query, key: query >= key  # noqa: E731 (flex counts the arguments of a function)
+        if parts is not None:
+            sees = lambda row, query, key: (  # noqa: E731
+                (query >= key) | ((parts[row, query] == parts[row, key]) & (parts[row, query] >= 0))
+            )
         self.blocks = _block_mask(compiled)(
-            lambda row, head, query, key: (query >= key) & (document[row, query] == document[row, key]),
+            lambda row, head, query, key: (
+                sees(row, query, key) & (document[row, query] == document[row, key])
+            ),
             *(rows, None, tokens, tokens),
             device=document.device,
         )
@@ -68,12 +82,15 @@ class XformersMask(PackedMask):
 
     Args:
         document: number of each token's document, -1 for padding.
+        parts: must be None.
     """
 
-    def __init__(self, document: Int64[Tensor, "b t"]):
+    def __init__(self, document: Int64[Tensor, "b t"], parts: Int64[Tensor, "b t"] | None = None):
         from xformers.ops import memory_efficient_attention
         from xformers.ops.fmha.attn_bias import BlockDiagonalCausalMask
 
+        if parts is not None:
+            raise ValueError("attention in both directions needs attention=sdpa or flex, got xformers")
         self.kernel = memory_efficient_attention
         self.bias = BlockDiagonalCausalMask.from_seqlens(run_lengths(document), device=document.device)
 
@@ -95,9 +112,9 @@ class XformersMask(PackedMask):
 BACKENDS: dict[str, type[FlexMask | XformersMask]] = {"flex": FlexMask, "xformers": XformersMask}
 
 
-def packed_mask(backend: Backend, device: torch.device) -> Callable[[Tensor], Tensor | PackedMask]:
-    """Returns the function from document numbers to the mask of a backend; torch's own, with a warning, where
-    the backend cannot run."""
+def packed_mask(backend: Backend, device: torch.device) -> Callable[..., Tensor | PackedMask]:
+    """Returns the function from document numbers, and parts or None, to the mask of a backend; torch's own,
+    with a warning, where the backend cannot run."""
     if backend == "sdpa":
         return document_mask
     if backend not in BACKENDS:

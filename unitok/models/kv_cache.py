@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from unitok.models.bidirectional import same_part
+
 
 class CacheView(NamedTuple):
     """All that a forward pass needs of a cache: where to write the next tokens of its rows, and their mask.
@@ -26,6 +28,11 @@ class CacheView(NamedTuple):
     buffers: tuple[Float[Tensor, "b h c w"], ...]
     slots: Int64[Tensor, "b t"]
     mask: Bool[Tensor, "b 1 t s"]
+
+    def join(self, parts: Int64[Tensor, "b t"]) -> "CacheView":
+        """The same, where new tokens of a part also see each other; see bidirectional.py."""
+        keys = parts.new_full((len(parts), self.mask.shape[-1]), -1).scatter(1, self.slots, parts)
+        return self._replace(mask=self.mask | same_part(parts, keys))
 
     def write(
         self, layer: int, new: Float[Tensor, "b h t w"]

@@ -11,16 +11,22 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from unitok.models.bidirectional import same_part
 from unitok.models.cpu.blockwise_attention import attend_blockwise
 
 MAX_BLOCKWISE = 2048
 """Maximum row length for blockwise attention on CPUs: probabilities of longer rows take much memory."""
 
 
-def document_mask(document: Int64[Tensor, "b t"]) -> Bool[Tensor, "b 1 t t"]:
-    """Causal attention within each document; padding (-1) attends to itself only, so that no row is empty."""
+def document_mask(
+    document: Int64[Tensor, "b t"], parts: Int64[Tensor, "b t"] | None = None
+) -> Bool[Tensor, "b 1 t t"]:
+    """Causal attention within each document, and in both directions within its `parts`, see bidirectional.py;
+    padding (-1) attends to itself only, so that no row is empty."""
     tokens = document.shape[1]
     causal = torch.ones(tokens, tokens, dtype=torch.bool, device=document.device).tril()
+    if parts is not None:
+        causal = causal | same_part(parts, parts)[:, 0]
     same = document[:, :, None] == document[:, None, :]
     padding = (document < 0)[:, :, None]
     itself = torch.eye(tokens, dtype=torch.bool, device=document.device)
@@ -40,19 +46,20 @@ class PackedMask(ABC):
 
 
 Mask = Bool[Tensor, "#b 1 t s"] | PackedMask | None
-"""What each query attends to. It must be causal itself; None is plain causal attention."""
+"""What each query attends to; None is plain causal attention."""
 Attend = Callable[[Tensor, Tensor, Tensor, Mask], Tensor]
 """Attention of queries [b, h, t, w] over keys and values [b, g, s, w] under a mask."""
 
 
-def choose_attend(mask: Mask, *, tokens: int, device: torch.device) -> Attend:
-    """Returns the function by which every layer attends in a forward pass of `tokens` queries a row."""
+def choose_attend(mask: Mask, *, tokens: int, device: torch.device, causal: bool = True) -> Attend:
+    """Returns the function by which every layer attends in a forward pass of `tokens` queries a row; `causal`
+    is whether the mask hides all later keys."""
     if isinstance(mask, PackedMask):
         return _attend_packed
     if device.type != "cpu":
         return _attend_by_torch
     if torch.is_grad_enabled() and tokens <= MAX_BLOCKWISE and (mask is None or mask.shape[-1] == tokens):
-        return _attend_in_blocks
+        return _attend_in_blocks if causal else _attend_in_wider_blocks
     if torch.compiler.is_compiling() and tokens == 1 and mask is not None:
         return _attend_one_query
     return _attend_on_cpu
@@ -98,12 +105,23 @@ def _attend_in_blocks(
     keys: Float[Tensor, "b g t w"],
     values: Float[Tensor, "b g t w"],
     mask: Bool[Tensor, "#b 1 t t"] | None,
+    causal: bool = True,
 ) -> Float[Tensor, "b h t w"]:
     """Attention for training on a CPU."""
     copies = queries.shape[1] // keys.shape[1]
     if copies > 1:
         keys, values = (x.repeat_interleave(copies, dim=1) for x in (keys, values))
-    return attend_blockwise(queries, keys, values, mask)
+    return attend_blockwise(queries, keys, values, mask, causal=causal)
+
+
+def _attend_in_wider_blocks(
+    queries: Float[Tensor, "b h t w"],
+    keys: Float[Tensor, "b g t w"],
+    values: Float[Tensor, "b g t w"],
+    mask: Bool[Tensor, "#b 1 t t"],
+) -> Float[Tensor, "b h t w"]:
+    """The same, under a mask that shows some later keys."""
+    return _attend_in_blocks(queries, keys, values, mask, causal=False)
 
 
 def _attend_one_query(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unitok.models.attention import Attention
+from unitok.models.bidirectional import PARTS
 from unitok.models.cpu.linear import Linear, project
 from unitok.models.feed_forward import FeedForward
 from unitok.models.kv_cache import Cache, CacheView
@@ -65,7 +66,8 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(sizes, layer) for layer in range(sizes.layers))
         self.norm = nn.RMSNorm(sizes.width, eps=sizes.norm_eps)
         self.unembedding = Linear(sizes.width, config.vocab_size)
-        self.packed_mask: Callable[[Tensor], Tensor | PackedMask] = document_mask
+        self.packed_mask: Callable[..., Tensor | PackedMask] = document_mask
+        self.number_parts = PARTS.get(sizes.bidirectional)
         self._initialise()
         self.build_bridge = build_bridge
         self.bridge = None if build_bridge is None else build_bridge(sizes.width)
@@ -86,6 +88,7 @@ class Transformer(nn.Module):
         document: Int64[Tensor, "b t"] | None = None,
         cache: Cache | None = None,
         tiles: Tensor | None = None,
+        prefix: Bool[Tensor, "b t"] | None = None,
     ) -> Float[Tensor, "b t d"]:
         """Returns the hidden states from which the head predicts each next id.
 
@@ -97,11 +100,20 @@ class Transformer(nn.Module):
             cache: keys and values of the tokens before these; extended in place. `document` must then be
                 None.
             tiles: images that the bridge makes vectors of, which ids from `vocab_size` on stand for.
+            prefix: the tokens that see each other where `bidirectional` is "prefix"; read at once.
         """
         vectors = None if tiles is None else self.bridge(tiles)
+        parts = None
+        if self.number_parts is not None:
+            parts = self.number_parts(ids, prefix, vectors_from=self.config.vocab_size)
         if cache is not None:
             view = self.reserve(ids, cache)
+            if parts is not None:
+                view = view.join(parts)
             return self.hidden_states(ids, positions, mask=view.mask, view=view, vectors=vectors)
+        if parts is not None:
+            mask = self.packed_mask(torch.zeros_like(ids) if document is None else document, parts)
+            return self.hidden_states(ids, positions, mask=mask, vectors=vectors, causal=False)
         mask = None if document is None else self.packed_mask(document)
         if self.sizes.latest_image:
             mask = self._hide_earlier_images(
@@ -134,9 +146,11 @@ class Transformer(nn.Module):
         mask: Mask,
         view: CacheView | None = None,
         vectors: Float[Tensor, "n d"] | None = None,
+        causal: bool = True,
     ) -> Float[Tensor, "b t d"]:
         """Returns hidden states under a mask, after the cached tokens of `view`; pure tensor code, for
-        torch.compile. `vectors` are the rows that ids from `vocab_size` on stand for."""
+        torch.compile. `vectors` are the rows that ids from `vocab_size` on stand for, `causal` is whether the
+        mask hides all later tokens."""
         sizes = self.sizes
         cos, sin = rotary_angles(
             positions,
@@ -145,7 +159,7 @@ class Transformer(nn.Module):
             sections=sizes.variant.rope_sections,
         )
         x = self.embedding(ids) if vectors is None else self._embed(ids, vectors)
-        attend = choose_attend(mask, tokens=ids.shape[1], device=ids.device)
+        attend = choose_attend(mask, tokens=ids.shape[1], device=ids.device, causal=causal)
         for block in self.blocks:
             x = block(x, cos, sin, attend=attend, mask=mask, view=view)
         return self.norm(x)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from unitok.json_files import added_field, build_dataclass, settings_of
+from unitok.models.bidirectional import Bidirectional
 from unitok.models.sizes import check_depths, check_sizes
 
 Activation = Literal["silu", "gelu_tanh"]
@@ -51,6 +52,8 @@ class TransformerSizes:
         tie_embeddings: share one matrix between embedding and head.
         max_length: maximum number of tokens of a document.
         latest_image: text attends only to the most recent image (Flamingo), images to everything before them.
+        bidirectional: where attention has both directions: in the "prefix" of a document, which is all that
+            it shows before it writes (PaliGemma), in each of the "images" seen as vectors, or "none".
     """
 
     width: int = 256
@@ -65,6 +68,7 @@ class TransformerSizes:
     tie_embeddings: bool = False
     max_length: int = 1024
     latest_image: bool = False
+    bidirectional: Bidirectional = added_field("none")  # noqa: RUF009 (a field)
 
     def __post_init__(self):
         check_sizes(width=self.width, heads=self.heads, kv_heads=self.kv_heads)
@@ -78,6 +82,8 @@ class TransformerSizes:
             raise ValueError(f"kv_heads must divide heads={self.heads}, got {self.kv_heads}")
         if self.head_width % 2:
             raise ValueError(f"head_width must be even for rotary positions, got {self.head_width}")
+        if self.latest_image and self.bidirectional != "none":
+            raise ValueError(f"latest_image needs bidirectional=none, got {self.bidirectional}")
         sections = self.variant.rope_sections
         if sections is not None and (min(sections) < 1 or 2 * sum(sections) != self.head_width):
             raise ValueError(

@@ -14,10 +14,11 @@ from unitok.api.learned_tasks import LearnedTask, inherit
 from unitok.api.model_card import record_tasks
 from unitok.api.model_folder import refuse_foreign
 from unitok.api.unitok import UniTok
-from unitok.data.batches.packing import Batch
+from unitok.data.batches.packing import IGNORED, Batch
 from unitok.generation.sampling import Sampling
 from unitok.modalities.kinds import STRUCTURE
 from unitok.models.attention_backends import packed_mask
+from unitok.models.bidirectional import prefix_of
 from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.tokens.codec import Codec
@@ -175,7 +176,11 @@ class TransformerTraining(LightningModule):
 
     def _config(self, sizes: TransformerSizes) -> TransformerConfig:
         """Adds to the sizes what the data determine: the vocabulary's size and the ids of images."""
-        vocabulary, images = self.codec.vocabulary, None
+        vocabulary, images, answers = self.codec.vocabulary, None, self.trainer.datamodule.task.answers
+        if sizes.bidirectional == "prefix" and answers != "one":
+            raise ValueError(f"bidirectional=prefix needs data.task.answers=one, got {answers}")
+        if sizes.bidirectional == "images" and self.codec.vision is None:
+            raise ValueError("bidirectional=images needs images that are seen: data.codec.vision, got none")
         if sizes.latest_image:
             if "image" not in vocabulary.modalities:
                 modalities = ", ".join(vocabulary.modalities)
@@ -239,6 +244,8 @@ class TransformerTraining(LightningModule):
         targets, groups, among = self.competition.objective(complete or batch)
         document = None if batch.one_per_row else batch.document
         shown = {} if model.bridge is None else {"tiles": self._tiles(batch)}
+        if model.number_parts is not None:
+            shown["prefix"] = prefix_of(batch.targets != IGNORED, batch.document)
         # first: it gathers sharded weights
         hidden = model(batch.ids, batch.positions, document=document, **shown)
         return grouped_cross_entropy(

@@ -13,7 +13,7 @@ from unitok.data.codes.encoding import CodedDocuments, encode_documents
 from unitok.data.codes.store import Store
 from unitok.data.faults import Fault, Faults
 from unitok.data.source import Source, read
-from unitok.data.tasks import UNPROMPTED, Task, arrange, check_task
+from unitok.data.tasks import UNPROMPTED, Answers, Task, arrange, check_task, learn_one
 from unitok.document import Codes, Document
 from unitok.tokens.codec import Codec
 
@@ -81,6 +81,7 @@ class PackedDocuments(Dataset):
         task: the order of segments, see `arrange`, for documents without a task of their own.
         condition_dropout: probability that a document keeps its last segment only.
         unprompted: modalities that are also learned without a prompt, see `arrange`.
+        answers: how many segments of a document are learned, see TaskConfig.
         seed: of task and dropout.
 
     Raises:
@@ -96,12 +97,13 @@ class PackedDocuments(Dataset):
         task: Task = "both",
         condition_dropout: float = 0.0,
         unprompted: Sequence[str] = UNPROMPTED,
+        answers: Answers = "all",
         seed: int = 0,
     ):
         check_task(task, condition_dropout)
         self.documents, self.codec, self.row_length = documents, codec, row_length
         self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
-        self.unprompted = tuple(unprompted)
+        self.unprompted, self.answers = tuple(unprompted), answers
         self.shown = codec.vision.modalities if codec.vision else ()
         self.read = self.dropped = 0
         self.fitting = np.arange(len(documents))
@@ -123,16 +125,16 @@ class PackedDocuments(Dataset):
         return pack(flat, length=self.row_length, pad=self.codec.vocabulary.pad)
 
     def _arrange(self, codes: list[Codes], epoch: int, index: int) -> list[Codes]:
-        return arrange(
+        key = {"seed": self.seed, "epoch": epoch, "index": index}
+        arranged = arrange(
             codes,
             task=self.documents.task(index) or self.task,
             condition_dropout=self.condition_dropout,
             unprompted=self.unprompted,
             shown=self.shown,
-            seed=self.seed,
-            epoch=epoch,
-            index=index,
+            **key,
         )
+        return learn_one(arranged, **key) if self.answers == "one" else arranged
 
     def _fits(self, index: int, codes: list[Codes]) -> bool:
         length = self.codec.length(codes) - 1
