@@ -1,6 +1,7 @@
 """Attention in both directions inside prefixes and images: who sees whom, however it is computed."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from unitok.json_files import build_dataclass
 from unitok.models.attention_backends import FlexMask, XformersMask
 from unitok.models.bidirectional import number_images, prefix_of, same_part
 from unitok.models.transformer import Transformer, TransformerSizes
+from unitok.models.transformer_config import BlockVariant
 
 KINDS = [(kind, positions) for kind in ("prefix", "images") for positions in ("grid", "sequential")]
 SAMPLING = {
@@ -34,7 +36,7 @@ def seeing(request):
     """A codec that sees, and a model with attention in both directions."""
     kind, positions = request.param
     codec = seeing_codec(positions=positions)
-    return codec, untrained(codec, torch.float64, bidirectional=kind, max_length=200)
+    return codec, untrained(codec, torch.float64, variant=BlockVariant(bidirectional=kind), max_length=200)
 
 
 def some_documents(codec, count: int = 12) -> list[list[Codes]]:
@@ -90,9 +92,7 @@ def test_vectors_next_to_each_other_are_one_image(ids):
 def test_both_directions_change_what_is_read_and_no_id_sees_its_own_future(seeing):
     codec, model = seeing
     causal = Transformer(
-        type(model.config)(
-            TransformerSizes(**vars(model.sizes) | {"bidirectional": "none"}), model.config.vocab_size
-        ),
+        type(model.config)(replace(model.sizes, variant=BlockVariant()), model.config.vocab_size),
         model.build_bridge,
     ).to(torch.float64)
     causal.load_state_dict(model.state_dict())
@@ -185,6 +185,6 @@ def test_what_is_drawn_at_temperature_zero_is_what_scores_best(seeing):
 
 def test_sizes_name_what_is_wrong():
     with pytest.raises(ValueError, match=r"bidirectional must be .*, got 'both'"):
-        build_dataclass(TransformerSizes, {"bidirectional": "both"})
+        build_dataclass(BlockVariant, {"bidirectional": "both"})
     with pytest.raises(ValueError, match="latest_image needs bidirectional=none, got prefix"):
-        TransformerSizes(bidirectional="prefix", latest_image=True)
+        TransformerSizes(variant=BlockVariant(bidirectional="prefix"), latest_image=True)

@@ -9,7 +9,7 @@ from unitok.api.unitok import UniTok
 from unitok.document import Segment
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
-PREFIX = ("--model.sizes.bidirectional", "prefix", "--data.task.answers", "one")
+PREFIX = ("--model.sizes.variant.bidirectional", "prefix", "--data.task.answers", "one")
 
 
 def test_a_resumed_run_has_the_losses_of_one_never_stopped_and_its_model_reads_the_same(train, tmp_path):
@@ -19,7 +19,7 @@ def test_a_resumed_run_has_the_losses_of_one_never_stopped_and_its_model_reads_t
     _, rest = train("parts", *more, "--ckpt_path", "last")
     assert [*first, *rest] == rows
     trained, model = whole.model.model_with_codec(), UniTok.from_pretrained(tmp_path / "whole/model")
-    assert model.model.sizes.bidirectional == "prefix"
+    assert model.model.sizes.variant.bidirectional == "prefix"
     images = [make_image(1), make_image(2)]
     assert model.caption(images) == trained.caption(images)
 
@@ -42,8 +42,11 @@ def test_the_loss_is_minus_the_score_of_what_is_learned(train):
     ("more", "said"),
     [
         (PREFIX[:2], "bidirectional=prefix needs data.task.answers=one, got all"),
-        (("--model.sizes.bidirectional", "images"), "bidirectional=images needs images that are seen"),
-        (("--model.sizes.bidirectional", "both"), "bidirectional"),
+        (
+            ("--model.sizes.variant.bidirectional", "images"),
+            "bidirectional=images needs images that are seen",
+        ),
+        (("--model.sizes.variant.bidirectional", "both"), "bidirectional"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_line(train, capsys, more, said):

@@ -38,7 +38,7 @@ class TaskConfig:
             alone by `condition_dropout`.
         answers: "all" learns every learned segment of a document after those before it; with "one", a segment
             drawn at random is learned, all before it is shown, and what follows is dropped: what models with
-            model.sizes.bidirectional=prefix need, whose prompts are read in both directions.
+            model.sizes.variant.bidirectional=prefix need, whose prompts are read in both directions.
     """
 
     name: Task = "both"

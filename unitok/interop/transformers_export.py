@@ -36,7 +36,7 @@ def export(model: UniTok, folder: str | Path) -> None:
             "latest_image must be False for an export, got a model whose text attends only to the most "
             "recent image, which no other engine supports"
         )
-    if (bidirectional := model.model.sizes.bidirectional) != "none":
+    if (bidirectional := model.model.sizes.variant.bidirectional) != "none":
         raise ValueError(
             f"bidirectional must be none for an export, got {bidirectional}, which no other engine supports"
         )

@@ -67,7 +67,7 @@ class Transformer(nn.Module):
         self.norm = nn.RMSNorm(sizes.width, eps=sizes.norm_eps)
         self.unembedding = Linear(sizes.width, config.vocab_size)
         self.packed_mask: Callable[..., Tensor | PackedMask] = document_mask
-        self.number_parts = PARTS.get(sizes.bidirectional)
+        self.number_parts = PARTS.get(sizes.variant.bidirectional)
         self._initialise()
         self.build_bridge = build_bridge
         self.bridge = None if build_bridge is None else build_bridge(sizes.width)

@@ -22,12 +22,16 @@ class BlockVariant:
         rope_sections: numbers of rotary frequencies of time, rows and columns, which are interleaved while
             there are any left and go to time thereafter (Qwen3-VL, arXiv:2511.21631); None shares them
             equally.
+        bidirectional: where attention has both directions: in the "prefix" of a document, which is all that
+            it shows before it writes (PaliGemma, arXiv:2407.07726), in each of the "images" seen as vectors,
+            or "none".
     """
 
     qk_norm: bool = True
     qkv_bias: bool = added_field(False)
     activation: Activation = added_field("silu")  # noqa: RUF009 (a field)
     rope_sections: tuple[int, int, int] | None = added_field(None)
+    bidirectional: Bidirectional = added_field("none")  # noqa: RUF009 (a field)
 
     def __post_init__(self):
         if self.activation not in get_args(Activation):
@@ -52,8 +56,6 @@ class TransformerSizes:
         tie_embeddings: share one matrix between embedding and head.
         max_length: maximum number of tokens of a document.
         latest_image: text attends only to the most recent image (Flamingo), images to everything before them.
-        bidirectional: where attention has both directions: in the "prefix" of a document, which is all that
-            it shows before it writes (PaliGemma), in each of the "images" seen as vectors, or "none".
     """
 
     width: int = 256
@@ -68,7 +70,6 @@ class TransformerSizes:
     tie_embeddings: bool = False
     max_length: int = 1024
     latest_image: bool = False
-    bidirectional: Bidirectional = added_field("none")  # noqa: RUF009 (a field)
 
     def __post_init__(self):
         check_sizes(width=self.width, heads=self.heads, kv_heads=self.kv_heads)
@@ -82,8 +83,8 @@ class TransformerSizes:
             raise ValueError(f"kv_heads must divide heads={self.heads}, got {self.kv_heads}")
         if self.head_width % 2:
             raise ValueError(f"head_width must be even for rotary positions, got {self.head_width}")
-        if self.latest_image and self.bidirectional != "none":
-            raise ValueError(f"latest_image needs bidirectional=none, got {self.bidirectional}")
+        if self.latest_image and self.variant.bidirectional != "none":
+            raise ValueError(f"latest_image needs bidirectional=none, got {self.variant.bidirectional}")
         sections = self.variant.rope_sections
         if sections is not None and (min(sections) < 1 or 2 * sum(sections) != self.head_width):
             raise ValueError(

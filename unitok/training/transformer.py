@@ -177,9 +177,9 @@ class TransformerTraining(LightningModule):
     def _config(self, sizes: TransformerSizes) -> TransformerConfig:
         """Adds to the sizes what the data determine: the vocabulary's size and the ids of images."""
         vocabulary, images, answers = self.codec.vocabulary, None, self.trainer.datamodule.task.answers
-        if sizes.bidirectional == "prefix" and answers != "one":
+        if sizes.variant.bidirectional == "prefix" and answers != "one":
             raise ValueError(f"bidirectional=prefix needs data.task.answers=one, got {answers}")
-        if sizes.bidirectional == "images" and self.codec.vision is None:
+        if sizes.variant.bidirectional == "images" and self.codec.vision is None:
             raise ValueError("bidirectional=images needs images that are seen: data.codec.vision, got none")
         if sizes.latest_image:
             if "image" not in vocabulary.modalities:
