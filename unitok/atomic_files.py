@@ -159,7 +159,7 @@ def finish_folder(path: str | Path) -> None:
     entries = sorted(staging.rglob("*"), reverse=True)
     for file in [entry for entry in entries if not entry.is_dir()]:
         place = staging.parent / file.relative_to(staging)
-        place.parent.mkdir(exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # another process completes it too
             os.replace(file, place)
     for folder in [*(entry for entry in entries if entry.is_dir()), staging]:

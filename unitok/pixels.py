@@ -1,4 +1,4 @@
-"""Converts images of any mode to RGB, and masks to 0 or 255. Opens no file."""
+"""Converts images of any mode to RGB, and masks to 0 or 255; resizes and crops. Opens no file."""
 
 import warnings
 from collections.abc import Callable
@@ -46,6 +46,14 @@ def as_mask(image: Any, *, name: str | None = None, max_pixels: int = MAX_PIXELS
     Arguments and errors are those of `as_rgb`.
     """
     return _convert(image, name, max_pixels, _mask)
+
+
+def crop_to(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Resizes an image to cover a size (height, width) in pixels, and crops its centre."""
+    height, width = size
+    if image.size == (width, height):
+        return image
+    return ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
 
 
 def _convert(

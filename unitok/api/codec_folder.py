@@ -15,7 +15,7 @@ from unitok.modalities.image import ImageModality
 from unitok.modalities.kinds import check_name, check_registered, kind_of
 from unitok.modalities.location_bins import LOCATIONS
 from unitok.modalities.text import TextModality
-from unitok.modalities.vision import VisionConfig, open_vision
+from unitok.modalities.vision import ENCODER, FOLDER, VisionConfig, open_vision
 from unitok.tokens.codec import Codec
 from unitok.tokens.cursor import Positions
 from unitok.tokens.vision_layout import VISION
@@ -82,7 +82,8 @@ def load_codec(
     vision = None
     if config.get(VISION) is not None:
         with _errors_of(VISION, directory):
-            vision = open_vision(VisionConfig.from_json(config[VISION]), modalities)
+            settings = VisionConfig.from_json(config[VISION]).placed(directory / FOLDER / ENCODER)
+            vision = open_vision(settings, modalities)
     with _errors_of("modalities", directory):
         return Codec(modalities, positions=positions, vision=vision)
 

@@ -57,6 +57,10 @@ def save(parts: Parts, directory: str | Path, *, card: str) -> None:
         weights = parts.model.state_dict()
         if parts.model.sizes.tie_embeddings:
             del weights["unembedding.weight"]
+        if (vision := parts.codec.vision) is not None:
+            vision.save(beside, parts.model.bridge)
+            for name in vision.kept_names(parts.model.bridge):
+                del weights[f"bridge.{name}"]
         write_weights(beside / WEIGHTS, weights)
         write_text(beside / CONFIG, json.dumps(_config(parts), indent=2) + "\n")
         write_text(beside / CARD, card)
@@ -246,6 +250,8 @@ def _read_transformer(path: Path, config: TransformerConfig, codec: Codec) -> Tr
         raise ValueError(f"{path}: unembedding.weight must be absent, as {CONFIG} has tie_embeddings")
     if config.sizes.tie_embeddings and "embedding.weight" in weights:
         weights["unembedding.weight"] = weights["embedding.weight"]
+    if codec.vision is not None:
+        weights |= {f"bridge.{name}": weight for name, weight in codec.vision.kept_weights().items()}
     layers = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
     if len(layers) != config.sizes.layers:
         raise ValueError(f"{path}: layers must be {config.sizes.layers}, as in {CONFIG}, got {len(layers)}")

@@ -34,7 +34,7 @@ from unitok.cli.yaml_defaults import read_config
 from unitok.console import plain_errors
 from unitok.device import lacks_bfloat16, pick_device
 from unitok.renamed import check_class_path, check_class_paths, check_settings, renamed_setting
-from unitok.training.class_paths import CALLBACKS, MODALITIES, SOURCES, import_classes
+from unitok.training.class_paths import CALLBACKS, ENCODERS, MODALITIES, SOURCES, import_classes
 from unitok.training.run.budget import Budget
 from unitok.training.run.callbacks import Export, ReportComplete, SeedByBatch
 from unitok.training.run.checkpoint import (
@@ -312,7 +312,7 @@ def run(
 ) -> UniTokCLI:
     """Parse a command line, let `fill` complete it, and run it; user errors exit with one line and code 2."""
     _silence_noise()
-    import_classes(*SOURCES, *MODALITIES, *CALLBACKS)
+    import_classes(*SOURCES, *MODALITIES, *ENCODERS, *CALLBACKS)
     with (
         plain_errors(program),
         _as_value_error(MisconfigurationException),
@@ -394,6 +394,7 @@ def _silence_noise() -> None:
         ".*sync_dist=True.*",
         ".*is smaller than the logging interval.*",
         ".*The dirpath has changed.*",
+        ".*in eval mode at the start of training.*",
     ):
         warnings.filterwarnings("ignore", text)
     torch.set_float32_matmul_precision("high")

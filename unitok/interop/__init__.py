@@ -11,5 +11,6 @@ janus                The VQ model of a transformers Janus folder
 language/            Language models of transformers, in and out
 transformers_export  Exports a trained model as a folder for transformers, vLLM and others
 grammar_processor    A logits processor that keeps an exported model to the grammar, without unitok
+vision/              Encoders and bridges of transformers' folders: SigLIP, DINOv2, LLaVA and others
 pipelines/           Pipelines by the names and arguments of transformers and diffusers
 """

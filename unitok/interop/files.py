@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unitok.json_files import read_object
-from unitok.models.weights import read_weights
+from unitok.models.weights import read_weights, tensor_names
 
 INERT = (
     "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
@@ -66,14 +66,37 @@ def read_config(folder: str | Path) -> dict[str, Any]:
 
 def read_folder(folder: str | Path) -> tuple[dict[str, Any], Tensors]:
     """Read config.json and the tensors of a transformers folder, from one file or several shards."""
-    config, folder = read_config(folder), Path(folder)
+    config = read_config(folder)
+    return config, read_tensors(locate_tensors(folder))
+
+
+def locate_tensors(folder: str | Path) -> dict[str, Path]:
+    """The names of the tensors of a transformers folder, each with its file.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is corrupt, or the weights are pickled.
+    """
+    folder = Path(folder)
     shards = _read_index(folder / INDEX) if (folder / INDEX).is_file() else [WEIGHTS]
-    tensors: Tensors = {}
     for shard in shards:
         if not (folder / shard).is_file():
+            pickled = sorted(path.name for path in folder.glob("pytorch_model*.bin"))
+            if pickled and shard == WEIGHTS:
+                raise ValueError(f"{folder}: weights must be in {WEIGHTS}, got {pickled[0]}, a pickle")
             raise FileNotFoundError(f"{folder}: not a model folder ({shard} is missing)")
-        tensors |= read_weights(folder / shard)
-    return config, tensors
+    return {name: folder / shard for shard in shards for name in tensor_names(folder / shard)}
+
+
+def read_tensors(places: Mapping[str, Path]) -> Tensors:
+    """Read tensors by name from their files, and nothing else of these files."""
+    files: dict[Path, list[str]] = {}
+    for name, path in places.items():
+        files.setdefault(path, []).append(name)
+    tensors: Tensors = {}
+    for path, names in files.items():
+        tensors |= read_weights(path, names)
+    return tensors
 
 
 def _read_index(path: Path) -> list[str]:

@@ -6,12 +6,14 @@ seen by an encoder, whose vectors a bridge brings to the transformer.
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor, nn
 
 from unitok.document import ONE_TILE, Codes, Features, Segment
@@ -22,13 +24,16 @@ from unitok.modalities.image_tiles import arrange_tiles, cut_tiles
 from unitok.models.image_tokenizer.architecture import Architecture
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.kinds import part_from_json, part_to_json
-from unitok.models.vision import qformer, resampler  # noqa: F401  (their kinds)
+from unitok.models.vision import fused, qformer, resampler  # noqa: F401  (their kinds)
 from unitok.models.vision.bridge import Bridge, BridgeConfig, Projector, encode_pixels
+from unitok.models.vision.bridge_weights import load_bridge
 from unitok.models.vision.encoder import Encoder, Latents
 from unitok.pixels import as_rgb
 
 PARTS = (Encoder, BridgeConfig, Architecture)
 MAX_TILES = 64
+FOLDER, ENCODER = "vision", "encoder"
+"""The place, in a model's folder, of the encoder's files."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class VisionConfig:
     """How a model sees the images that it is shown.
 
     Args:
-        encoder: Latents of the image tokenizer, Patches of pixels, or a Network of its own.
+        encoder: Latents of the image tokenizer, Patches of pixels, a Network of its own, a Pretrained folder
+            such as SigLIP's, or several Fused.
         bridge: from the encoder's vectors to the transformer's: a Projector, Resampler or QFormer.
         precompute: run the encoder once per image, when a document is read; false runs it in every step, so
             that it can be trained.
@@ -44,6 +50,8 @@ class VisionConfig:
         tiles: most tiles of the encoder's size that an image is cut into. With more than one, an image is
             resized as a whole to the arrangement that is nearest to its shape; with one it is cropped.
         thumbnail: an image of several tiles is also seen as a whole, before them.
+        bridge_weights: bridge.safetensors of a vision folder, or model.safetensors of a model, with which the
+            bridge starts; a model's folder keeps none.
     """
 
     encoder: Encoder = Latents()  # noqa: RUF009 (all of these are frozen)
@@ -52,6 +60,7 @@ class VisionConfig:
     with_codes: bool = False
     tiles: int = added_field(1)
     thumbnail: bool = added_field(True)
+    bridge_weights: str | None = added_field(None)
 
     def __post_init__(self):
         if type(self.tiles) is not int or not 1 <= self.tiles <= MAX_TILES:
@@ -63,10 +72,15 @@ class VisionConfig:
 
     def to_json(self) -> dict[str, Any]:
         """The settings as a model's config.json holds them."""
+        settings = settings_of(replace(self, bridge_weights=None))
         return {
             name: part_to_json(value, *PARTS) if isinstance(value, PARTS) else value
-            for name, value in settings_of(self).items()
+            for name, value in settings.items()
         }
+
+    def placed(self, folder: str | Path) -> "VisionConfig":
+        """The same with the encoder's files, if it has some, in this folder."""
+        return replace(self, encoder=self.encoder.placed(folder))
 
     @classmethod
     def from_json(cls, values: Any) -> "VisionConfig":
@@ -109,13 +123,11 @@ class Vision:
         size: tuple[int, int] | None = None,
     ):
         self.config, self.tokenizer = config, tokenizer
-        cell, size = config.encoder.cell(tokenizer), config.encoder.size or size
+        size = config.encoder.input_size(size)
         if size is None:
             raise ValueError("encoder.size must be (height, width) where images have any size, got none")
-        if len(size) != 2 or not all(side > 0 and side % cell == 0 for side in size):
-            raise ValueError(f"encoder.size must be multiples of its cell of {cell} pixels, got {size}")
+        self.grid = config.encoder.grid(size, tokenizer)
         self.size = (size[0], size[1])
-        self.grid = (size[0] // cell, size[1] // cell)
         self.shape = config.bridge.places(self.grid)
         self.device = torch.device("cpu")
         self._encoder = self._build_encoder() if config.precompute else None
@@ -142,15 +154,18 @@ class Vision:
         return torch.zeros(1, 3, *self.size, dtype=torch.uint8)
 
     def fit(self, image: Image.Image) -> Image.Image:
-        """Convert an image to RGB, resized to whole tiles; one tile is centre-cropped where no more may be.
+        """Convert an image to RGB, resized to whole tiles; by the encoder where it may have one tile alone.
 
         Of the result it gives the result. Raises the errors of `pixels.as_rgb`.
         """
         image = as_rgb(image)
         rows, columns = arrange_tiles((image.height, image.width), self.size, self.config.tiles)
         size = columns * self.size[1], rows * self.size[0]
-        resize = ImageOps.fit if self.config.tiles == 1 else Image.Image.resize
-        return image if image.size == size else resize(image, size, Image.Resampling.BICUBIC)
+        if image.size == size:
+            return image
+        if self.config.tiles == 1:
+            return self.config.encoder.fit(image, self.size)
+        return image.resize(size, Image.Resampling.BICUBIC)
 
     @torch.no_grad()
     def see(self, image: Image.Image) -> Features:
@@ -187,14 +202,41 @@ class Vision:
 
         def build(width: int) -> Bridge:
             layers = config.bridge.build(config.encoder.dim(tokenizer), width, grid)
-            return Bridge(layers, None if config.precompute else config.encoder.build(tokenizer))
+            bridge = Bridge(layers, None if config.precompute else config.encoder.build(tokenizer))
+            if config.bridge_weights is not None and torch.get_default_device().type != "meta":
+                load_bridge(bridge, config.bridge_weights)
+            return bridge
 
         return build
 
     def settings(self) -> dict[str, Any]:
-        """What a model's config.json keeps of it."""
-        return self.config.to_json()
+        """What a model's config.json keeps of it; the folder of the encoder's files is that of `save`."""
+        return self.config.placed(f"{FOLDER}/{ENCODER}").to_json()
+
+    def save(self, folder: Path, bridge: Bridge) -> None:
+        """Write the encoder's files into a model's folder, if it has some."""
+        module = self._encoder if self.config.precompute else bridge.encoder
+        self.config.encoder.save(folder / FOLDER / ENCODER, module)
+
+    def kept_names(self, bridge: Bridge) -> set[str]:
+        """The names of the bridge's weights that `save` writes: of an encoder that has files."""
+        kept = set() if bridge.encoder is None else self.config.encoder.kept(bridge.encoder)
+        return {f"encoder.{name}" for name in kept}
+
+    def kept_weights(self) -> dict[str, Tensor]:
+        """The bridge's weights that `save` wrote. Raises the errors of the encoder's `build`."""
+        if self.config.precompute:
+            return {}
+        with torch.device("meta"):
+            names = self.config.encoder.kept(self.config.encoder.build(self.tokenizer))
+        weights = self.config.encoder.build(self.tokenizer).state_dict() if names else {}
+        return {f"encoder.{name}": weights[name] for name in names}
 
     def fingerprint(self) -> str:
         """Changes whenever an image may be seen differently, but for the weights of the image tokenizer."""
-        return json.dumps([self.config.to_json(), self.size], sort_keys=True)
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        encoder = self.config.encoder.identity(self._encoder)
+        return json.dumps([self.config.to_json() | {"encoder": encoder}, self.size], sort_keys=True)

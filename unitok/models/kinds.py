@@ -5,10 +5,14 @@ Nothing else is looked up, so that no file can run code. Knows no layers.
 
 from collections.abc import Mapping
 from dataclasses import fields
+from importlib import import_module
 from inspect import isabstract
 from typing import Any
 
 from unitok.json_files import build_dataclass, is_added_field, settings_of
+
+ON_DEMAND = {"Pretrained": "unitok.interop.vision.pretrained"}
+"""The modules of kinds that need other packages; they are imported when a configuration names the kind."""
 
 
 def kinds(*bases: type) -> dict[str, type]:
@@ -29,10 +33,21 @@ def part_to_json(part: Any, *bases: type) -> dict[str, Any]:
     name = type(part).__name__
     if (known := kinds(*bases).get(name)) is not type(part):
         raise ValueError(f"{type(part).__module__}.{name} must not share its name with {known.__module__}")
-    return {"kind": name} | {
-        name: part_to_json(value, *bases) if isinstance(value, bases) else value
-        for name, value in settings_of(part).items()
-    }
+    return {"kind": name} | {name: _to_json(value, bases) for name, value in settings_of(part).items()}
+
+
+def _to_json(value: Any, bases: tuple[type, ...]) -> Any:
+    """A field of a part: another part, several of them, or a plain value."""
+    if isinstance(value, bases):
+        return part_to_json(value, *bases)
+    return tuple(_to_json(one, bases) for one in value) if isinstance(value, list | tuple) else value
+
+
+def _from_json(value: Any, bases: tuple[type, ...]) -> Any:
+    """The inverse of `_to_json`."""
+    if isinstance(value, Mapping):
+        return part_from_json(value, *bases)
+    return tuple(_from_json(one, bases) for one in value) if isinstance(value, list | tuple) else value
 
 
 def part_from_json(values: Any, *bases: type) -> Any:
@@ -40,6 +55,8 @@ def part_from_json(values: Any, *bases: type) -> Any:
 
     Raises ValueError for anything else.
     """
+    if isinstance(values, Mapping) and (module := ON_DEMAND.get(str(values.get("kind")))):
+        import_module(module)
     known = kinds(*bases)
     if not isinstance(values, Mapping) or str(values.get("kind")) not in known:
         raise ValueError(f"kind must be one of {', '.join(known)}, got {describe_part(values)}")
@@ -48,11 +65,7 @@ def part_from_json(values: Any, *bases: type) -> Any:
     mismatched -= {field.name for field in fields(kind) if is_added_field(field)}
     if mismatched:
         raise ValueError(f"{kind.__name__}: missing or unknown {sorted(mismatched)}")
-    inner = {
-        name: part_from_json(value, *bases) if isinstance(value, Mapping) else value
-        for name, value in values.items()
-    }
-    del inner["kind"]
+    inner = {name: _from_json(value, bases) for name, value in values.items() if name != "kind"}
     return build_dataclass(kind, inner)
 
 

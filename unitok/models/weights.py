@@ -2,12 +2,14 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 
@@ -20,17 +22,34 @@ def write_weights(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
         raise _as_os_error(error, path) from error
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read the tensors of a file into memory, so that they do not change with the file.
+def read_weights(path: str | Path, names: Iterable[str] | None = None) -> dict[str, Tensor]:
+    """Read tensors of a file into memory, so that they do not change with the file.
+
+    Args:
+        path: the file.
+        names: of the tensors; None for all.
 
     Raises:
         OSError: the file is missing or cannot be read.
         ValueError: it is corrupt.
     """
+    with _open(path) as file:
+        return {name: file.get_tensor(name).clone() for name in (file.keys() if names is None else names)}
+
+
+def tensor_names(path: str | Path) -> list[str]:
+    """Read the names of the tensors of a file. Raises the errors of `read_weights`."""
+    with _open(path) as file:
+        return list(file.keys())
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[Any]:
     with open(path, "rb"):  # safetensors reports an unreadable file as missing
         pass
     try:
-        return {name: tensor.clone() for name, tensor in load_file(path).items()}
+        with safe_open(path, "pt") as file:
+            yield file
     except SafetensorError as error:
         raise ValueError(f"{path}: corrupt or not safetensors ({error})") from error
 

@@ -11,6 +11,7 @@ from unitok.renamed import check_class_path
 Kind = TypeVar("Kind")
 SOURCES = ("unitok.data.mixture", "unitok.data.readers", "unitok.data.transforms", "unitok.worlds")
 MODALITIES = ("unitok.modalities",)
+ENCODERS = ("unitok.interop.vision.pretrained",)
 CALLBACKS = ("unitok.training.run.callbacks", "unitok.training.samples")
 """Where the classes are that a config may name without their module."""
 

@@ -12,6 +12,7 @@ from unitok.modalities.kinds import check_registered
 from unitok.modalities.location_bins import LOCATIONS
 from unitok.modalities.text import TextModality, train_bpe
 from unitok.modalities.vision import VisionConfig, open_vision
+from unitok.modalities.vision_folder import read_vision_folder
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.tokens.codec import Codec
 from unitok.tokens.cursor import Positions
@@ -33,7 +34,7 @@ class CodecConfig:
         locations: "box", "point" or both, if documents hold them.
         modalities: others that documents hold, such as your own; their ids come after all others.
         positions: "grid" or "sequential", see Cursor.
-        vision: how the model sees the images that it is shown; None shows it their codes.
+        vision: how the model sees the images that it is shown, or a vision folder; None shows it their codes.
     """
 
     image_tokenizer: str | None = None
@@ -43,7 +44,7 @@ class CodecConfig:
     locations: Sequence[str] = ()
     modalities: Sequence[Modality] = ()
     positions: Positions = "grid"
-    vision: VisionConfig | None = None
+    vision: VisionConfig | str | None = None
 
     def build(self, text_tokenizer: Path) -> Codec:
         """Builds the codec with this tokenizer.json, which may be new. Raises the errors of build_codec."""
@@ -66,7 +67,7 @@ def build_codec(
     image_shape: Sequence[int] | None = None,
     locations: Sequence[str] = (),
     modalities: Sequence[Modality] = (),
-    vision: VisionConfig | None = None,
+    vision: VisionConfig | str | None = None,
 ) -> Codec:
     """Builds a codec for text and images, and optionally for boxes, points and other modalities.
 
@@ -77,7 +78,7 @@ def build_codec(
         image_shape: (rows, columns) in cells to which images are resized; None keeps each image's size.
         locations: "box", "point" or both, in the order of their ids.
         modalities: others, whose ids come after all those.
-        vision: how shown images are seen; None for their codes.
+        vision: how shown images are seen, or a vision folder; None for their codes.
 
     Raises:
         FileNotFoundError: the folder or the file is missing.
@@ -99,6 +100,8 @@ def build_codec(
     shape = None if image_shape is None else (image_shape[0], image_shape[1])
     image = ImageModality(ImageTokenizer.from_pretrained(image_tokenizer), shape=shape)
     places = [LOCATIONS[name]() for name in locations]
+    if isinstance(vision, str):
+        vision = read_vision_folder(vision)
     seen = None if vision is None else open_vision(vision, [image])
     return Codec([text, image, *places, *modalities], positions=positions, vision=seen)
 

@@ -128,6 +128,9 @@ class Bridge(nn.Module):
         encoder: gives vectors of pixels; None where the tiles are vectors already.
     """
 
+    initialised = False
+    """Whether its layers have weights with which a training starts."""
+
     def __init__(self, layers: nn.Module, encoder: nn.Module | None = None):
         super().__init__()
         self.layers, self.encoder = layers, encoder

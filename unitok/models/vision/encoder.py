@@ -1,18 +1,22 @@
 """Vision encoders: pixels to a grid of vectors, for images that a model is shown. Knows no transformer.
 
-Their configs are frozen dataclasses, as those of image tokenizers. None needs a download.
+Their configs are frozen dataclasses, as those of image tokenizers. None here needs files of its own.
 """
 
 import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from unitok.models.image_tokenizer.architecture import Architecture
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.image_tokenizer.vit import ViT
+from unitok.models.kinds import part_to_json
 from unitok.models.sizes import check_sizes
+from unitok.pixels import Image, crop_to
 
 
 class Encoder(ABC):
@@ -25,6 +29,39 @@ class Encoder(ABC):
     """(height, width) in pixels to which an image is resized for it; None for the size of the images that
     the model draws."""
     has_weights = False
+
+    def input_size(self, drawn: tuple[int, int] | None) -> tuple[int, int] | None:
+        """(height, width) in pixels of what it sees, in a model that draws images of the size `drawn`."""
+        return self.size or drawn
+
+    def grid(self, size: tuple[int, int], tokenizer: ImageTokenizer | None) -> tuple[int, int]:
+        """(rows, columns) of the vectors of an image of this size.
+
+        Raises ValueError if it cannot see images of this size.
+        """
+        cell = self.cell(tokenizer)
+        if len(size) != 2 or not all(side > 0 and side % cell == 0 for side in size):
+            raise ValueError(f"encoder.size must be multiples of its cell of {cell} pixels, got {size}")
+        return size[0] // cell, size[1] // cell
+
+    def fit(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
+        """Bring an RGB image of any size to (height, width): resized, and its centre cropped."""
+        return crop_to(image, size)
+
+    def identity(self, module: nn.Module | None) -> Any:
+        """What decides what it sees, as JSON; `module` is what `build` gave if its weights are frozen."""
+        return part_to_json(self, Encoder, Architecture)
+
+    def placed(self, folder: str | Path) -> "Encoder":
+        """The same encoder with the files that it needs in this folder, where `save` writes them."""
+        return self
+
+    def save(self, folder: Path, module: nn.Module) -> None:  # noqa: B027 (most need none)
+        """Write its files, if it needs some, with the weights of `module`, which `build` gave."""
+
+    def kept(self, module: nn.Module) -> set[str]:
+        """The names of the weights of `module` that `save` writes."""
+        return set()
 
     @abstractmethod
     def cell(self, tokenizer: ImageTokenizer | None) -> int:

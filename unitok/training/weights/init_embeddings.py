@@ -51,8 +51,8 @@ def init_from_features(
 
 
 def scale_bridge(model: Transformer, rms: float) -> None:
-    """Initialise a bridge so that its vectors have this root mean square; 0 changes nothing."""
-    if model.bridge is not None and rms:
+    """Initialise a new bridge so that its vectors have this root mean square; 0 changes nothing."""
+    if model.bridge is not None and not model.bridge.initialised and rms:
         model.bridge.layers.scale_to(rms)
 
 

@@ -243,11 +243,11 @@ def open_origin(folder: str) -> Origin:
 
 
 def fill_from_origin(config: Any) -> None:
-    """Fill a run's config with the tokenizers of the UniTok folder it starts from, where it names none.
+    """Fill a run's config with tokenizers and vision of the UniTok folder it starts from, if it has none.
 
     Args:
-        config: of a run, with `model.start` and `data.codec`; image_tokenizer, text_tokenizer and image_shape
-            are set in place. With `new_words` the data keep their own text tokenizer.
+        config: of a run, with `model.start` and `data.codec`; image_tokenizer, text_tokenizer, image_shape
+            and vision are set in place. With `new_words` the data keep their own text tokenizer.
     """
     start, codec = config.model.start, config.data.codec
     folder = start.init_from
@@ -260,3 +260,5 @@ def fill_from_origin(config: Any) -> None:
     shape = own.get("image", {}).get("shape")
     if codec.image_shape is None and shape is not None:
         codec.image_shape = tuple(shape)
+    if codec.vision is None and own.get("vision") is not None:
+        codec.vision = folder

@@ -1,0 +1,6 @@
+"""Vision encoders and bridges of transformers' folders. In reading order:
+
+image_processor  What a folder's preprocessor_config.json does to an image, with Pillow
+towers           The families of vision towers that can be read, and their part of a folder
+pretrained       An encoder from a folder: CLIP, SigLIP, DINOv2, or the tower of a whole model
+"""
