@@ -80,28 +80,35 @@ MEASURES = {"captions": caption_accuracy, "drawings": drawing_accuracy}
 SEEN = {"seen": False, "held out": True}
 
 
-def learn(
-    arm: str, budget: dict, *, task: Task, tokenizers: str, scenes: int, seed: int, count: int
-) -> dict[str, float]:
-    """Train and measure one run."""
+def train(
+    data: DocumentData, budget: dict, *, sizes: TransformerSizes, seed: int
+) -> tuple[UniTok, dict[str, float]]:
+    """Train a model for a budget of a Trainer; returns it with its steps and seconds of processor time."""
     torch.manual_seed(seed)
     start, optimizer = time.process_time(), OptimizerConfig(lr=3e-3, muon_lr=0.02, weight_decay=0.1)
     sampling = {
         "text": Sampling(temperature=0.0, max_new_tokens=32),
         "image": Sampling(temperature=0.6, guidance_scale=2.0),
     }
-    module = TransformerTraining(SIZES, optimizer=optimizer, sampling=sampling)
+    module = TransformerTraining(sizes, optimizer=optimizer, sampling=sampling)
     with tempfile.TemporaryDirectory() as folder:
-        data = data_of(arm, task=task, tokenizers=tokenizers, scenes=scenes, seed=seed)
         trainer = short_run(module, data, folder, budget)
         seconds = time.process_time() - start
-        model = module.model_with_codec()
-        figures = {
-            f"{measured}, {where}": MEASURES[measured](model, count=count, held_out=held_out)
-            for measured in (["captions"] if task == "caption" else MEASURES)
-            for where, held_out in SEEN.items()
-        }
-    return figures | {"steps": trainer.global_step, "processor seconds": seconds}
+        return module.model_with_codec(), {"steps": trainer.global_step, "processor seconds": seconds}
+
+
+def learn(
+    arm: str, budget: dict, *, task: Task, tokenizers: str, scenes: int, seed: int, count: int
+) -> dict[str, float]:
+    """Train and measure one run."""
+    data = data_of(arm, task=task, tokenizers=tokenizers, scenes=scenes, seed=seed)
+    model, figures = train(data, budget, sizes=SIZES, seed=seed)
+    measured = {
+        f"{name}, {where}": MEASURES[name](model, count=count, held_out=held_out)
+        for name in (["captions"] if task == "caption" else MEASURES)
+        for where, held_out in SEEN.items()
+    }
+    return measured | figures
 
 
 def rows(arm: str, runs: list[dict[str, float]]) -> list[Row]:
