@@ -18,6 +18,7 @@ from unitok.evaluate.suites import open_suite
 from unitok.generation.likelihood import Score
 from unitok.modalities.geometry import Box, write_box
 from unitok.modalities.location_bins import BoxModality
+from unitok.modalities.vision import VisionConfig
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "captions"
 INSTANCES = {
@@ -123,8 +124,10 @@ def test_refcoco_with_boxes_and_with_text(folder):
 
 def test_a_box_of_a_cropped_picture_is_laid_back(folder):
     """A model of square images sees the middle 80 of 120 pixels."""
-    tiny = tiny_model(shape=(2, 2), sampling=BRIEF)
-    assert tiny.codec.modalities["image"].crop_edges(Image.new("RGB", (120, 80))) == (20, 0, 100, 80)
+    image = Image.new("RGB", (120, 80))
+    assert tiny_model(shape=(2, 2), sampling=BRIEF).codec.crop_edges(image) == (20, 0, 100, 80)
+    seeing = tiny_model(shape=(2, 2), vision=VisionConfig(tiles=2))
+    assert seeing.codec.crop_edges(image) == (0, 0, 120, 80)
     model = Told(Box(0, 0.1, 0.2, 0.3), Box(0.5, 0.5, 1, 1), more=[BoxModality()])
     model.codec.modalities["image"].shape = (2, 2)
     found = open_suite("refcoco", file=folder / "refs.json", images=folder / "images",

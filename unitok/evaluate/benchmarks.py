@@ -217,8 +217,7 @@ def _to_image_pixels(
     model: UniTok, box: Box, image: Image.Image, expression: benchmark_files.Expression
 ) -> Edges:
     """Maps a box from the crop that the model sees to pixels of the expression's image."""
-    modality = model.codec.image
-    left, top, right, bottom = modality.crop_edges(image)
+    left, top, right, bottom = model.codec.crop_edges(image)
     x0, y0, x1, y1 = box.pixels(right - left, bottom - top)
     x_scale, y_scale = expression.width / image.width, expression.height / image.height
     return (left + x0) * x_scale, (top + y0) * y_scale, (left + x1) * x_scale, (top + y1) * y_scale
