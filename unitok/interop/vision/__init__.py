@@ -3,4 +3,5 @@
 image_processor  What a folder's preprocessor_config.json does to an image, with Pillow
 towers           The families of vision towers that can be read, and their part of a folder
 pretrained       An encoder from a folder: CLIP, SigLIP, DINOv2, or the tower of a whole model
+bridges          Vision folders of whole models: the encoder, and the bridge's weights by our names
 """
