@@ -12,6 +12,7 @@ from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.quantizer import QuantizerConfig
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
+from unitok.models.transformer_config import BlockVariant
 from unitok.tokens.codec import Codec
 
 SIXTEEN = EMACodebook(16)
@@ -28,6 +29,7 @@ def tiny_model(
     positions="grid",
     more=(),
     vision: VisionConfig | None = None,
+    variant: BlockVariant = BlockVariant(),  # noqa: B008 (it is frozen)
     **options,
 ) -> UniTok:
     """Images of 8 x 12 pixels (or of any size where `shape` is None), 4 pixels a cell, 16 codes; `more`
@@ -42,7 +44,8 @@ def tiny_model(
     seen = None if vision is None else open_vision(vision, modalities)
     codec = Codec(modalities, positions=positions, vision=seen)
     sizes = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 48}
-    config = TransformerConfig(TransformerSizes(max_length=max_length, **sizes), codec.vocabulary.size)
+    sizes |= {"max_length": max_length, "variant": variant}
+    config = TransformerConfig(TransformerSizes(**sizes), codec.vocabulary.size)
     model = Transformer(config, codec.build_bridge)
     torch.nn.init.normal_(model.unembedding.weight, std=0.5)
     return UniTok(model, codec, **options)

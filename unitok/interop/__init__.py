@@ -10,6 +10,8 @@ emu3                 The VQ model of a transformers Emu3 folder
 janus                The VQ model of a transformers Janus folder
 language/            Language models of transformers, in and out
 transformers_export  Exports a trained model as a folder for transformers, vLLM and others
+llava_export         A model that sees through a Projector, as LLaVA of transformers
+processor_files      Files by which AutoProcessor prepares texts and images for an exported model that sees
 grammar_processor    A logits processor that keeps an exported model to the grammar, without unitok
 vision/              Encoders and bridges of transformers' folders: SigLIP, DINOv2, LLaVA and others
 pipelines/           Pipelines by the names and arguments of transformers and diffusers

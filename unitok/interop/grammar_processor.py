@@ -54,7 +54,8 @@ class Grammar(LogitsProcessor):
         end = [(self.end, self.end + 1)]
         if last is not None and last == self.target:
             return end
-        return [(m["begin"], m["begin"] + 1) for m in self.modalities.values()] + end
+        written = [m["begin"] for m in self.modalities.values() if m.get("written", True)]
+        return [(begin, begin + 1) for begin in written] + end
 
     def _modality_of(self, begin: int) -> str:
         for name, modality in self.modalities.items():

@@ -9,9 +9,12 @@ from unitok.api.unitok import UniTok
 from unitok.atomic_files import atomic_folder, finish_folder, refuse_occupied, write_bytes, write_text
 from unitok.interop.language.families import config_of
 from unitok.interop.language.weights import to_transformers
+from unitok.interop.llava_export import to_llava
+from unitok.interop.processor_files import write_processor
 from unitok.modalities.base import Modality
 from unitok.models.weights import write_weights
 from unitok.tokens.codec import Codec
+from unitok.tokens.vision_layout import VISION
 
 PROCESSOR = "grammar_processor.py"
 
@@ -19,10 +22,12 @@ PROCESSOR = "grammar_processor.py"
 def export(model: UniTok, folder: str | Path) -> None:
     """Write weights, configuration, the text tokenizer, grammar.json and a LogitsProcessor for it.
 
+    A model that sees becomes a LLaVA, with the files of its processor.
+
     Raises:
-        ValueError: positions are a grid, text attends only to the most recent image, attention has both
-            directions, or images are seen by a bridge, which no other engine supports; or the grammar of a
-            modality cannot be described.
+        ValueError: positions are a grid, text attends only to the most recent image, or attention has both
+            directions, which no other engine supports; images are seen in another way than LLaVA's; or the
+            grammar of a modality cannot be described.
         FileExistsError: the folder is not empty, or is a file.
     """
     codec, folder = model.codec, Path(folder)
@@ -40,8 +45,6 @@ def export(model: UniTok, folder: str | Path) -> None:
         raise ValueError(
             f"bidirectional must be none for an export, got {bidirectional}, which no other engine supports"
         )
-    if codec.vision is not None:
-        raise ValueError("data.codec.vision must be null for an export, got one that sees images by a bridge")
     refuse_full(folder)
     vocabulary, config = codec.vocabulary, model.model.config
     ids = {
@@ -49,13 +52,20 @@ def export(model: UniTok, folder: str | Path) -> None:
         "eos_token_id": vocabulary.document_end,
         "pad_token_id": vocabulary.pad,
     }
+    seen = None if codec.vision is None else to_llava(model, **ids)
+    dtype = str(model.model.norm.weight.dtype).removeprefix("torch.")
     with atomic_folder(folder, durable=True) as beside:
-        write_weights(beside / "model.safetensors", to_transformers(model.model.state_dict(), config.sizes))
-        dtype = str(model.model.norm.weight.dtype).removeprefix("torch.")
-        _write(beside / "config.json", config_of(config, **ids) | {"dtype": dtype})
+        codec.modalities["text"].save(beside)
+        if seen is None:
+            written = config_of(config, **ids)
+            tensors = to_transformers(model.model.state_dict(), config.sizes)
+        else:
+            written, tensors = seen.config, seen.tensors
+            write_processor(beside, codec, model.chat, pixels=seen.pixels, **seen.places)
+        write_weights(beside / "model.safetensors", tensors)
+        _write(beside / "config.json", written | {"dtype": dtype})
         _write(beside / "generation_config.json", ids)
         _write(beside / "grammar.json", grammar_of(codec))
-        codec.modalities["text"].save(beside)
         write_bytes(beside / PROCESSOR, Path(__file__).with_name(PROCESSOR).read_bytes())
 
 
@@ -72,8 +82,18 @@ def grammar_of(codec: Codec) -> dict[str, Any]:
         "pad": vocabulary.pad,
         "document_begin": vocabulary.document_begin,
         "document_end": vocabulary.document_end,
-        "modalities": {name: _modality(codec, name) for name in codec.modalities},
+        "modalities": {name: _modality(codec, name) for name in codec.modalities} | _shown(codec),
     }
+
+
+def _shown(codec: Codec) -> dict[str, Any]:
+    """Vectors of images, which are read and never written."""
+    if codec.vision is None:
+        return {}
+    vocabulary = codec.vocabulary
+    place = vocabulary.vectors(1)
+    ids = {"begin": vocabulary.begin(VISION), "end": vocabulary.end(VISION)}
+    return {VISION: ids | {"open_ended": True, "codes": [place.start, place.stop], "written": False}}
 
 
 def _modality(codec: Codec, name: str) -> dict[str, Any]:

@@ -38,5 +38,7 @@ def main(args: list[str] | None = None) -> None:
         return
     from unitok.api.unitok import UniTok
 
-    export(UniTok.from_pretrained(options.model, device="cpu", dtype="float32"), options.out)
-    print(f"{options.out}: load it with AutoModelForCausalLM and the LogitsProcessor in grammar_processor.py")
+    model = UniTok.from_pretrained(options.model, device="cpu", dtype="float32")
+    export(model, options.out)
+    kind = "CausalLM" if model.codec.vision is None else "ImageTextToText"
+    print(f"{options.out}: load it with AutoModelFor{kind} and the LogitsProcessor in grammar_processor.py")

@@ -96,7 +96,7 @@ SUPPORTED = {
 
 def family_of(sizes: TransformerSizes) -> Family:
     """The family that has this block. Raises ValueError where none has."""
-    block = replace(sizes.variant, rope_sections=None)
+    block = replace(sizes.variant, rope_sections=None, bidirectional="none")
     for family in FAMILIES.values():
         if family.variant == block:
             return family
