@@ -5,9 +5,11 @@ import torch
 from torch._dynamo.testing import CompileCounter
 
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
+from unitok.models.transformer_config import BlockVariant
 from unitok.training.weights import parallelize
 
 SIZES = {"width": 32, "heads": 2, "kv_heads": 2, "head_width": 16, "hidden": 64}
+OTHER = BlockVariant(qk_norm=False, qkv_bias=True, activation="gelu_tanh", rope_sections=(4, 2, 2))
 
 
 @pytest.fixture
@@ -35,12 +37,11 @@ def step(model: Transformer, rows: int, length: int) -> torch.Tensor:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layers", [1, 2])
-def test_one_compilation_serves_rows_of_every_length(counter, layers):
+@pytest.mark.parametrize("layers, variant", [(1, BlockVariant()), (2, OTHER)])
+def test_one_compilation_serves_rows_of_every_length(counter, layers, variant):
     torch.manual_seed(0)
-    model = Transformer(
-        TransformerConfig(TransformerSizes(max_length=512, layers=layers, **SIZES), vocab_size=100)
-    )
+    sizes = TransformerSizes(max_length=512, layers=layers, variant=variant, **SIZES)
+    model = Transformer(TransformerConfig(sizes, vocab_size=100))
     shapes = [
         (3, 100),
         (4, 130),

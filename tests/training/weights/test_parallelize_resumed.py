@@ -24,7 +24,8 @@ KINDS = {"ema": ("--model.ema_decay", "0.7"), "lora": ("--model.lora.rank", "2")
          "both": ("--model.ema_decay", "0.7", "--model.lora.rank", "2"),
          "accumulated": ("--model.ema_decay", "0.7", "--trainer.accumulate_grad_batches", "2",
                          "--trainer.val_check_interval", "4"),
-         "recomputed": ("--model.compute.recompute", "true")}  # fmt: skip
+         "recomputed": ("--model.compute.recompute", "true"),
+         "with biases": ("--model.sizes.variant.qkv_bias", "true", "--model.ema_decay", "0.7")}  # fmt: skip
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
 
 
