@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,8 @@ INERT = (
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 Tensors = dict[str, Tensor]
+Item = TypeVar("Item")
+"""A tensor, or what else has its name."""
 
 
 class Placeholder:
@@ -109,7 +111,7 @@ def _read_index(path: Path) -> list[str]:
     return sorted(set(names))
 
 
-def strip_prefix(tensors: Tensors, landmark: str, *, source: str | Path) -> Tensors:
+def strip_prefix(tensors: Mapping[str, Item], landmark: str, *, source: str | Path) -> dict[str, Item]:
     """Select the tensors whose names share the prefix of the tensor `landmark`, and strip the prefix.
 
     Raises:

@@ -71,7 +71,7 @@ def test_a_folder_without_the_language_model_is_named(tmp_path):
 def test_pickled_weights_are_no_weights(tmp_path):
     language_model("llama").save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
-    with pytest.raises(FileNotFoundError, match=r"model\.safetensors is missing"):
+    with pytest.raises(ValueError, match=r"got pytorch_model\.bin, a pickle"):
         LanguageFolder(tmp_path).sizes(max_length=8)
 
 

@@ -1,12 +1,13 @@
 """A transformers folder with a language model, alone or inside a model that sees. Knows no training."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
-from unitok.interop.files import Tensors, read_config, read_folder, strip_prefix
+from unitok.interop.files import Tensors, locate_tensors, read_config, read_tensors, strip_prefix
 from unitok.interop.language.families import language_config, sizes_of
 from unitok.interop.language.weights import from_transformers
 from unitok.json_files import read_object
@@ -27,34 +28,35 @@ class LanguageFolder:
         self.folder = Path(folder)
 
     @cached_property
-    def _tensors(self) -> Tensors:
-        """The language model's tensors by the names that they have where it is alone."""
-        _, tensors = read_folder(self.folder)
-        inside = strip_prefix(tensors, EMBEDDING, source=self.folder)
-        renamed = {f"model.{name}": tensor for name, tensor in inside.items()}
-        head = next((name for name in tensors if f".{name}".endswith(f".{HEAD}")), None)
-        return renamed if head is None else renamed | {HEAD: tensors[head]}
+    def _names(self) -> dict[str, str]:
+        """The names of its tensors where it is alone, each with the name in the files."""
+        names = {name: name for name in locate_tensors(self.folder)}
+        inside = strip_prefix(names, EMBEDDING, source=self.folder)
+        own = {f"model.{name}": theirs for name, theirs in inside.items()}
+        head = next((name for name in names if f".{name}".endswith(f".{HEAD}")), None)
+        return own if head is None else own | {HEAD: head}
 
     def sizes(self, *, max_length: int) -> TransformerSizes:
         """Its sizes, except max_length.
 
         Raises:
             FileNotFoundError: it is not a model folder.
-            ValueError: our transformer cannot have these sizes.
+            ValueError: our transformer cannot have these sizes, or the weights are pickled.
         """
-        config = read_config(self.folder)
+        config = language_config(read_config(self.folder))
         try:
-            values = sizes_of(language_config(config)) | {"max_length": max_length}
-            if HEAD in self._tensors:  # configs of models that see disagree about tie_word_embeddings
-                values["tie_embeddings"] = False
-            return TransformerSizes(**values)
+            sizes = TransformerSizes(**sizes_of(config) | {"max_length": max_length})
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self.folder}: {error}") from error
+        # configs of models that see disagree about tie_word_embeddings
+        return replace(sizes, tie_embeddings=False) if HEAD in self._names else sizes
 
     def weights(self, sizes: TransformerSizes) -> Tensors:
         """Its weights by our names, in float32. Raises ValueError naming a tensor that is missing."""
+        places = locate_tensors(self.folder)
+        found = read_tensors({name: places[name] for name in self._names.values()})
         try:
-            weights = from_transformers(self._tensors, sizes)
+            weights = from_transformers({own: found[name] for own, name in self._names.items()}, sizes)
         except ValueError as error:
             raise ValueError(f"{self.folder}: {error}") from error
         return {name: tensor.float() for name, tensor in weights.items()}
