@@ -61,6 +61,10 @@ def test_settings_survive_json_and_change_the_fingerprint():
     assert [VisionConfig.from_json(config.to_json()) for config in configs] == configs
     prints = {Vision(config, tokenizer, size=(8, 8)).fingerprint() for config in configs}
     assert len(prints) == len(configs)
+    more = [Vision(VisionConfig(tiles=n, thumbnail=n < 3), tokenizer, size=(8, 8)) for n in (1, 2, 3)]
+    assert (
+        len({one.tile_fingerprint() for one in more}) == 1 and len({one.fingerprint() for one in more}) == 3
+    )
 
 
 def test_a_config_says_no_more_than_it_did_where_it_has_one_tile_and_merges_nothing():

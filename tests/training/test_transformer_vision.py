@@ -17,6 +17,11 @@ VIT = (
     "{precompute: false, bridge: {class_path: Projector}, encoder: {class_path: Network, init_args: "
     "{channels: 8, architecture: {class_path: ViT, init_args: {width: 8, depth: 1, heads: 2, hidden: 16}}}}}"
 )
+TILES = LATENTS.replace("{encoder", "{tiles: 2, encoder")
+QUERIES = (
+    "{tiles: 2, encoder: {class_path: Latents, init_args: {size: [24, 48]}}, bridge: {class_path: QFormer, "
+    "init_args: {queries: 4, width: 16, layers: 2, heads: 2, hidden: 16}}}"
+)
 CAPTIONS = ("--data.task.name", "caption", "--data.task.unprompted", "[image]")
 STEADY = ("--model.optimizer.schedule", "constant")
 
@@ -47,7 +52,14 @@ def test_a_run_learns_and_ends_in_a_folder_that_sees_and_draws(train, tmp_path):
     assert {"drawn.png", "captioned.png"} <= {path.name for path in (tmp_path / "run").iterdir()}
 
 
-@pytest.mark.parametrize("vision", [LATENTS, pytest.param(VIT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "vision",
+    [
+        pytest.param(LATENTS, id="latents"),
+        pytest.param(VIT, id="network", marks=pytest.mark.slow),
+        pytest.param(QUERIES, id="queries", marks=pytest.mark.slow),
+    ],
+)
 def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, vision):
     more = (*seeing(vision), *STEADY, "--data.batch_size", "80", "--model.optimizer.bridge_lr", "0.01")
     whole, rows = train("whole", *more)
@@ -79,8 +91,8 @@ def test_alignment_changes_the_bridge_and_new_rows_alone_and_no_word(train, word
     vision = new.codec.vocabulary.begin("vision")
     assert not torch.equal(new.model.embedding.weight[vision], new.model.embedding.weight[vision - 1])
     aligned = str(tmp_path / "align/model")
-    then = ("--model.start.init_from", aligned, "--data.codec.image_tokenizer", "null", *seeing(), *STEADY)
-    cli, _ = train("instruct", *then, "--model.start.parts", "[blocks]", steps=2)
+    then = ("--model.start.init_from", aligned, "--data.codec.image_tokenizer", "null", *STEADY)
+    cli, _ = train("instruct", *then, *seeing(TILES), "--model.start.parts", "[blocks]", steps=2)
     before, after = new.model.state_dict(), cli.model.model.state_dict()
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"blocks", "norm"}
@@ -107,6 +119,13 @@ def test_an_encoder_is_trained_where_it_is_named(train, parts):
     assert all(weight.requires_grad for weight in cli.model.model.bridge.layers.parameters())
 
 
+def test_the_last_layer_of_a_bridge_is_trained_alone(train):
+    cli, _ = train("run", *seeing(QUERIES), *CAPTIONS, "--model.start.parts", "[bridge.out]", steps=2)
+    trained = {name for name, weight in cli.model.model.named_parameters() if weight.requires_grad}
+    assert trained == {"bridge.layers.out.weight", "bridge.layers.out.bias"}
+    assert len(cli.model.codec.vision.see(make_image(1).resize((48, 48))).values) == 3
+
+
 def test_updates_of_low_rank_are_trained_beside_a_bridge(train, tmp_path):
     pytest.importorskip("peft")
     cli, _ = train("run", *seeing(), *CAPTIONS, "--model.lora.rank", "2", steps=3)
@@ -121,7 +140,7 @@ def test_updates_of_low_rank_are_trained_beside_a_bridge(train, tmp_path):
     ("more", "said"),
     [
         (("--model.start.parts", "[bridge]"), "parts must be some of rows, words, blocks, got ['bridge']"),
-        ((*seeing(), "--model.start.parts", "[]"), "parts must be some of encoder, bridge, rows"),
+        ((*seeing(), "--model.start.parts", "[]"), "parts must be some of encoder, bridge, bridge.out, rows"),
         ((*seeing(), "--model.sizes.latest_image", "true"), "latest_image needs images as codes"),
         (seeing(LATENTS.replace("Latents", "Eyes")), "Eyes"),
         (

@@ -234,9 +234,15 @@ class Vision:
 
     def fingerprint(self) -> str:
         """Changes whenever an image may be seen differently, but for the weights of the image tokenizer."""
-        return self._fingerprint
+        return self._describe(self.config)
+
+    def tile_fingerprint(self) -> str:
+        """Changes whenever a single tile may be seen differently; a later stage may see more of them."""
+        return self._describe(replace(self.config, tiles=1, thumbnail=True))
+
+    def _describe(self, config: VisionConfig) -> str:
+        return json.dumps([config.to_json() | {"encoder": self._identity}, self.size], sort_keys=True)
 
     @cached_property
-    def _fingerprint(self) -> str:
-        encoder = self.config.encoder.identity(self._encoder)
-        return json.dumps([self.config.to_json() | {"encoder": encoder}, self.size], sort_keys=True)
+    def _identity(self) -> Any:
+        return self.config.encoder.identity(self._encoder)

@@ -171,7 +171,7 @@ class OwnModel(Origin):
             raise ValueError(
                 f"{self.folder}: trained with another {name} tokenizer than the data's: {advice}"
             )
-        seen, expected = (one.vision and one.vision.fingerprint() for one in (codec, old))
+        seen, expected = (one.vision and one.vision.tile_fingerprint() for one in (codec, old))
         if expected not in (None, seen):
             raise ValueError(f"{self.folder}: data.codec.vision must be the folder's, {expected}, got {seen}")
         if codec.positions != old.positions:
