@@ -142,11 +142,21 @@ class Runner:
     def _ensure_capacity(self, length: int) -> None:
         """Enlarge the cache, at least twofold, where it has too few rows or slots."""
         rows, capacity, needed = self._cache.rows, self._cache.capacity, len(self._rows)
+        images = self._images_needed()
         if self._steps is not None:
             needed = next_power_of_two(needed)
             length = next_power_of_two(max(length, *(row.sequence.expected_length for row in self._rows)))
-        if needed > rows or length > capacity:
+        if needed > rows or length > capacity or images:
             self._cache = self._cache.enlarge(
                 rows if needed <= rows else max(2 * rows, needed),
                 capacity if length <= capacity else max(2 * capacity, length),
+                images=images,
             )
+
+    def _images_needed(self) -> int:
+        """Images per row for which the cache must grow, where cross-attention reads them; else 0."""
+        seen = self._cache.images_seen
+        if seen is None:
+            return 0
+        most = max(len(row.features) for row in self._rows)
+        return next_power_of_two(most) if most > seen.images else 0

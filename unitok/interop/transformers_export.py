@@ -45,6 +45,11 @@ def export(model: UniTok, folder: str | Path) -> None:
         raise ValueError(
             f"bidirectional must be none for an export, got {bidirectional}, which no other engine supports"
         )
+    if model.model.cross is not None:
+        raise ValueError(
+            "cross_every must be 0 for an export, got a model that sees images by cross-attention, which is "
+            "in other places in other engines"
+        )
     refuse_full(folder)
     vocabulary, config = codec.vocabulary, model.model.config
     ids = {

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ class VisionConfig:
         thumbnail: an image of several tiles is also seen as a whole, before them.
         bridge_weights: bridge.safetensors of a vision folder, or model.safetensors of a model, with which the
             bridge starts; a model's folder keeps none.
+        one_place: an image takes one place in the sequence, and its vectors are read by cross-attention
+            (model.sizes.variant.cross_every), so that it costs no length.
     """
 
     encoder: Encoder = Latents()  # noqa: RUF009 (all of these are frozen)
@@ -61,10 +64,15 @@ class VisionConfig:
     tiles: int = added_field(1)
     thumbnail: bool = added_field(True)
     bridge_weights: str | None = added_field(None)
+    one_place: bool = added_field(False)
 
     def __post_init__(self):
         if type(self.tiles) is not int or not 1 <= self.tiles <= MAX_TILES:
             raise ValueError(f"tiles must be an integer in 1..{MAX_TILES}, got {self.tiles!r}")
+        if self.one_place and (self.tiles > 1 or self.with_codes):
+            raise ValueError(
+                f"one_place needs tiles=1 and with_codes=false, got {self.tiles} and {self.with_codes}"
+            )
         if self.precompute and self.encoder.has_weights:
             raise ValueError(
                 f"precompute must be false for the encoder {type(self.encoder).__name__}, which is trained"
@@ -128,7 +136,8 @@ class Vision:
             raise ValueError("encoder.size must be (height, width) where images have any size, got none")
         self.grid = config.encoder.grid(size, tokenizer)
         self.size = (size[0], size[1])
-        self.shape = config.bridge.places(self.grid)
+        self.bridge_shape = config.bridge.places(self.grid)
+        self.shape = (1,) if config.one_place else self.bridge_shape
         self.device = torch.device("cpu")
         self._encoder = self._build_encoder() if config.precompute else None
 
@@ -198,11 +207,12 @@ class Vision:
 
     def bridge_builder(self) -> Callable[[int], Bridge]:
         """A function that builds the bridge to a transformer of some width."""
-        config, tokenizer, grid = self.config, self.tokenizer, self.grid
+        config, tokenizer, grid, count = self.config, self.tokenizer, self.grid, prod(self.bridge_shape)
 
         def build(width: int) -> Bridge:
             layers = config.bridge.build(config.encoder.dim(tokenizer), width, grid)
-            bridge = Bridge(layers, None if config.precompute else config.encoder.build(tokenizer))
+            encoder = None if config.precompute else config.encoder.build(tokenizer)
+            bridge = Bridge(layers, encoder, count)
             if config.bridge_weights is not None and torch.get_default_device().type != "meta":
                 load_bridge(bridge, config.bridge_weights)
             return bridge

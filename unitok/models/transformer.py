@@ -16,8 +16,9 @@ from torch.nn import functional as F
 from unitok.models.attention import Attention
 from unitok.models.bidirectional import PARTS
 from unitok.models.cpu.linear import Linear, project
+from unitok.models.cross_attention import CrossAttention
 from unitok.models.feed_forward import FeedForward
-from unitok.models.kv_cache import Cache, CacheView
+from unitok.models.kv_cache import Cache, CacheView, ImageStore, Memory
 from unitok.models.latest_image_mask import image_numbers, latest_image_mask
 from unitok.models.rotary import rotary_angles
 from unitok.models.softmax_attention import Mask, PackedMask, choose_attend, document_mask
@@ -68,6 +69,9 @@ class Transformer(nn.Module):
         self.unembedding = Linear(sizes.width, config.vocab_size)
         self.packed_mask: Callable[..., Tensor | PackedMask] = document_mask
         self.number_parts = PARTS.get(sizes.variant.bidirectional)
+        self.cross = None
+        if sizes.variant.cross_every:
+            self.cross = CrossAttention(sizes, vectors_from=config.vocab_size)
         self._initialise()
         self.build_bridge = build_bridge
         self.bridge = None if build_bridge is None else build_bridge(sizes.width)
@@ -103,23 +107,27 @@ class Transformer(nn.Module):
             prefix: the tokens that see each other where `bidirectional` is "prefix"; read at once.
         """
         vectors = None if tiles is None else self.bridge(tiles)
+        table, memory = None, None
+        if self.cross is not None and vectors is not None:
+            table, vectors = vectors.unflatten(0, (len(tiles), -1)), self.cross.place.expand(len(tiles), -1)
+            memory = None if cache is not None else self.cross.see(ids, table, document)
         parts = None
         if self.number_parts is not None:
             parts = self.number_parts(ids, prefix, vectors_from=self.config.vocab_size)
         if cache is not None:
-            view = self.reserve(ids, cache)
+            view = self.reserve(ids, cache, table=table)
             if parts is not None:
                 view = view.join(parts)
             return self.hidden_states(ids, positions, mask=view.mask, view=view, vectors=vectors)
         if parts is not None:
             mask = self.packed_mask(torch.zeros_like(ids) if document is None else document, parts)
-            return self.hidden_states(ids, positions, mask=mask, vectors=vectors, causal=False)
+            return self.hidden_states(ids, positions, mask=mask, vectors=vectors, causal=False, memory=memory)
         mask = None if document is None else self.packed_mask(document)
         if self.sizes.latest_image:
             mask = self._hide_earlier_images(
                 ids, mask if document is not None else document_mask(torch.zeros_like(ids))
             )
-        return self.hidden_states(ids, positions, mask=mask, vectors=vectors)
+        return self.hidden_states(ids, positions, mask=mask, vectors=vectors, memory=memory)
 
     def _hide_earlier_images(
         self, ids: Int64[Tensor, "b t"], mask: Bool[Tensor, "b 1 t t"]
@@ -128,8 +136,19 @@ class Transformer(nn.Module):
         numbers = image_numbers(ids, self.config.images, before=ids.new_zeros(len(ids)))
         return mask & latest_image_mask(numbers, torch.arange(ids.shape[1], device=ids.device).expand_as(ids))
 
-    def reserve(self, ids: Int64[Tensor, "b t"], cache: Cache, *, multiple: int = 1) -> CacheView:
-        """Claim the next slots of every row for these ids; `multiple` as in `Cache.reserve`."""
+    def reserve(
+        self,
+        ids: Int64[Tensor, "b t"],
+        cache: Cache,
+        *,
+        multiple: int = 1,
+        table: Float[Tensor, "n m d"] | None = None,
+    ) -> CacheView:
+        """Claim the next slots of every row for these ids; `multiple` as in `Cache.reserve`, `table` are the
+        images among them that cross-attention reads."""
+        if self.cross is not None:
+            memory = self.cross.remember(ids, table, cache)
+            return cache.reserve(ids.shape[1], multiple=multiple)._replace(memory=memory)
         if not self.sizes.latest_image:
             return cache.reserve(ids.shape[1], multiple=multiple)
         numbers = image_numbers(ids, self.config.images, before=cache.image_counts())
@@ -147,10 +166,11 @@ class Transformer(nn.Module):
         view: CacheView | None = None,
         vectors: Float[Tensor, "n d"] | None = None,
         causal: bool = True,
+        memory: Memory | None = None,
     ) -> Float[Tensor, "b t d"]:
         """Returns hidden states under a mask, after the cached tokens of `view`; pure tensor code, for
         torch.compile. `vectors` are the rows that ids from `vocab_size` on stand for, `causal` is whether the
-        mask hides all later tokens."""
+        mask hides all later tokens, `memory` what is seen by cross-attention without a cache."""
         sizes = self.sizes
         cos, sin = rotary_angles(
             positions,
@@ -160,8 +180,14 @@ class Transformer(nn.Module):
         )
         x = self.embedding(ids) if vectors is None else self._embed(ids, vectors)
         attend = choose_attend(mask, tokens=ids.shape[1], device=ids.device, causal=causal)
-        for block in self.blocks:
-            x = block(x, cos, sin, attend=attend, mask=mask, view=view)
+        context = {"attend": attend, "mask": mask, "view": view}
+        memory = memory if view is None else view.memory
+        if memory is None:
+            for block in self.blocks:
+                x = block(x, cos, sin, **context)
+        else:
+            for layer, block in enumerate(self.blocks):
+                x = block(self.cross.before(layer, x, memory), cos, sin, **context)
         return self.norm(x)
 
     def _embed(self, ids: Int64[Tensor, "b t"], vectors: Float[Tensor, "n d"]) -> Float[Tensor, "b t d"]:
@@ -182,9 +208,21 @@ class Transformer(nn.Module):
             weight = weight[list(block)]
         return project(hidden, weight.to(hidden.dtype)).float()
 
-    def new_cache(self, rows: int, length: int) -> Cache:
-        """Returns an empty cache on the model's device, in its dtype."""
-        weight = self.embedding.weight
+    def new_cache(self, rows: int, length: int, *, images: int = 0) -> Cache:
+        """Returns an empty cache on the model's device, in its dtype; `images` is the most of a row that
+        cross-attention reads."""
+        weight, seen = self.embedding.weight, None
+        if self.cross is not None:
+            seen = ImageStore(
+                layers=len(self.cross.blocks),
+                rows=rows,
+                images=images,
+                vectors=1 if self.bridge is None else self.bridge.count,
+                kv_heads=self.sizes.kv_heads,
+                head_width=self.sizes.head_width,
+                device=weight.device,
+                dtype=weight.dtype,
+            )
         return Cache(
             layers=self.sizes.layers,
             rows=rows,
@@ -194,6 +232,7 @@ class Transformer(nn.Module):
             device=weight.device,
             dtype=weight.dtype,
             images=self.sizes.latest_image,
+            images_seen=seen,
         )
 
     @property

@@ -1,7 +1,7 @@
 """Sizes of a transformer, and where its blocks differ from Qwen3's. Knows no layers."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from unitok.json_files import added_field, build_dataclass, settings_of
@@ -9,6 +9,8 @@ from unitok.models.bidirectional import Bidirectional
 from unitok.models.sizes import check_depths, check_sizes
 
 Activation = Literal["silu", "gelu_tanh"]
+OWN_ATTENTION = ("bidirectional", "cross_every", "cross_all")
+"""Fields of a BlockVariant that a run may add to the model that it starts from: who sees whom."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,9 @@ class BlockVariant:
         bidirectional: where attention has both directions: in the "prefix" of a document, which is all that
             it shows before it writes (PaliGemma, arXiv:2407.07726), in each of the "images" seen as vectors,
             or "none".
+        cross_every: a block of gated cross-attention, by which tokens see images, before every so many blocks
+            (Flamingo, arXiv:2204.14198); 0 for none, where images are read in the sequence.
+        cross_all: a token sees all images before it (Idefics), not the most recent one alone.
     """
 
     qk_norm: bool = True
@@ -32,6 +37,8 @@ class BlockVariant:
     activation: Activation = added_field("silu")  # noqa: RUF009 (a field)
     rope_sections: tuple[int, int, int] | None = added_field(None)
     bidirectional: Bidirectional = added_field("none")  # noqa: RUF009 (a field)
+    cross_every: int = added_field(0)
+    cross_all: bool = added_field(False)
 
     def __post_init__(self):
         if self.activation not in get_args(Activation):
@@ -85,12 +92,28 @@ class TransformerSizes:
             raise ValueError(f"head_width must be even for rotary positions, got {self.head_width}")
         if self.latest_image and self.variant.bidirectional != "none":
             raise ValueError(f"latest_image needs bidirectional=none, got {self.variant.bidirectional}")
+        if not 0 <= self.variant.cross_every <= self.layers:
+            raise ValueError(
+                f"variant.cross_every must be in 0..{self.layers}, the layers, got {self.variant.cross_every}"
+            )
+        if self.latest_image and self.variant.cross_every:
+            raise ValueError("latest_image needs variant.cross_every=0, whose images are seen otherwise")
         sections = self.variant.rope_sections
         if sections is not None and (min(sections) < 1 or 2 * sum(sections) != self.head_width):
             raise ValueError(
                 f"variant.rope_sections must be positive with the sum {self.head_width // 2}, half of "
                 f"head_width, got {sections}"
             )
+
+    def with_own_attention(self, others: "TransformerSizes") -> "TransformerSizes":
+        """The sizes of another model, with this one's choices of who sees whom where it makes any."""
+        default = BlockVariant()
+        chosen = {
+            name: getattr(self.variant, name)
+            for name in OWN_ATTENTION
+            if getattr(self.variant, name) != getattr(default, name)
+        }
+        return replace(others, variant=replace(others.variant, **chosen))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from unitok.models.attention_backends import packed_mask
 from unitok.models.bidirectional import prefix_of
 from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
+from unitok.models.transformer_config import OWN_ATTENTION, BlockVariant
 from unitok.tokens.codec import Codec
 from unitok.training.loss_config import LossConfig
 from unitok.training.metrics import Speed, Totals, batch_figures, sum_over_ranks
@@ -53,6 +54,8 @@ from unitok.training.weights.parallelize import (
     shard,
 )
 from unitok.training.weights.parts import TrainedParts
+
+VARIANT = "sizes.variant"
 
 
 class TransformerTraining(LightningModule):
@@ -119,8 +122,10 @@ class TransformerTraining(LightningModule):
         if origin is None:
             idle = ("start.new_head", "start.origin_data", "start.origin_suite")
             return unused | dict.fromkeys(idle, "model.start.init_from is not given")
-        sizes = [f"sizes.{field.name}" for field in fields(TransformerSizes) if field.name != "max_length"]
-        return unused | dict.fromkeys((*sizes, "start.code_scale"), f"model.start.init_from is {origin}")
+        sizes = {f"sizes.{field.name}" for field in fields(TransformerSizes)} - {"sizes.max_length", VARIANT}
+        variant = {f"{VARIANT}.{field.name}" for field in fields(BlockVariant)}
+        idle = {*sizes, *variant - {f"{VARIANT}.{name}" for name in OWN_ATTENTION}, "start.code_scale"}
+        return unused | dict.fromkeys(sorted(idle), f"model.start.init_from is {origin}")
 
     @property
     def codec(self) -> Codec:
@@ -168,7 +173,7 @@ class TransformerTraining(LightningModule):
             self.known_ids = (range(self.codec.modalities["text"].size),)
             return
         origin = open_origin(config.init_from)
-        sizes = origin.sizes(max_length=self.sizes.max_length)
+        sizes = self.sizes.with_own_attention(origin.sizes(max_length=self.sizes.max_length))
         self.model = Transformer(self._config(sizes), self.codec.build_bridge)
         start = origin.start(self.model, self.codec, new_head=config.new_head, new_words=config.new_words)
         self.known_ids, self.earlier_tasks = start.known_ids, start.tasks
@@ -179,6 +184,12 @@ class TransformerTraining(LightningModule):
         vocabulary, images, answers = self.codec.vocabulary, None, self.trainer.datamodule.task.answers
         if sizes.variant.bidirectional == "prefix" and answers != "one":
             raise ValueError(f"bidirectional=prefix needs data.task.answers=one, got {answers}")
+        one_place = self.codec.vision is not None and self.codec.vision.config.one_place
+        if bool(sizes.variant.cross_every) != one_place:
+            raise ValueError(
+                "sizes.variant.cross_every and data.codec.vision.one_place must be given together, got "
+                f"{sizes.variant.cross_every} and {str(one_place).lower()}"
+            )
         if sizes.variant.bidirectional == "images" and self.codec.vision is None:
             raise ValueError("bidirectional=images needs images that are seen: data.codec.vision, got none")
         if sizes.latest_image:

@@ -126,14 +126,15 @@ class Bridge(nn.Module):
     Args:
         layers: of a bridge's kind.
         encoder: gives vectors of pixels; None where the tiles are vectors already.
+        count: vectors of a tile, where cross-attention reads them.
     """
 
     initialised = False
     """Whether its layers have weights with which a training starts."""
 
-    def __init__(self, layers: nn.Module, encoder: nn.Module | None = None):
+    def __init__(self, layers: nn.Module, encoder: nn.Module | None = None, count: int = 1):
         super().__init__()
-        self.layers, self.encoder = layers, encoder
+        self.layers, self.encoder, self.count = layers, encoder, count
 
     def forward(self, tiles: Tensor) -> Float[Tensor, "n w"]:
         """The vectors of all tiles [b, n, d], or, through the encoder, of pixels in uint8 [b, 3, H, W]."""

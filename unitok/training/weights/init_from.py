@@ -229,6 +229,8 @@ def _load_rearranged(
     if not any(name.startswith("bridge.") for name in weights):  # a new bridge
         scale_bridge(model, scale)
         weights |= {name: weight for name, weight in model.state_dict().items() if name.startswith("bridge.")}
+    if not any(name.startswith("cross.") for name in weights):  # gates of zero: it changes nothing at first
+        weights |= {name: weight for name, weight in model.state_dict().items() if name.startswith("cross.")}
     for name, tensor in model.state_dict().items():
         shape = tuple(weights[name].shape) if name in weights else "no such tensor"
         if shape != tuple(tensor.shape):

@@ -1,0 +1,65 @@
+"""Models that see by cross-attention are trained, resumed to the bit, and exported; words stay."""
+
+import pytest
+import torch
+
+from tests.data.samples import write_lines
+from tests.generation.test_likelihood import make_image
+from tests.training.test_transformer_vision import CAPTIONS, STEADY
+from unitok.api.unitok import UniTok
+from unitok.document import Segment
+
+pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
+VISION = (
+    "{encoder: {class_path: Latents}, one_place: true, bridge: {class_path: Resampler, init_args: "
+    "{queries: 4, layers: 1, heads: 2, head_width: 8}}}"
+)
+CROSS = ("--model.sizes.variant.cross_every", "1", "--data.codec.vision", VISION)
+
+
+def test_a_resumed_run_has_the_losses_of_one_never_stopped_and_its_model_sees_the_same(train, tmp_path):
+    more = (*CROSS, *STEADY, *CAPTIONS)
+    whole, rows = train("whole", *more)
+    _, first = train("parts", *more, steps=3)
+    _, rest = train("parts", *more, "--ckpt_path", "last")
+    assert [*first, *rest] == rows
+    trained, model = whole.model.model_with_codec(), UniTok.from_pretrained(tmp_path / "whole/model")
+    gates = [w for name, w in model.model.named_parameters() if name.endswith("_gate")]
+    assert gates and all(float(gate) != 0 for gate in gates)
+    images = [make_image(1), make_image(2)]
+    assert model.caption(images) == trained.caption(images)
+    prompt = (Segment("image", images[0]), Segment("text", "red"))
+    assert len(model.codec.join(model.codec.encode_prompts([prompt])[0])) < 12  # an image takes one place
+
+
+def test_a_language_model_that_is_held_says_the_same_of_texts_to_the_bit(train, tmp_path):
+    write_lines(tmp_path / "words.jsonl", [{"text": f"a small red circle {n % 7}"} for n in range(60)])
+    data = ("--data.train", "null", "--data.val", "null", "--data.path", str(tmp_path / "words.jsonl"))
+    train("words", *data, steps=4)
+    words = str(tmp_path / "words/model")
+    start = ("--model.start.init_from", words, "--data.codec.image_tokenizer", "null", *CAPTIONS)
+    cli, _ = train("run", *start, *CROSS, "--model.start.parts", "[bridge, cross, rows]")
+    old, new = UniTok.from_pretrained(words), cli.model.model_with_codec()
+    assert any(float(w) != 0 for name, w in new.model.named_parameters() if name.endswith("_gate"))
+    tokens = old.codec.join(old.codec.encode((Segment("text", "a large circle"),)))
+    ids, positions = tokens.ids[None], tokens.positions[None]
+    hidden = old.model(ids, positions)
+    assert torch.equal(hidden, new.model(ids, positions))
+    block = old.codec.vocabulary.block("text")
+    assert torch.equal(old.model.head(hidden, block), new.model.head(hidden, block))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (CROSS[:2], "cross_every and data.codec.vision.one_place must be given together, got 1 and false"),
+        (CROSS[2:], "must be given together, got 0 and true"),
+        ((*CROSS[2:3], VISION[:-1] + ", tiles: 4}"), "one_place needs tiles=1 and with_codes=false, got 4"),
+        (("--model.sizes.variant.cross_every", "9"), "cross_every must be in 0..2, the layers, got 9"),
+        (("--model.start.parts", "[cross]"), "parts must be some of rows, words, blocks, got ['cross']"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_line(train, capsys, more, said):
+    with pytest.raises(SystemExit):
+        train("run", *more, steps=2)
+    assert said in capsys.readouterr().err
