@@ -5,6 +5,7 @@ transformer_config  Sizes of a transformer, and where its blocks differ from Qwe
 attention           Grouped-query attention with QK-norm per head and rotary positions
 feed_forward        The gated feed-forward layer of a block
 softmax_attention   Softmax attention under a mask, by the fastest way for a device
+cross_attention     Gated cross-attention to the vectors of images
 bidirectional       Attention in both directions inside parts of a document: its prefix, or each image
 rotary              Rotary position embedding with three axes (time, row, column)
 kv_cache            A preallocated KV cache

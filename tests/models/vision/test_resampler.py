@@ -39,6 +39,6 @@ def test_it_is_idefics_with_the_same_weights():
 
 
 def test_sizes_that_cannot_be_are_refused():
-    for wrong in ({"queries": 0}, {"layers": -1}, {"hidden": 0}):
+    for wrong in ({"queries": 0}, {"layers": -1}, {"hidden": -1}):
         with pytest.raises(ValueError, match="{}={}".format(*next(iter(wrong.items())))):
             Resampler(**wrong)

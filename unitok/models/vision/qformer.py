@@ -26,7 +26,7 @@ class QFormer(BridgeConfig):
         width: channels of a query.
         layers: number of blocks.
         heads: attention heads; must divide `width`.
-        hidden: channels inside the feed-forward.
+        hidden: channels inside the feed-forward; 0 for four times the width.
         every: the first of so many blocks attends to the tile.
         positions: tell the queries where each vector is; false for weights of BLIP-2, whose encoder does.
     """
@@ -35,12 +35,12 @@ class QFormer(BridgeConfig):
     width: int = 768
     layers: int = 12
     heads: int = 12
-    hidden: int = 3072
+    hidden: int = 0
     every: int = 2
     positions: bool = True
 
     def __post_init__(self):
-        check_sizes(queries=self.queries, width=self.width, heads=self.heads, hidden=self.hidden)
+        check_sizes(queries=self.queries, width=self.width, heads=self.heads, hidden=self.hidden or 1)
         check_depths(layers=self.layers, every=self.every)
         if self.width % self.heads:
             raise ValueError(f"heads must divide width={self.width}, got {self.heads}")
@@ -100,7 +100,8 @@ class QFormerLayer(nn.Module):
         self.attention_norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.cross = None if key_width is None else QueryAttention(width, key_width, **heads)
         self.cross_norm = None if key_width is None else nn.LayerNorm(width, eps=NORM_EPS)
-        self.up, self.down = nn.Linear(width, config.hidden), nn.Linear(config.hidden, width)
+        hidden = config.hidden or 4 * width
+        self.up, self.down = nn.Linear(width, hidden), nn.Linear(hidden, width)
         self.feed_forward_norm = nn.LayerNorm(width, eps=NORM_EPS)
 
     def forward(

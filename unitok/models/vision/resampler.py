@@ -23,7 +23,7 @@ class Resampler(BridgeConfig):
         layers: of attention and feed-forward.
         heads: attention heads.
         head_width: channels of a head.
-        hidden: channels inside the feed-forward; None for four times the encoder's.
+        hidden: channels inside the feed-forward; 0 for four times the encoder's.
         positions: tell the queries where each vector is; false for weights of Idefics, whose encoder does.
     """
 
@@ -31,14 +31,13 @@ class Resampler(BridgeConfig):
     layers: int = 2
     heads: int = 8
     head_width: int = 64
-    hidden: int | None = None
+    hidden: int = 0
     positions: bool = True
 
     def __post_init__(self):
         check_sizes(queries=self.queries, heads=self.heads, head_width=self.head_width)
         check_depths(layers=self.layers)
-        if self.hidden is not None:
-            check_sizes(hidden=self.hidden)
+        check_sizes(hidden=self.hidden or 1)
 
     def build(self, dim: int, width: int, grid: Grid) -> nn.Module:
         return ResamplerLayers(self, dim, width, grid)
