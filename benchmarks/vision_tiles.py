@@ -3,8 +3,9 @@
 python benchmarks/vision_tiles.py [--minutes 15 | --steps 400] [--arms tiles …] [--kind one] [--json FILE]
 
 Small transformers learn the captions of the same scenes in the same order; they differ in what they read of
-an image alone: a thumbnail of 48 x 48 pixels, the thumbnail and four tiles of that size, or codes of 8 x 8
-pixels by a tokenizer that is trained on these scenes first. Measured on the same unseen scenes.
+an image alone: a thumbnail of 48 x 48 pixels, the thumbnail and four tiles of that size (as pixels or as
+latents of the tokenizer), or codes of 8 x 8 pixels by a tokenizer that is trained on these scenes first.
+Measured on the same unseen scenes.
 """
 
 import statistics
@@ -28,7 +29,7 @@ from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 from unitok.models.transformer import TransformerSizes
 from unitok.models.vision.bridge import Projector
-from unitok.models.vision.encoder import Patches
+from unitok.models.vision.encoder import Latents, Patches
 from unitok.training.loss_config import PixelLossConfig
 from unitok.training.optimizers import OptimizerConfig
 from unitok.training.tokenizer import TokenizerTraining
@@ -42,12 +43,13 @@ CANVAS, TILE, CELL = 96, 48, 8
 RENDERED_AS = {"small": 18, "large": 16}
 """The canvas on which a thing of a size is 4 or 6 pixels wide."""
 SIZES = TransformerSizes(
-    width=128, layers=4, heads=4, kv_heads=4, head_width=32, hidden=384, rope_base=100.0, max_length=256
+    width=96, layers=3, heads=3, kv_heads=3, head_width=32, hidden=288, rope_base=100.0, max_length=256
 )
 SEEN = Patches(CELL, size=(TILE, TILE)), Projector(hidden=256)
 ARMS = {
     "thumbnail": VisionConfig(*SEEN, precompute=False),
     "tiles": VisionConfig(*SEEN, precompute=False, tiles=4),
+    "tiles by latents": VisionConfig(Latents(size=(TILE, TILE)), Projector(hidden=256), tiles=4),
     "codes": None,
 }
 BARS = {"thumbnail": 0.20, "codes": 0.05}
@@ -118,7 +120,7 @@ def data_of(arm: str, tokenizers: Path, *, kind: str, scenes: int, seed: int) ->
         codec=codec,
         task=TaskConfig("caption", condition_dropout=0.0),
         row_length=224,
-        batch_size=64,
+        batch_size=32,
         seed=seed,
     )
 

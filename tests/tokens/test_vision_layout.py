@@ -6,13 +6,17 @@ from functools import cache
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.cases import cases
 from tests.tiny_codecs import SEEING, random_codes, seeing_codec, shown_image, tiny_codec
-from unitok.document import Codes
+from unitok.document import ONE_TILE, Codes, Features
 from unitok.tokens.codec import Codec
+from unitok.tokens.vision_layout import global_grid
 from unitok.tokens.vocabulary import Vocabulary
 
+SIDES = st.integers(1, 4)
 KINDS = [seeing_codec(**options) for options in SEEING.values()]
 
 
@@ -85,6 +89,19 @@ def test_rows_and_columns_run_over_all_tiles_after_a_thumbnail():
     assert sorted(tiles.tolist()) == [[1, row, column] for row in range(4) for column in range(6)]
     assert tiles[:7].tolist() == [*([1, r, c] for r in range(2) for c in range(3)), [1, 0, 3]]
     assert tokens.positions[-2].tolist() == [first + 6] * 3
+
+
+@given(shape=st.tuples(SIDES, SIDES), tiles=st.tuples(SIDES, SIDES), before=st.sampled_from([(), ONE_TILE]))
+def test_each_vector_has_a_place_of_its_own_and_none_is_empty(shape, tiles, before):
+    features = Features(torch.empty(0), shape, b"", (*before, tiles))
+    places = {tuple(place) for place in global_grid(features).tolist()}
+    expected = {
+        (time, row, column)
+        for time, (rows, columns) in enumerate(features.arrangements)
+        for row in range(rows * shape[0])
+        for column in range(columns * shape[1])
+    }
+    assert places == expected and len(places) == features.count
 
 
 def test_vectors_without_places_lie_on_a_line():
