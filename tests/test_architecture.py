@@ -4,6 +4,8 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,10 +52,31 @@ ALLOWED_IN_MODELS = {
 }
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    """A file's syntax tree."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of a file's syntax tree."""
+    return tuple(ast.walk(tree(path)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forgets():
+    """Keep the trees no longer than these tests need them: they are large."""
+    yield
+    for kept in (tree, nodes, classes):
+        kept.cache_clear()
+
+
+@cache
 def imports(path: Path) -> set[str]:
     """Modules that a file imports, also inside functions and for type checks alone."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -68,10 +91,12 @@ def name_of(path: Path) -> str:
 
 FILES = sorted((ROOT / "unitok").rglob("*.py"))
 MODULES = {name_of(path): path for path in FILES}
-OWN = {
-    name: {other for other in imports(path) if other in MODULES and MODULES[other].name != "__init__.py"}
-    for name, path in MODULES.items()
-}
+
+
+def own(module: str) -> set[str]:
+    """Modules of the package that a module imports."""
+    found = imports(MODULES[module]) & MODULES.keys()
+    return {other for other in found if MODULES[other].name != "__init__.py"}
 
 
 def room(module: str) -> tuple[int, str]:
@@ -86,23 +111,28 @@ def room(module: str) -> tuple[int, str]:
     return number, name
 
 
-@pytest.mark.parametrize("module", [name for name, path in MODULES.items() if path.name != "__init__.py"])
-def test_imports_go_one_way(module):
-    layer, own = room(module)
-    assert layer >= 0, f"{module} has no layer"
-    for other in OWN[module]:
-        below, theirs = room(other)
-        assert theirs == own or below < layer, f"{module} imports {other}"
+def is_below(module: str, other: str) -> bool:
+    """Whether a module is in a lower room than another, or in the same one."""
+    (layer, theirs), (above, name) = room(module), room(other)
+    return theirs == name or layer < above
+
+
+def test_imports_go_one_way():
+    modules = [name for name, path in MODULES.items() if path.name != "__init__.py"]
+    assert [module for module in modules if room(module)[0] < 0] == [], "they have no layer"
+    pairs = [(module, other) for module in modules for other in own(module)]
+    assert len(pairs) > len(modules)
+    assert [f"{module} imports {other}" for module, other in pairs if not is_below(other, module)] == []
 
 
 def test_no_file_imports_itself_through_others():
     def reached(module: str, seen: set[str]) -> set[str]:
-        for other in OWN[module] - seen:
+        for other in own(module) - seen:
             seen.add(other)
             reached(other, seen)
         return seen
 
-    assert [module for module in OWN if module in reached(module, set())] == []
+    assert [module for module in MODULES if module in reached(module, set())] == []
 
 
 def test_folders_stay_small_enough_to_read():
@@ -117,12 +147,15 @@ def test_folders_stay_small_enough_to_read():
     assert len(top) <= MOST_ROOMS
 
 
-CLASSES = {
-    (module, node.name): node
-    for module, path in MODULES.items()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body
-    if isinstance(node, ast.ClassDef)
-}
+@cache
+def classes() -> dict[tuple[str, str], ast.ClassDef]:
+    """The classes of the package by their module and name."""
+    return {
+        (module, node.name): node
+        for module, path in MODULES.items()
+        for node in tree(path).body
+        if isinstance(node, ast.ClassDef)
+    }
 
 
 def constructor(module: str, node: ast.ClassDef) -> list[str]:
@@ -139,16 +172,16 @@ def constructor(module: str, node: ast.ClassDef) -> list[str]:
 
 
 def _inherited(module: str, base: str) -> list[str]:
-    places = [module, *sorted(OWN.get(module, ()))]
-    owner = next((place for place in places if (place, base) in CLASSES), None)
-    return [] if owner is None else constructor(owner, CLASSES[owner, base])
+    places = [module, *sorted(own(module))]
+    owner = next((place for place in places if (place, base) in classes()), None)
+    return [] if owner is None else constructor(owner, classes()[owner, base])
 
 
 def test_no_constructor_has_too_many_parameters():
     """Groups of settings are frozen dataclasses. Bodies of requests have the fields of OpenAI's protocol."""
     counts = {
         f"{module}.{name}": len(constructor(module, node))
-        for (module, name), node in CLASSES.items()
+        for (module, name), node in classes().items()
         if not module.endswith("schemas")
     }
     assert {name: count for name, count in counts.items() if count > MOST_PARAMETERS} == {}
@@ -159,8 +192,8 @@ def test_no_constructor_has_too_many_parameters():
 @pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda p: p.name)
 def test_every_folder_lists_its_files_in_reading_order(folder):
     """One line each in the docstring of its __init__.py: the name, then what is in it."""
-    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
-    listed = re.findall(r"^ *(\w+)/?  +\S", ast.get_docstring(tree, clean=False), re.MULTILINE)
+    doc = ast.get_docstring(tree(folder / "__init__.py"), clean=False)
+    listed = re.findall(r"^ *(\w+)/?  +\S", doc, re.MULTILINE)
     there = [path.stem for path in folder.glob("*.py") if path.name != "__init__.py"]
     there += [path.parent.name for path in folder.glob("*/__init__.py")]
     assert sorted(listed) == sorted(there), f"{folder}/__init__.py"
@@ -171,11 +204,11 @@ TERMS = [line.split("\t") for line in (ROOT / "tests/terms.tsv").read_text(encod
 
 @pytest.mark.parametrize("term, path", TERMS, ids=[term for term, _ in TERMS])
 def test_the_term_that_people_search_for_is_in_the_first_lines(term, path):
-    doc = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+    doc = ast.get_docstring(tree(ROOT / path))
     assert term.lower() in " ".join(doc.split("\n\n")[0].split()).lower()
 
 
-def offsets(tree: ast.AST) -> list[str]:
+def offsets(inside: Iterable[ast.AST]) -> list[str]:
     """Sums and differences of what a vocabulary says, and first ids that are asked for."""
     said = {
         "start",
@@ -190,7 +223,7 @@ def offsets(tree: ast.AST) -> list[str]:
         "document_end",
     }
     found = []
-    for node in ast.walk(tree):
+    for node in inside:
         sides = (node.left, node.right) if isinstance(node, ast.BinOp) else ()
         if isinstance(node, ast.AugAssign):
             sides = (node.value,)
@@ -214,7 +247,7 @@ def _of_vocabulary(node: ast.AST, said: set[str]) -> bool:
 def test_offsets_are_added_in_one_file_only():
     for path in FILES:
         if path.name != "vocabulary.py":
-            assert not offsets(ast.parse(path.read_text(encoding="utf-8"))), path
+            assert not offsets(nodes(path)), path
 
 
 @pytest.mark.parametrize(
@@ -226,7 +259,7 @@ def test_offsets_are_added_in_one_file_only():
     ],
 )  # fmt: skip
 def test_an_offset_is_noticed(line):
-    assert offsets(ast.parse(line))
+    assert offsets(ast.walk(ast.parse(line)))
 
 
 def test_lightning_is_imported_by_training_and_data_modules_only():
@@ -255,10 +288,8 @@ def test_models_import_torch_and_the_quantizer_only():
         assert not foreign, f"{path.name} imports {foreign}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_every_module_says_what_it_is(path):
-    text = path.read_text()
-    assert not text.strip() or ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
+def test_every_module_says_what_it_is():
+    assert [path for path in FILES if tree(path).body and not ast.get_docstring(tree(path))] == []
 
 
 def test_importing_the_package_takes_no_torch():
@@ -273,7 +304,7 @@ OF_TEXT = {"read_text", "write_text"}
 
 def text_of_any_encoding(path: Path) -> list[int]:
     """Lines of a file that open text without saying how it is encoded."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    calls = [node for node in nodes(path) if isinstance(node, ast.Call)]
     return [call.lineno for call in calls if _opens_text(call) and not _says(call, "encoding")]
 
 
@@ -294,9 +325,9 @@ def _says(call: ast.Call, name: str) -> bool:
     return any(keyword.arg == name for keyword in call.keywords)
 
 
-@pytest.mark.parametrize("path", MINE, ids=lambda p: str(p.relative_to(ROOT)))
-def test_texts_in_files_are_utf_8_everywhere(path):
-    assert not text_of_any_encoding(path)
+def test_texts_in_files_are_utf_8_everywhere():
+    found = {str(path.relative_to(ROOT)): text_of_any_encoding(path) for path in MINE}
+    assert {path: lines for path, lines in found.items() if lines} == {}
 
 
 @pytest.mark.parametrize(

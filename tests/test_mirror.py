@@ -6,6 +6,7 @@ tested so imports it.
 """
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +34,7 @@ def of_module(test: Path, module: Path) -> bool:
     return test.parent == module.parent and f"{test.stem}_".startswith(f"test_{module.stem}_")
 
 
+@cache
 def imported(root: str, file: Path) -> set[str]:
     """Modules that a file imports or names: a class path, or "draw" and ".draw" in a registry beside them."""
     names, here = set(), ".".join(["unitok", *file.parent.parts])
@@ -46,11 +48,10 @@ def imported(root: str, file: Path) -> set[str]:
     return names
 
 
-TESTED = {test: imported("tests", test) for test in TESTS}
-USED = {module: imported("unitok", module) for module in MODULES}
 FOLDERS = sorted({folder for module in MODULES for folder in module.parents} - {Path()})
 
 
+@cache
 def dotted(module: Path) -> str:
     return ".".join(["unitok", *module.with_suffix("").parts])
 
@@ -66,7 +67,7 @@ def modules_in_place() -> set[Path]:
         module
         for module in MODULES
         for test in TESTS
-        if of_module(test, module) or (is_beside(test, module) and dotted(module) in TESTED[test])
+        if of_module(test, module) or (dotted(module) in imported("tests", test) and is_beside(test, module))
     }
     new = tested
     while new:
@@ -74,7 +75,7 @@ def modules_in_place() -> set[Path]:
             part
             for part in set(MODULES) - tested
             for user in new
-            if is_beside(user, part) and dotted(part) in USED[user]
+            if dotted(part) in imported("unitok", user) and is_beside(user, part)
         }
         tested |= new
     return tested
