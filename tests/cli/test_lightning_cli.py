@@ -94,7 +94,8 @@ def test_the_best_weights_are_exported_where_validations_became_worse(fit, capsy
     assert (said in capsys.readouterr().out) == (values[20] > 1.01 * values[best])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_leaves_a_checkpoint_and_a_model(tmp_path, number):
     folder = tmp_path / "run"
     process = subprocess.Popen(

@@ -64,7 +64,7 @@ def assert_alike(one: DocumentDone, other: DocumentDone) -> None:
     assert all(map(same, one.segments, other.segments))
 
 
-@cases(20, 500)
+@cases(8, 500)
 def test_a_row_of_any_mixed_batch_is_the_row_alone(count):
     """Some requests are there at once, others come while these are written, or are dropped."""
     for seed in range(count):

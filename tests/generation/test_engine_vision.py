@@ -75,7 +75,7 @@ def are_alike(one: DocumentDone, other: DocumentDone) -> bool:
     )
 
 
-@cases()
+@cases(120)
 def test_a_row_of_any_mixed_batch_sees_its_own_images(count):
     """Requests come, go and are dropped; guidance has branches with and without the images."""
     single: dict[tuple, DocumentDone] = {}

@@ -120,13 +120,13 @@ def test_heavy_requests_are_among_them():
     assert sum(0.1 < size < float(MOST) for size in sizes) > 4 and max(sizes) > float(MOST)
 
 
-@cases(100, 6000)
+@cases(60, 6000)
 def test_mutated_requests(server, count):
     mutate(server, count)
     check_server(server)
 
 
-@cases(100, 4000)
+@cases(40, 4000)
 def test_requests_by_the_schema(server, count):
     by_schema(server, count)
     check_server(server)

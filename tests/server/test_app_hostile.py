@@ -29,12 +29,12 @@ def small_requests(url: str) -> None:
     assert httpx.get(f"{url}/health", timeout=TIMEOUT).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kinds",
-    [("scans", "texts"), *(pytest.param((kind,), marks=pytest.mark.slow) for kind in KINDS),
-     pytest.param(tuple(KINDS), marks=pytest.mark.slow)],
+    [("scans", "texts"), *((kind,) for kind in KINDS), tuple(KINDS)],
     ids="+".join,
-)  # fmt: skip
+)
 def test_small_requests_under_attack(tmp_path, kinds):
     with child(tiny_model(), tmp_path, "--timeout", str(TIMEOUT)) as server:
         with Attack(server.address, *kinds):

@@ -42,6 +42,7 @@ def test_an_idle_server_exits_at_once(tmp_path):
         assert server.stop(seconds=10) == 0
 
 
+@pytest.mark.slow
 def test_the_second_signal_does_not_wait(tmp_path):
     with child(tiny_model(shape=(64, 64), max_length=5000), tmp_path) as server:
         body = {**DRAW, "stream": True}

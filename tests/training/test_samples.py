@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from tests.tiny_model import tiny_model
 from unitok.training.samples import ShapesAccuracy
 
-MODEL = tiny_model(shape=(12, 12))
+MODEL = tiny_model(shape=(6, 6))
 KINDS = ("caption", "image", "drawing_caption")
 
 
@@ -59,7 +59,7 @@ def run(tmp_path):
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_accuracies_are_appended_at_each_validation_and_nothing_is_disturbed(run, tmp_path):
     plain = run().drawn
-    module = run(ShapesAccuracy(canvas=48, scenes=3))
+    module = run(ShapesAccuracy(canvas=48, scenes=1))
     rows = [json.loads(line) for line in (tmp_path / "accuracy.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4] and all(row["seconds"] >= 0 for row in rows)
     names = {f"{prefix}{kind}_accuracy" for prefix in ("", "heldout_") for kind in KINDS}

@@ -78,7 +78,7 @@ def test_a_run_on_questions_boxes_and_edits_ends_in_a_folder_that_answers_them(t
 
 def test_a_run_learns_and_ends_in_a_folder_that_draws_and_captions(train, tmp_path):
     samples = "[{class_path: unitok.training.samples.Samples, init_args: {count: 2}}]"
-    cli, rows = train("run", "--trainer.callbacks", samples, "--trainer.val_check_interval", "10", steps=20)
+    cli, rows = train("run", "--trainer.callbacks", samples, "--trainer.val_check_interval", "20", steps=20)
     assert rows[-1][0] < rows[0][0] - 0.3
     assert cli.trainer.global_step == len(rows) == 20
     model = UniTok.from_pretrained(tmp_path / "run/model")

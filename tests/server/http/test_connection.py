@@ -12,12 +12,14 @@ serving = pytest.importorskip("tests.server.serving", reason="the server is not 
 from unitok.server.metrics import Metrics  # noqa: E402
 
 HALF = b"POST /v1/images/generations HTTP/1.1\r\nhost: a\r\n"
+TIMEOUT = 0.5
+"""Seconds that the server waits for a client."""
 WHOLE = b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
 def server():
-    with serving.running(tiny_model(), limits=serving.Limits(timeout=1.0)) as server:
+    with serving.running(tiny_model(), limits=serving.Limits(timeout=TIMEOUT)) as server:
         yield server
 
 
@@ -56,7 +58,7 @@ def test_an_unread_answer_is_aborted(server, monkeypatch):
     with connected(server) as connection:
         connection.sendall(WHOLE)
         connection.recv(10)
-        time.sleep(2.5)
+        time.sleep(2.5 * TIMEOUT)
         assert len(connection.makefile("rb").read()) < 2**24
     serving.until(lambda: server.state.metrics.running == 0)
 
@@ -71,4 +73,4 @@ def test_a_connection_is_kept_for_the_next_request(server):
     with httpx.Client(base_url=server.url) as client:
         for _ in range(4):
             assert client.get("/health").status_code == 200
-            time.sleep(0.4)
+            time.sleep(0.4 * TIMEOUT)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
+from tests.cases import rare
 from train.tokenizer import main
 from unitok.training.run.checkpoint import LAST, PREVIOUS
 from unitok.training.run.interruption import SaveOften
@@ -92,8 +93,13 @@ def complete(uninterrupted, tmp_path) -> str:
     return fingerprint
 
 
-@pytest.mark.parametrize("validating", [False, True], ids=["training", "validation"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code", "validating"),
+    [
+        (signal.SIGINT, 130, False), (signal.SIGTERM, 143, True),
+        rare(signal.SIGINT, 130, True), rare(signal.SIGTERM, 143, False),
+    ],
+)  # fmt: skip
 def test_a_signal_saves_and_the_run_goes_on_exactly(
     train, uninterrupted, tmp_path, capsys, number, code, validating
 ):
