@@ -1,10 +1,12 @@
 """Sizes are those of transformers' own configurations, also of settings that config.json omits."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from tests.tiny_language_models import FAMILIES, SEEING, seeing_model, sizes_of_ours, text_config
+from unitok.interop.language.families import FAMILIES as FAMILIES_OF_OURS
 from unitok.interop.language.families import config_of, family_of, language_config, sizes_of
 from unitok.models.transformer_config import BlockVariant, TransformerConfig, TransformerSizes
 
@@ -47,6 +49,13 @@ def test_a_configuration_that_is_written_is_read(kind):
     again = TransformerSizes(**sizes_of(config_of(config)))
     assert again.variant.rope_sections is None  # one-dimensional positions have no axes
     assert again == config.sizes if kind != "qwen3_vl_text" else family_of(again).model_type == "qwen3"
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "llama", "qwen2", "gemma"])
+def test_a_family_is_that_of_the_block_whoever_sees_whom(kind):
+    sizes = sizes_of_ours(kind)
+    own = replace(sizes.variant, bidirectional="prefix", cross_every=1, cross_all=True)
+    assert family_of(replace(sizes, variant=own)) is family_of(sizes) is FAMILIES_OF_OURS[kind]
 
 
 def test_a_block_of_no_family_is_named():

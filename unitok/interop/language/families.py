@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unitok.models.transformer_config import BlockVariant, TransformerConfig, TransformerSizes
+from unitok.models.transformer_config import (
+    OWN_ATTENTION,
+    BlockVariant,
+    TransformerConfig,
+    TransformerSizes,
+)
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,10 @@ SUPPORTED = {
 
 
 def family_of(sizes: TransformerSizes) -> Family:
-    """The family that has this block. Raises ValueError where none has."""
-    block = replace(sizes.variant, rope_sections=None, bidirectional="none")
+    """The family that has this block, whoever sees whom in it. Raises ValueError where none has."""
+    default = BlockVariant()
+    same = {name: getattr(default, name) for name in ("rope_sections", *OWN_ATTENTION)}
+    block = replace(sizes.variant, **same)
     for family in FAMILIES.values():
         if family.variant == block:
             return family
