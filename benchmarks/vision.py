@@ -3,7 +3,8 @@
 python benchmarks/vision.py [--steps 400 | --minutes 6] [--task both] [--seeds 0 1 2] [--arms codes …]
 
 Small transformers learn the captions of the same scenes in the same order; they differ in what they read of
-an image alone. Codes start from their features (`code_scale`), as in the demo. Measured on the same unseen
+an image, and how: in the sequence, with attention in both directions inside images or prefixes, or by gated
+cross-attention. Codes start from their features (`code_scale`), as in the demo. Measured on the same unseen
 scenes and held-out compositions by the judge. With `--task both` they also learn to draw, which is in codes
 in each arm, and drawings are judged, too.
 """
@@ -11,6 +12,7 @@ in each arm, and drawings are judged, too.
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass, replace
 
 import torch
 from compare import Row, command_line, finish
@@ -19,11 +21,12 @@ from short_run import short_run
 from unitok.api.unitok import UniTok
 from unitok.data.codes.build_codec import CodecConfig
 from unitok.data.modules import DocumentData
-from unitok.data.tasks import Task, TaskConfig
+from unitok.data.tasks import Answers, Task, TaskConfig
 from unitok.evaluate.judged_sets import shapes_set
 from unitok.generation.sampling import Sampling
 from unitok.modalities.vision import VisionConfig
 from unitok.models.transformer import TransformerSizes
+from unitok.models.transformer_config import BlockVariant
 from unitok.models.vision.bridge import Projector
 from unitok.models.vision.encoder import Latents, Patches
 from unitok.training.optimizers import OptimizerConfig
@@ -35,10 +38,25 @@ CANVAS, ROW = 48, 64
 SIZES = TransformerSizes(
     width=128, layers=4, heads=4, kv_heads=4, head_width=32, hidden=384, rope_base=100.0, max_length=128
 )
+PIXELS = VisionConfig(Patches(8), Projector(hidden=256))
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How a model reads images: what it sees, and by what attention."""
+
+    vision: VisionConfig | None
+    variant: BlockVariant = BlockVariant()  # noqa: RUF009 (it is frozen)
+    answers: Answers = "all"
+
+
 ARMS = {
-    "codes": None,
-    "pixels": VisionConfig(Patches(8), Projector(hidden=256)),
-    "latents": VisionConfig(Latents(), Projector(hidden=256)),
+    "codes": Arm(None),
+    "pixels": Arm(PIXELS),
+    "latents": Arm(VisionConfig(Latents(), Projector(hidden=256))),
+    "images": Arm(PIXELS, BlockVariant(bidirectional="images")),
+    "prefix": Arm(PIXELS, BlockVariant(bidirectional="prefix"), "one"),
+    "cross": Arm(replace(PIXELS, one_place=True), BlockVariant(cross_every=2)),
 }
 
 
@@ -48,13 +66,13 @@ def data_of(arm: str, *, task: Task, tokenizers: str, scenes: int, seed: int) ->
         image_tokenizer=f"{tokenizers}/tokenizer/image_tokenizer",
         text_tokenizer=f"{tokenizers}/codes/tokenizer.json",
         image_shape=(6, 6),
-        vision=ARMS[arm],
+        vision=ARMS[arm].vision,
     )
     return DocumentData(
         train=ShapesSource(canvas=CANVAS, count=scenes),
         val=ShapesSource(canvas=CANVAS, count=64, first_seed=VALIDATION_SEED),
         codec=codec,
-        task=TaskConfig(task, unprompted=("image",)),
+        task=TaskConfig(task, unprompted=("image",), answers=ARMS[arm].answers),
         row_length=ROW,
         batch_size=64,
         seed=seed,
@@ -102,7 +120,8 @@ def learn(
 ) -> dict[str, float]:
     """Train and measure one run."""
     data = data_of(arm, task=task, tokenizers=tokenizers, scenes=scenes, seed=seed)
-    model, figures = train(data, budget, sizes=SIZES, seed=seed)
+    sizes = replace(SIZES, variant=ARMS[arm].variant)
+    model, figures = train(data, budget, sizes=sizes, seed=seed)
     measured = {
         f"{name}, {where}": MEASURES[name](model, count=count, held_out=held_out)
         for name in (["captions"] if task == "caption" else MEASURES)
@@ -149,7 +168,13 @@ def main() -> None:
     add("--minutes", type=float, help="of each run, in place of steps")
     add("--task", default="caption", choices=["caption", "both"], help="what is learned (default caption)")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of weights and order (default 0 1 2)")
-    add("--arms", nargs="+", default=list(ARMS), choices=list(ARMS), help="what is read of an image")
+    add(
+        "--arms",
+        nargs="+",
+        default=["codes", "pixels", "latents"],
+        choices=list(ARMS),
+        help="what is read of an image",
+    )
     add("--scenes", type=int, default=20_000, help="to learn from (default 20,000)")
     add("--count", type=int, default=256, help="scenes of each test set (default 256)")
     add("--tokenizers", default="runs/demo", help="folder with tokenizer/ and codes/ (default runs/demo)")

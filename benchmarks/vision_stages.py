@@ -85,7 +85,7 @@ class Stages:
             image_tokenizer=f"{self.tokenizers}/tokenizer/image_tokenizer",
             text_tokenizer=f"{self.tokenizers}/codes/tokenizer.json",
             image_shape=(6, 6),
-            vision=ARMS["latents"] if sees else None,
+            vision=ARMS["latents"].vision if sees else None,
         )
         data = DocumentData(
             train=source,
