@@ -5,6 +5,7 @@ from pathlib import Path
 
 from unitok.api.learned_tasks import LearnedTask, TaskFigure, add_figures
 from unitok.api.model_folder import Parts, read_tasks, update_card
+from unitok.api.sight import describe_sight
 from unitok.api.task_kinds import ability
 
 _CARD = """---
@@ -96,12 +97,15 @@ def model_card(model: Parts) -> str:
         image = f"{columns * cell} x {rows * cell} pixels as {rows} x {columns} codes, {codebook}"
     else:
         image = f"any size up to {modality.max_side * cell} pixels a side, {codebook}"
+    others = [(name, f"{size} codes") for name, size in sizes.items() if name not in shown]
+    vision = None if model.codec.vision is None else model.codec.vision.settings()
+    sight = describe_sight(model.model.config.to_json(), vision)
     card = _CARD.format(
         parameters=f"{model.model.parameter_count:,}",
         vocabulary=model.codec.vocabulary.size,
         image=image,
         text=sizes["text"],
-        others="".join(f"| {name} | {size} codes |\n" for name, size in sizes.items() if name not in shown),
+        others="".join(f"| {name} | {fact} |\n" for name, fact in (*others, *sight)),
         positions=model.codec.positions,
         length=model.model.sizes.max_length,
         prompt=(model.example_prompts or ["a red circle"])[0],

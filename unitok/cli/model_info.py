@@ -7,6 +7,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from unitok.api.learned_tasks import tasks_from_json
+from unitok.api.sight import describe_sight
 from unitok.console import Parser, command, printable
 from unitok.json_files import read_object
 
@@ -58,12 +59,7 @@ def _of_config(config: dict[str, Any], folder: Path):
     architecture, quantizer = tokenizer["architecture"]["kind"], tokenizer["quantizer"]["kind"]
     weights = _parameters(folder / "image_tokenizer/model.safetensors")
     yield "images", f"{cells}, {architecture} of {weights:,} parameters, {quantizer}"
-    if vision := config.get("vision"):
-        tiles = f", in at most {vision['tiles']} tiles" if "tiles" in vision else ""
-        yield (
-            "shown images",
-            f"seen by {vision['encoder']['kind']} through a {vision['bridge']['kind']}{tiles}",
-        )
+    yield from describe_sight(sizes, config.get("vision"))
     if config.get("fills"):
         yield "inpainting", "learned"
     for name, settings in config.get("sampling", {}).items():
