@@ -9,7 +9,6 @@ from unitok.api.sight import BOTH_WAYS, describe_sight
 from unitok.modalities.vision import VisionConfig
 from unitok.models.transformer_config import BlockVariant, TransformerConfig, TransformerSizes
 
-
 ALL = "to all images before a token, before every 1. block"
 
 
