@@ -13,7 +13,6 @@ previews         Previews of an engine's events: text so far, images half done
 codec_folder     The codec's part of a model folder: settings in config.json, and files
 hub              Model folders of the Hugging Face Hub
 model_folder     Reads and writes a model's folder, for save_pretrained and from_pretrained
-sight            How a model sees the images that it is shown, in words
 model_card       Writes the model card, the README.md of a model's folder
 contact_sheet    Contact sheets: images with their captions in a grid, as one PNG
 """

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from unitok.api.learned_tasks import LearnedTask, TaskFigure, add_figures
 from unitok.api.model_folder import Parts, read_tasks, update_card
-from unitok.api.sight import describe_sight
 from unitok.api.task_kinds import ability
+from unitok.models.vision.sight import describe_sight
 
 _CARD = """---
 library_name: unitok-lm

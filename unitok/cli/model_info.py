@@ -7,9 +7,9 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from unitok.api.learned_tasks import tasks_from_json
-from unitok.api.sight import describe_sight
 from unitok.console import Parser, command, printable
 from unitok.json_files import read_object
+from unitok.models.vision.sight import describe_sight
 
 
 def arguments() -> Parser:

@@ -7,4 +7,5 @@ query_attention  What bridges of queries share: attention to a tile's vectors, a
 resampler        A bridge of queries: the Perceiver resampler (Flamingo)
 qformer          A bridge of queries: the Q-Former (BLIP-2)
 bridge_weights   The weights with which a bridge starts, from a file of a bridge or of a whole model
+sight            How a model sees the images that it is shown, and who sees whom, in words
 """

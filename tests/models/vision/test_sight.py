@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tests.tiny_model import tiny_model
-from unitok.api.sight import BOTH_WAYS, describe_sight
 from unitok.modalities.vision import VisionConfig
 from unitok.models.transformer_config import BlockVariant, TransformerConfig, TransformerSizes
+from unitok.models.vision.sight import BOTH_WAYS, describe_sight
 
 ALL = "to all images before a token, before every 1. block"
 
