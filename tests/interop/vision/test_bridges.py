@@ -1,5 +1,6 @@
 """Models of transformers become vision folders that give their image features, to 1e-4."""
 
+import json
 import shutil
 
 import pytest
@@ -96,6 +97,20 @@ def test_an_encoder_alone_has_a_new_bridge(kind, family, tmp_path, capsys):
     config = read_vision_folder(tmp_path / "vision")
     assert config.bridge_weights is None and config.encoder.layer == 2
     assert Vision(config).grid == (3, 3)
+
+
+def test_the_encoder_of_a_folder_is_trained_where_its_settings_say_so(tmp_path):
+    saved_llava(tmp_path / "llava")
+    read_vision(tmp_path / "llava", "llava").save_pretrained(tmp_path / "vision")
+    frozen = Vision(read_vision_folder(tmp_path / "vision"))
+    path = tmp_path / "vision/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"precompute": False, "tiles": 2}))
+    trained = Vision(read_vision_folder(tmp_path / "vision"))
+    pixels = torch.randint(0, 256, (1, 3, 24, 24), dtype=torch.uint8)
+    features = encode_pixels(frozen._encoder, pixels, torch.float32)
+    found = trained.bridge_builder()(40)
+    assert torch.equal(found(pixels), frozen.bridge_builder()(40)(features))
+    assert all(weight.requires_grad for weight in found.parameters()) and trained.config.tiles == 2
 
 
 def saved_llava(folder, **changes):

@@ -77,6 +77,13 @@ def test_another_size_has_the_same_margin():
     assert abs(int(small[0, 0, 0]) - int(large[0, 0, 0])) < 6
 
 
+def test_null_is_the_default(tmp_path):
+    absent = {"do_center_crop": None, "do_rescale": None, "crop_size": None, "do_pad": None}
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(json.dumps(PROCESSORS["SigLIP"].to_dict() | absent))
+    assert read_image_processor(tmp_path) == ImageProcessor((24, 24), None, False, 3, (0.5,) * 3, (0.5,) * 3)
+
+
 def test_settings_are_found_in_the_file_of_a_processor(tmp_path):
     settings = PROCESSORS["SigLIP"].to_dict()
     (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": settings}))

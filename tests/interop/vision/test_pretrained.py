@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from tests.tiny_towers import TOWERS, randomise, save_tower, tiny_tower
 from unitok.interop.vision.pretrained import Pretrained
@@ -67,6 +68,22 @@ def test_two_fused_are_theirs_side_by_side(tmp_path):
     states = [tower(pixels(), output_hidden_states=True).hidden_states[-2][:, -9:] for tower in towers]
     assert (ours(fused, pixels()) - torch.cat(states, dim=-1)).abs().max() < 1e-4
     assert fused.dim(None) == 64
+
+
+def test_a_copy_is_as_small_as_its_origin_while_nothing_is_lost(tmp_path):
+    tower = tiny_tower("clip_vision_model").half()
+    encoder = Pretrained(str(save_tower(tower, tmp_path / "origin")), layer=-1)
+    module = encoder.build(None)
+    assert {weight.dtype for weight in module.parameters()} == {torch.float32}
+    encoder.save(tmp_path / "frozen", module)
+    frozen = load_file(tmp_path / "frozen/model.safetensors")
+    origin = load_file(tmp_path / "origin/model.safetensors")
+    assert frozen and all(torch.equal(frozen[name], origin[name]) for name in frozen)
+    with torch.no_grad():
+        module.tower.pre_layrnorm.weight += 1e-6
+    encoder.save(tmp_path / "trained", module)
+    trained = Pretrained(str(tmp_path / "trained"), layer=-1).build(None).state_dict()
+    assert all(torch.equal(trained[name], weight) for name, weight in module.state_dict().items())
 
 
 def test_identity_tells_weights_and_settings_apart(tmp_path):
@@ -170,10 +187,32 @@ def test_all_weights_are_trained_and_its_augmentation_stays_off(kind, tmp_path):
     assert [name for name, weight in module.named_parameters() if weight.grad is None] == []
 
 
+OLD = {
+    "_name_or_path": "", "architectures": None, "bad_words_ids": None, "finetuning_task": None, "top_k": 50,
+    "id2label": {"0": "LABEL_0", "1": "LABEL_1"}, "label2id": {"LABEL_0": 0}, "is_decoder": False,
+    "pruned_heads": {}, "torch_dtype": None, "transformers_version": "4.16.0.dev0", "use_bfloat16": False,
+    "initializer_factor": 1.0, "dropout": 0.0, "projection_dim": 512,
+}  # fmt: skip
+"""Settings that folders of earlier versions have beside those of the tower."""
+
+
+@pytest.mark.parametrize("prefix", ["vision_model.", "vision_tower.vision_model."])
+def test_a_folder_of_an_earlier_version_is_read(prefix, tmp_path):
+    tower = tiny_tower("clip_vision_model")
+    folder = save_tower(tower, tmp_path)
+    expected = ours(Pretrained(str(folder)), pixels())
+    config = json.loads((folder / "config.json").read_text())
+    whole = {"model_type": "clip", "vision_config": OLD | config, "text_config": {}}
+    (folder / "config.json").write_text(json.dumps(whole))
+    tensors = {f"{prefix}{name}": one for name, one in load_file(folder / "model.safetensors").items()}
+    tensors[f"{prefix}embeddings.position_ids"] = torch.arange(10)[None]
+    tensors["text_model.embeddings.token_embedding.weight"] = torch.ones(3, 3)
+    save_file(tensors, folder / "model.safetensors")
+    assert torch.equal(ours(Pretrained(str(folder)), pixels()), expected)
+
+
 def tampered(folder, **tensors):
     """Change or, with None, remove tensors of a folder."""
-    from safetensors.torch import load_file, save_file
-
     path = folder / "model.safetensors"
     found = load_file(path) | tensors
     save_file({name: tensor for name, tensor in found.items() if tensor is not None}, path)

@@ -101,7 +101,8 @@ def read_image_processor(folder: str | Path) -> ImageProcessor:
     raise FileNotFoundError(f"{folder}: preprocessor_config.json not found, so its pixels are unknown")
 
 
-def _parse(values: Mapping[str, Any]) -> ImageProcessor:
+def _parse(given: Mapping[str, Any]) -> ImageProcessor:
+    values = {name: value for name, value in given.items() if value is not None}
     if not values.get("do_resize", True):
         raise ValueError("do_resize must be true, got false")
     size, crop = _sides(values, "size"), None

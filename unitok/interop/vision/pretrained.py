@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from unitok.atomic_files import write_text
+from unitok.interop.files import Tensors
 from unitok.interop.vision.image_processor import ImageProcessor, read_image_processor
 from unitok.interop.vision.towers import Tower, quiet
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
@@ -106,12 +107,20 @@ class Pretrained(Encoder):
 
     def save(self, folder: Path, module: nn.Module) -> None:
         """Write a folder of transformers' layout with the layers that run, and their image processor."""
+        weights = narrowed(module.tower.state_dict(), self.tower.stored_dtype)
         with quiet():
-            module.tower.save_pretrained(folder)
+            module.tower.save_pretrained(folder, state_dict=weights)
         write_text(folder / "preprocessor_config.json", _as_text(self.processor.to_json()))
 
     def kept(self, module: nn.Module) -> set[str]:
         return set(module.state_dict())
+
+
+def narrowed(weights: Tensors, dtype: torch.dtype) -> Tensors:
+    """The weights in another dtype if none of them changes by that, or else as they are."""
+    narrow = {name: weight.to(dtype) for name, weight in weights.items()}
+    same = all(torch.equal(narrow[name].to(weight.dtype), weight) for name, weight in weights.items())
+    return narrow if same else weights
 
 
 VERSIONS = ("transformers_version", "_name_or_path", "architectures", "dtype")

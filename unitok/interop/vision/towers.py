@@ -81,6 +81,7 @@ class Tower:
 
     def __init__(self, folder: str | Path, layer: int | None):
         self.folder, self.normed = Path(folder), layer is None
+        self.stored_dtype = torch.float32
         values = _tower_values(folder)
         self.kind = values["model_type"]
         self.family = FAMILIES[self.kind]
@@ -148,6 +149,7 @@ class Tower:
             ValueError: a tensor is missing or of another shape, or there are pickled weights alone.
         """
         tensors = self._read()
+        self.stored_dtype = tensors[self.family.patches].dtype
         with quiet():  # transformers knows the names that the tensors have had
             model, report = self._model.from_pretrained(
                 None,
