@@ -8,6 +8,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 MAX_PIXELS = 64 * 2**20
+Edges = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 
 
 class ImageError(ValueError):
@@ -54,6 +56,14 @@ def crop_to(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if image.size == (width, height):
         return image
     return ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
+
+
+def crop_edges(image: Image.Image, size: tuple[int, int]) -> Edges:
+    """Edges, in pixels of the image, of what `crop_to` this size (height, width) keeps of it."""
+    height, width = size
+    scale = min(image.width / width, image.height / height)
+    left, top = (image.width - width * scale) / 2, (image.height - height * scale) / 2
+    return left, top, image.width - left, image.height - top
 
 
 def _convert(

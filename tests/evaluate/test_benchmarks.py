@@ -19,6 +19,7 @@ from unitok.generation.likelihood import Score
 from unitok.modalities.geometry import Box, write_box
 from unitok.modalities.location_bins import BoxModality
 from unitok.modalities.vision import VisionConfig
+from unitok.models.vision.encoder import Patches
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "captions"
 INSTANCES = {
@@ -128,6 +129,8 @@ def test_a_box_of_a_cropped_picture_is_laid_back(folder):
     assert tiny_model(shape=(2, 2), sampling=BRIEF).codec.crop_edges(image) == (20, 0, 100, 80)
     seeing = tiny_model(shape=(2, 2), vision=VisionConfig(tiles=2))
     assert seeing.codec.crop_edges(image) == (0, 0, 120, 80)
+    seeing = tiny_model(shape=(2, 2), vision=VisionConfig(Patches(4, size=(16, 32))))
+    assert seeing.codec.crop_edges(image) == (0, 10, 120, 70)
     model = Told(Box(0, 0.1, 0.2, 0.3), Box(0.5, 0.5, 1, 1), more=[BoxModality()])
     model.codec.modalities["image"].shape = (2, 2)
     found = open_suite("refcoco", file=folder / "refs.json", images=folder / "images",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from unitok.json_files import build_dataclass
@@ -17,7 +17,7 @@ from unitok.modalities.base import Modality
 from unitok.modalities.kinds import modality_kind
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.sizes import check_sizes
-from unitok.pixels import as_rgb
+from unitok.pixels import Edges, as_rgb, crop_edges, crop_to
 
 IMAGE_TOKENIZER = "image_tokenizer"
 """The folder of the image tokenizer in that of a model."""
@@ -135,16 +135,13 @@ class ImageModality(Modality):
         rows, columns = self.shape or (
             min(self.max_side, max(1, round(side / cell))) for side in (image.height, image.width)
         )
-        size = (columns * cell, rows * cell)
-        return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+        return crop_to(image, (rows * cell, columns * cell))
 
-    def crop_edges(self, image: Image.Image) -> tuple[float, float, float, float]:
+    def crop_edges(self, image: Image.Image) -> Edges:
         """Edges (left, top, right, bottom), in pixels of the image, of the crop that `fit` takes."""
         image = as_rgb(image)
         width, height = self.fit(image).size
-        scale = min(image.width / width, image.height / height)
-        left, top = (image.width - width * scale) / 2, (image.height - height * scale) / 2
-        return left, top, image.width - left, image.height - top
+        return crop_edges(image, (height, width))
 
     def encode(self, content: Image.Image) -> tuple[Int64[Tensor, " n"], tuple[int, ...]]:
         return self.encode_many([content])[0]

@@ -29,7 +29,7 @@ from unitok.models.vision import fused, qformer, resampler  # noqa: F401  (their
 from unitok.models.vision.bridge import Bridge, BridgeConfig, Projector, encode_pixels
 from unitok.models.vision.bridge_weights import load_bridge
 from unitok.models.vision.encoder import Encoder, Latents
-from unitok.pixels import as_rgb
+from unitok.pixels import Edges, as_rgb
 
 PARTS = (Encoder, BridgeConfig, Architecture)
 MAX_TILES = 64
@@ -175,6 +175,13 @@ class Vision:
         if self.config.tiles == 1:
             return self.config.encoder.fit(image, self.size)
         return image.resize(size, Image.Resampling.BICUBIC)
+
+    def crop_edges(self, image: Image.Image) -> Edges:
+        """Edges, in pixels of an image, of what is seen of it: all where it may have several tiles."""
+        image = as_rgb(image)
+        if self.config.tiles > 1:
+            return 0, 0, image.width, image.height
+        return self.config.encoder.crop_edges(image, self.size)
 
     @torch.no_grad()
     def see(self, image: Image.Image) -> Features:

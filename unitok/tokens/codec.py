@@ -16,7 +16,7 @@ from unitok.modalities.base import Modality
 from unitok.modalities.image import ImageModality
 from unitok.modalities.kinds import STRUCTURE, check_name
 from unitok.modalities.vision import Vision
-from unitok.pixels import as_rgb
+from unitok.pixels import Edges
 from unitok.tokens.cursor import Cursor, Positions
 from unitok.tokens.layout import FlatIds, Layout
 from unitok.tokens.vision_layout import VISION, VisionLayout
@@ -77,12 +77,9 @@ class Codec:
         fitted = [*([] if self.vision is None else [self.vision.fit(image)]), self.image.fit(image)]
         return max(fitted, key=lambda one: one.width * one.height)
 
-    def crop_edges(self, image: Image.Image) -> tuple[float, float, float, float]:
-        """Edges (left, top, right, bottom), in pixels of an image, of what the model is shown of it: a crop,
-        or all where vision may see several tiles."""
-        if self.vision is not None and self.vision.config.tiles > 1:
-            return 0, 0, *as_rgb(image).size
-        return self.image.crop_edges(image)
+    def crop_edges(self, image: Image.Image) -> Edges:
+        """Edges (left, top, right, bottom), in pixels of an image, of what the model is shown of it."""
+        return (self.vision or self.image).crop_edges(image)
 
     @property
     def build_bridge(self) -> Callable[[int], nn.Module] | None:

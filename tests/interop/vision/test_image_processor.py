@@ -69,6 +69,21 @@ def test_what_is_written_is_read_by_both(theirs, tmp_path):
     assert np.abs(again(noise((41, 100)), return_tensors="np")["pixel_values"] - expected).max() < 1e-4
 
 
+@pytest.mark.parametrize("theirs", PROCESSORS.values(), ids=PROCESSORS)
+@pytest.mark.parametrize("size", [(200, 120), (120, 200), (150, 150)])
+def test_edges_are_those_of_what_is_kept(theirs, size, tmp_path):
+    theirs.save_pretrained(tmp_path)
+    ours, (width, height) = read_image_processor(tmp_path), size
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    image = Image.fromarray(np.stack((columns, rows, 0 * rows), axis=-1).astype(np.uint8))
+    left, top, right, bottom = ours.crop_edges(image, ours.size)
+    fitted = np.asarray(ours.fit(image, ours.size), dtype=float)
+    cell = (right - left) / 24, (bottom - top) / 24
+    for row, column in ((8, 8), (15, 12), (12, 15)):  # inside of any padding
+        x, y = left + (column + 0.5) * cell[0], top + (row + 0.5) * cell[1]
+        assert abs(fitted[row, column, 0] - x) < cell[0] and abs(fitted[row, column, 1] - y) < cell[1]
+
+
 def test_another_size_has_the_same_margin():
     processor = ImageProcessor((24, 24), 28, False, 3, (0.0,) * 3, (1.0,) * 3)
     image = Image.linear_gradient("L").convert("RGB")

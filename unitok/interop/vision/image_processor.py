@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from unitok.json_files import read_object
+from unitok.pixels import Edges
 
 FILES = {"preprocessor_config.json": None, "processor_config.json": "image_processor"}
 """The files that may hold the settings, with the key of these where they are a part."""
@@ -48,14 +49,26 @@ class ImageProcessor:
             image = _pad_to_square(image, tuple(int(255 * value) for value in self.mean))
         if self.shortest_edge is None:
             return image.resize((width, height), Image.Resampling(self.resample))
-        edge = round(self.shortest_edge * min(size) / min(self.size))
-        shorter = min(image.size)
+        edge, shorter = self._edge(size), min(image.size)
         image = image.resize(
             tuple(edge if side == shorter else int(edge * side / shorter) for side in image.size),
             Image.Resampling(self.resample),
         )
         left, top = (image.width - width) // 2, (image.height - height) // 2
         return image.crop((left, top, left + width, top + height))
+
+    def crop_edges(self, image: Image.Image, size: tuple[int, int]) -> Edges:
+        """Edges, in pixels of an image, of what `fit` keeps of it; beyond the image where that is padded."""
+        if self.shortest_edge is None:
+            return 0, 0, image.width, image.height
+        sides = (max(image.size),) * 2 if self.pad else image.size
+        seen = [side * min(sides) / self._edge(size) for side in size[::-1]]
+        left, top = ((side - part) / 2 for side, part in zip(image.size, seen, strict=True))
+        return left, top, image.width - left, image.height - top
+
+    def _edge(self, size: tuple[int, int]) -> int:
+        """The shortest edge for an image that is cropped to this size; its margin is the processor's."""
+        return round(self.shortest_edge * min(size) / min(self.size))
 
     def to_json(self) -> dict[str, Any]:
         """The contents of a preprocessor_config.json, for transformers, too."""

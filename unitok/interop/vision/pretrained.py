@@ -22,6 +22,7 @@ from unitok.interop.vision.image_processor import ImageProcessor, read_image_pro
 from unitok.interop.vision.towers import Tower, quiet
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.vision.encoder import Encoder
+from unitok.pixels import Edges
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,9 @@ class Pretrained(Encoder):
 
     def fit(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
         return self.processor.fit(image, size)
+
+    def crop_edges(self, image: Image.Image, size: tuple[int, int]) -> Edges:
+        return self.processor.crop_edges(image, size)
 
     def cell(self, tokenizer: ImageTokenizer | None) -> int:
         return self.tower.cell

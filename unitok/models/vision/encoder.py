@@ -16,7 +16,7 @@ from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.image_tokenizer.vit import ViT
 from unitok.models.kinds import part_to_json
 from unitok.models.sizes import check_sizes
-from unitok.pixels import Image, crop_to
+from unitok.pixels import Edges, Image, crop_edges, crop_to
 
 
 class Encoder(ABC):
@@ -47,6 +47,10 @@ class Encoder(ABC):
     def fit(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
         """Bring an RGB image of any size to (height, width): resized, and its centre cropped."""
         return crop_to(image, size)
+
+    def crop_edges(self, image: Image.Image, size: tuple[int, int]) -> Edges:
+        """Edges, in pixels of an image, of what `fit` keeps of it."""
+        return crop_edges(image, size)
 
     def identity(self, module: nn.Module | None) -> Any:
         """What decides what it sees, as JSON; `module` is what `build` gave if its weights are frozen."""

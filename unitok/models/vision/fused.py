@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.vision.encoder import Encoder
-from unitok.pixels import Image
+from unitok.pixels import Edges, Image
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,9 @@ class Fused(Encoder):
 
     def fit(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
         return self.encoders[0].fit(image, size)
+
+    def crop_edges(self, image: Image.Image, size: tuple[int, int]) -> Edges:
+        return self.encoders[0].crop_edges(image, size)
 
     def cell(self, tokenizer: ImageTokenizer | None) -> int:
         return self.encoders[0].cell(tokenizer)
