@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from unitok.interop.vision.towers import FAMILIES
+from unitok.interop.vision.families import FAMILIES
 
 SIZES = {
     "hidden_size": 32,
@@ -30,10 +30,8 @@ TOWERS = {
 
 def tiny_tower(kind: str, **changes: Any) -> Any:
     """A tower of a family with random weights, in eval mode."""
-    import transformers
-
     torch.manual_seed(0)
-    model = getattr(transformers, FAMILIES[kind].model)
+    model = FAMILIES[kind].find()
     return randomise(model(model.config_class(**SIZES | TOWERS[kind] | changes)))
 
 

@@ -23,6 +23,8 @@ VISION_FORMATS = {
     "paligemma": "transformers folder of PaliGemma: its encoder and projector",
     "internvl": "transformers folder of InternVL: its encoder and projector",
     "blip2": "transformers folder of BLIP-2: its encoder and Q-Former",
+    "qwen2vl": "transformers folder of Qwen2-VL: its encoder and merger, for images of one size",
+    "qwen3vl": "transformers folder of Qwen3-VL: its encoder and merger, without DeepStack",
 }
 
 

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests.tiny_towers import FORWARD, SIZES, randomise, save_tower, tiny_tower
@@ -54,6 +55,40 @@ def tiny_models():
             )
         ),
     }  # fmt: skip
+
+
+QWENS = {
+    "qwen2vl": ("Qwen2VL", {"embed_dim": 32, "hidden_size": 40, "mlp_ratio": 2}),
+    "qwen3vl": (
+        "Qwen3VL",
+        {"hidden_size": 32, "out_hidden_size": 40, "intermediate_size": 48, "num_position_embeddings": 16,
+         "deepstack_visual_indexes": [1]},
+    ),
+}  # fmt: skip
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", QWENS)
+def test_vectors_are_those_of_qwens_merger(kind, tmp_path):
+    name, more = QWENS[kind]
+    sizes = {"depth": 2, "num_heads": 2, "patch_size": 32, "spatial_merge_size": 2, "temporal_patch_size": 2}
+    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 3, 3]}
+    config = getattr(transformers, f"{name}Config")(
+        vision_config=sizes | more, text_config=TEXT | {"rope_parameters": rope}
+    )
+    torch.manual_seed(0)
+    model = randomise(getattr(transformers, f"{name}ForConditionalGeneration")(config))
+    processor = transformers.Qwen2VLImageProcessorPil(patch_size=32)
+    save_tower(model, tmp_path / "model", processor)
+    read_vision(tmp_path / "model", kind).save_pretrained(tmp_path / "vision")
+    image = Image.effect_noise((448, 448), 90).convert("RGB")
+    inputs = processor(image, return_tensors="pt")
+    expected = model.model.get_image_features(**{
+        "pixel_values": inputs["pixel_values"], "image_grid_thw": inputs["image_grid_thw"]
+    }).pooler_output[0]  # fmt: skip
+    vision = Vision(read_vision_folder(tmp_path / "vision"))
+    assert vision.grid == (14, 14) and vision.shape == (7, 7)
+    assert (vision.bridge_builder()(40)(vision.see(image).values) - expected).abs().max() < 1e-4
 
 
 FEATURES = {

@@ -4,14 +4,15 @@ What is kept is what sees and the way to the language model; the language model 
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from unitok.interop.files import Tensors, locate_tensors, read_config, read_tensors
+from unitok.interop.vision.families import FAMILIES
 from unitok.interop.vision.pretrained import Pretrained
-from unitok.interop.vision.towers import FAMILIES
 from unitok.modalities.vision import VisionConfig
 from unitok.modalities.vision_folder import VisionFolder
 from unitok.models.vision.bridge import BridgeConfig, Projector
@@ -22,14 +23,15 @@ from unitok.models.weights import check_tensors
 class Parts(NamedTuple):
     """What a model has to see with.
 
-    `layer` and `prefix` are those of Pretrained, `bridge` are the settings, and `names` gives for each weight
-    of our bridge the name of theirs.
+    `layer`, `prefix` and `size` are those of Pretrained, `bridge` are the settings, and `names` gives for
+    each weight of our bridge the name of theirs.
     """
 
     layer: int | None = -2
     prefix: bool = False
     bridge: BridgeConfig = Projector()
     names: Mapping[str, str] = {}
+    size: tuple[int, int] | None = None
 
 
 class Model:
@@ -108,6 +110,18 @@ def _internvl(model: Model) -> Parts:
     return Parts(None if layer == -1 else layer, False, Projector(hidden, merge=merge), names)
 
 
+QWEN_SIZE = (448, 448)
+"""Of an image for a model that takes any size; another one, or several tiles, by the folder's config.json."""
+
+
+def _qwen(model: Model, layers: tuple[str, ...]) -> Parts:
+    """Squares of vectors, each normalised, are merged and projected twice (arXiv:2409.12191, section 2.1)."""
+    names = zip(("each", "first", "out"), (f"merger.{name}" for name in layers), strict=True)
+    weights = _weights(model, dict(names))
+    hidden = len(model.read({"": weights["layers.first.weight"]})[""])
+    return Parts(None, False, Projector(hidden, norm="each", merge=2), weights, QWEN_SIZE)
+
+
 QFORMER_LAYER = {
     **{f"attention.{part}": f"attention.attention.{part}" for part in ("query", "key", "value")},
     "attention.out": "attention.output.dense",
@@ -176,6 +190,8 @@ READERS = {
     "paligemma": Reader(_paligemma, ("paligemma",)),
     "internvl": Reader(_internvl, ("internvl",)),
     "blip2": Reader(_blip2, ("blip-2",)),
+    "qwen2vl": Reader(partial(_qwen, layers=("ln_q", "mlp.0", "mlp.2")), ("qwen2_vl",)),
+    "qwen3vl": Reader(partial(_qwen, layers=("norm", "linear_fc1", "linear_fc2")), ("qwen3_vl",)),
 }
 """By the names of `VISION_FORMATS`."""
 
@@ -195,7 +211,7 @@ def read(folder: str | Path, kind: str) -> VisionFolder:
         known = " or ".join(reader.kinds)
         raise ValueError(f"{folder}: model_type must be {known} for {kind}, got {found!r:.80}")
     parts = reader.parts(model)
-    encoder = Pretrained(str(folder), layer=parts.layer, prefix=parts.prefix)
+    encoder = Pretrained(str(folder), layer=parts.layer, prefix=parts.prefix, size=parts.size)
     tensors = model.read(parts.names)  # query_tokens are a batch of one
     weights = {name: one.squeeze(0) if one.ndim == 3 else one for name, one in tensors.items()}
     if weights:

@@ -18,6 +18,8 @@ FILES = {"preprocessor_config.json": None, "processor_config.json": "image_proce
 """The files that may hold the settings, with the key of these where they are a part."""
 PADS_TO_SQUARE = "LlavaImageProcessor"
 """The type that means by do_pad a square; others mean tiles of a batch."""
+OF_ANY_SIZE, ANY_SIZE = "Qwen2VLImageProcessor", {"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 1280}
+"""The type whose images keep their shape, and the number of pixels that it gives them."""
 Triple = tuple[float, float, float]
 
 
@@ -26,7 +28,7 @@ class ImageProcessor:
     """How an image becomes the pixels of an encoder.
 
     Args:
-        size: (height, width) of the result in pixels.
+        size: (height, width) of the result in pixels; None for any, as Qwen2-VL has it.
         shortest_edge: to which an image is resized before its centre is cropped; None resizes it to the size,
             whatever its shape.
         pad: whether an image is padded to a square, first.
@@ -35,7 +37,7 @@ class ImageProcessor:
         std: by which the difference is divided.
     """
 
-    size: tuple[int, int]
+    size: tuple[int, int] | None
     shortest_edge: int | None
     pad: bool
     resample: int
@@ -72,14 +74,16 @@ class ImageProcessor:
 
     def to_json(self) -> dict[str, Any]:
         """The contents of a preprocessor_config.json, for transformers, too."""
-        height, width = self.size
-        whole = {"height": height, "width": width}
+        whole = ANY_SIZE if self.size is None else dict(zip(("height", "width"), self.size, strict=True))
         crops = self.shortest_edge is not None
-        kind = (
-            "LlavaImageProcessor" if self.pad else "CLIPImageProcessor" if crops else "SiglipImageProcessor"
-        )
+        kinds = {
+            OF_ANY_SIZE: self.size is None,
+            PADS_TO_SQUARE: self.pad,
+            "CLIPImageProcessor": crops,
+            "SiglipImageProcessor": True,
+        }
         return {
-            "image_processor_type": kind,
+            "image_processor_type": next(kind for kind, fits in kinds.items() if fits),
             "do_convert_rgb": True,
             "do_resize": True,
             "size": {"shortest_edge": self.shortest_edge} if crops else whole,
@@ -116,6 +120,8 @@ def read_image_processor(folder: str | Path) -> ImageProcessor:
 
 def _parse(given: Mapping[str, Any]) -> ImageProcessor:
     values = {name: value for name, value in given.items() if value is not None}
+    if any_size := str(values.get("image_processor_type")).startswith(OF_ANY_SIZE):
+        values["size"] = 1
     if not values.get("do_resize", True):
         raise ValueError("do_resize must be true, got false")
     size, crop = _sides(values, "size"), None
@@ -129,7 +135,7 @@ def _parse(given: Mapping[str, Any]) -> ImageProcessor:
     if edge is None and crop not in (None, _whole(size, "size")):
         raise ValueError(f"crop_size must be the size to which an image is resized, got {crop} of {size}")
     return ImageProcessor(
-        size=crop or _whole(size, "size"),
+        size=None if any_size else crop or _whole(size, "size"),
         shortest_edge=edge,
         pad=bool(values.get("do_pad")) and str(values.get("image_processor_type")).startswith(PADS_TO_SQUARE),
         resample=int(Image.Resampling(values.get("resample", Image.Resampling.BICUBIC))),

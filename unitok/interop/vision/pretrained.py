@@ -54,7 +54,12 @@ class Pretrained(Encoder):
         return read_image_processor(self.folder)
 
     def input_size(self, drawn: tuple[int, int] | None) -> tuple[int, int]:
-        return self.size or self.processor.size
+        size = self.size or self.processor.size
+        if size is None:
+            raise ValueError(
+                f"{self.folder}: encoder.size must be (height, width), as its images have any size"
+            )
+        return size
 
     def grid(self, size: tuple[int, int], tokenizer: ImageTokenizer | None) -> tuple[int, int]:
         rows, columns = self.patches(size)
@@ -68,6 +73,8 @@ class Pretrained(Encoder):
         cell, trained = self.tower.cell, self.tower.image_size
         if len(size) != 2 or min(size) < cell:
             raise ValueError(f"encoder.size must be at least its cell of {cell} pixels, got {size}")
+        if any(side % (step := cell * self.tower.family.multiple) for side in size) and step > cell:
+            raise ValueError(f"encoder.size must be multiples of {step} pixels, got {size}")
         if self.tower.family.resizes is False and set(size) != {trained}:
             raise ValueError(f"encoder.size must be that of {self.folder}, {trained} x {trained}, got {size}")
         return size[0] // cell, size[1] // cell
@@ -161,7 +168,7 @@ class PretrainedLayers(nn.Module):
             pixels.new_tensor(v)[:, None, None] for v in (config.processor.mean, config.processor.std)
         )
         theirs = ((pixels + 1) / 2 - mean) / std
-        states = self.tower(theirs, **config.tower.family.options).last_hidden_state
+        states = config.tower.family.states(self.tower, theirs)
         size = (pixels.shape[2], pixels.shape[3])
         first = 0 if config.prefix else config.tower.prefix
         return states[:, first:].mT.unflatten(2, config.grid(size, None))

@@ -1,4 +1,4 @@
-"""Vision towers of transformers' folders: the families that can be read, and their part of a folder.
+"""Vision towers of transformers' folders: their part of config.json and of the tensors.
 
 A folder holds a tower alone (DINOv2), or a model that has one under `vision_config` (CLIP, LLaVA). Only the
 tower's tensors are read. Knows no pixels.
@@ -6,61 +6,17 @@ tower's tensors are read. Knows no pixels.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from unitok.interop.files import Tensors, locate_tensors, read_config, read_tensors
+from unitok.interop.vision.families import FAMILIES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-
-@dataclass(frozen=True)
-class Family:
-    """What all towers of one model_type have in common.
-
-    Args:
-        model: the name of its class in transformers.
-        prefix: number of states before those of the patches, without registers.
-        norm: the name of the last norm.
-        patches: the name of the weight that embeds patches, which only the tower has in a model.
-        resizes: whether it sees images of another size than its own: by itself, when told to, or never.
-        norms_all: whether its last hidden state is normalised; else only what it pools is.
-    """
-
-    model: str
-    prefix: int
-    norm: str
-    patches: str
-    resizes: bool | None = True
-    norms_all: bool = True
-
-    @property
-    def options(self) -> dict[str, bool]:
-        """Arguments of its forward pass."""
-        return {} if self.resizes is not None else {"interpolate_pos_encoding": True}
-
-
-PATCH, PROJECTION = "embeddings.patch_embedding.weight", "embeddings.patch_embeddings.projection.weight"
-FAMILIES = {
-    "clip_vision_model": Family("CLIPVisionModel", 1, "post_layernorm", PATCH, resizes=None, norms_all=False),
-    "siglip_vision_model": Family("SiglipVisionModel", 0, "post_layernorm", PATCH, resizes=None),
-    "blip_2_vision_model": Family("Blip2VisionModel", 1, "post_layernorm", PATCH, resizes=None),
-    "dinov2": Family("Dinov2Model", 1, "layernorm", PROJECTION),
-    "dinov2_with_registers": Family("Dinov2WithRegistersModel", 1, "layernorm", PROJECTION),
-    "dinov3_vit": Family("DINOv3ViTModel", 1, "norm", "embeddings.patch_embeddings.weight"),
-    "internvl_vision": Family("InternVLVisionModel", 1, "layernorm", PROJECTION),
-    "aimv2_vision_model": Family(
-        "Aimv2VisionModel", 0, "rms_norm", "embeddings.patch_embed.weight", resizes=False
-    ),
-}
-"""By model_type; nothing else is opened."""
-HEADS = {"vision_use_head": False, "use_head": False, "use_mask_token": False}
-"""Settings that leave out what is not used: a trained weight without a gradient stops some strategies."""
 
 IGNORED = ("model_type", "out_features", "out_indices", "stage_names")
 """Settings that are those of the class, or name the layers of a backbone."""
@@ -82,8 +38,7 @@ class Tower:
     def __init__(self, folder: str | Path, layer: int | None):
         self.folder, self.normed = Path(folder), layer is None
         self.stored_dtype = torch.float32
-        values = _tower_values(folder)
-        self.kind = values["model_type"]
+        self.kind, values = _tower_values(folder)
         self.family = FAMILIES[self.kind]
         whole = self._config(values)
         layers = whole.num_hidden_layers
@@ -91,12 +46,12 @@ class Tower:
         if not 1 <= depth <= layers:
             raise ValueError(f"{folder}: layer must be in -{layers}..{layers} and not 0, got {layer}")
         self.depth = depth
-        unused = {name: value for name, value in HEADS.items() if hasattr(whole, name)}
-        self.config = self._config(values | {"num_hidden_layers": depth} | unused)
+        self.config = self._config(values | self.family.settings(whole, depth))
 
     def _config(self, values: Mapping[str, Any]) -> "PreTrainedConfig":
+        kind = self._model.config_class
         try:
-            return self._model.config_class(**{k: v for k, v in values.items() if k not in IGNORED})
+            return kind(**{name: value for name, value in values.items() if name not in IGNORED})
         except Exception as error:  # its checks raise errors of many kinds, of several lines
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise ValueError(f"{self.folder}: config.json cannot be read as {self.kind}: {reason}") from error
@@ -105,19 +60,19 @@ class Tower:
     def _model(self) -> type["PreTrainedModel"]:
         """The tower's class in transformers. Raises ValueError if transformers, or the class, is missing."""
         try:
-            import transformers
+            model = self.family.find()
         except ImportError as error:
             raise ValueError(
                 f"{self.folder}: Pretrained needs transformers: pip install 'unitok-lm[vision]'"
             ) from error
-        if not hasattr(transformers, self.family.model):
+        if model is None:
             raise ValueError(f"{self.folder}: {self.kind} needs a later transformers")
-        return getattr(transformers, self.family.model)
+        return model
 
     @property
     def dim(self) -> int:
         """Channels of a hidden state."""
-        return self.config.hidden_size
+        return self.family.dim(self.config)
 
     @property
     def cell(self) -> int:
@@ -125,9 +80,9 @@ class Tower:
         return _side(self.config.patch_size)
 
     @property
-    def image_size(self) -> int:
-        """Pixels per side of the images that it was trained on."""
-        return _side(self.config.image_size)
+    def image_size(self) -> int | None:
+        """Pixels per side of the images that it was trained on; None for any."""
+        return _side(size) if (size := getattr(self.config, "image_size", None)) else None
 
     @property
     def prefix(self) -> int:
@@ -170,10 +125,7 @@ class Tower:
 
     def _trim(self, model: "PreTrainedModel") -> "PreTrainedModel":
         """Take out what its output does not need."""
-        if not (self.normed and self.family.norms_all):
-            setattr(model, self.family.norm, nn.Identity())
-        if hasattr(model.embeddings, "mask_token"):
-            model.embeddings.mask_token = None
+        self.family.trim(model, normed=self.normed)
         return model.eval()
 
     def _read(self) -> Tensors:
@@ -203,17 +155,19 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _tower_values(folder: str | Path) -> dict[str, Any]:
-    """The tower's part of config.json. Raises ValueError for a family that is not in FAMILIES."""
+def _tower_values(folder: str | Path) -> tuple[str, dict[str, Any]]:
+    """The model_type of a folder's tower, and its part of config.json.
+
+    Raises ValueError for a family that is not in FAMILIES.
+    """
     values = read_config(folder)
     kind = values.get("model_type")
-    if kind not in FAMILIES and isinstance(values.get("vision_config"), dict):
-        values = values["vision_config"]
-        kind = values.get("model_type")
+    if isinstance(part := values.get("vision_config"), dict):
+        kind, values = part.get("model_type") or kind, part
     if kind not in FAMILIES:
         known = ", ".join(FAMILIES)
         raise ValueError(f"{folder}: model_type of the vision tower must be one of {known}, got {kind!r:.80}")
-    return values
+    return kind, values
 
 
 def _side(size: Any) -> int:
