@@ -207,9 +207,11 @@ def orthogonalize(matrices: Float[Tensor, "n r c"], *, steps: int) -> Float[Tens
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
     """Builds a transformer's optimizer; only the matrices of its blocks are decayed (and updated by Muon)."""
     trainable = [weight for weight in model.parameters() if weight.requires_grad]
-    in_blocks = {id(weight) for weight in model.blocks.parameters() if weight.ndim == 2}
+    named = dict(model.named_parameters())
+    blocks = [weight for name, weight in named.items() if name.startswith(("blocks.", "cross.blocks."))]
+    in_blocks = {id(weight) for weight in blocks if weight.ndim == 2}
     matrices = [weight for weight in trainable if id(weight) in in_blocks]
-    in_bridge = {id(weight) for name, weight in model.named_parameters() if name.startswith("bridge.")}
+    in_bridge = {id(weight) for name, weight in named.items() if name.startswith("bridge.")}
     others = [weight for weight in trainable if id(weight) not in in_blocks | in_bridge]
     bridge = [weight for weight in trainable if id(weight) in in_bridge]
     groups = [{"params": bridge, "bridge": True}] if bridge else []
