@@ -1,24 +1,39 @@
 """One thread, no network, and shapes checked at every public call."""
 
+import atexit
+import gc
 import os
 
+import pytest
+from hypothesis import settings
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-from tests.typecheck import install
-
-install()
-
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from hypothesis import settings  # noqa: E402
-
-torch.set_num_threads(1)
 settings.register_profile("busy", deadline=None)  # a busy machine is no failure
 settings.load_profile("busy")
 
 
+def pytest_configure(config):
+    if config.getoption("dist", "no") != "no":
+        return  # this process hands tests out and runs none, so it needs no torch
+    import torch
+
+    from tests.typecheck import install
+
+    install()
+    torch.set_num_threads(1)
+    gc.disable()  # what is imported stays: looking through it would only take time
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
+    atexit.register(gc.unfreeze)  # extensions complain of what is still there after the end
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
+    import torch
+
     torch.manual_seed(0)
 
 
