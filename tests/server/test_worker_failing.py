@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from tests.cases import rare
 from tests.server.process import ROOT
 from tests.tiny_model import tiny_model
 
@@ -40,7 +41,7 @@ def test_the_server_survives_errors_between_steps(monkeypatch, name):
         serving.until(lambda: worker.held == 0)
 
 
-@pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
+@pytest.mark.parametrize("kind", [RuntimeError, rare(SystemExit)])
 def test_an_engine_that_cannot_be_restarted(monkeypatch, kind, caplog):
     monkeypatch.setattr(app, "FAILURE_PERIOD", 2.0)
     model = tiny_model()
