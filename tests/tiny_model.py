@@ -49,3 +49,13 @@ def tiny_model(
     model = Transformer(config, codec.build_bridge)
     torch.nn.init.normal_(model.unembedding.weight, std=0.5)
     return UniTok(model, codec, **options)
+
+
+def seed_of_text_and_image(model: UniTok, prompt: str, **options) -> int:
+    """A seed with which a model goes on by a text and then an image."""
+    for first in range(0, 192, 16):
+        seeds = range(first, first + 16)
+        for seed, document in zip(seeds, model.generate([prompt] * 16, seed=seeds, **options), strict=True):
+            if [segment.modality for segment in document[1:3]] == ["text", "image"]:
+                return seed
+    raise AssertionError("no seed gives a text and then an image")

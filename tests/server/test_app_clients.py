@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image, ImageChops
 
-from tests.tiny_model import tiny_model
+from tests.tiny_model import seed_of_text_and_image, tiny_model
 from unitok.api.learned_tasks import LearnedTask
 from unitok.document import Segment
 
@@ -147,9 +147,7 @@ def text_of(message) -> str:
 
 
 def test_text_and_then_an_image_in_one_answer_and_in_one_stream(client, model):
-    options, seeds = {"temperature": 1.0, "max_new_tokens": 5}, range(200)
-    documents = ((seed, model.generate("hello", seed=seed, **options)[0][1:]) for seed in seeds)
-    seed, _ = next(pair for pair in documents if [s.modality for s in pair[1][:2]] == ["text", "image"])
+    seed = seed_of_text_and_image(model, "hello", temperature=1.0, max_new_tokens=5)
     body = {"model": "unitok", "messages": [message_of("hello")], "modalities": ["text", "image"]}
     body |= {"seed": seed, "max_tokens": 5, "temperature": 1.0}
     whole = client.chat.completions.create(**body).choices[0].message

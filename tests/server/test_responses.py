@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image
 
-from tests.tiny_model import BRIEF, tiny_model
+from tests.tiny_model import BRIEF, seed_of_text_and_image, tiny_model
 from unitok.document import Segment
 
 openai = pytest.importorskip("openai", reason="openai is not installed (extra clients)")
@@ -42,15 +42,6 @@ def image_of(item) -> bytes:
     return Image.open(io.BytesIO(base64.b64decode(item.result))).convert("RGB").tobytes()
 
 
-def seed_of_text_and_image(model) -> int:
-    """A seed with which the model writes a text and then an image."""
-    for seed in range(200):
-        (document,) = model.generate("hello", seed=seed, temperature=1.0, max_new_tokens=8)
-        if [segment.modality for segment in document[1:3]] == ["text", "image"]:
-            return seed
-    raise AssertionError("no seed gives a text and then an image")
-
-
 def test_a_text(client, model):
     response = ask(client, max_output_tokens=5, extra_body={"seed": 1})
     assert response.output_text == model.generate("hello", target="text", max_new_tokens=5)[0][-1].content
@@ -83,7 +74,7 @@ def test_an_image_and_a_conversation_about_it(client, model):
 
 def test_a_stream_of_text_and_then_an_image_equals_the_answer(client, model):
     body = {"tools": [{**TOOL, "partial_images": 2}], "temperature": 1.0, "max_output_tokens": 8}
-    body["extra_body"] = {"seed": seed_of_text_and_image(model)}
+    body["extra_body"] = {"seed": seed_of_text_and_image(model, "hello", temperature=1.0, max_new_tokens=8)}
     whole = ask(client, **body)
     events = list(ask(client, **body, stream=True))
     assert [event.sequence_number for event in events] == list(range(len(events)))
