@@ -91,6 +91,18 @@ def test_siglip_and_qwen3_are_bridged_and_then_draw(folder):
 
 
 @pytest.mark.slow
+def test_flamingos_language_model_is_held_and_looks_at_images(folder):
+    save_text(language_model("qwen3", rows=ROWS), folder / "Qwen3-0.6B")
+    save_tower(tiny_tower("clip_vision_model"), folder / "clip-vit-large-patch14-336")
+    # two steps, of which the first opens the gates, without a warm-up; the tiny model has three blocks
+    small = ("--model.sizes.variant.cross_every", "2", "--model.optimizer.warmup_steps", "0")
+    model = run("flamingo", *small)
+    assert not changed(model, language_weights("Qwen3-0.6B", model))
+    gates = [weight for name, weight in model.model.named_parameters() if name.endswith("_gate")]
+    assert gates and all(float(gate) != 0 for gate in gates)
+
+
+@pytest.mark.slow
 def test_llava_is_aligned_instructed_tiled_and_exported(folder):
     save_text(language_model("llama", rows=ROWS), folder / "vicuna-7b-v1.5")
     save_tower(tiny_tower("clip_vision_model"), folder / "clip-vit-large-patch14-336")
