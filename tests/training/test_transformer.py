@@ -18,6 +18,7 @@ from tests.tiny_language_models import language_model
 from unitok.api.unitok import UniTok
 from unitok.chat_template import ChatTemplate
 from unitok.data.batches.packing import pack
+from unitok.data.tasks import TaskConfig
 from unitok.modalities.text import train_bpe
 from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.transformer import TransformerSizes
@@ -292,7 +293,7 @@ def test_blocks_are_compiled_for_the_device_that_the_strategy_trains_on(monkeypa
 
     trainer = Mock(  # on a machine with GPUs: the weights are made before they are moved there
         spec=Trainer, strategy=SimpleNamespace(root_device=torch.device("cuda:1")), callbacks=[],
-        datamodule=SimpleNamespace(codec=CODEC), default_root_dir="nowhere",
+        datamodule=SimpleNamespace(codec=CODEC, task=TaskConfig()), default_root_dir="nowhere",
     )  # fmt: skip
     module = TransformerTraining(TransformerSizes(width=16, layers=1), compute=ComputeConfig(compile=True))
     module.trainer = trainer
