@@ -4,10 +4,15 @@ import atexit
 import gc
 import os
 
-import pytest
-from hypothesis import settings
-
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from tests.typecheck import install
+
+install()
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
 settings.register_profile("busy", deadline=None)  # a busy machine is no failure
 settings.load_profile("busy")
 
@@ -17,9 +22,6 @@ def pytest_configure(config):
         return  # this process hands tests out and runs none, so it needs no torch
     import torch
 
-    from tests.typecheck import install
-
-    install()
     torch.set_num_threads(1)
     gc.disable()  # what is imported stays: looking through it would only take time
 

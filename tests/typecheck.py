@@ -13,14 +13,11 @@ from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isfunction
 from typing import Any, Literal, get_args, get_origin
 
 import jaxtyping
-import numpy as np
 from beartype import BeartypeConf, beartype
-from torch import Tensor
 
 check = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=jaxtyping.TypeCheckError))
 jaxtyped = jaxtyping.jaxtyped
 _returned = threading.local()
-ARRAYS = Tensor, np.ndarray
 MOST_ITEMS = 8
 """Items of a list or tuple that its kind tells; of one of any length beartype checks one at random."""
 
@@ -91,8 +88,8 @@ def _check_once(function, checked):
 def _kind(value: Any) -> Hashable:
     """All of a value that a hint of types and shapes can tell."""
     of = type(value)
-    if isinstance(value, ARRAYS):
-        return value.shape, value.dtype
+    if (dtype := getattr(value, "dtype", None)) is not None and hasattr(value, "shape"):
+        return value.shape, dtype
     if of is tuple or of is list:
         return of, *map(_kind, value[:MOST_ITEMS])
     if of is dict:
