@@ -1,6 +1,7 @@
 """Pixels are those of transformers' image processors on Pillow, whatever an image's shape."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -82,6 +83,18 @@ def test_edges_are_those_of_what_is_kept(theirs, size, tmp_path):
     for row, column in ((8, 8), (15, 12), (12, 15)):  # inside of any padding
         x, y = left + (column + 0.5) * cell[0], top + (row + 0.5) * cell[1]
         assert abs(fitted[row, column, 0] - x) < cell[0] and abs(fitted[row, column, 1] - y) < cell[1]
+
+
+@pytest.mark.parametrize("name", ["CLIP", "SigLIP", "DINOv2", "LLaVA, padded"])
+def test_a_very_long_image_takes_no_more_memory_than_others(name, tmp_path):
+    PROCESSORS[name].save_pretrained(tmp_path)
+    ours, line = read_image_processor(tmp_path), Image.new("RGB", (2_000_000, 1), (9, 8, 7))
+    tracemalloc.start()
+    pixels = np.asarray(ours.fit(line, ours.size))
+    assert tracemalloc.get_traced_memory()[1] < 2**20  # of Python; Pillow's would be 10 GB
+    tracemalloc.stop()
+    assert pixels.shape == (24, 24, 3)
+    assert "padded" in name or tuple(pixels[12, 12]) == (9, 8, 7)
 
 
 def test_another_size_has_the_same_margin():

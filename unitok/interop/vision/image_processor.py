@@ -6,13 +6,14 @@ cropped at the centre, of an image that may first be padded to a square.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from unitok.json_files import read_object
-from unitok.pixels import Edges
+from unitok.pixels import MAX_PIXELS, Edges
 
 FILES = {"preprocessor_config.json": None, "processor_config.json": "image_processor"}
 """The files that may hold the settings, with the key of these where they are a part."""
@@ -20,6 +21,8 @@ PADS_TO_SQUARE = "LlavaImageProcessor"
 """The type that means by do_pad a square; others mean tiles of a batch."""
 OF_ANY_SIZE, ANY_SIZE = "Qwen2VLImageProcessor", {"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 1280}
 """The type whose images keep their shape, and the number of pixels that it gives them."""
+MAX_SHAPE = 50
+"""How many times as long as high an image may be before its ends are cut; they would not be seen."""
 Triple = tuple[float, float, float]
 
 
@@ -49,6 +52,8 @@ class ImageProcessor:
         height, width = size
         if self.pad:
             image = _pad_to_square(image, tuple(int(255 * value) for value in self.mean))
+        elif self.shortest_edge is not None:
+            image = _cut_ends(image)
         if self.shortest_edge is None:
             return image.resize((width, height), Image.Resampling(self.resample))
         edge, shorter = self._edge(size), min(image.size)
@@ -173,9 +178,21 @@ def _triple(values: Mapping[str, Any], name: str) -> Triple:
     return tuple(float(value) for value in found)
 
 
+def _cut_ends(image: Image.Image) -> Image.Image:
+    """The middle of an image that is so long that its shortest edge could not be resized in memory."""
+    longest = MAX_SHAPE * min(image.size)
+    if max(image.size) <= longest:
+        return image
+    left, top = (max(0, side - longest) // 2 for side in image.size)
+    return image.crop((left, top, image.width - left, image.height - top))
+
+
 def _pad_to_square(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
-    """The image in the middle of a square of its longer side."""
+    """The image in the middle of a square of its longer side, which has no more pixels than images may."""
     side = max(image.size)
+    if side**2 > MAX_PIXELS:
+        factor, side = isqrt(MAX_PIXELS) / side, isqrt(MAX_PIXELS)
+        image = image.resize(tuple(max(1, int(factor * length)) for length in image.size))
     square = Image.new("RGB", (side, side), colour)
     square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     return square

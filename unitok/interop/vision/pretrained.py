@@ -1,7 +1,7 @@
-"""Pretrained vision encoders: a folder of transformers' layout as an Encoder. Knows no transformer of ours.
+"""Pretrained vision encoders (CLIP, SigLIP, DINOv2): a folder of transformers' layout as an Encoder.
 
-CLIP, SigLIP, DINOv2 and their like, or the vision tower of a whole model: LLaVA, PaliGemma, InternVL, BLIP-2.
-Nothing is downloaded, and no code or pickle of a folder is run.
+Also the vision tower of a whole model: LLaVA, PaliGemma, InternVL, BLIP-2, Qwen2-VL. Nothing is downloaded,
+and no code or pickle of a folder is run. Knows no transformer of ours.
 """
 
 import hashlib
