@@ -57,7 +57,12 @@ def _check_alone(function):
 
 
 def _check_once(function, checked):
-    """Check a function's calls whose kinds are new: of arguments before the call, of all after it."""
+    """Check a function's calls whose kinds are new: of arguments before the call, of all after it.
+
+    In compiled code nothing is checked: a comparison of kinds would make shapes constants.
+    """
+    from torch.compiler import is_compiling  # what has shapes has imported torch
+
     known: set[Hashable] = set()
 
     @wraps(function)
@@ -68,7 +73,7 @@ def _check_once(function, checked):
 
     @wraps(function)
     def call(*args, **options):
-        if jaxtyping.config.jaxtyping_disable:
+        if jaxtyping.config.jaxtyping_disable or is_compiling():
             return function(*args, **options)
         given = _kind(args), _kind(options)
         if given not in known:

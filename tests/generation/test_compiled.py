@@ -11,8 +11,10 @@ from unitok.generation.compiled import CompiledSteps, next_power_of_two
 from unitok.generation.generate import generate
 from unitok.generation.sampling import Sampling
 from unitok.models.cpu.packed_weights import PrepackedWeight
+from unitok.models.transformer_config import BlockVariant
 
 CODEC = tiny_codec()
+OTHER = BlockVariant(qk_norm=False, qkv_bias=True, activation="gelu_tanh", rope_sections=(4, 2, 2))
 
 
 def drawn(model, *, batch: int, compile: bool, scale: float) -> list[list[Codes]]:
@@ -34,11 +36,13 @@ def test_a_seed_gives_the_same_codes_in_batches_of_1_2_and_8(dtype, scale):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_compiled_steps_give_the_same_codes_in_batches_of_1_2_and_8(dtype, device):
+@pytest.mark.parametrize("dtype, variant", [(torch.float32, OTHER), (torch.float64, BlockVariant())])
+def test_compiled_steps_give_the_same_codes_in_batches_of_1_2_and_8(dtype, variant, device):
     if (lack := lacks_compiler(torch.device(device))) is not None:
         pytest.skip(lack)
-    model = untrained(CODEC, dtype).to(device)
+    model = untrained(CODEC, dtype, variant=variant).to(device)
+    for block in model.blocks if variant.qkv_bias else ():
+        torch.nn.init.normal_(block.attention.qkv_bias.weight)
     plain = drawn(model, batch=8, compile=False, scale=2.0)
     for batch in (1, 2, 8):
         compiled = drawn(model, batch=batch, compile=True, scale=2.0)

@@ -3,10 +3,18 @@
 import pytest
 import torch
 
-from tests.tiny_language_models import FAMILIES, ROWS, language_model, ours_of, sizes_of_ours
-from unitok.interop.language.families import config_of
+from tests.tiny_language_models import (
+    FAMILIES,
+    ROWS,
+    language_model,
+    ours_of,
+    sizes_of_ours,
+    spread,
+    text_config,
+)
+from unitok.interop.language.families import config_of, sizes_of
 from unitok.interop.language.weights import from_transformers, to_transformers
-from unitok.models.transformer import TransformerConfig
+from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 
 transformers = pytest.importorskip("transformers")
 
@@ -24,6 +32,19 @@ def test_weights_that_go_out_give_the_same_logits(kind, tie, tmp_path):
     theirs.tie_weights()
     ids = torch.randint(ROWS, (2, 17))
     positions = torch.arange(17)[None, :, None].expand(2, -1, 3)
+    assert (ours.head(ours(ids, positions)) - theirs(ids).logits).abs().max() <= 1e-4
+
+
+@torch.no_grad()
+def test_positions_that_are_scaled_beyond_the_trained_length_alone_open():
+    """As those of InternVL 3."""
+    config = text_config("qwen2")
+    config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 500.0}
+    theirs = spread(transformers.Qwen2ForCausalLM(config))
+    sizes = TransformerSizes(**sizes_of(config.to_dict()))
+    ours = Transformer(TransformerConfig(sizes, ROWS)).eval()
+    ours.load_state_dict(from_transformers(theirs.state_dict(), sizes))
+    ids, positions = torch.randint(ROWS, (2, 17)), torch.arange(17)[None, :, None].expand(2, -1, 3)
     assert (ours.head(ours(ids, positions)) - theirs(ids).logits).abs().max() <= 1e-4
 
 

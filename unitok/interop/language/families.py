@@ -197,9 +197,11 @@ def _rope(config: Mapping[str, Any], family: Family) -> dict[str, Any]:
         )
     rope = {**(scaling or {}), **(parameters or {})}
     known = {"rope_type", "type", "rope_theta", "partial_rotary_factor"}
+    kinds = {rope[name] for name in ("rope_type", "type") if name in rope}
+    if kinds == {"dynamic"}:  # it scales beyond the length that was trained alone
+        kinds, known = set(), known | {"factor", "original_max_position_embeddings"}
     if family.sections is not None and rope.get("mrope_interleaved", True) is True:
         known |= {"mrope_section", "mrope_interleaved"}
-    kinds = {rope.get("rope_type", "default"), rope.get("type", "default")}
-    if kinds != {"default"} or rope.keys() - known or rope.get("partial_rotary_factor", 1.0) != 1.0:
+    if kinds - {"default"} or rope.keys() - known or rope.get("partial_rotary_factor", 1.0) != 1.0:
         raise ValueError(f"rotary positions must not be scaled or partial, got {rope!r:.200}")
     return rope
