@@ -107,6 +107,14 @@ def test_numbers_of_tiles_that_cannot_be_are_refused():
 
 def test_an_image_is_fitted_to_the_larger_of_what_draws_and_what_sees():
     image = Image.new("RGB", (200, 100))
-    sizes = {size: tiny_model(vision=VisionConfig(Latents(size=size))).codec.fit(image).size for size in
-             ((4, 4), (40, 80))}  # fmt: skip
-    assert sizes == {(4, 4): (12, 8), (40, 80): (80, 40)} and tiny_model().codec.fit(image).size == (12, 8)
+    sizes = {size: tiny_model(vision=VisionConfig(Patches(2, size=size))).codec.fit(image).size for size in
+             ((4, 6), (40, 80))}  # fmt: skip
+    assert sizes == {(4, 6): (12, 8), (40, 80): (80, 40)} and tiny_model().codec.fit(image).size == (12, 8)
+
+
+def test_an_image_of_which_other_parts_are_seen_than_encoded_stays_whole():
+    codec = tiny_model(vision=VisionConfig(Patches(2, size=(4, 4)))).codec
+    image = Image.effect_noise((60, 20), 90).convert("RGB")
+    whole = codec.fit(image)
+    assert whole.size == image.size
+    assert codec.vision.see(whole).digest == codec.vision.see(image).digest

@@ -16,7 +16,7 @@ from unitok.modalities.base import Modality
 from unitok.modalities.image import ImageModality
 from unitok.modalities.kinds import STRUCTURE, check_name
 from unitok.modalities.vision import Vision
-from unitok.pixels import Edges
+from unitok.pixels import Edges, as_rgb
 from unitok.tokens.cursor import Cursor, Positions
 from unitok.tokens.layout import FlatIds, Layout
 from unitok.tokens.vision_layout import VISION, VisionLayout
@@ -71,11 +71,17 @@ class Codec:
     def fit(self, image: Image.Image) -> Image.Image:
         """Convert an image to RGB of the size at which the model is shown it. Raises the errors of as_rgb.
 
-        It is that of the codes, or what vision sees, such as several tiles, unless that is smaller: an image
-        may be seen and encoded.
+        It is what vision sees, such as several tiles, or that of the codes where it is larger, since an image
+        may be seen and encoded. An image of which the two keep different parts stays whole.
         """
-        fitted = [*([] if self.vision is None else [self.vision.fit(image)]), self.image.fit(image)]
-        return max(fitted, key=lambda one: one.width * one.height)
+        encoded = self.image.fit(image)
+        if self.vision is None:
+            return encoded
+        seen = self.vision.fit(image)
+        if seen.width * seen.height >= encoded.width * encoded.height:
+            return seen
+        same_part = self.vision.crop_edges(image) == self.image.crop_edges(image)
+        return encoded if same_part else as_rgb(image)
 
     def crop_edges(self, image: Image.Image) -> Edges:
         """Edges (left, top, right, bottom), in pixels of an image, of what the model is shown of it."""
