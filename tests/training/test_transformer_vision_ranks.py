@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.training.test_transformer_cross import VISION as CROSSED
 from tests.training.test_transformer_ranks import STRATEGIES, trained
 from tests.training.test_transformer_vision import LATENTS, VIT
 
@@ -11,6 +12,8 @@ MORE = ("--data.task.name", "both", "--trainer.max_steps", str(STEPS))
 KINDS = {
     "latents": (LATENTS,),
     "network": (VIT, "--model.start.parts", "[encoder, bridge, words, rows, blocks]"),
+    "cross": (CROSSED, "--model.sizes.variant.cross_every", "1"),
+    "prefix": (LATENTS, "--model.sizes.variant.bidirectional", "prefix", "--data.task.answers", "one"),
 }
 
 
