@@ -11,9 +11,11 @@ from safetensors.torch import load_file, save_file
 from tests.tiny_towers import FORWARD, SIZES, randomise, save_tower, tiny_tower
 from train.convert import main
 from unitok.interop.formats import VISION_FORMATS, read_vision
+from unitok.interop.language.folder import LanguageFolder
 from unitok.interop.vision.bridges import READERS
 from unitok.modalities.vision import Vision
 from unitok.modalities.vision_folder import read_vision_folder
+from unitok.models.transformer import Transformer, TransformerConfig
 from unitok.models.vision.bridge import encode_pixels
 
 transformers = pytest.importorskip("transformers")
@@ -119,6 +121,28 @@ def test_vectors_are_the_image_features_of_the_model(name, tmp_path, capsys):
     assert expected.shape[1] == torch.Size(vision.shape).numel()
     with pytest.raises(ValueError, match=r"bridge.safetensors: the bridge makes 40, the model has 64"):
         vision.bridge_builder()(64)
+
+
+@torch.no_grad()
+def test_a_llava_folder_gives_all_three_parts_of_a_model(tmp_path):
+    """Encoder and projector by its vision folder, the language model by itself: logits are LLaVA's."""
+    torch.manual_seed(0)
+    model = randomise(tiny_models()["llava"]())
+    save_tower(model, tmp_path / "llava")
+    read_vision(tmp_path / "llava", "llava").save_pretrained(tmp_path / "vision")
+    vision, language = Vision(read_vision_folder(tmp_path / "vision")), LanguageFolder(tmp_path / "llava")
+    sizes = language.sizes(max_length=64)
+    ours = Transformer(TransformerConfig(sizes, 60), vision.bridge_builder()).eval()
+    bridge = {f"bridge.{name}": weight for name, weight in ours.bridge.state_dict().items()}
+    ours.load_state_dict(language.weights(sizes) | bridge)
+    pixels = torch.randint(0, 256, (2, 3, 24, 24), dtype=torch.uint8)
+    theirs = torch.tensor([[1, *[59] * 9, 5, 6, 7], [3, 4, *[59] * 9, 8, 9]])
+    ids = theirs.clone()
+    ids[theirs == 59] = torch.arange(60, 60 + 18)
+    positions = torch.arange(13)[None, :, None].expand(2, -1, 3)
+    logits = ours.head(ours(ids, positions, tiles=encode_pixels(vision._encoder, pixels, torch.float32)))
+    expected = model(input_ids=theirs, pixel_values=pixels / 127.5 - 1).logits
+    assert (logits - expected).abs().max() < 1e-4 < expected.std()
 
 
 @pytest.mark.parametrize(
