@@ -17,7 +17,7 @@ DRAW = {"prompt": "a star", "seed": 1, "n": 4}
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_requests_in_progress_are_finished(tmp_path, sent):
-    with child(tiny_model(shape=(24, 24), max_length=700), tmp_path) as server:
+    with child(tiny_model(shape=(16, 16), max_length=400), tmp_path) as server:
         answers = []
 
         def draw():
