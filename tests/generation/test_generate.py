@@ -33,7 +33,7 @@ def some_prompts(count, codec=CODEC):
     return [random_codes(codec, rng) for _ in range(count)]
 
 
-@cases(60)
+@cases()
 def test_documents_of_an_untrained_model_parse(count):
     prompts, written, third = some_prompts(count), [], count // 3
     parts = prompts[:third], prompts[third : 2 * third], prompts[2 * third :]
