@@ -54,6 +54,7 @@ from unitok.training.weights.parallelize import (
     shard,
 )
 from unitok.training.weights.parts import TrainedParts
+from unitok.training.weights.sizes_for_data import config_for
 
 VARIANT = "sizes.variant"
 
@@ -180,29 +181,9 @@ class TransformerTraining(LightningModule):
         init_from_features(self.model, self.codec, scale=start.scale, known_ids=start.known_ids, cache=cache)
 
     def _config(self, sizes: TransformerSizes) -> TransformerConfig:
-        """Adds to the sizes what the data determine: the vocabulary's size and the ids of images."""
-        vocabulary, images, answers = self.codec.vocabulary, None, self.trainer.datamodule.task.answers
-        if sizes.variant.bidirectional == "prefix" and answers != "one":
-            raise ValueError(f"bidirectional=prefix needs data.task.answers=one, got {answers}")
-        one_place = self.codec.vision is not None and self.codec.vision.config.one_place
-        if bool(sizes.variant.cross_every) != one_place:
-            raise ValueError(
-                "sizes.variant.cross_every and data.codec.vision.one_place must be given together, got "
-                f"{sizes.variant.cross_every} and {str(one_place).lower()}"
-            )
-        if sizes.variant.bidirectional == "images" and self.codec.vision is None:
-            raise ValueError("bidirectional=images needs images that are seen: data.codec.vision, got none")
-        if sizes.latest_image:
-            if "image" not in vocabulary.modalities:
-                modalities = ", ".join(vocabulary.modalities)
-                raise ValueError(f"latest_image needs data with images, got data of {modalities}")
-            if (attention := self.compute_config.attention) != "sdpa":
-                raise ValueError(f"latest_image needs model.compute.attention=sdpa, got {attention}")
-            if self.codec.vision is not None:
-                raise ValueError("latest_image needs images as codes: data.codec.vision must be null")
-            ids = vocabulary.ids("image")
-            images = (ids.start, ids.stop)
-        return TransformerConfig(sizes, vocab_size=vocabulary.size, images=images)
+        """The sizes with what the data determine."""
+        answers, attention = self.trainer.datamodule.task.answers, self.compute_config.attention
+        return config_for(sizes, self.codec, answers=answers, attention=attention)
 
     @property
     def result(self) -> Transformer:
