@@ -1,11 +1,11 @@
 """Fine detail: scenes of 96 x 96 pixels with things of 4 and 6, read as a thumbnail, as tiles, as codes.
 
-python benchmarks/vision_tiles.py [--minutes 15 | --steps 400] [--arms tiles …] [--kind one] [--json FILE]
+python benchmarks/vision_tiles.py [--minutes 15 | --steps 400] [--arms tiles …] [--tile 48] [--json FILE]
 
 Small transformers learn the captions of the same scenes in the same order; they differ in what they read of
 an image alone: a thumbnail of 48 x 48 pixels, the thumbnail and four tiles of that size (as pixels or as
 latents of the tokenizer), or codes of 8 x 8 pixels by a tokenizer that is trained on these scenes first.
-Measured on the same unseen scenes.
+With `--tile 32` a thumbnail is of 32 x 32 pixels, and tiles are nine. Measured on the same unseen scenes.
 """
 
 import statistics
@@ -39,19 +39,13 @@ from unitok.worlds.shapes.pixels import coverage
 from unitok.worlds.shapes.scenes import KINDS, ShapesSource
 from unitok.worlds.shapes.world import BACKGROUND, COLOURS, Scene
 
-CANVAS, TILE, CELL = 96, 48, 8
+CANVAS, CELL = 96, 8
 RENDERED_AS = {"small": 18, "large": 16}
 """The canvas on which a thing of a size is 4 or 6 pixels wide."""
 SIZES = TransformerSizes(
     width=96, layers=3, heads=3, kv_heads=3, head_width=32, hidden=288, rope_base=100.0, max_length=256
 )
-SEEN = Patches(CELL, size=(TILE, TILE)), Projector(hidden=256)
-ARMS = {
-    "thumbnail": VisionConfig(*SEEN, precompute=False),
-    "tiles": VisionConfig(*SEEN, precompute=False, tiles=4),
-    "tiles by latents": VisionConfig(Latents(size=(TILE, TILE)), Projector(hidden=256), tiles=4),
-    "codes": None,
-}
+ARMS = ("thumbnail", "tiles", "tiles by latents", "codes")
 BARS = {"thumbnail": 0.20, "codes": 0.05}
 """By how much tiles must be right more often."""
 
@@ -82,6 +76,19 @@ def stamp(shape: str, size: str) -> np.ndarray:
     return coverage(shape, size, RENDERED_AS[size])[..., None]
 
 
+def vision_of(arm: str, tile: int) -> VisionConfig | None:
+    """What an arm sees with tiles of so many pixels a side; None for codes."""
+    if arm == "codes":
+        return None
+    by_latents, size = arm == "tiles by latents", (tile, tile)
+    return VisionConfig(
+        Latents(size) if by_latents else Patches(CELL, size),
+        Projector(hidden=256),
+        precompute=by_latents,  # pixels take less memory as they are
+        tiles=1 if arm == "thumbnail" else (CANVAS // tile) ** 2,
+    )
+
+
 def source(kind: str, count: int, first_seed: int = 0) -> TinyThings:
     return TinyThings(first_seed, count, CANVAS, kind)
 
@@ -105,14 +112,14 @@ def train_tokenizers(folder: Path, *, kind: str, scenes: int, minutes: float) ->
     train_text_tokenizer(data.train, folder / "tokenizer.json", size=320)
 
 
-def data_of(arm: str, tokenizers: Path, *, kind: str, scenes: int, seed: int) -> DocumentData:
+def data_of(arm: str, tokenizers: Path, *, tile: int, kind: str, scenes: int, seed: int) -> DocumentData:
     """Captions of scenes, and how their images are read."""
     cells = CANVAS // CELL
     codec = CodecConfig(
         image_tokenizer=str(tokenizers / "image_tokenizer"),
         text_tokenizer=str(tokenizers / "tokenizer.json"),
         image_shape=(cells, cells),
-        vision=ARMS[arm],
+        vision=vision_of(arm, tile),
     )
     return DocumentData(
         train=source(kind, scenes),
@@ -153,7 +160,8 @@ def main() -> None:
     add("--steps", type=int, help="of each run, in place of minutes")
     add("--tokenizer-minutes", type=float, default=3, help="of the image tokenizer (default 3)")
     add("--seeds", type=int, nargs="+", default=[0], help="of weights and order (default 0)")
-    add("--arms", nargs="+", default=list(ARMS), choices=list(ARMS), help="what is read of an image")
+    add("--arms", nargs="+", default=ARMS, choices=ARMS, help="what is read of an image")
+    add("--tile", type=int, default=48, choices=(48, 32, 24), help="pixels a side of a tile (default 48)")
     add("--kind", default="one", choices=KINDS, help="of the scenes (default one: a single thing)")
     add("--scenes", type=int, default=20_000, help="to learn from (default 20,000)")
     add("--count", type=int, default=256, help="scenes of the test set (default 256)")
@@ -168,7 +176,7 @@ def main() -> None:
         train_tokenizers(Path(folder), minutes=options.tokenizer_minutes, **shared)
         for arm in options.arms:
             for seed in options.seeds:
-                data = data_of(arm, Path(folder), seed=seed, **shared)
+                data = data_of(arm, Path(folder), tile=options.tile, seed=seed, **shared)
                 model, figures = train(data, budget, sizes=SIZES, seed=seed)
                 figures["right"] = accuracy(model, kind=options.kind, count=options.count)
                 print(f"{arm}, seed {seed}: {figures}", flush=True)
