@@ -10,8 +10,9 @@ With `--tile 32` a thumbnail is of 32 x 32 pixels, and tiles are nine. Measured 
 
 import statistics
 import tempfile
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import torch
@@ -55,14 +56,16 @@ class TinyThings(ShapesSource):
 
     def __getitem__(self, index: int) -> Document:
         scene, text = self.captioned_scene(index)
-        return Segment("text", text), Segment("image", Image.fromarray(render(scene)), learn=False)
+        image = Image.fromarray(render(scene, Random(self.seed(index))))
+        return Segment("text", text), Segment("image", image, learn=False)
 
 
-def render(scene: Scene) -> np.ndarray:
-    """A scene whose things are smaller than their places allow."""
+def render(scene: Scene, rng: Random) -> np.ndarray:
+    """A scene whose things are smaller than their places allow, and lie at random parts of a pixel: on whole
+    pixels alone, a thumbnail of each thing would be one of few patterns, which are learned by heart."""
     image = np.full((scene.canvas, scene.canvas, 3), BACKGROUND, np.float32)
     for item in scene.objects:
-        share = stamp(item.shape, item.size)
+        share = stamp(item.shape, item.size, rng.randrange(4) / 4, rng.randrange(4) / 4)
         half = len(share) // 2
         top, left = int(item.y) - half, int(item.x) - half
         region = image[top : top + 2 * half, left : left + 2 * half]
@@ -70,10 +73,10 @@ def render(scene: Scene) -> np.ndarray:
     return image.round().astype(np.uint8)
 
 
-@lru_cache
-def stamp(shape: str, size: str) -> np.ndarray:
-    """The share of each pixel that a thing covers."""
-    return coverage(shape, size, RENDERED_AS[size])[..., None]
+@cache
+def stamp(shape: str, size: str, dx: float, dy: float) -> np.ndarray:
+    """The share of each pixel that a thing covers whose origin is (dx, dy) from a pixel's corner."""
+    return coverage(shape, size, RENDERED_AS[size], dx=dx, dy=dy)[..., None]
 
 
 def vision_of(arm: str, tile: int) -> VisionConfig | None:
@@ -162,7 +165,7 @@ def main() -> None:
     add("--seeds", type=int, nargs="+", default=[0], help="of weights and order (default 0)")
     add("--arms", nargs="+", default=ARMS, choices=ARMS, help="what is read of an image")
     add("--tile", type=int, default=48, choices=(48, 32, 24), help="pixels a side of a tile (default 48)")
-    add("--kind", default="one", choices=KINDS, help="of the scenes (default one: a single thing)")
+    add("--kind", default="three", choices=KINDS, help="of the scenes (default three: things in one)")
     add("--scenes", type=int, default=20_000, help="to learn from (default 20,000)")
     add("--count", type=int, default=256, help="scenes of the test set (default 256)")
     options = parser.parse_args()
