@@ -148,6 +148,7 @@ def test_it_is_learned_saved_and_loaded(run, model):
     assert "| beat | 2 codes |" in (run / "model/README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_fresh_process_loads_it_once_its_module_is_imported(run):
     code = (
         "import sys; from unitok import UniTok; from unitok.cli.commands.chat import main\n"

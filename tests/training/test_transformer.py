@@ -257,6 +257,7 @@ def test_the_log_says_how_much_is_padding_how_large_the_logits_are_and_what_the_
     assert logged["mfu"] == pytest.approx(float(logged["tflops"]) / 0.5)
 
 
+@pytest.mark.slow
 def test_a_head_over_all_ids_learns_to_end_an_image_by_itself(train):
     full = ("--model.loss.head", "full", "--data.task.name", "draw", "--data.task.condition_dropout", "0",
             "--model.optimizer.name", "adamw", "--model.optimizer.schedule", "constant",

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mi
 PREFIX = ("--model.sizes.variant.bidirectional", "prefix", "--data.task.answers", "one")
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_losses_of_one_never_stopped_and_its_model_reads_the_same(train, tmp_path):
     more = (*PREFIX, *seeing(), *STEADY, *CAPTIONS)
     whole, rows = train("whole", *more)

@@ -17,6 +17,7 @@ VISION = (
 CROSS = ("--model.sizes.variant.cross_every", "1", "--data.codec.vision", VISION)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_losses_of_one_never_stopped_and_its_model_sees_the_same(train, tmp_path):
     more = (*CROSS, *STEADY, *CAPTIONS)
     whole, rows = train("whole", *more)

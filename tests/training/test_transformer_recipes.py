@@ -80,6 +80,7 @@ def changed(model: UniTok, weights: dict[str, torch.Tensor]) -> bool:
     return any(not torch.equal(state[name], weight) for name, weight in weights.items())
 
 
+@pytest.mark.slow
 def test_siglip_and_qwen3_are_bridged_and_then_draw(folder):
     save_text(language_model("qwen3", rows=ROWS), folder / "Qwen3-0.6B")
     save_tower(tiny_tower("siglip_vision_model"), folder / "siglip-base-patch16-224")
