@@ -119,8 +119,9 @@ def learn_one(segments: Sequence[Item], *, seed: int, epoch: int, index: int) ->
     learned = [place for place, segment in enumerate(segments) if segment.learn]
     if not learned:
         return list(segments)
-    chosen = uniform(seed, epoch, index, "answer") if len(segments) > 2 else 0.999
-    place = learned[int(chosen * len(learned))]
+    place = learned[-1]
+    if len(segments) > 2:
+        place = learned[int(uniform(seed, epoch, index, "answer") * len(learned))]
     return [*(replace(segment, learn=False) for segment in segments[:place]), segments[place]]
 
 

@@ -59,9 +59,22 @@ def prefix_of(learned: Bool[Tensor, "b t"], document: Int64[Tensor, "b t"]) -> B
         tensor([[ True,  True, False,  True,  True]])
     """
     before = learned.cumsum(1) - learned.long()
+    return (before == count_before_document(learned, document)) & (document >= 0)
+
+
+def count_before_document(
+    tokens: Bool[Tensor, "b t"], document: Int64[Tensor, "b t"]
+) -> Int64[Tensor, "b t"]:
+    """How many of some tokens of a row come before the document of each token.
+
+    Example:
+        >>> count_before_document(torch.tensor([[1, 0, 1, 1]]) > 0, torch.tensor([[0, 0, 1, 1]]))
+        tensor([[0, 0, 1, 1]])
+    """
+    before = tokens.cumsum(1) - tokens.long()
     begins = document != document.roll(1, 1)
     begins[:, 0] = True
-    return (before == before.where(begins, 0).cummax(1).values) & (document >= 0)
+    return before.where(begins, 0).cummax(1).values
 
 
 def same_part(parts: Int64[Tensor, "b t"], keys: Int64[Tensor, "b s"]) -> Bool[Tensor, "b 1 t s"]:

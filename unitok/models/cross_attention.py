@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from unitok.models.bidirectional import count_before_document
 from unitok.models.cpu.linear import Linear
 from unitok.models.feed_forward import FeedForward
 from unitok.models.kv_cache import Cache, Memory
@@ -22,11 +23,10 @@ class CrossBlock(nn.Module):
 
     def __init__(self, sizes: TransformerSizes):
         super().__init__()
-        width, head_width, kv_heads = sizes.width, sizes.head_width, sizes.kv_heads
-        self.head_width, self.kv_heads = head_width, kv_heads
+        width, self.head_width = sizes.width, (head_width := sizes.head_width)
         self.attention_norm = nn.RMSNorm(width, eps=sizes.norm_eps)
         self.queries = Linear(width, sizes.heads * head_width)
-        self.keys_values = Linear(width, 2 * kv_heads * head_width)
+        self.keys_values = Linear(width, 2 * sizes.kv_heads * head_width)
         self.out = Linear(sizes.heads * head_width, width)
         normalised = sizes.variant.qk_norm
         self.query_norm = nn.RMSNorm(head_width, eps=sizes.norm_eps) if normalised else nn.Identity()
@@ -81,11 +81,7 @@ class CrossAttention(nn.Module):
         images = self._list_images(ids, places)
         vectors = table[images].flatten(1, 2)
         latest = places.cumsum(1)
-        first = torch.zeros_like(latest)
-        if document is not None:
-            begins = document != document.roll(1, 1)
-            begins[:, 0] = True
-            first = (latest - places.long()).where(begins, 0).cummax(1).values
+        first = torch.zeros_like(latest) if document is None else count_before_document(places, document)
         keys_values = tuple(block.read(vectors) for block in self.blocks)
         return self._memory(keys_values, first, latest, images=images.shape[1])
 

@@ -106,6 +106,11 @@ class ImageStore:
         part.buffers, part.counts = [buffer[rows] for buffer in self.buffers], self.counts[rows]
         return part
 
+    def copy_row(self, source: int, target: int) -> None:
+        """Overwrite row `target` by row `source`."""
+        for tensor in (*self.buffers, self.counts):
+            tensor[target] = tensor[source]
+
     def copy_rows(self, start: int, sources: Sequence[int]) -> None:
         """Overwrite row `start + i` by row `start + sources[i]`, all at once."""
         index = torch.tensor(sources, device=self.counts.device)
@@ -206,8 +211,7 @@ class Cache:
         for buffer in self.buffers:
             buffer[target, :, :tokens] = buffer[source, :, :tokens]
         if self.images_seen is not None:
-            for tensor in (*self.images_seen.buffers, self.images_seen.counts):
-                tensor[target] = tensor[source]
+            self.images_seen.copy_row(source, target)
 
     def copy_rows(self, start: int, sources: Sequence[int], *, tokens: int) -> None:
         """Overwrite the first tokens of row `start + i` by those of row `start + sources[i]`, all at once."""

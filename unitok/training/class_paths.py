@@ -6,12 +6,13 @@ from inspect import isabstract
 from pkgutil import walk_packages
 from typing import Any, TypeVar
 
+from unitok.models.kinds import ON_DEMAND
 from unitok.renamed import check_class_path
 
 Kind = TypeVar("Kind")
 SOURCES = ("unitok.data.mixture", "unitok.data.readers", "unitok.data.transforms", "unitok.worlds")
 MODALITIES = ("unitok.modalities",)
-ENCODERS = ("unitok.interop.vision.pretrained",)
+ENCODERS = tuple(ON_DEMAND.values())
 CALLBACKS = ("unitok.training.run.callbacks", "unitok.training.samples")
 """Where the classes are that a config may name without their module."""
 

@@ -38,7 +38,7 @@ class StartConfig:
         init_from: model folder to start from: one that this script exported, with its two tokenizers, or a
             transformers folder of a language model (Qwen3, Qwen2, Llama, Gemma), alone or inside one that
             sees (LLaVA, PaliGemma, InternVL, Qwen3-VL); data.codec.text_tokenizer must then be its
-            tokenizer.json. Its sizes replace model.sizes, except max_length.
+            tokenizer.json. Its sizes replace model.sizes, but for max_length and the variant's own attention.
         new_head: initial head rows of new ids when starting from a model: "mean" of the text rows, or "zero".
         new_words: whether the data have their own text tokenizer although init_from is a UniTok folder; each
             new code starts as the mean of the codes that the old tokenizer gives its text.
@@ -50,7 +50,7 @@ class StartConfig:
         origin_suite: a suite of `unitok evaluate` without data of its own, such as shapes, that measures
             init_from before the first step and the result.
         parts: what is trained: some of rows (of new ids), words (the rows of known ids), blocks, bridge,
-            bridge.out (its last layer), encoder; None for all but the encoder.
+            bridge.out (its last layer), cross, encoder; None for all but the encoder.
     """
 
     init_from: str | None = None
