@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unitok.models.sizes import check_depths, check_sizes
-from unitok.models.vision.bridge import BridgeConfig, Grid, init_linear_layers
-from unitok.models.vision.query_attention import QueryAttention, add_places
+from unitok.models.vision.bridge import BridgeConfig, Grid
+from unitok.models.vision.query_attention import QueryAttention, QueryLayers
 
 NORM_EPS = 1e-12
 
@@ -52,7 +51,7 @@ class QFormer(BridgeConfig):
         return (self.queries,)
 
 
-class QFormerLayers(nn.Module):
+class QFormerLayers(QueryLayers):
     """The layers of a QFormer; `out` leads to the transformer's width.
 
     In BLIP-2 `queries` are `query_tokens`, `norm` is `qformer.layernorm`, `layers` are
@@ -60,24 +59,15 @@ class QFormerLayers(nn.Module):
     """
 
     def __init__(self, config: QFormer, dim: int, width: int, grid: Grid):
-        super().__init__()
-        self.grid = grid if config.positions else None
-        self.queries = nn.Parameter(torch.randn(config.queries, config.width))
+        super().__init__(config.queries, config.width, grid if config.positions else None)
         self.norm = nn.LayerNorm(config.width, eps=NORM_EPS)
         self.layers = nn.ModuleList(
             QFormerLayer(config, dim if layer % config.every == 0 else None) for layer in range(config.layers)
         )
         self.out = nn.Linear(config.width, width)
 
-    @torch.no_grad()
-    def scale_to(self, rms: float) -> None:
-        """Initialise the layers so that vectors have this root mean square."""
-        nn.init.normal_(self.queries)
-        init_linear_layers(self)
-        self.out.weight *= rms
-
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b m w"]:
-        keys = x if self.grid is None else add_places(x, self.grid)
+        keys = self.keys_of(x)
         queries = self.norm(self.queries).expand(len(x), -1, -1)
         for layer in self.layers:
             queries = layer(queries, keys)

@@ -1,10 +1,12 @@
-"""What bridges of queries share: attention to a tile's vectors, and their places. Knows no bridge."""
+"""What bridges of queries share: attention to a tile's vectors, and their places. Knows no kind of bridge."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unitok.models.image_tokenizer.vit import positions
+from unitok.models.vision.bridge import Grid, init_linear_layers
 
 
 class QueryAttention(nn.Module):
@@ -34,6 +36,32 @@ class QueryAttention(nn.Module):
             for layer, x in ((self.query, queries), (self.key, keys), (self.value, keys))
         )
         return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class QueryLayers(nn.Module):
+    """Queries that read a tile; subclasses add layers, and `out`, which leads to the transformer's width.
+
+    Args:
+        count: number of queries.
+        width: channels of a query.
+        grid: (rows, columns) of the tile's vectors, of whose places queries are told; None tells nothing.
+    """
+
+    def __init__(self, count: int, width: int, grid: Grid | None):
+        super().__init__()
+        self.grid = grid
+        self.queries = nn.Parameter(torch.randn(count, width))
+
+    @torch.no_grad()
+    def scale_to(self, rms: float) -> None:
+        """Initialise the layers so that vectors have this root mean square."""
+        nn.init.normal_(self.queries)
+        init_linear_layers(self)
+        self.out.weight *= rms
+
+    def keys_of(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+        """What queries read of a tile's vectors."""
+        return x if self.grid is None else add_places(x, self.grid)
 
 
 def add_places(x: Float[Tensor, "b n d"], grid: tuple[int, int]) -> Float[Tensor, "b n d"]:

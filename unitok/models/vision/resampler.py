@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unitok.models.sizes import check_depths, check_sizes
-from unitok.models.vision.bridge import BridgeConfig, Grid, init_linear_layers
-from unitok.models.vision.query_attention import QueryAttention, add_places
+from unitok.models.vision.bridge import BridgeConfig, Grid
+from unitok.models.vision.query_attention import QueryAttention, QueryLayers
 
 
 @dataclass(frozen=True)
@@ -46,26 +46,17 @@ class Resampler(BridgeConfig):
         return (self.queries,)
 
 
-class ResamplerLayers(nn.Module):
+class ResamplerLayers(QueryLayers):
     """The layers of a Resampler, of the encoder's width; `out` leads to the transformer's."""
 
     def __init__(self, config: Resampler, dim: int, width: int, grid: Grid):
-        super().__init__()
-        self.grid = grid if config.positions else None
-        self.queries = nn.Parameter(torch.randn(config.queries, dim))
+        super().__init__(config.queries, dim, grid if config.positions else None)
         self.layers = nn.ModuleList(ResamplerLayer(config, dim) for _ in range(config.layers))
         self.norm = nn.LayerNorm(dim)
         self.out = nn.Linear(dim, width)
 
-    @torch.no_grad()
-    def scale_to(self, rms: float) -> None:
-        """Initialise the layers so that vectors have this root mean square."""
-        nn.init.normal_(self.queries)
-        init_linear_layers(self)
-        self.out.weight *= rms
-
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b m w"]:
-        keys = x if self.grid is None else add_places(x, self.grid)
+        keys = self.keys_of(x)
         queries = self.queries.expand(len(x), -1, -1)
         for layer in self.layers:
             queries = layer(queries, keys)
