@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+from unitok.data.batches.packing import Batch
 from unitok.data.source import Source
 from unitok.document import Codes, Segment, Tokens
 from unitok.generation.requests import Request
@@ -129,6 +130,15 @@ def lay_flat(documents: Sequence[Tokens]) -> FlatIds:
     """Documents one after another, as `pack` takes them."""
     parts = [(t.ids.numpy(), t.positions.numpy(), t.learn.numpy()) for t in documents]
     return FlatIds(*map(np.concatenate, zip(*parts, strict=True)), [len(tokens) for tokens in documents])
+
+
+def unpacked(hidden: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
+    """The hidden states of each document of a packed batch."""
+    return [
+        hidden[row, batch.document[row] == number]
+        for row in range(len(batch.ids))
+        for number in range(int(batch.document[row].max()) + 1)
+    ]
 
 
 def random_codes(codec: Codec, rng: random.Random) -> list[Codes]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.generation.test_engine import assert_alike, finished
 from tests.generation.test_generate import untrained
-from tests.tiny_codecs import seeing_codec
+from tests.tiny_codecs import seeing_codec, unpacked
 from tests.tokens.test_vision_layout import some_document
 from unitok.data.batches.packing import pack
 from unitok.document import Codes, Features, same
@@ -145,10 +145,8 @@ def test_packed_documents_are_those_alone(seeing):
     hidden = model(batch.ids, batch.positions, document=batch.document, tiles=batch.tiles)
     singles = [read(model, codec, document) for document in documents]
     assert not batch.one_per_row
-    for row in range(len(batch.ids)):
-        for number in range(int(batch.document[row].max()) + 1):
-            one = hidden[row, batch.document[row] == number]
-            assert any(one.shape == s.shape and torch.allclose(one, s, atol=1e-9) for s in singles)
+    for one in unpacked(hidden, batch):
+        assert any(one.shape == s.shape and torch.allclose(one, s, atol=1e-9) for s in singles)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import torch
 
 from tests.generation.test_engine import finished
 from tests.generation.test_generate import untrained
-from tests.tiny_codecs import SEEING, seeing_codec
+from tests.tiny_codecs import SEEING, seeing_codec, unpacked
 from tests.tokens.test_vision_layout import images_of, some_document
 from unitok.data.batches.packing import pack
 from unitok.document import Codes, same
@@ -45,11 +45,7 @@ def test_packed_documents_are_those_alone(model, codec):
     batch = pack(flat, length=160, pad=codec.vocabulary.pad)
     assert batch.tiles is not None and not batch.one_per_row
     hidden = model(batch.ids, batch.positions, document=batch.document, tiles=batch.tiles)
-    packed = [
-        hidden[row, batch.document[row] == number]
-        for row in range(len(batch.ids))
-        for number in range(int(batch.document[row].max()) + 1)
-    ]
+    packed = unpacked(hidden, batch)
     singles = [alone(model, codec, codes) for codes in documents]
     for one in packed:
         assert any(one.shape == other.shape and torch.allclose(one, other, atol=1e-9) for other in singles)
