@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import torch
 from compare import Row, command_line, finish
-from short_run import short_run
+from short_run import minutes_of_processor, short_run
 
 from unitok.cli.lightning_cli import RunFolder
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
@@ -128,7 +128,7 @@ def losses(module: TransformerTraining, codec: Codec, folder: str) -> dict[str, 
 
 def main() -> None:
     parser = command_line(__doc__, threads=1)
-    parser.add_argument("--minutes", type=float, default=6, help="of each run (default 6)")
+    parser.add_argument("--minutes", type=float, default=6, help="of processor time of each run (default 6)")
     parser.add_argument("--steps", type=int, help="of each run, instead of minutes")
     parser.add_argument("--count", type=int, default=300, help="measured scenes (default 300)")
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS), help="default all four")
@@ -142,7 +142,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     if not Path(options.image_tokenizer).is_dir():
         parser.error(f"{options.image_tokenizer}: not found: make demo trains an image tokenizer")
-    budget = {"max_steps": options.steps} if options.steps else {"max_time": {"minutes": options.minutes}}
+    budget = {"max_steps": options.steps} if options.steps else minutes_of_processor(options.minutes)
     with tempfile.TemporaryDirectory() as folder:
         codec = shared_codec(options.image_tokenizer, folder)
         rows = [row for name in options.runs for row in learn(name, codec, budget, count=options.count)]

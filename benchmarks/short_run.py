@@ -1,12 +1,43 @@
 """A short training inside a benchmark: no validation, no export, no progress line."""
 
+import time
+
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.trainer.states import RunningStage
+
 from unitok.cli.lightning_cli import RunFolder
 from unitok.data.modules import DocumentData
 from unitok.training.transformer import TransformerTraining
 
 
+class ProcessorTime(Timer):
+    """A budget in seconds of processor time, so that what else the machine does takes nothing from a run.
+
+    With one thread this is the time of an idle core; waiting threads count, too.
+    """
+
+    def __init__(self, seconds: float):
+        super().__init__({"seconds": seconds})
+        self.begin = time.process_time()
+
+    def on_fit_start(self, *rest) -> None:
+        self.begin = time.process_time()
+
+    def on_train_start(self, *rest) -> None:
+        self.begin = time.process_time()
+
+    def time_elapsed(self, stage: str = RunningStage.TRAINING) -> float:
+        return time.process_time() - self.begin
+
+
+def minutes_of_processor(minutes: float) -> dict:
+    """A budget of `short_run`."""
+    return {"callbacks": [ProcessorTime(60 * minutes)]}
+
+
 def short_run(module: TransformerTraining, data: DocumentData, folder: str, budget: dict) -> RunFolder:
-    """Train a module for a budget, such as {"max_steps": 400}, in a folder; returns the trainer."""
+    """Train a module in a folder for a budget, such as {"max_steps": 400} or `minutes_of_processor(5)`;
+    returns the trainer."""
     module.export = lambda folder: None
     trainer = RunFolder(
         default_root_dir=folder, max_epochs=-1, accelerator="cpu", precision="bf16-mixed",

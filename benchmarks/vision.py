@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from compare import Row, command_line, finish
-from short_run import short_run
+from short_run import minutes_of_processor, short_run
 
 from unitok.api.unitok import UniTok
 from unitok.data.codes.build_codec import CodecConfig
@@ -165,7 +165,7 @@ def main() -> None:
     parser = command_line(__doc__, threads=1)
     add = parser.add_argument
     add("--steps", type=int, default=400, help="of each run (default 400)")
-    add("--minutes", type=float, help="of each run, in place of steps")
+    add("--minutes", type=float, help="of processor time of each run, in place of steps")
     add("--task", default="caption", choices=["caption", "both"], help="what is learned (default caption)")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of weights and order (default 0 1 2)")
     add(
@@ -183,7 +183,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     budget = {"max_steps": options.steps}
     if options.minutes:
-        budget = {"max_time": {"seconds": round(60 * options.minutes)}}
+        budget = minutes_of_processor(options.minutes)
     found, by_arm = [], {}
     for arm in options.arms:
         shared = {"task": options.task, "tokenizers": options.tokenizers}

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from compare import Row, command_line, finish
 from PIL import Image
-from short_run import short_run
+from short_run import minutes_of_processor, short_run
 from vision import train
 
 from unitok.data.codes.build_codec import CodecConfig, train_text_tokenizer
@@ -110,7 +110,7 @@ def train_tokenizers(folder: Path, *, kind: str, scenes: int, minutes: float) ->
         settle=0.08,
     )
     with tempfile.TemporaryDirectory() as run:
-        short_run(module, data, run, {"max_time": {"seconds": round(60 * minutes)}})
+        short_run(module, data, run, minutes_of_processor(minutes))
     module.result.save_pretrained(folder / "image_tokenizer")
     train_text_tokenizer(data.train, folder / "tokenizer.json", size=320)
 
@@ -159,9 +159,14 @@ def rows(found: dict[str, list[dict[str, float]]]) -> list[Row]:
 def main() -> None:
     parser = command_line(__doc__, threads=1)
     add = parser.add_argument
-    add("--minutes", type=float, default=15, help="of each run (default 15)")
+    add("--minutes", type=float, default=15, help="of processor time of each run (default 15)")
     add("--steps", type=int, help="of each run, in place of minutes")
-    add("--tokenizer-minutes", type=float, default=3, help="of the image tokenizer (default 3)")
+    add(
+        "--tokenizer-minutes",
+        type=float,
+        default=3,
+        help="of processor time of the image tokenizer (default 3)",
+    )
     add("--seeds", type=int, nargs="+", default=[0], help="of weights and order (default 0)")
     add("--arms", nargs="+", default=ARMS, choices=ARMS, help="what is read of an image")
     add("--tile", type=int, default=48, choices=(48, 32, 24), help="pixels a side of a tile (default 48)")
@@ -170,9 +175,7 @@ def main() -> None:
     add("--count", type=int, default=256, help="scenes of the test set (default 256)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    budget = {"max_time": {"seconds": round(60 * options.minutes)}}
-    if options.steps:
-        budget = {"max_steps": options.steps}
+    budget = {"max_steps": options.steps} if options.steps else minutes_of_processor(options.minutes)
     shared = {"kind": options.kind, "scenes": options.scenes}
     found: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
