@@ -29,6 +29,13 @@ def test_small_pictures_are_enlarged_without_new_colours():
     assert colours(sheet([noise], [""], side=32)) == colours(noise) | {PAPER}
 
 
+def test_a_title_stands_above_the_grid():
+    plain, titled = sheet([square()], ["x"], side=32), sheet([square()], ["x"], side=32, title="step 1")
+    top = titled.height - plain.height
+    assert top > 0 and titled.crop((0, top, *titled.size)).tobytes() == plain.tobytes()
+    assert colours(titled.crop((0, 0, titled.width, top))) != {PAPER}
+
+
 @pytest.mark.parametrize("size", [(1, 300), (300, 1), (500, 400), (7, 3)])
 def test_pictures_of_any_shape_fit_their_cell(size):
     page = sheet([square(size=size)], ["x"], side=32)

@@ -56,6 +56,22 @@ def test_a_second_call_repeats_nothing(tmp_path):
     assert json.loads((tmp_path / "report.json").read_text()) == report.figures
 
 
+def test_each_stage_says_what_it_does_how_long_it_takes_and_where_one_looks(tmp_path, capsys):
+    paths = Paths(tmp_path)
+    for name, budget in (("tokenizer", "00:00:03:20"), ("transformer", "00:01:05:00")):
+        (tmp_path / f"{name}.yaml").write_text(f"trainer: {{max_time: {budget}}}")
+    paths.run()
+    lines = capsys.readouterr().out.splitlines()
+    assert [
+        f"{number} of 4: {name}" in line for number, name, line in zip("1234", ALL, lines[::2], strict=True)
+    ]
+    look = tmp_path / "progress.png"
+    assert lines[1] == f"learns to turn an image into codes and back, 3:20 min: look at {look}"
+    assert lines[3].endswith(f"codes, about a minute: see {tmp_path}/codes")
+    assert lines[5] == f"learns to draw and to caption, 1:05:00 min: look at {look}"
+    assert lines[7].startswith("judges 500 unseen scenes") and f"see {tmp_path}/samples.png" in lines[7]
+
+
 def test_a_config_that_writes_elsewhere_is_noticed_before_anything_is_trained(tmp_path):
     paths = Paths(tmp_path)
     (tmp_path / "transformer.yaml").write_text("trainer: {default_root_dir: runs/other/transformer}")

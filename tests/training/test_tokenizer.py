@@ -68,7 +68,8 @@ def train(tmp_path):
 def learned(tmp_path_factory):
     """A run of 20 steps, which several tests look at: its folder, its CLI and every batch's loss."""
     folder = tmp_path_factory.mktemp("learned") / "run"
-    return folder, *fit(folder, steps=20)
+    grid = "[{class_path: ReconstructionGrid, init_args: {progress: ../progress.png}}]"
+    return folder, *fit(folder, "--trainer.callbacks", grid, steps=20)
 
 
 def poison(monkeypatch, *numbers: int) -> None:
@@ -94,6 +95,8 @@ def test_a_run_learns_and_leaves_everything_in_its_folder(learned):
         "image_tokenizer", "last.ckpt", "previous.ckpt", "best.ckpt", "logs", "reconstructions.png"
     }  # fmt: skip
     assert Image.open(folder / "reconstructions.png").size[0] > 8 * 48
+    with Image.open(folder.parent / "progress.png") as shown:  # eight images above their reconstructions
+        assert shown.width == 8 * 136 + 8 and 2 * 136 < shown.height < 3 * 136
     tokenizer = ImageTokenizer.from_pretrained(folder / "image_tokenizer")
     assert tokenizer.fingerprint() == cli.model.tokenizer.fingerprint()
     wanted = {"loss", "loss/pixels", "loss/codes", "loss/round_trip", "codebook/perplexity", "codebook/usage",

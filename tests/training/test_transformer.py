@@ -9,6 +9,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.data.samples import write_images, write_lines
@@ -79,7 +80,9 @@ def test_a_run_on_questions_boxes_and_edits_ends_in_a_folder_that_answers_them(t
 
 
 def test_a_run_learns_and_ends_in_a_folder_that_draws_and_captions(train, tmp_path):
-    samples = "[{class_path: unitok.training.samples.Samples, init_args: {count: 2}}]"
+    samples = (
+        "[{class_path: unitok.training.samples.Samples, init_args: {count: 2, progress: ../progress.png}}]"
+    )
     cli, rows = train("run", "--trainer.callbacks", samples, "--trainer.val_check_interval", "20", steps=20)
     assert rows[-1][0] < rows[0][0] - 0.3
     assert cli.trainer.global_step == len(rows) == 20
@@ -88,6 +91,8 @@ def test_a_run_learns_and_ends_in_a_folder_that_draws_and_captions(train, tmp_pa
     image = model.draw("a small red circle")[0]
     assert image.size == (48, 48) and isinstance(model.caption(image)[0], str)
     assert {"drawn.png", "captioned.png"} <= {path.name for path in (tmp_path / "run").iterdir()}
+    with Image.open(tmp_path / "progress.png") as shown:  # two drawings above two captions
+        assert shown.size[0] == 2 * 128 + 3 * 8 and shown.size[1] > 2 * 128 + 4 * 8
     table = logged_text(tmp_path / "run", "samples/captions").splitlines()
     assert table[0] == "true | written from codes | written from pixels" and len(table) == 4
     assert all(len(row.replace("\\|", "").split("|")) == 3 for row in table)

@@ -20,6 +20,7 @@ def sheet(
     columns: int = 8,
     side: int = 128,
     marks: Sequence[bool | None] | None = None,
+    title: str = "",
 ) -> Image.Image:
     """Renders a grid of images with a label under each.
 
@@ -29,6 +30,7 @@ def sheet(
         columns: images per row.
         side: pixels of an image's longer side on the sheet.
         marks: True prints the label in green, False in red, None in black.
+        title: a line above the grid.
     """
     if len(images) != len(labels):
         raise ValueError(f"images and labels must be equally many, got {len(images)} and {len(labels)}")
@@ -40,11 +42,12 @@ def sheet(
     images = [_resize(image, side) for image in images]
     tallest = max((image.height for image in images), default=side)
     cell_width, cell_height = side + GAP, tallest + GAP + line_count * LINE
-    rows = -(-len(images) // columns)
-    canvas = Image.new("RGB", (columns * cell_width + GAP, rows * cell_height + GAP), PAPER)
+    rows, top = -(-len(images) // columns), GAP + (LINE + GAP if title else 0)
+    canvas = Image.new("RGB", (columns * cell_width + GAP, rows * cell_height + top), PAPER)
     draw = ImageDraw.Draw(canvas)
+    draw.text((GAP, GAP), title, fill=INK, font=font)
     for i, (image, lines, mark) in enumerate(zip(images, wrapped, marks, strict=True)):
-        x, y = GAP + i % columns * cell_width, GAP + i // columns * cell_height
+        x, y = GAP + i % columns * cell_width, top + i // columns * cell_height
         canvas.paste(image, (x, y))
         ink = INK if mark is None else (RIGHT if mark else WRONG)
         for n, line in enumerate(lines):

@@ -12,7 +12,7 @@ from unitok.api.model_folder import refuse_foreign, update_card
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import atomic_folder
 from unitok.cli.lightning_cli import run
-from unitok.cli.stages import Stages
+from unitok.cli.stages import Stages, Work, about_training
 from unitok.cli.yaml_defaults import read_config
 from unitok.data.modules import DocumentData, ImageData
 from unitok.evaluate.captioned_images import Shapes, shapes_report
@@ -55,15 +55,28 @@ class Demo:
                 raise FileNotFoundError(f"no {name}.yaml in {', '.join(map(str, self.configs))}")
             self._check_folder(name)
         refuse_foreign(self.out / "model")
+        self.stages.run(self._work())
+        return self._report()
+
+    def _work(self) -> dict[str, Work]:
+        """The stages by name, in order."""
+        encodes = f"writes scenes as codes, about a minute: see {self.out}/codes"
+        judges = (
+            f"judges {self.scenes} unseen scenes and as many of held-out compositions, about a minute: "
+            f"see {self.out}/samples.png, captions.png and reconstructions.png"
+        )
+
+        def about(name: str) -> str:
+            return about_training(name, self._configs(name), self.out)
+
         stages = {
-            "tokenizer": ("tokenizer/image_tokenizer", self._train_tokenizer),
-            "encode": ("codes/index.json", self._encode),
-            "transformer": ("transformer/model", self._train_transformer),
-            "evaluate": ("report.json", self._evaluate),
+            "tokenizer": ("tokenizer/image_tokenizer", self._train_tokenizer, about("tokenizer")),
+            "encode": ("codes/index.json", self._encode, encodes),
+            "transformer": ("transformer/model", self._train_transformer, about("transformer")),
+            "evaluate": ("report.json", self._evaluate, judges),
         }
         titles = {name: " + ".join([name, *map(str, self._configs(name))]) for name in stages}
-        self.stages.run(stages, titles=titles)
-        return self._report()
+        return {name: Work(*stage, title=titles[name]) for name, stage in stages.items()}
 
     @property
     def stages(self) -> Stages:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from unitok.api.model_folder import refuse_foreign, update_card
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import atomic_folder, write_text
 from unitok.cli.lightning_cli import UniTokCLI, run
-from unitok.cli.stages import Stages
+from unitok.cli.stages import Stages, Work, about_training
 from unitok.cli.yaml_defaults import read_config
 from unitok.data.modules import DocumentData, ImageData
 from unitok.data.set_facts import DataFacts, inspect
@@ -125,10 +126,15 @@ class OwnData:
                 return None
             self.write_configs(proposal, forecast)
         stages = {
-            "tokenizer": ("tokenizer/image_tokenizer", lambda: self._resume("tokenizer")),
-            "transformer": ("transformer/model", lambda: self._resume("transformer")),
-            "evaluate": ("report.json", lambda: self._evaluate(facts)),
+            name: Work(
+                f"{name}/{part.export}",
+                partial(self._resume, name),
+                about_training(name, [self.out / f"{name}.yaml"], self.out),
+            )
+            for name, part in PARTS.items()
         }
+        look = f"measures the model on held-out samples: look at {self.out}/samples.png"
+        stages["evaluate"] = Work("report.json", partial(self._evaluate, facts), look)
         Stages(self.out).run(stages)
         return Report(read_object(self.out / "report.json"))
 

@@ -149,7 +149,7 @@ def _trainer(run: Path, seconds: int, validate_every: int, callback: str) -> dic
         "max_epochs": -1,
         "precision": "bf16-mixed",
         "val_check_interval": validate_every,
-        "callbacks": [{"class_path": callback}],
+        "callbacks": [{"class_path": callback, "init_args": {"seconds": 30, "progress": "../progress.png"}}],
     }
 
 

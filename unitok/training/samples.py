@@ -34,10 +34,12 @@ class Samples(ByTheClock):
     Args:
         count: number of drawings and of captions.
         seconds: between two times.
+        progress: PNG file of drawings with their prompts and of images with the captions written for them,
+            relative to the run's folder; None for none.
     """
 
-    def __init__(self, count: int = 8, seconds: float = 60.0):
-        super().__init__(seconds)
+    def __init__(self, count: int = 8, seconds: float = 60.0, progress: str | None = None):
+        super().__init__(seconds, progress)
         self.count = count
 
     def show(self, trainer: Trainer, module: LightningModule) -> None:
@@ -53,6 +55,8 @@ class Samples(ByTheClock):
         captions = zip(from_codes, from_pixels, strict=True)
         labels = [a if a == b else f"{a} [from pixels: {b}]" for a, b in captions]
         self._log_sheet(trainer, "samples/captioned", sheet(images, labels))
+        title = "drawings of unseen prompts; unseen images and their captions"
+        self.write_progress(trainer, title, [*drawings, *images], [*texts, *labels])
         rows = "\n".join(map(_markdown_row, zip(texts, from_codes, from_pixels, strict=True)))
         header = "true | written from codes | written from pixels\n---|---|---"
         trainer.logger.experiment.add_text("samples/captions", f"{header}\n{rows}", trainer.global_step)

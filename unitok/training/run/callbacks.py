@@ -3,7 +3,7 @@
 import logging
 import os
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
@@ -11,10 +11,13 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from lightning.pytorch import Callback, LightningModule, Trainer
+from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
+from unitok.api.contact_sheet import sheet, write_png
 from unitok.atomic_files import atomic_file
+from unitok.modalities.image import to_image
 from unitok.training.run.checkpoint import LAST, best_weights
 from unitok.training.run.clock import Clock
 from unitok.training.run.interruption import Interrupted
@@ -30,14 +33,24 @@ class ByTheClock(Callback):
 
     Args:
         seconds: between two times.
+        progress: PNG file of how the run stands, relative to the run's folder; None for none.
     """
 
-    def __init__(self, seconds: float):
-        self.clock = Clock(seconds)
+    def __init__(self, seconds: float, progress: str | None):
+        self.clock, self.progress = Clock(seconds), progress
 
     @abstractmethod
     def show(self, trainer: Trainer, module: LightningModule) -> None:
         """Show it; called on all processes."""
+
+    def write_progress(
+        self, trainer: Trainer, title: str, images: Sequence[Image.Image], labels: Sequence[str]
+    ) -> None:
+        """Write two rows of images with their labels, under a title with the step."""
+        if self.progress is not None:
+            title = f"step {trainer.global_step:,}: {title}"
+            path = Path(trainer.default_root_dir, self.progress).resolve()
+            write_png(path, sheet(images, labels, columns=len(images) // 2, title=title))
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.clock.start()
@@ -60,10 +73,11 @@ class ReconstructionGrid(ByTheClock):
     Args:
         count: number of images.
         seconds: between two grids.
+        progress: PNG file of images and reconstructions, relative to the run's folder; None for none.
     """
 
-    def __init__(self, count: int = 8, seconds: float = 60.0):
-        super().__init__(seconds)
+    def __init__(self, count: int = 8, seconds: float = 60.0, progress: str | None = None):
+        super().__init__(seconds, progress)
         self.count = count
 
     @torch.no_grad()
@@ -73,9 +87,13 @@ class ReconstructionGrid(ByTheClock):
         batches = trainer.val_dataloaders or trainer.datamodule.val_dataloader()
         images = next(batch for batch in batches if len(batch))[: self.count].to(module.device)
         with in_eval_mode(module):
-            grid = make_grid(_grid_images(module, images), nrow=len(images))
+            shown = _grid_images(module, images)
+        grid = make_grid(shown, nrow=len(images))
         trainer.logger.experiment.add_image("recon/grid", grid, trainer.global_step)
         _write_png(Path(trainer.default_root_dir) / "reconstructions.png", grid)
+        pairs = [to_image(image * 2 - 1) for image in shown[: 2 * len(images)]]
+        labels = ["image"] * len(images) + ["from its codes"] * len(images)
+        self.write_progress(trainer, "unseen images, and what their codes keep of them", pairs, labels)
 
     @torch.no_grad()
     def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
