@@ -1,18 +1,21 @@
-"""Images read as codes, as pixels, or as latents of our own tokenizer: captions after equal steps or minutes.
+"""Images read as codes, pixels, or latents of our own tokenizer, in six ways, after equal steps or minutes.
 
-python benchmarks/vision.py [--steps 400 | --minutes 6] [--task both] [--seeds 0 1 2] [--arms codes …]
+python benchmarks/vision.py [--steps 400 | --minutes 6] [--learn answers] [--seeds 0 1 2] [--arms codes …]
 
 Small transformers learn the captions of the same scenes in the same order; they differ in what they read of
-an image, and how: in the sequence, with attention in both directions inside images or prefixes, or by gated
-cross-attention. Codes start from their features (`code_scale`), as in the demo. Measured on the same unseen
-scenes and held-out compositions by the judge. With `--task both` they also learn to draw, which is in codes
-in each arm, and drawings are judged, too.
+an image, and how: in the sequence, with attention in both directions inside images or prefixes or with
+updates that images alone see, or by gated cross-attention. Codes start from their features (`code_scale`), as
+in the demo. Measured on the same unseen scenes and held-out compositions by the judge. With `--learn
+drawings` they also learn to draw, which is in codes in each arm; with `--learn answers` they answer questions
+about scenes, with `--learn easy_vqa` those of easy-VQA, whose shards are in a folder.
 """
 
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from compare import Row, command_line, finish
@@ -21,8 +24,12 @@ from short_run import minutes_of_processor, short_run
 from unitok.api.unitok import UniTok
 from unitok.data.codes.build_codec import CodecConfig
 from unitok.data.modules import DocumentData
+from unitok.data.readers.question_shards import QuestionShards
+from unitok.data.source import Source
 from unitok.data.tasks import Answers, Task, TaskConfig
 from unitok.evaluate.judged_sets import shapes_set
+from unitok.evaluate.question_shards import questions_report
+from unitok.evaluate.shapes_tasks import tasks_report
 from unitok.generation.sampling import Sampling
 from unitok.modalities.vision import VisionConfig
 from unitok.models.transformer import TransformerSizes
@@ -33,8 +40,10 @@ from unitok.training.optimizers import OptimizerConfig
 from unitok.training.transformer import TransformerTraining
 from unitok.worlds.seeded import VALIDATION_SEED
 from unitok.worlds.shapes.scenes import ShapesSource
+from unitok.worlds.shapes.tasks import ShapesTasks
 
-CANVAS, ROW = 48, 64
+CANVAS = 48
+QUESTIONS = ["color", "count", "exist"]
 SIZES = TransformerSizes(
     width=128, layers=4, heads=4, kv_heads=4, head_width=32, hidden=384, rope_base=100.0, max_length=128
 )
@@ -56,27 +65,9 @@ ARMS = {
     "latents": Arm(VisionConfig(Latents(), Projector(hidden=256))),
     "images": Arm(PIXELS, BlockVariant(bidirectional="images")),
     "prefix": Arm(PIXELS, BlockVariant(bidirectional="prefix"), "one"),
+    "visual": Arm(PIXELS, BlockVariant(visual_rank=16)),
     "cross": Arm(replace(PIXELS, one_place=True), BlockVariant(cross_every=2)),
 }
-
-
-def data_of(arm: str, *, task: Task, tokenizers: str, scenes: int, seed: int) -> DocumentData:
-    """Captioned scenes, and how their images are read."""
-    codec = CodecConfig(
-        image_tokenizer=f"{tokenizers}/tokenizer/image_tokenizer",
-        text_tokenizer=f"{tokenizers}/codes/tokenizer.json",
-        image_shape=(6, 6),
-        vision=ARMS[arm].vision,
-    )
-    return DocumentData(
-        train=ShapesSource(canvas=CANVAS, count=scenes),
-        val=ShapesSource(canvas=CANVAS, count=64, first_seed=VALIDATION_SEED),
-        codec=codec,
-        task=TaskConfig(task, unprompted=("image",), answers=ARMS[arm].answers),
-        row_length=ROW,
-        batch_size=64,
-        seed=seed,
-    )
 
 
 def caption_accuracy(model: UniTok, *, count: int, held_out: bool) -> float:
@@ -98,6 +89,73 @@ MEASURES = {"captions": caption_accuracy, "drawings": drawing_accuracy}
 SEEN = {"seen": False, "held out": True}
 
 
+def scene_accuracy(model: UniTok, *, names: Sequence[str], count: int) -> dict[str, float]:
+    """These accuracies, of unseen scenes and of held-out compositions."""
+    return {
+        f"{name}, {where}": MEASURES[name](model, count=count, held_out=held_out)
+        for name in names
+        for where, held_out in SEEN.items()
+    }
+
+
+def answer_accuracy(model: UniTok, *, count: int) -> dict[str, float]:
+    """The share of right answers to questions about unseen scenes, the mean of their kinds."""
+    report = tasks_report(model, canvas=CANVAS, count=count, tasks=QUESTIONS).figures
+    prefixes = {"seen": "", "held out": "heldout_"}
+    return {
+        f"answers, {where}": statistics.mean(report[f"{prefix}{task}_accuracy"] for task in QUESTIONS)
+        for where, prefix in prefixes.items()
+    }
+
+
+def easy_vqa_accuracy(model: UniTok, *, test: QuestionShards, count: int) -> dict[str, float]:
+    """The share of right answers to so many of easy-VQA's questions."""
+    return {"answers, easy-VQA": questions_report(model, test, count=count).figures["answer_accuracy"]}
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a model learns, in rows of how many ids, and how it is measured."""
+
+    source: Source
+    task: Task
+    row: int
+    measure: Callable[[UniTok], dict[str, float]]
+
+
+def lesson_of(name: str, *, scenes: int, count: int, easy_vqa: str) -> Lesson:
+    """The lesson of this name, of so many scenes and measured on `count`; or of easy-VQA's folder."""
+    if name == "easy_vqa":
+        asked, test = QuestionShards(easy_vqa, turns=4), QuestionShards(easy_vqa, "val")
+        return Lesson(asked, "chat", 160, partial(easy_vqa_accuracy, test=test, count=count))
+    if name == "answers":
+        asked = ShapesTasks(canvas=CANVAS, count=scenes, turns=4, tasks=QUESTIONS)
+        return Lesson(asked, "chat", 160, partial(answer_accuracy, count=count))
+    captioned = ShapesSource(canvas=CANVAS, count=scenes)
+    if name == "captions":
+        return Lesson(captioned, "caption", 64, partial(scene_accuracy, names=["captions"], count=count))
+    return Lesson(captioned, "both", 64, partial(scene_accuracy, names=list(MEASURES), count=count))
+
+
+def data_of(arm: str, lesson: Lesson, *, tokenizers: str, seed: int) -> DocumentData:
+    """What is learned, and how its images are read."""
+    codec = CodecConfig(
+        image_tokenizer=f"{tokenizers}/tokenizer/image_tokenizer",
+        text_tokenizer=f"{tokenizers}/codes/tokenizer.json",
+        image_shape=(6, 6),
+        vision=ARMS[arm].vision,
+    )
+    return DocumentData(
+        train=lesson.source,
+        val=ShapesSource(canvas=CANVAS, count=64, first_seed=VALIDATION_SEED),
+        codec=codec,
+        task=TaskConfig(lesson.task, unprompted=("image",), answers=ARMS[arm].answers),
+        row_length=lesson.row,
+        batch_size=4096 // lesson.row,
+        seed=seed,
+    )
+
+
 def train(
     data: DocumentData, budget: dict, *, sizes: TransformerSizes, seed: int
 ) -> tuple[UniTok, dict[str, float]]:
@@ -115,29 +173,23 @@ def train(
         return module.model_with_codec(), {"steps": trainer.global_step, "processor seconds": seconds}
 
 
-def learn(
-    arm: str, budget: dict, *, task: Task, tokenizers: str, scenes: int, seed: int, count: int
-) -> dict[str, float]:
+def learn(arm: str, lesson: Lesson, budget: dict, *, tokenizers: str, seed: int) -> dict[str, float]:
     """Train and measure one run."""
-    data = data_of(arm, task=task, tokenizers=tokenizers, scenes=scenes, seed=seed)
-    sizes = replace(SIZES, variant=ARMS[arm].variant)
-    model, figures = train(data, budget, sizes=sizes, seed=seed)
-    measured = {
-        f"{name}, {where}": MEASURES[name](model, count=count, held_out=held_out)
-        for name in (["captions"] if task == "caption" else MEASURES)
-        for where, held_out in SEEN.items()
-    }
-    return measured | figures
+    data = data_of(arm, lesson, tokenizers=tokenizers, seed=seed)
+    model, figures = train(data, budget, sizes=replace(SIZES, variant=ARMS[arm].variant), seed=seed)
+    return lesson.measure(model) | figures
 
 
-def rows(arm: str, runs: list[dict[str, float]]) -> list[Row]:
-    """The means over the seeds, with the runs' own figures."""
+def rows(arm: str, runs: list[dict[str, float]], *, count: int) -> list[Row]:
+    """The means over the seeds, with the interval of so many scenes each, and the runs' own figures."""
     found = []
     for key in (key for key in runs[0] if "," in key):
         values = [run[key] for run in runs]
-        seconds = statistics.mean(run["processor seconds"] for run in runs)
-        said = f"{', '.join(f'{value:.3f}' for value in values)}; {seconds:.0f} s of processor time each"
-        found.append(Row(f"{arm}: {key}", statistics.mean(values), "", None, None, True, said))
+        mean, seconds = statistics.mean(values), statistics.mean(run["processor seconds"] for run in runs)
+        interval = 1.96 * (mean * (1 - mean) / (count * len(runs))) ** 0.5
+        each = ", ".join(f"{value:.3f}" for value in values)
+        said = f"± {interval:.3f}; {each}; {seconds:.0f} s of processor time each"
+        found.append(Row(f"{arm}: {key}", mean, "", None, None, True, said))
     return found
 
 
@@ -166,7 +218,9 @@ def main() -> None:
     add = parser.add_argument
     add("--steps", type=int, default=400, help="of each run (default 400)")
     add("--minutes", type=float, help="of processor time of each run, in place of steps")
-    add("--task", default="caption", choices=["caption", "both"], help="what is learned (default caption)")
+    lessons = ["captions", "drawings", "answers", "easy_vqa"]
+    add("--learn", default="captions", choices=lessons, help="what is learned (default captions)")
+    add("--easy-vqa", default="data/easy_vqa", help="folder of its shards (default data/easy_vqa)")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of weights and order (default 0 1 2)")
     add(
         "--arms",
@@ -184,15 +238,14 @@ def main() -> None:
     budget = {"max_steps": options.steps}
     if options.minutes:
         budget = minutes_of_processor(options.minutes)
-    found, by_arm = [], {}
-    for arm in options.arms:
-        shared = {"task": options.task, "tokenizers": options.tokenizers}
-        shared |= {"scenes": options.scenes, "count": options.count}
-        runs = [learn(arm, budget, seed=seed, **shared) for seed in options.seeds]
-        for seed, run in zip(options.seeds, runs, strict=True):
+    lesson = lesson_of(options.learn, scenes=options.scenes, count=options.count, easy_vqa=options.easy_vqa)
+    by_arm: dict[str, list[dict[str, float]]] = {arm: [] for arm in options.arms}
+    for seed in options.seeds:
+        for arm in options.arms:
+            run = learn(arm, lesson, budget, tokenizers=options.tokenizers, seed=seed)
             print(f"{arm}, seed {seed}: {run}", flush=True)
-        found += rows(arm, runs)
-        by_arm[arm] = runs
+            by_arm[arm].append(run)
+    found = [row for arm, runs in by_arm.items() for row in rows(arm, runs, count=options.count)]
     if options.plot:
         plot(by_arm, options.plot)
     finish(found, options.json)

@@ -22,6 +22,7 @@ from unitok.modalities.location_bins import BoxModality, PointModality
 from unitok.models.cross_entropy import grouped_cross_entropy
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook, ResidualCodebooks
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
+from unitok.models.transformer_config import BlockVariant
 from unitok.training.targets import COMPETITIONS
 
 transformers = pytest.importorskip("transformers")
@@ -147,6 +148,19 @@ def test_grid_positions_are_refused_with_the_reason(tmp_path, capsys):
         main([str(tmp_path / "model"), str(tmp_path / "out")])
     assert stopped.value.code == 2 and "grid positions" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "variant, said",
+    [
+        ({"bidirectional": "images"}, "bidirectional must be none for an export, got images"),
+        ({"cross_every": 1}, "cross_every must be 0 for an export, got 1"),
+        ({"visual_rank": 4}, "visual_rank must be 0 for an export, got 4"),
+    ],
+)
+def test_a_block_that_sees_in_a_way_of_its_own_is_refused(tmp_path, variant, said):
+    with pytest.raises(ValueError, match=said):
+        export(tiny_model(positions="sequential", variant=BlockVariant(**variant)), tmp_path / "out")
 
 
 def test_the_command_writes_a_folder_and_overwrites_none(tmp_path, capsys):

@@ -1,6 +1,5 @@
-"""Gated cross-attention: who sees which image, however it is computed; peers where they are right."""
+"""Gated cross-attention: who sees which image; peers where they are right."""
 
-import random
 from dataclasses import replace
 
 import pytest
@@ -8,63 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.generation.test_engine import assert_alike, finished
 from tests.generation.test_generate import untrained
-from tests.tiny_codecs import seeing_codec, unpacked
-from tests.tokens.test_vision_layout import some_document
-from unitok.data.batches.packing import pack
-from unitok.document import Codes, Features, same
-from unitok.generation.engine import Engine
-from unitok.generation.likelihood import scores
-from unitok.generation.requests import Request
-from unitok.generation.sampling import Sampling
+from tests.models.test_transformer_seeing import RESAMPLER, some_documents
+from tests.tiny_codecs import seeing_codec
 from unitok.models.cross_attention import CrossAttention, CrossBlock
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.models.transformer_config import BlockVariant
-from unitok.models.vision.resampler import Resampler
-
-RESAMPLER = Resampler(queries=3, layers=1, heads=2, head_width=8)
-KINDS = [
-    (every, all_images, positions)
-    for every, all_images, positions in (
-        (1, False, "grid"),
-        (2, True, "grid"),
-        (2, False, "sequential"),
-    )
-]
-SAMPLING = {
-    "text": Sampling(max_new_tokens=6),
-    "image": Sampling(guidance_scale=2.5, image_guidance_scale=1.7),
-}
-
-
-def open_gates(model: Transformer) -> Transformer:
-    """As training would."""
-    for name, weight in model.named_parameters():
-        if name.endswith("_gate"):
-            torch.nn.init.constant_(weight, 0.8)
-    return model
-
-
-@pytest.fixture(scope="module", params=KINDS, ids=str)
-def seeing(request):
-    """A codec whose images take one place, and a model that sees them by cross-attention."""
-    every, all_images, positions = request.param
-    codec = seeing_codec(positions=positions, bridge=RESAMPLER, one_place=True)
-    variant = BlockVariant(cross_every=every, cross_all=all_images)
-    return codec, open_gates(untrained(codec, torch.float64, variant=variant, max_length=200))
-
-
-def some_documents(codec, count: int = 12) -> list[list[Codes]]:
-    rng = random.Random(0)
-    return [some_document(codec, rng) for _ in range(count)]
-
-
-def read(model: Transformer, codec, document) -> torch.Tensor:
-    """Hidden states of one document."""
-    flat = codec.lay_out([document])
-    ids, positions = torch.from_numpy(flat.ids)[None, :-1], torch.from_numpy(flat.positions)[None, :-1]
-    return model(ids, positions, tiles=flat.tiles)[0]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=20), st.booleans())
@@ -116,97 +64,6 @@ def test_with_gates_of_zero_the_logits_are_those_of_the_model_without_to_the_bit
             plain.bridge = torch.nn.Identity()
             seen_by_plain = {"tiles": crossed.cross.place.expand(len(flat.tiles), -1)}
         assert torch.equal(crossed(ids, positions, **seen), plain(ids, positions, **seen_by_plain))
-
-
-@torch.no_grad()
-def test_an_image_changes_what_is_after_it_alone(seeing):
-    codec, model = seeing
-    changed = 0
-    for document in some_documents(codec, 30):
-        places = [place for place, one in enumerate(document) if one.shown]
-        if not places:
-            continue
-        other = list(document)
-        features = document[places[-1]].features
-        noise = Features(torch.rand_like(features.values), features.shape, b"other")
-        other[places[-1]] = replace(document[places[-1]], features=noise)
-        before, after = read(model, codec, document), read(model, codec, other)
-        start = len(codec.lay_out([document[: places[-1]]], done=False).ids) + 1  # its begin, then its place
-        assert torch.equal(before[:start], after[:start])
-        changed += bool((before[start:] != after[start:]).any())
-    assert changed > 8
-
-
-@torch.no_grad()
-def test_packed_documents_are_those_alone(seeing):
-    codec, model = seeing
-    documents = some_documents(codec)
-    batch = pack(codec.lay_out(documents), length=60, pad=codec.vocabulary.pad)
-    hidden = model(batch.ids, batch.positions, document=batch.document, tiles=batch.tiles)
-    singles = [read(model, codec, document) for document in documents]
-    assert not batch.one_per_row
-    for one in unpacked(hidden, batch):
-        assert any(one.shape == s.shape and torch.allclose(one, s, atol=1e-9) for s in singles)
-
-
-@torch.no_grad()
-def test_cached_tokens_are_those_read_at_once(seeing):
-    codec, model = seeing
-    for document in some_documents(codec, count=8):
-        expected, flat = read(model, codec, document), codec.lay_out([document])
-        ids, positions = torch.from_numpy(flat.ids)[None, :-1], torch.from_numpy(flat.positions)[None, :-1]
-        cache, parts = model.new_cache(1, ids.shape[1], images=5), []
-        for part in torch.arange(ids.shape[1]).split(4):
-            parts.append(model(ids[:, part], positions[:, part], cache=cache, tiles=flat.tiles)[0])
-        assert torch.allclose(torch.cat(parts), expected, atol=1e-9)
-
-
-def request_of(codec, document, *, seed: int) -> Request:
-    target = ("text", "image", None)[seed % 3]
-    return Request(prompt=document, target=target, sampling=SAMPLING, seed=seed, max_segments=2)
-
-
-def test_a_row_of_a_batch_is_the_row_alone(seeing):
-    """Rows join late, end, are cancelled and are guided; each sees its own images."""
-    codec, model = seeing
-    documents = [[replace(one, learn=False) for one in document] for document in some_documents(codec, 16)]
-    requests = [request_of(codec, document, seed=n) for n, document in enumerate(documents)]
-    engine, together = Engine(model, codec), {}
-    for number, request in enumerate(requests):
-        engine.submit(request)
-        if number % 3 == 0:
-            together |= finished(engine.step())
-        if number == 9:
-            engine.cancel(8)
-    together |= finished(engine.run())
-    for number, request in enumerate(requests):
-        if number != 8:
-            single = Engine(model, codec)
-            single.submit(request)
-            assert_alike(together[number], finished(single.run())[0])
-
-
-@pytest.mark.slow
-def test_compiled_steps_write_the_same(seeing):
-    codec, model = seeing
-    model, results = Transformer(model.config, model.build_bridge), []
-    open_gates(model).eval()
-    for compile in (False, True):
-        engine = Engine(model, codec, compile=compile)
-        for number, document in enumerate(some_documents(codec)[:6]):
-            shown = [replace(one, learn=False) for one in document]
-            engine.submit(Request(prompt=shown, target="text", sampling=SAMPLING, seed=number))
-        results.append(finished(engine.run()))
-    for number, ended in results[0].items():
-        assert all(map(same, ended.segments, results[1][number].segments))
-
-
-def test_scores_do_not_depend_on_the_batch(seeing):
-    codec, model = seeing
-    documents = [document for document in some_documents(codec) if document and document[-1].codes.numel()]
-    whole, single = (scores(model, codec, documents, batch_size=size) for size in (8, 1))
-    for a, b in zip(whole, single, strict=True):
-        assert a.log_probability == pytest.approx(b.log_probability, abs=1e-9)
 
 
 def peer_block(*, kv_heads: int, qk_norm: bool) -> CrossBlock:

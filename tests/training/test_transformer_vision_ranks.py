@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tests.training.test_transformer_cross import VISION as CROSSED
 from tests.training.test_transformer_ranks import STRATEGIES, trained
+from tests.training.test_transformer_seeing import VISION as CROSSED
 from tests.training.test_transformer_vision import LATENTS, VIT
 
 STEPS = 12
@@ -13,6 +13,7 @@ KINDS = {
     "latents": (LATENTS,),
     "network": (VIT, "--model.start.parts", "[encoder, bridge, words, rows, blocks]"),
     "cross": (CROSSED, "--model.sizes.variant.cross_every", "1"),
+    "visual": (LATENTS, "--model.sizes.variant.visual_rank", "2"),
     "prefix": (LATENTS, "--model.sizes.variant.bidirectional", "prefix", "--data.task.answers", "one"),
 }
 

@@ -12,6 +12,7 @@ from unitok.interop.language.weights import to_transformers
 from unitok.interop.llava_export import to_llava
 from unitok.interop.processor_files import write_processor
 from unitok.modalities.base import Modality
+from unitok.models.transformer_config import OWN_SIGHT, BlockVariant
 from unitok.models.weights import write_weights
 from unitok.tokens.codec import Codec
 from unitok.tokens.vision_layout import VISION
@@ -25,9 +26,9 @@ def export(model: UniTok, folder: str | Path) -> None:
     A model that sees becomes a LLaVA, with the files of its processor.
 
     Raises:
-        ValueError: positions are a grid, text attends only to the most recent image, or attention has both
-            directions, which no other engine supports; images are seen in another way than LLaVA's; or the
-            grammar of a modality cannot be described.
+        ValueError: positions are a grid, text attends only to the most recent image, or the blocks see images
+            in a way of their own, which no other engine supports; images are seen in another way than
+            LLaVA's; or the grammar of a modality cannot be described.
         FileExistsError: the folder is not empty, or is a file.
     """
     codec, folder = model.codec, Path(folder)
@@ -41,15 +42,12 @@ def export(model: UniTok, folder: str | Path) -> None:
             "latest_image must be False for an export, got a model whose text attends only to the most "
             "recent image, which no other engine supports"
         )
-    if (bidirectional := model.model.sizes.variant.bidirectional) != "none":
-        raise ValueError(
-            f"bidirectional must be none for an export, got {bidirectional}, which no other engine supports"
-        )
-    if model.model.cross is not None:
-        raise ValueError(
-            "cross_every must be 0 for an export, got a model that sees images by cross-attention, which is "
-            "in other places in other engines"
-        )
+    for name in OWN_SIGHT:
+        default, value = (getattr(one, name) for one in (BlockVariant(), model.model.sizes.variant))
+        if value != default:
+            raise ValueError(
+                f"{name} must be {default} for an export, got {value}, which no other engine supports"
+            )
     refuse_full(folder)
     vocabulary, config = codec.vocabulary, model.model.config
     ids = {

@@ -1,7 +1,9 @@
 """Grouped-query attention with QK-norm per head and rotary positions. Knows masks, not documents."""
 
+from collections.abc import Callable
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -36,12 +38,13 @@ class Attention(nn.Module):
         norm_eps: float,
         qkv_bias: bool,
         layer: int,
+        matrix: Callable[[int, int], Linear] = Linear,
     ):
         super().__init__()
         self.heads, self.kv_heads, self.head_width, self.layer = heads, kv_heads, head_width, layer
-        self.qkv = Linear(width, (heads + 2 * kv_heads) * head_width)
+        self.qkv = matrix(width, (heads + 2 * kv_heads) * head_width)
         self.qkv_bias = Bias(self.qkv.out_features) if qkv_bias else nn.Identity()
-        self.out = Linear(heads * head_width, width)
+        self.out = matrix(heads * head_width, width)
         self.query_norm = nn.RMSNorm(head_width, eps=norm_eps) if qk_norm else nn.Identity()
         self.key_norm = nn.RMSNorm(head_width, eps=norm_eps) if qk_norm else nn.Identity()
 
@@ -54,9 +57,13 @@ class Attention(nn.Module):
         attend: Attend,
         mask: Mask,
         view: CacheView | None,
+        visual: tuple[Bool[Tensor, "b t 1"], ...] = (),
     ) -> Float[Tensor, "b t d"]:
-        """`mask=None` is plain causal attention over the row; earlier tokens are in `view`."""
-        heads = self.qkv_bias(self.qkv(x)).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
+        """`mask=None` is plain causal attention over the row; earlier tokens are in `view`.
+
+        `visual` is what the matrices take beside `x`.
+        """
+        heads = self.qkv_bias(self.qkv(x, *visual)).unflatten(-1, (-1, self.head_width)).transpose(1, 2)
         if view is not None:
             queries, keys, values = self._with_cache(heads, cos, sin, view)
         else:
@@ -64,7 +71,7 @@ class Attention(nn.Module):
             queries = rotate(self.query_norm(queries), cos, sin).to(values.dtype)
             keys = rotate(self.key_norm(keys), cos, sin).to(values.dtype)
         attended = attend(queries, keys.to(queries.dtype), values.to(queries.dtype), mask)
-        return self.out(attended.transpose(1, 2).flatten(2))
+        return self.out(attended.transpose(1, 2).flatten(2), *visual)
 
     def _with_cache(
         self, heads: Float[Tensor, "b h t w"], cos: Tensor, sin: Tensor, view: CacheView

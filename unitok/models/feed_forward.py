@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,12 +21,20 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {"silu": F.silu, "ge
 class FeedForward(nn.Module):
     """SwiGLU or GeGLU (Shazeer, arXiv:2002.05202, eq. 6 and 5); gate and up share one projection."""
 
-    def __init__(self, width: int, hidden: int, activation: Activation = "silu"):
+    def __init__(
+        self,
+        width: int,
+        hidden: int,
+        activation: Activation = "silu",
+        *,
+        matrix: Callable[[int, int], Linear] = Linear,
+    ):
         super().__init__()
-        self.gate_up = Linear(width, 2 * hidden)
+        self.gate_up = matrix(width, 2 * hidden)
         self.activate = ACTIVATIONS[activation]
-        self.down = Linear(hidden, width)
+        self.down = matrix(hidden, width)
 
-    def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(self.activate(gate) * up)
+    def forward(self, x: Float[Tensor, "b t d"], *visual: Bool[Tensor, "b t 1"]) -> Float[Tensor, "b t d"]:
+        """`visual` is what the matrices take beside `x`."""
+        gate, up = self.gate_up(x, *visual).chunk(2, dim=-1)
+        return self.down(self.activate(gate) * up, *visual)

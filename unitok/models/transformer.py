@@ -23,6 +23,7 @@ from unitok.models.latest_image_mask import image_numbers, latest_image_mask
 from unitok.models.rotary import rotary_angles
 from unitok.models.softmax_attention import Mask, PackedMask, choose_attend, document_mask
 from unitok.models.transformer_config import TransformerConfig, TransformerSizes
+from unitok.models.visual_lora import matrix_of
 from unitok.models.weights import check_tensors
 
 
@@ -31,6 +32,7 @@ class Block(nn.Module):
 
     def __init__(self, sizes: TransformerSizes, layer: int):
         super().__init__()
+        matrix = matrix_of(sizes.variant.visual_rank)
         self.attention_norm = nn.RMSNorm(sizes.width, eps=sizes.norm_eps)
         self.attention = Attention(
             width=sizes.width,
@@ -41,15 +43,22 @@ class Block(nn.Module):
             norm_eps=sizes.norm_eps,
             qkv_bias=sizes.variant.qkv_bias,
             layer=layer,
+            matrix=matrix,
         )
         self.feed_forward_norm = nn.RMSNorm(sizes.width, eps=sizes.norm_eps)
-        self.feed_forward = FeedForward(sizes.width, sizes.hidden, sizes.variant.activation)
+        self.feed_forward = FeedForward(sizes.width, sizes.hidden, sizes.variant.activation, matrix=matrix)
 
     def forward(
-        self, x: Float[Tensor, "b t d"], cos: Tensor, sin: Tensor, **context
+        self,
+        x: Float[Tensor, "b t d"],
+        cos: Tensor,
+        sin: Tensor,
+        *,
+        visual: tuple[Tensor, ...] = (),
+        **context,
     ) -> Float[Tensor, "b t d"]:
-        x = x + self.attention(self.attention_norm(x), cos, sin, **context)
-        return x + self.feed_forward(self.feed_forward_norm(x))
+        x = x + self.attention(self.attention_norm(x), cos, sin, visual=visual, **context)
+        return x + self.feed_forward(self.feed_forward_norm(x), *visual)
 
 
 class Transformer(nn.Module):
@@ -80,7 +89,9 @@ class Transformer(nn.Module):
 
     def _initialise(self) -> None:
         for name, weight in self.named_parameters():
-            if weight.ndim == 2:
+            if name.endswith("visual_up"):  # an update starts as nothing
+                nn.init.zeros_(weight)
+            elif weight.ndim == 2:
                 into_stream = name.endswith(("out.weight", "down.weight"))
                 nn.init.normal_(weight, std=0.02 / (math.sqrt(2 * self.sizes.layers) if into_stream else 1))
 
@@ -181,6 +192,8 @@ class Transformer(nn.Module):
         x = self.embedding(ids) if vectors is None else self._embed(ids, vectors)
         attend = choose_attend(mask, tokens=ids.shape[1], device=ids.device, causal=causal)
         context = {"attend": attend, "mask": mask, "view": view}
+        if sizes.variant.visual_rank and vectors is not None:
+            context["visual"] = ((ids >= self.config.vocab_size).unsqueeze(-1),)
         memory = memory if view is None else view.memory
         if memory is None:
             for block in self.blocks:

@@ -9,8 +9,8 @@ from unitok.models.bidirectional import Bidirectional
 from unitok.models.sizes import check_depths, check_sizes
 
 Activation = Literal["silu", "gelu_tanh"]
-OWN_ATTENTION = ("bidirectional", "cross_every", "cross_all")
-"""Fields of a BlockVariant that a run may add to the model that it starts from: who sees whom."""
+OWN_SIGHT = ("bidirectional", "cross_every", "cross_all", "visual_rank")
+"""Fields of a BlockVariant that a run may add to the model that it starts from: how it sees images."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class BlockVariant:
         cross_every: a block of gated cross-attention, by which tokens see images, before every so many blocks
             (Flamingo, arXiv:2204.14198); 0 for none, where images are read in the sequence.
         cross_all: a token sees all images before it (Idefics), not the most recent one alone.
+        visual_rank: rank of updates of the block's matrices that the vectors of images alone see
+            (InternLM-XComposer2, arXiv:2401.16420); 0 for none.
     """
 
     qk_norm: bool = True
@@ -39,11 +41,14 @@ class BlockVariant:
     bidirectional: Bidirectional = added_field("none")  # noqa: RUF009 (a field)
     cross_every: int = added_field(0)
     cross_all: bool = added_field(False)
+    visual_rank: int = added_field(0)
 
     def __post_init__(self):
         if self.activation not in get_args(Activation):
             names = " or ".join(get_args(Activation))
             raise ValueError(f"variant.activation must be {names}, got {self.activation!r}")
+        if self.visual_rank < 0:
+            raise ValueError(f"variant.visual_rank must be at least 0, got {self.visual_rank}")
 
 
 @dataclass(frozen=True)
@@ -105,12 +110,12 @@ class TransformerSizes:
                 f"head_width, got {sections}"
             )
 
-    def with_own_attention(self, others: "TransformerSizes") -> "TransformerSizes":
-        """The sizes of another model, with this one's choices of who sees whom where it makes any."""
+    def with_own_sight(self, others: "TransformerSizes") -> "TransformerSizes":
+        """The sizes of another model, with this one's choices of how it sees where it makes any."""
         default = BlockVariant()
         chosen = {
             name: getattr(self.variant, name)
-            for name in OWN_ATTENTION
+            for name in OWN_SIGHT
             if getattr(self.variant, name) != getattr(default, name)
         }
         return replace(others, variant=replace(others.variant, **chosen))

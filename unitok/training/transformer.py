@@ -21,7 +21,7 @@ from unitok.models.attention_backends import packed_mask
 from unitok.models.bidirectional import prefix_of
 from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
-from unitok.models.transformer_config import OWN_ATTENTION, BlockVariant
+from unitok.models.transformer_config import OWN_SIGHT, BlockVariant
 from unitok.tokens.codec import Codec
 from unitok.training.loss_config import LossConfig
 from unitok.training.metrics import Speed, Totals, batch_figures, sum_over_ranks
@@ -125,7 +125,7 @@ class TransformerTraining(LightningModule):
             return unused | dict.fromkeys(idle, "model.start.init_from is not given")
         sizes = {f"sizes.{field.name}" for field in fields(TransformerSizes)} - {"sizes.max_length", VARIANT}
         variant = {f"{VARIANT}.{field.name}" for field in fields(BlockVariant)}
-        idle = {*sizes, *variant - {f"{VARIANT}.{name}" for name in OWN_ATTENTION}, "start.code_scale"}
+        idle = {*sizes, *variant - {f"{VARIANT}.{name}" for name in OWN_SIGHT}, "start.code_scale"}
         return unused | dict.fromkeys(sorted(idle), f"model.start.init_from is {origin}")
 
     @property
@@ -174,7 +174,7 @@ class TransformerTraining(LightningModule):
             self.known_ids = (range(self.codec.modalities["text"].size),)
             return
         origin = open_origin(config.init_from)
-        sizes = self.sizes.with_own_attention(origin.sizes(max_length=self.sizes.max_length))
+        sizes = self.sizes.with_own_sight(origin.sizes(max_length=self.sizes.max_length))
         self.model = Transformer(self._config(sizes), self.codec.build_bridge)
         start = origin.start(self.model, self.codec, new_head=config.new_head, new_words=config.new_words)
         self.known_ids, self.earlier_tasks = start.known_ids, start.tasks

@@ -54,7 +54,7 @@ def test_a_configuration_that_is_written_is_read(kind):
 @pytest.mark.parametrize("kind", ["qwen3", "llama", "qwen2", "gemma"])
 def test_a_family_is_that_of_the_block_whoever_sees_whom(kind):
     sizes = sizes_of_ours(kind)
-    own = replace(sizes.variant, bidirectional="prefix", cross_every=1, cross_all=True)
+    own = replace(sizes.variant, bidirectional="prefix", cross_every=1, cross_all=True, visual_rank=2)
     assert family_of(replace(sizes, variant=own)) is family_of(sizes) is FAMILIES_OF_OURS[kind]
 
 

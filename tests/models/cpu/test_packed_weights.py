@@ -85,13 +85,15 @@ def test_a_model_with_packed_layers_shares_all_else_and_follows_its_weights():
 
 @pytest.mark.slow
 @needs_layout
+@pytest.mark.parametrize("more", [{"qkv_bias": True}, {"visual_rank": 2}])
 @torch.no_grad()
-def test_a_transformer_with_biases_decodes_alike_with_packed_layers():
+def test_a_transformer_with_biases_or_updates_decodes_alike_with_packed_layers(more):
     if not compiles():
         pytest.skip("inductor has no product of prepacked weights")
-    model = tiny_transformer(variant=BlockVariant(qkv_bias=True)).bfloat16().requires_grad_(False)
+    model = tiny_transformer(variant=BlockVariant(**more)).bfloat16().requires_grad_(False)
     for block in model.blocks:
-        nn.init.normal_(block.attention.qkv_bias.weight)
+        for bias in block.attention.qkv_bias.parameters():
+            nn.init.normal_(bias)
     packed, ids = with_prepacked(model, model.blocks), torch.arange(12).view(2, 6)
     assert isinstance(packed.blocks[0].attention.qkv, PrepackedLinear)
     positions = torch.arange(6)[None, :, None].expand(2, -1, 3)

@@ -25,6 +25,7 @@ def test_nothing_is_told_of_a_causal_model_that_reads_codes():
     ("variant", "said"),
     [
         ({"bidirectional": "images"}, {"attention": BOTH_WAYS["images"]}),
+        ({"visual_rank": 4}, {"visual updates": "of rank 4, which the vectors of images alone see"}),
         ({"cross_every": 2}, {"cross-attention": "to the most recent image, before every 2. block"}),
         ({"cross_every": 1, "cross_all": True}, {"cross-attention": ALL}),
     ],

@@ -5,6 +5,7 @@ import torch
 
 from tests.generation.test_generate import untrained
 from tests.tiny_codecs import seeing_codec
+from unitok.models.transformer_config import BlockVariant
 from unitok.training.weights.parts import TrainedParts, complement, part_of
 
 
@@ -16,15 +17,16 @@ def test_ids_outside_of_ranges_are_found():
 @pytest.mark.parametrize(
     ("parts", "trained"),
     [
-        (None, {"bridge", "bridge.out", "blocks", "embeddings"}),
+        (None, {"bridge", "bridge.out", "blocks", "visual", "embeddings"}),
         (["bridge"], {"bridge", "bridge.out"}),
         (["bridge.out"], {"bridge.out"}),
         (["blocks", "rows"], {"blocks", "embeddings"}),
+        (["visual"], {"visual"}),
         (["words"], {"embeddings"}),
     ],
 )
 def test_weights_of_other_parts_have_no_gradient(parts, trained):
-    model = untrained(seeing_codec())
+    model = untrained(seeing_codec(), variant=BlockVariant(visual_rank=2))
     TrainedParts(parts, has_bridge=True, known_ids=[range(5)]).freeze(model)
     assert {part_of(name) for name, weight in model.named_parameters() if weight.requires_grad} == trained
 

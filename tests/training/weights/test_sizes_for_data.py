@@ -28,6 +28,7 @@ def test_the_vocabulary_and_where_it_matters_the_ids_of_images_are_added():
     [
         (sizes(bidirectional="prefix"), SEEING, {}, "prefix needs data.task.answers=one, got all"),
         (sizes(bidirectional="images"), tiny_codec(), {}, "data.codec.vision, got none"),
+        (sizes(visual_rank=2), tiny_codec(), {}, "visual_rank=2 needs images that are seen"),
         (sizes(cross_every=1), SEEING, {}, "must be given together, got 1 and false"),
         (sizes(), seeing_codec(one_place=True), {}, "must be given together, got 0 and true"),
         (sizes(latest_image=True), SEEING, {}, "data.codec.vision must be null"),
@@ -43,4 +44,5 @@ def test_what_does_not_fit_is_named(chosen, codec, changed, said):
 def test_what_fits_is_taken():
     assert config_for(sizes(bidirectional="images"), SEEING, **FITTING)
     assert config_for(sizes(bidirectional="prefix"), SEEING, **FITTING | {"answers": "one"})
+    assert config_for(sizes(visual_rank=2), SEEING, **FITTING)
     assert config_for(sizes(cross_every=2), seeing_codec(one_place=True), **FITTING)

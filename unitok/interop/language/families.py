@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unitok.models.transformer_config import (
-    OWN_ATTENTION,
+    OWN_SIGHT,
     BlockVariant,
     TransformerConfig,
     TransformerSizes,
@@ -102,7 +102,7 @@ SUPPORTED = {
 def family_of(sizes: TransformerSizes) -> Family:
     """The family that has this block, whoever sees whom in it. Raises ValueError where none has."""
     default = BlockVariant()
-    same = {name: getattr(default, name) for name in ("rope_sections", *OWN_ATTENTION)}
+    same = {name: getattr(default, name) for name in ("rope_sections", *OWN_SIGHT)}
     block = replace(sizes.variant, **same)
     for family in FAMILIES.values():
         if family.variant == block:

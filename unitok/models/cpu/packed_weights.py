@@ -95,7 +95,7 @@ def with_prepacked(model: nn.Module, part: nn.Module) -> nn.Module:
     """Returns a copy of the model that shares its weights and modules, but prepacks the linear layers of
     `part`; the model itself where prepacking does not help."""
     layers = [
-        m for m in part.modules() if type(m) is Linear and PrepackedWeight.helps(m.weight) and compiles()
+        m for m in part.modules() if isinstance(m, Linear) and PrepackedWeight.helps(m.weight) and compiles()
     ]
     replaced = {id(layer): PrepackedLinear(layer) for layer in layers}
     shared = [m for m in model.modules() if not any(id(inner) in replaced for inner in m.modules())]

@@ -27,5 +27,7 @@ def describe_sight(
     if every := transformer.get("cross_every"):
         which = "all images before a token" if transformer.get("cross_all") else "the most recent image"
         yield "cross-attention", f"to {which}, before every {every}. block"
+    if rank := transformer.get("visual_rank"):
+        yield "visual updates", f"of rank {rank}, which the vectors of images alone see"
     if kind := transformer.get("bidirectional"):
         yield "attention", BOTH_WAYS[kind]

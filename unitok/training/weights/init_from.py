@@ -27,7 +27,7 @@ from unitok.models.transformer import Transformer, TransformerSizes
 from unitok.tokens.codec import Codec
 from unitok.tokens.vocabulary import SharedIds, Vocabulary
 from unitok.training.weights.init_embeddings import NewHead, scale_bridge
-from unitok.training.weights.parts import Part
+from unitok.training.weights.parts import Part, part_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class StartConfig:
         init_from: model folder to start from: one that this script exported, with its two tokenizers, or a
             transformers folder of a language model (Qwen3, Qwen2, Llama, Gemma), alone or inside one that
             sees (LLaVA, PaliGemma, InternVL, Qwen3-VL); data.codec.text_tokenizer must then be its
-            tokenizer.json. Its sizes replace model.sizes, but for max_length and the variant's own attention.
+            tokenizer.json. Its sizes replace model.sizes, but for max_length and how the variant sees images.
         new_head: initial head rows of new ids when starting from a model: "mean" of the text rows, or "zero".
         new_words: whether the data have their own text tokenizer although init_from is a UniTok folder; each
             new code starts as the mean of the codes that the old tokenizer gives its text.
@@ -50,7 +50,7 @@ class StartConfig:
         origin_suite: a suite of `unitok evaluate` without data of its own, such as shapes, that measures
             init_from before the first step and the result.
         parts: what is trained: some of rows (of new ids), words (the rows of known ids), blocks, bridge,
-            bridge.out (its last layer), cross, encoder; None for all but the encoder.
+            bridge.out (its last layer), cross, visual, encoder; None for all but the encoder.
     """
 
     init_from: str | None = None
@@ -229,8 +229,9 @@ def _load_rearranged(
     if not any(name.startswith("bridge.") for name in weights):  # a new bridge
         scale_bridge(model, scale)
         weights |= {name: weight for name, weight in model.state_dict().items() if name.startswith("bridge.")}
-    if not any(name.startswith("cross.") for name in weights):  # gates of zero: it changes nothing at first
-        weights |= {name: weight for name, weight in model.state_dict().items() if name.startswith("cross.")}
+    for part in ("cross", "visual"):  # of gates or updates of zero: new ones change nothing at first
+        if not any(part_of(name) == part for name in weights):
+            weights |= {name: weight for name, weight in model.state_dict().items() if part_of(name) == part}
     for name, tensor in model.state_dict().items():
         shape = tuple(weights[name].shape) if name in weights else "no such tensor"
         if shape != tuple(tensor.shape):

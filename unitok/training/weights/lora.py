@@ -46,7 +46,7 @@ def add_adapters(model: Transformer, config: LoraConfig) -> None:
     theirs = peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=MATRICES)
     peft.inject_adapter_in_model(theirs, model)
     for name, weight in model.named_parameters():
-        if name in trained:
+        if name.replace(".base_layer", "") in trained:
             weight.requires_grad_(True)
 
 

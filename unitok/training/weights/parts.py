@@ -10,8 +10,8 @@ from typing import Literal, get_args
 from unitok.models.transformer import Transformer
 from unitok.training.weights.parallelize import zero_rows
 
-Part = Literal["encoder", "bridge", "bridge.out", "cross", "rows", "words", "blocks"]
-OF_VISION = ("encoder", "bridge", "bridge.out", "cross")
+Part = Literal["encoder", "bridge", "bridge.out", "cross", "visual", "rows", "words", "blocks"]
+OF_VISION = ("encoder", "bridge", "bridge.out", "cross", "visual")
 EMBEDDINGS = ("embedding.weight", "unembedding.weight")
 
 
@@ -23,6 +23,8 @@ def part_of(name: str) -> str:
         return "encoder"
     if name.startswith("bridge.layers.out."):
         return "bridge.out"
+    if ".visual_" in name:
+        return "visual"
     return next((part for part in ("bridge", "cross") if name.startswith(f"{part}.")), "blocks")
 
 
@@ -44,7 +46,7 @@ class TrainedParts:
             unknown = [part for part in parts if part not in known]
             if unknown or not parts:
                 raise ValueError(f"parts must be some of {', '.join(known)}, got {list(parts)}")
-        self.parts = {"bridge", "cross", "rows", "words", "blocks"} if parts is None else set(parts)
+        self.parts = {"bridge", "cross", "visual", "rows", "words", "blocks"} if parts is None else set(parts)
         if "bridge" in self.parts:
             self.parts.add("bridge.out")
         self.known_ids = tuple(known_ids)

@@ -37,6 +37,8 @@ def refuse_sight(sizes: TransformerSizes, codec: Codec, *, answers: Answers) -> 
         raise ValueError(f"bidirectional=prefix needs data.task.answers=one, got {answers}")
     if variant.bidirectional == "images" and codec.vision is None:
         raise ValueError("bidirectional=images needs images that are seen: data.codec.vision, got none")
+    if (rank := variant.visual_rank) and codec.vision is None:
+        raise ValueError(f"visual_rank={rank} needs images that are seen: data.codec.vision, got none")
     if bool(variant.cross_every) != one_place:
         raise ValueError(
             "sizes.variant.cross_every and data.codec.vision.one_place must be given together, got "

@@ -1,11 +1,11 @@
-"""Models that see by cross-attention are trained, resumed to the bit, and exported; words stay."""
+"""Models that see by cross-attention or visual updates are trained, resumed and saved; words stay."""
 
 import pytest
 import torch
 
 from tests.data.samples import write_lines
 from tests.generation.test_likelihood import make_image
-from tests.training.test_transformer_vision import CAPTIONS, STEADY
+from tests.training.test_transformer_vision import CAPTIONS, LATENTS, STEADY
 from unitok.api.unitok import UniTok
 from unitok.document import Segment
 
@@ -15,33 +15,42 @@ VISION = (
     "{queries: 4, layers: 1, heads: 2, head_width: 8}}}"
 )
 CROSS = ("--model.sizes.variant.cross_every", "1", "--data.codec.vision", VISION)
+VISUAL = ("--model.sizes.variant.visual_rank", "3", "--data.codec.vision", LATENTS)
+KINDS = {"cross": (CROSS, "_gate", 12), "visual": (VISUAL, "visual_up", 45)}
+"""Settings, names of the weights that start as zero, and the most ids of a short prompt with an image."""
 
 
 @pytest.mark.slow
-def test_a_resumed_run_has_the_losses_of_one_never_stopped_and_its_model_sees_the_same(train, tmp_path):
-    more = (*CROSS, *STEADY, *CAPTIONS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_resumed_run_has_the_losses_of_one_never_stopped_and_its_model_sees_the_same(train, tmp_path, kind):
+    settings, awake, most = KINDS[kind]
+    more = (*settings, *STEADY, *CAPTIONS)
     whole, rows = train("whole", *more)
     _, first = train("parts", *more, steps=3)
     _, rest = train("parts", *more, "--ckpt_path", "last")
     assert [*first, *rest] == rows
     trained, model = whole.model.model_with_codec(), UniTok.from_pretrained(tmp_path / "whole/model")
-    gates = [w for name, w in model.model.named_parameters() if name.endswith("_gate")]
-    assert gates and all(float(gate) != 0 for gate in gates)
+    moved = [w for name, w in model.model.named_parameters() if name.endswith(awake)]
+    assert moved and all(bool(weight.any()) for weight in moved)
     images = [make_image(1), make_image(2)]
     assert model.caption(images) == trained.caption(images)
     prompt = (Segment("image", images[0]), Segment("text", "red"))
-    assert len(model.codec.join(model.codec.encode_prompts([prompt])[0])) < 12  # an image takes one place
+    assert (
+        len(model.codec.join(model.codec.encode_prompts([prompt])[0])) <= most
+    )  # cross-attention: an image takes one place
 
 
-def test_a_language_model_that_is_held_says_the_same_of_texts_to_the_bit(train, tmp_path):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_language_model_that_is_held_says_the_same_of_texts_to_the_bit(train, tmp_path, kind):
+    settings, awake, _ = KINDS[kind]
     write_lines(tmp_path / "words.jsonl", [{"text": f"a small red circle {n % 7}"} for n in range(60)])
     data = ("--data.train", "null", "--data.val", "null", "--data.path", str(tmp_path / "words.jsonl"))
     train("words", *data, steps=4)
     words = str(tmp_path / "words/model")
     start = ("--model.start.init_from", words, "--data.codec.image_tokenizer", "null", *CAPTIONS)
-    cli, _ = train("run", *start, *CROSS, "--model.start.parts", "[bridge, cross, rows]")
+    cli, _ = train("run", *start, *settings, "--model.start.parts", f"[bridge, {kind}, rows]")
     old, new = UniTok.from_pretrained(words), cli.model.model_with_codec()
-    assert any(float(w) != 0 for name, w in new.model.named_parameters() if name.endswith("_gate"))
+    assert any(bool(w.any()) for name, w in new.model.named_parameters() if name.endswith(awake))
     tokens = old.codec.join(old.codec.encode((Segment("text", "a large circle"),)))
     ids, positions = tokens.ids[None], tokens.positions[None]
     hidden = old.model(ids, positions)
@@ -57,6 +66,8 @@ def test_a_language_model_that_is_held_says_the_same_of_texts_to_the_bit(train, 
         (CROSS[2:], "must be given together, got 0 and true"),
         ((*CROSS[2:3], VISION[:-1] + ", tiles: 4}"), "one_place needs tiles=1 and with_codes=false, got 4"),
         (("--model.sizes.variant.cross_every", "9"), "cross_every must be in 0..2, the layers, got 9"),
+        (VISUAL[:2], "visual_rank=3 needs images that are seen: data.codec.vision, got none"),
+        (("--model.sizes.variant.visual_rank", "-1"), "variant.visual_rank must be at least 0, got -1"),
         (("--model.start.parts", "[cross]"), "parts must be some of rows, words, blocks, got ['cross']"),
     ],
 )
