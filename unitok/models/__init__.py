@@ -6,7 +6,6 @@ attention           Grouped-query attention with QK-norm per head and rotary pos
 feed_forward        The gated feed-forward layer of a block
 softmax_attention   Softmax attention under a mask, by the fastest way for a device
 cross_attention     Gated cross-attention to the vectors of images
-visual_lora         Low-rank updates of matrices that only the vectors of images see
 bidirectional       Attention in both directions inside parts of a document: its prefix, or each image
 rotary              Rotary position embedding with three axes (time, row, column)
 kv_cache            A preallocated KV cache

@@ -23,7 +23,7 @@ from unitok.models.latest_image_mask import image_numbers, latest_image_mask
 from unitok.models.rotary import rotary_angles
 from unitok.models.softmax_attention import Mask, PackedMask, choose_attend, document_mask
 from unitok.models.transformer_config import TransformerConfig, TransformerSizes
-from unitok.models.visual_lora import matrix_of
+from unitok.models.vision.visual_lora import matrix_of
 from unitok.models.weights import check_tensors
 
 

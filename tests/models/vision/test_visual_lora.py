@@ -12,7 +12,7 @@ from tests.tiny_codecs import seeing_codec
 from unitok.models.cpu.linear import Linear
 from unitok.models.transformer import Transformer, TransformerConfig
 from unitok.models.transformer_config import BlockVariant
-from unitok.models.visual_lora import VisualLinear, matrix_of
+from unitok.models.vision.visual_lora import VisualLinear, matrix_of
 
 CODEC = seeing_codec()
 
