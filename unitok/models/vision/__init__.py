@@ -1,4 +1,4 @@
-"""Encoders of images that are shown, bridges to the transformer, and updates of its matrices. In reading order:
+"""Encoders of images that are shown, bridges to the transformer, updates of its matrices. In reading order:
 
 encoder          The Encoder interface, and its kinds: latents of the image tokenizer, pixels, a network
 fused            Several encoders of one image, fused by channel (Prismatic)
