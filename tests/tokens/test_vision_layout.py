@@ -47,7 +47,7 @@ def test_documents_laid_out_together_are_those_alone_with_vectors_numbered_on(co
             assert ids.tolist() == alone.ids.tolist()
             assert flat.positions[start : start + length].tolist() == alone.positions.tolist()
             assert flat.learn[start : start + length].tolist() == alone.learn.tolist()
-            assert not alone.learn[alone.ids >= first].any() and len(alone) <= codec.length(codes)
+            assert not alone.learn[alone.ids >= first].any() and len(alone) == codec.length(codes)
             start, vectors = start + length, vectors + sum(one.count for one in alone.features)
         assert (flat.ids >= first).sum() == vectors == sum(one.count for one in flat.features)
         tiles = sum(len(one.values) for one in flat.features)

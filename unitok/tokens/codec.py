@@ -220,7 +220,7 @@ class Codec:
         return self._layout.lay_out(documents, open=open, done=done)
 
     def length(self, codes: Sequence[Codes]) -> int:
-        """Number of ids of a whole document; at most, where an image's order decides if it is shown."""
+        """Number of ids of a whole document."""
         return 2 + sum([self._layout.length(segment) for segment in codes])
 
     def segment_length(self, name: str, count: int) -> int:

@@ -115,7 +115,7 @@ class Layout:
         return map(self._segment_layout, document)
 
     def length(self, segment: Codes) -> int:
-        """Maximum number of ids of a segment, written or shown, including begin, header and end."""
+        """Number of ids of a segment, including begin, header and end."""
         return 2 + self.modalities[segment.modality].header_length + segment.codes.numel()
 
     def _fill_codes(self, ids: Int64[np.ndarray, " t"], segments: Iterable[Codes]) -> None:

@@ -49,12 +49,9 @@ class VisionLayout(Layout):
         return flat._replace(features=shown)
 
     def length(self, segment: Codes) -> int:
-        """At most: whether a segment is learned, and so written, may be decided later."""
-        if segment.features is None:
-            return super().length(segment)
-        written = super().length(segment) if segment.codes.numel() else 0
-        seen = 2 + segment.features.count
-        return seen + written if self.with_codes else max(seen, written)
+        seen = 2 + segment.features.count if segment.shown else 0
+        written = super().length(segment) if self.with_codes or not segment.shown else 0
+        return seen + written
 
     def _layouts_of(self, document: Sequence[Codes]) -> Iterator[SegmentLayout]:
         for segment in document:

@@ -1,6 +1,7 @@
 """Batches are a pure function of their number: any workers, any resume; each document once an epoch."""
 
 import logging
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -10,15 +11,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from tests.data.coded import coded
-from tests.tiny_codecs import GridModality, byte_text
-from unitok.data.batches.batch_sampler import DocumentBatchSampler
+from tests.tiny_codecs import GridModality, byte_text, seeing_codec, shown_image
+from unitok.data.batches.batch_sampler import DocumentBatch, DocumentBatchSampler
 from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
+from unitok.data.codes.encoding import CodedDocuments
 from unitok.data.codes.store import Store
 from unitok.data.codes.store_writer import write_store
 from unitok.data.modules import DocumentData
 from unitok.data.source import Source
 from unitok.data.tasks import TaskConfig
-from unitok.document import Segment
+from unitok.document import Codes, Segment
 from unitok.tokens.codec import Codec
 
 CODEC = Codec([byte_text(), GridModality(codebook=50, shape=(2, 2))])
@@ -38,6 +40,19 @@ class Numbered(Source):
             raise ValueError(f"picture {index} is damaged")
         text = str(index) + " " * (100 if index in self.long else 0)
         return Segment("text", text), Segment("image", torch.full((2, 2), index % 50))
+
+
+@dataclass
+class One(CodedDocuments):
+    """A single document."""
+
+    codes: list[Codes]
+
+    def __len__(self):
+        return 1
+
+    def fetch(self, indices):
+        return [self.codes for _ in indices]
 
 
 def numbers(batch) -> list[int]:
@@ -132,6 +147,19 @@ def test_too_long_and_damaged_documents_are_dropped_and_named(caplog):
         assert numbers(batches[DocumentBatchSampler(6, 6, seed=0).batch(0)]) == [0, 1, 3, 5]
     assert "document 2 has 110 tokens, a row has 40" in caplog.text
     assert "skipped: document 4: unreadable: picture 4 is damaged" in caplog.text
+
+
+def test_a_row_has_place_for_what_an_image_is_laid_out_as():
+    """An image that is learned takes its codes, one that is shown its vectors, whichever are more."""
+    codec = seeing_codec(tiles=4)
+    (text,) = codec.encode((Segment("text", "a dot"),))
+    documents = One([text, shown_image(codec, 1, learn=True)])
+    for task, length in {"draw": 14, "caption": 40}.items():
+        options = {"task": task, "unprompted": ()}
+        batches = PackedDocuments(documents, codec, row_length=length, **options)
+        assert batches[DocumentBatch(0, [0])].padding == 0.0
+        with pytest.raises(ValueError, match=f"has {length} tokens, row_length is {length - 1}"):
+            PackedDocuments(documents, codec, row_length=length - 1, **options)[DocumentBatch(0, [0])]
 
 
 def test_long_documents_of_a_store_are_counted_in_one_line(tmp_path, caplog):

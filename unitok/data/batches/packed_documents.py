@@ -116,8 +116,9 @@ class PackedDocuments(Dataset):
     def __getitem__(self, batch: DocumentBatch) -> Batch:
         indices = self.fitting[batch.indices].tolist()
         fetched = zip(indices, self.documents.fetch(indices), strict=True)
-        usable = [(i, codes) for i, codes in fetched if codes is not None and self._fits(i, codes)]
-        arranged = [self._arrange(codes, batch.epoch, index) for index, codes in usable]
+        read = [(i, self._arrange(codes, batch.epoch, i)) for i, codes in fetched if codes is not None]
+        usable = [(i, codes) for i, codes in read if self._fits(i, codes)]
+        arranged = [codes for _, codes in usable]
         if self.shown:
             check_shown(arranged, self.shown)
         flat = self.codec.lay_out(arranged)
