@@ -10,7 +10,8 @@ of images given their caption.
 
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from unitok.cli.lightning_cli import RunFolder
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
 from unitok.data.modules import DocumentData
 from unitok.data.source import Concat, Source
-from unitok.data.tasks import TaskConfig
+from unitok.data.tasks import Task, TaskConfig
 from unitok.evaluate.judged_sets import shapes_set
 from unitok.evaluate.report import measure
 from unitok.generation.sampling import Sampling
@@ -47,7 +48,7 @@ SAMPLING = {
 class RunConfig(NamedTuple):
     """A run: the task of pairs, the learned directions, and whether other tasks are mixed in."""
 
-    task: str
+    task: Task
     directions: tuple[str, ...]
     others: bool = False
 
@@ -58,7 +59,10 @@ RUNS = {
     "both": RunConfig("both", ("caption", "image")),
     "all tasks": RunConfig("both", ("caption", "image"), others=True),
 }
-LOSSES = {"caption": ("caption", "val/loss_text"), "image": ("draw", "val/loss_image")}
+LOSSES: dict[str, tuple[Task, str]] = {
+    "caption": ("caption", "val/loss_text"),
+    "image": ("draw", "val/loss_image"),
+}
 
 
 def scenes(*, others: bool, count: int = SCENES) -> Source:
@@ -93,7 +97,7 @@ def learn(name: str, codec: Codec, budget: dict, *, count: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         trainer = short_run(module, data_of(codec, config), folder, budget)
         seconds = time.process_time() - start
-        figures = accuracies(module, count=count) | losses(module, codec, folder)
+        figures = accuracies(module, count=count) | losses(module, partial(val_of, codec), folder)
     spent = f"{trainer.global_step} steps, {seconds:.0f} s of processor time"
     return [
         Row(f"{name}: {key}", value, "", None, None, True, spent)
@@ -111,12 +115,18 @@ def accuracies(module: TransformerTraining, *, count: int) -> dict[str, float]:
     return {name: value for name, value in figures.items() if name.endswith("_accuracy")}
 
 
-def losses(module: TransformerTraining, codec: Codec, folder: str) -> dict[str, float]:
-    """The loss of each direction given its prompt, learned or not."""
+def val_of(codec: Codec, task: Task) -> DocumentData:
+    """The validation data of a task."""
+    return data_of(codec, RunConfig(task, ()))
+
+
+def losses(
+    module: TransformerTraining, val_of: Callable[[Task], DocumentData], folder: str
+) -> dict[str, float]:
+    """The loss of each direction given its prompt, learned or not; `val_of` gives the data of a task."""
     result = {}
     for direction, (task, figure) in LOSSES.items():
-        data = data_of(codec, RunConfig(task, (direction,)))
-        data.task = replace(data.task, unprompted=())
+        data = val_of(task)
         trainer = RunFolder(
             default_root_dir=f"{folder}/{task}", accelerator="cpu", precision="bf16-mixed",
             enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
