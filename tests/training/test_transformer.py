@@ -135,10 +135,29 @@ def test_a_run_on_a_mixture_tells_what_it_read(train, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "more", [(), ("--model.optimizer.name", "adamw"), ("--trainer.precision", "bf16-mixed")]
+    "more",
+    [
+        (),
+        ("--model.optimizer.name", "adamw"),
+        ("--trainer.precision", "bf16-mixed"),
+        ("--model.compute.processes", "2"),
+    ],
 )
 def test_a_resumed_run_has_the_losses_of_one_never_stopped(resumed, more):
     resumed(*more)
+
+
+def test_several_processes_train_what_one_does(train, plain):
+    """Also when a run goes on that several began, though the settings do not say so again."""
+    _, alone = train("alone", *CONSTANT, "--model.optimizer.name", "adamw", steps=8)
+    shared = ("--model.optimizer.name", "adamw", "--model.compute.processes", "3")
+    cli, rows = train("shared", *CONSTANT, *shared, steps=8)
+    assert cli.model.rows.processes == 3 and cli.model.rows.workers.started
+    torch.testing.assert_close(torch.tensor(rows), torch.tensor(alone), rtol=1e-4, atol=1e-4)
+    assert not any(process.is_alive() for process in cli.model.rows.workers.processes)
+    last = str(Path(cli.trainer.default_root_dir) / "last.ckpt")
+    cli, _ = train("on", *CONSTANT, *shared[:2], "--ckpt_path", last, steps=10)
+    assert cli.model.rows.processes == 3
 
 
 def test_a_learning_rate_on_the_command_line_beats_the_checkpoint(train, plain):

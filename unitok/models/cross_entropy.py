@@ -43,6 +43,17 @@ class LossSums(NamedTuple):
         return self.total / self.weight.clamp(min=torch.finfo(self.weight.dtype).tiny)
 
 
+def add_sums(parts: Sequence[LossSums]) -> LossSums:
+    """The sums over the tokens of all parts."""
+
+    def added(figures: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+        names = dict.fromkeys(name for figure in figures for name in figure)
+        return {name: sum(figure[name] for figure in figures if name in figure) for name in names}
+
+    totals, weights, *figures = zip(*parts, strict=True)
+    return LossSums(sum(totals), sum(weights), *map(added, figures))
+
+
 class Part(NamedTuple):
     """The tokens of one group: their places, the index of each target within the group's `ids`, and their
     weight."""

@@ -16,5 +16,6 @@ proposal       Proposes settings for a set of images and a budget
 verdicts       Says in words what a training's figures mean
 samples        Samples during training: drawings and captions, with their accuracy
 weights/       Weights before the first step: warm starts, LoRA, FSDP
+cores/         A training step on all cores of a CPU
 run/           A run and its folder: checkpoints, interruption, resuming
 """

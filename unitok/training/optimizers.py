@@ -123,6 +123,8 @@ class MuonAdamW(Optimizer):
         others = list(others)
         groups = others if others and isinstance(others[0], dict) else [{"params": others}]
         super().__init__([{"params": list(matrices), **muon}, *({**adam, **group} for group in groups)], {})
+        self.orthogonalize = orthogonalize_all
+        """Does it for stacks of matrices; replaced where several processes share them."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -134,27 +136,31 @@ class MuonAdamW(Optimizer):
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if group["muon"]:
-                for same_shape in _group_by_shape(weights):
-                    self._muon_step(same_shape, group)
+                self._muon_step(_group_by_shape(weights), group)
             elif weights:
                 self._adamw_step(weights, group)
         return loss
 
-    def _muon_step(self, weights: list[Tensor], group: dict[str, Any]) -> None:
-        """Take a step of weights that share a shape."""
+    def _muon_step(self, by_shape: list[list[Tensor]], group: dict[str, Any]) -> None:
+        """Take a step of weights, which come in lists of one shape each."""
+        stacks = [self._nesterov(weights, momentum=group["momentum"]) for weights in by_shape]
+        for weights, updates in zip(by_shape, self.orthogonalize(stacks, group["steps"]), strict=True):
+            rows, columns = updates.shape[1:]
+            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+            scale = -group["lr"] * max(1, rows / columns) ** 0.5
+            updates = updates.to(weights[0].dtype)
+            torch._foreach_add_(weights, [update.view(weights[0].shape) for update in updates], alpha=scale)
+
+    def _nesterov(self, weights: list[Tensor], *, momentum: float) -> Float[Tensor, "n r c"]:
+        """Updates the momenta of weights of one shape; returns steps, each [outputs, inputs · kernel]."""
         for weight in weights:
             if not self.state[weight]:
                 self.state[weight]["momentum"] = torch.zeros_like(weight)
         gradients = [weight.grad for weight in weights]
         momenta = [self.state[weight]["momentum"] for weight in weights]
-        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-        nesterov = torch._foreach_lerp(gradients, momenta, group["momentum"])
-        matrices = torch.stack([step.flatten(1) for step in nesterov])  # each [outputs, inputs · kernel]
-        rows, columns = matrices.shape[1:]
-        updates = orthogonalize(matrices, steps=group["steps"]).to(weights[0].dtype)
-        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
-        scale = -group["lr"] * max(1, rows / columns) ** 0.5
-        torch._foreach_add_(weights, [update.view(weights[0].shape) for update in updates], alpha=scale)
+        torch._foreach_lerp_(momenta, gradients, 1 - momentum)
+        steps = torch._foreach_lerp(gradients, momenta, momentum)
+        return torch.stack([step.flatten(1) for step in steps])
 
     def _adamw_step(self, weights: list[Tensor], group: dict[str, Any]) -> None:
         for weight in weights:
@@ -202,6 +208,11 @@ def orthogonalize(matrices: Float[Tensor, "n r c"], *, steps: int) -> Float[Tens
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
+
+
+def orthogonalize_all(stacks: Sequence[Tensor], steps: int) -> list[Tensor]:
+    """`orthogonalize` of every stack [n, r, c], all in this process."""
+    return [orthogonalize(stack, steps=steps) for stack in stacks]
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:

@@ -23,6 +23,9 @@ from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.models.transformer_config import OWN_SIGHT, BlockVariant
 from unitok.tokens.codec import Codec
+from unitok.training.cores.processes import choose_processes, share_rows
+from unitok.training.cores.row_shares import RowShares, WholeBatch
+from unitok.training.cores.workers import start_autograd
 from unitok.training.loss_config import LossConfig
 from unitok.training.metrics import Speed, Totals, batch_figures, sum_over_ranks
 from unitok.training.optimizers import OptimizerConfig, build_optimizer, init_states
@@ -113,6 +116,8 @@ class TransformerTraining(LightningModule):
         self.earlier_tasks: tuple[LearnedTask, ...] | None = ()
         self.averaged: AveragedModel | None = None
         self.compiled = False
+        self.rows: WholeBatch | RowShares = WholeBatch(self.sums)
+        self.processes = compute.processes
         self.weight: Tensor | float = 0.0
 
     def ineffective_settings(self) -> dict[str, str]:
@@ -153,6 +158,7 @@ class TransformerTraining(LightningModule):
         if self.ema_decay:  # before the blocks' forward is replaced: the copy would share the replacement
             self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))
             self.averaged.requires_grad_(False)
+        start_autograd()
         if compute.compile and repays_compiling(self.trainer):
             self.compiled = compile_blocks(self.model.blocks, device=device)
         if compute.recompute:
@@ -197,6 +203,11 @@ class TransformerTraining(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises ValueError if the checkpoint belongs to a run with another model."""
         check_fits(str(self.trainer.ckpt_path), checkpoint, self.state_dict())
+        self.processes = self.processes or checkpoint.get("processes", 1)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what else decides the bits of a resumed run."""
+        checkpoint["processes"] = self.rows.processes
 
     # -- one step
 
@@ -211,6 +222,26 @@ class TransformerTraining(LightningModule):
 
     def on_train_start(self) -> None:
         check_validations(self.trainer, setting="trainer.accumulate_grad_batches")
+        processes = choose_processes(
+            self.processes,
+            device=self.trainer.strategy.root_device,
+            world_size=self.trainer.world_size,
+            has_bridge=self.model.bridge is not None,
+        )
+        optimizer, plugin = self.optimizers().optimizer, self.trainer.precision_plugin
+        if processes > 1:
+            self.rows = share_rows(
+                processes, self.sums, self.model, optimizer, precision=plugin.train_step_context
+            )
+
+    def on_train_end(self) -> None:
+        """Raises ValueError if every batch was skipped: then there is nothing to export."""
+        self.rows.close()
+        self.bad.check()
+
+    def backward(self, loss: Tensor, *args, **options) -> None:
+        super().backward(loss, *args, **options)
+        self.rows.add_gradients()
 
     def optimizer_step(self, *args, **options) -> None:
         """Update the moving average within the step, so that no checkpoint falls between the two."""
@@ -223,7 +254,7 @@ class TransformerTraining(LightningModule):
         """Returns the batch's summed loss; gradients are divided once the global batch's weight is known."""
         number = self.trainer.fit_loop.epoch_loop.total_batch_idx
         ids = drop_tokens(batch.ids, self.codec.vocabulary, self.loss_config.token_dropout, number=number)
-        sums = self.sums(batch._replace(ids=ids), batch)
+        sums = self.rows.sums(batch._replace(ids=ids), batch)
         self.weight = self.weight + sums.weight
         self.speed.count(batch)
         if logs_step(self.trainer):
@@ -280,10 +311,6 @@ class TransformerTraining(LightningModule):
         for parameter in self.model.parameters():
             parameter.grad = None
         self.print(self.bad.skip(reason, step=self.global_step))
-
-    def on_train_end(self) -> None:
-        """Raises ValueError if every batch was skipped: then there is nothing to export."""
-        self.bad.check()
 
     # -- the log
 

@@ -28,6 +28,8 @@ class ComputeConfig:
             sdpa replaces one that is missing.
         compile: compile the blocks with torch.compile; a warning is logged where that does not work.
         recompute: activation checkpointing: recompute the blocks in the backward pass to save memory.
+        processes: that share each batch's rows on a CPU, with one thread each; None: one per core where that
+            is possible. A resumed run keeps its number.
         peak_tflops: of the machine, in 10¹² operations per second, to log the share in use (mfu); 0 does not
             log it.
     """
@@ -35,7 +37,12 @@ class ComputeConfig:
     attention: Backend = "sdpa"
     compile: bool = False
     recompute: bool = False
+    processes: int | None = None
     peak_tflops: float = 0.0
+
+    def __post_init__(self):
+        if self.processes is not None and self.processes < 1:
+            raise ValueError(f"processes must be at least 1, got {self.processes}")
 
 
 def shard(model: Transformer, mesh: DeviceMesh) -> None:
