@@ -1,16 +1,17 @@
 """Stages of a model that sees: alignment then instruction, against all at once, from a model of texts.
 
-python benchmarks/vision_stages.py [--texts 300] [--align 200] [--instruct 600] [--seeds 0 1] [--json FILE]
+python benchmarks/vision_stages.py [--texts 300] [--align 200] [--instruct 600] [--held cross] [--seeds 0 1]
 
 A small transformer learns the captions and the questions of rendered scenes as texts alone. From it, one arm
 trains the bridge and the rows of new ids on captions (alignment), then everything on captions and questions
-(instruction); the other trains everything on captions and questions for as many steps. The log probability
-of texts after alignment is compared to the bit. Measured by the judge on unseen scenes.
+(instruction); the other trains everything on captions and questions for as many steps. With `--held`, further
+arms hold the language model and train a way to see for as many steps: cross-attention, or updates that images
+alone see. The log probability of texts is compared to the bit. Measured by the judge on unseen scenes.
 """
 
 import statistics
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -78,26 +79,28 @@ class Stages:
     scenes: int
     seed: int
 
-    def train(self, source: Source, *, steps: int, out: Path, start: StartConfig, sees: bool) -> UniTok:
-        """Train a model for some steps and save it."""
+    def train(
+        self, source: Source, *, steps: int, out: Path, start: StartConfig, arm: str | None = "latents"
+    ) -> UniTok:
+        """Train a model that sees as an arm of vision.py for some steps, and save it."""
         torch.manual_seed(self.seed)
         codec = CodecConfig(
             image_tokenizer=f"{self.tokenizers}/tokenizer/image_tokenizer",
             text_tokenizer=f"{self.tokenizers}/codes/tokenizer.json",
             image_shape=(6, 6),
-            vision=ARMS["latents"].vision if sees else None,
+            vision=ARMS[arm].vision if arm else None,
         )
         data = DocumentData(
             train=source,
             val=captions(64, VALIDATION_SEED),
             codec=codec,
-            task=TaskConfig("caption", unprompted=("image",) if sees else ()),
+            task=TaskConfig("caption", unprompted=("image",) if arm else ()),
             row_length=ROW,
             batch_size=BATCH,
             seed=self.seed,
         )
         module = TransformerTraining(
-            SIZES,
+            replace(SIZES, variant=ARMS[arm].variant) if arm else SIZES,
             optimizer=OptimizerConfig(lr=3e-3, muon_lr=0.02, weight_decay=0.1, bridge_lr=3e-3),
             start=start,
             sampling={"text": Sampling(temperature=0.0, max_new_tokens=32)},
@@ -122,20 +125,21 @@ def text_scores(model: UniTok, *, count: int) -> list[float]:
     return model.score(texts)
 
 
-def compare(stages: Stages, folder: Path, *, texts: int, align: int, instruct: int, count: int) -> list[Row]:
-    """Both arms of one seed."""
+def compare(
+    stages: Stages, folder: Path, *, texts: int, align: int, instruct: int, held: list[str], count: int
+) -> list[Row]:
+    """The arms of one seed."""
     all_texts = WithoutImages(Mixture([captions(stages.scenes), questions(stages.scenes)], [1, 1]))
     both = Mixture([captions(stages.scenes), questions(stages.scenes)], [1, 1])
-    words = stages.train(all_texts, steps=texts, out=folder / "words", start=StartConfig(), sees=False)
+    words = stages.train(all_texts, steps=texts, out=folder / "words", start=StartConfig(), arm=None)
     begin = StartConfig(init_from=str(folder / "words"))
     bridge = StartConfig(init_from=str(folder / "words"), parts=("bridge", "rows"), code_scale=0.0)
-    aligned = stages.train(
-        captions(stages.scenes), steps=align, out=folder / "aligned", start=bridge, sees=True
-    )
-    equal = text_scores(words, count=count) == text_scores(aligned, count=count)
+    aligned = stages.train(captions(stages.scenes), steps=align, out=folder / "aligned", start=bridge)
+    texts_say = text_scores(words, count=count)
+    equal = texts_say == text_scores(aligned, count=count)
     then = StartConfig(init_from=str(folder / "aligned"))
-    staged = stages.train(both, steps=instruct, out=folder / "staged", start=then, sees=True)
-    once = stages.train(both, steps=align + instruct, out=folder / "once", start=begin, sees=True)
+    staged = stages.train(both, steps=instruct, out=folder / "staged", start=then)
+    once = stages.train(both, steps=align + instruct, out=folder / "once", start=begin)
     figures = {"after alignment": accuracy(aligned, count=count), "staged": accuracy(staged, count=count)}
     figures["all at once"] = accuracy(once, count=count)
     print(f"seed {stages.seed}: {figures}", flush=True)
@@ -146,6 +150,15 @@ def compare(stages: Stages, folder: Path, *, texts: int, align: int, instruct: i
         said = f"all at once {peer:.3f}, after alignment {figures['after alignment'][key]:.3f}"
         ok = ratio is None or ratio >= BAR
         found.append(Row(f"seed {stages.seed}: {key} right, staged", ours, "", ratio, BAR, ok, said))
+    for arm in held:
+        start = StartConfig(init_from=str(folder / "words"), parts=("bridge", "rows", arm), code_scale=0.0)
+        model = stages.train(both, steps=align + instruct, out=folder / arm, start=start, arm=arm)
+        equal = texts_say == text_scores(model, count=count)
+        found.append(
+            Row(f"seed {stages.seed}: texts beside {arm}, equal to the bit", equal, "", None, 1, equal)
+        )
+        for key, value in accuracy(model, count=count).items():
+            found.append(Row(f"seed {stages.seed}: {key} right, {arm} alone", value, "", None, None, True))
     return found
 
 
@@ -155,6 +168,7 @@ def main() -> None:
     add("--texts", type=int, default=300, help="steps of the model of texts (default 300)")
     add("--align", type=int, default=200, help="steps of alignment (default 200)")
     add("--instruct", type=int, default=600, help="steps of instruction (default 600)")
+    add("--held", nargs="*", default=[], choices=["cross", "visual"], help="ways to see of further arms")
     add("--seeds", type=int, nargs="+", default=[0, 1], help="of weights and order (default 0 1)")
     add("--scenes", type=int, default=20_000, help="to learn from (default 20,000)")
     add("--count", type=int, default=256, help="scenes of each test set (default 256)")
@@ -166,7 +180,7 @@ def main() -> None:
         steps = {"texts": options.texts, "align": options.align, "instruct": options.instruct}
         with tempfile.TemporaryDirectory() as folder:
             stages = Stages(options.tokenizers, options.scenes, seed)
-            found += compare(stages, Path(folder), count=options.count, **steps)
+            found += compare(stages, Path(folder), held=options.held, count=options.count, **steps)
     finish(found, options.json)
 
 

@@ -71,10 +71,12 @@ def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, tmp_path, visi
 
 
 @pytest.mark.slow
-def test_compiled_blocks_give_the_same_losses_beside_a_bridge(train):
+@pytest.mark.parametrize("rank", ["0", "2"])
+def test_compiled_blocks_give_the_same_losses_beside_a_bridge(train, rank):
     pytest.importorskip("torch._inductor")
-    _, plain = train("plain", *seeing(), *STEADY, steps=3)
-    _, compiled = train("compiled", *seeing(), *STEADY, "--model.compute.compile", "true", steps=3)
+    more = (*seeing(), *STEADY, "--model.sizes.variant.visual_rank", rank)
+    _, plain = train("plain", *more, steps=3)
+    _, compiled = train("compiled", *more, "--model.compute.compile", "true", steps=3)
     assert torch.allclose(torch.tensor(plain), torch.tensor(compiled), rtol=1e-3)
 
 
