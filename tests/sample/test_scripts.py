@@ -172,21 +172,24 @@ def test_ranking_by_image_and_by_text(world, capsys, score):
         assert [line for line in lines if not line.startswith(" ")] == heads and len(lines) == 6 + len(heads)
 
 
-def test_a_conversation_through_a_pipe_in_any_folder(world, tmp_path):
+def test_a_conversation_through_a_pipe_in_any_folder(world, tmp_path, monkeypatch, capsys):
     shutil.copytree(world / "model", tmp_path / "runs/demo/model")  # the default
+    monkeypatch.chdir(tmp_path)
     lines = f"hello\n/image {world / 'good.png'}\n/image missing.png\n/draw\n/quit\n"
-    done = script("chat", "--out", tmp_path / "chat", stdin=lines, cwd=tmp_path)
-    assert done.returncode == 0 and not done.stderr and "error: missing.png: No such file" in done.stdout
-    assert "/image PATH" in done.stdout and (tmp_path / "chat/picture-000.png").is_file()
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    chat.main(["--out", "chat"])
+    said = capsys.readouterr()
+    assert not said.err and "error: missing.png: No such file" in said.out
+    assert "/image PATH" in said.out and (tmp_path / "chat/picture-000.png").is_file()
 
 
 # ---- processes
 
 
-def script(name, *arguments, stdin="", cwd=ROOT):
+def script(name, *arguments, cwd=ROOT):
     command = [sys.executable, str(ROOT / f"sample/{name}.py"), *map(str, arguments)]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=cwd, env=one_thread)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=one_thread)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

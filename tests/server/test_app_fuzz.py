@@ -28,6 +28,7 @@ EXPECTED = {200, 400, 401, 404, 405, 408, 413, 415, 429}
 def server(tmp_path_factory):
     with child(tiny_model(max_length=60), tmp_path_factory.mktemp("fuzz"), "--max-body", MOST) as server:
         yield server
+        assert server.stop() == 0
 
 
 def check(status: int, content_type: str, text: str) -> None:

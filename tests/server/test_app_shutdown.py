@@ -1,6 +1,8 @@
 """On a signal the server finishes the requests in progress and exits with code 0; invalid options."""
 
+import os
 import signal
+import socket
 import threading
 import time
 
@@ -11,28 +13,41 @@ from tests.tiny_model import tiny_model
 httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra clients)")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed (extra serve)")
 from tests.server.process import child  # noqa: E402
+from tests.server.serving import until  # noqa: E402
 
 DRAW = {"prompt": "a star", "seed": 1, "n": 4}
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_requests_in_progress_are_finished(tmp_path, sent):
-    with child(tiny_model(shape=(16, 16), max_length=400), tmp_path) as server:
-        answers = []
+def test_requests_in_progress_are_finished(tmp_path, capfd, sent):
+    """By a server in this process; tests/server/test_app_fuzz.py stops one of its own."""
+    from unitok.cli.commands import serve
 
-        def draw():
-            answers.append(httpx.post(f"{server.url}/v1/images/generations", json=DRAW, timeout=60))
+    tiny_model(shape=(12, 12), max_length=400).save_pretrained(tmp_path / "model")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    client, answers = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60), []
 
+    def draw():
+        answers.append(client.post("/v1/images/generations", json=DRAW))
+
+    def stop():
+        until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
         thread = threading.Thread(target=draw)
         thread.start()
-        while "unitok_documents_held 4" not in httpx.get(f"{server.url}/metrics").text:
-            time.sleep(0.01)
-        assert server.stop(sent) == 0
+        until(lambda: "unitok_documents_held 4" in client.get("/metrics").text)
+        os.kill(os.getpid(), sent)
         thread.join()
-        assert answers[0].status_code == 200 and len(answers[0].json()["data"]) == 4
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{server.url}/health")
-        assert "Traceback" not in server.errors.read_text()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    options = ["--port", str(port), "--device", "cpu", "--threads", "1", "--no-access-log"]
+    serve.main(["--model", str(tmp_path / "model"), *options])
+    thread.join()
+    assert answers[0].status_code == 200 and len(answers[0].json()["data"]) == 4
+    with pytest.raises(httpx.ConnectError):
+        client.get("/health")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.slow
@@ -77,8 +92,6 @@ def test_the_second_signal_does_not_wait(tmp_path):
     ],
 )
 def test_invalid_options_take_one_line(tmp_path, capsys, monkeypatch, options, message):
-    import socket
-
     from unitok.cli.commands import serve
 
     monkeypatch.delenv("UNITOK_API_KEY", raising=False)

@@ -51,6 +51,9 @@ from unitok.training.run.log_steps import log_interval
 from unitok.training.run.progress_line import ProgressLine
 from unitok.training.run.whole_steps import inside_step
 
+_PARSERS: dict[tuple, dict[str, Any]] = {}
+"""Parsers by model, data and subcommands, as attributes of a command line."""
+
 
 class RunFolder(Trainer):
     """A trainer that writes everything of a run to `default_root_dir`: logs, checkpoints, config and exports.
@@ -181,12 +184,18 @@ class UniTokCLI(LightningCLI):
         parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 takes all cores")
         read_integers_first(parser)
 
-    def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
-        """Builds the parsers of the subcommands on the command line alone, since each takes a while."""
+    def setup_parser(self, *settings) -> None:
+        """Build the parsers of a command line's subcommands once in a process, since each takes a while."""
         every = self.subcommands()
-        self.subcommands = lambda: {name: every[name] for name in every if name in self._named} or every
-        super()._add_subcommands(parser, **kwargs)
-        del self.subcommands
+        named = {name: every[name] for name in every if name in self._named} or every
+        key = self.model_class, self.datamodule_class, *named
+        if key not in _PARSERS:
+            self.subcommands = lambda: named
+            super().setup_parser(*settings)
+            del self.subcommands
+            set_by_it = "parser", "_subcommand_parsers", "_subcommand_method_arguments"
+            _PARSERS[key] = {name: getattr(self, name) for name in set_by_it}
+        vars(self).update(_PARSERS[key])
 
     def before_instantiate_classes(self) -> None:
         if self.fill is not None:
@@ -234,10 +243,6 @@ class UniTokCLI(LightningCLI):
         """Print that a setting has no effect, if a flag gives it."""
         if any(flag == setting or flag.startswith(f"{setting}.") for flag in self.flags):
             self.trainer.print(f"--{setting} has no effect: {reason}")
-
-    def _dump_config(self) -> None:
-        """Write out no settings for `save_hyperparameters`, which no module calls: that takes long."""
-        self.config_dump = {}
 
     def _parse_ckpt_path(self) -> None:
         """Take no settings from a checkpoint: they come from configs and flags alone."""
@@ -338,6 +343,7 @@ def run(
             save_config_callback=SaveConfig,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
+            load_from_checkpoint_support=False,  # would write out all settings, which takes long
             parser_kwargs={"prog": program, "exit_on_error": False},
         )
 
