@@ -10,6 +10,16 @@ from pathlib import Path
 from unitok.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+
+
+def header(config: Path) -> str:
+    """The command in a config's first line."""
+    first = config.read_text().splitlines()[0]
+    assert first.startswith("# unitok "), (
+        f"{config}: first line must be '# unitok …', the command that runs it, got {first!r}"
+    )
+    return first.removeprefix("# ")
 
 
 def check(line: str) -> None:

@@ -1,13 +1,10 @@
 """Every config names the command that runs it, and the parser of that command accepts every value."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
-from tests.commands import ROOT, check
+from tests.commands import CONFIGS, ROOT, check, header
 
-CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 pytestmark = pytest.mark.filterwarnings("ignore:.*args parameter is intended")
 each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -26,15 +23,6 @@ def test_errors_are_detected(monkeypatch):
             check(command.replace(old, new))
     with pytest.raises(AssertionError):
         check("unitok caption --modle x")
-
-
-def header(path: Path) -> str:
-    """The command in a config's first line."""
-    first = path.read_text().splitlines()[0]
-    assert first.startswith("# unitok "), (
-        f"{path}: first line must be '# unitok …', the command that runs it, got {first!r}"
-    )
-    return first.removeprefix("# ")
 
 
 @each_config

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.commands import ROOT, check
+from tests.commands import CONFIGS, ROOT, check, header
 from tests.tiny_model import tiny_model
 from unitok.generation.sampling import Sampling
 
@@ -24,13 +24,17 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 def commands() -> list[tuple[str, str]]:
-    """(page, line) of every command, with continued lines joined and comments removed."""
-    pairs = []
+    """(page, line) of every command, with continued lines joined and comments removed.
+
+    Without those that head a config, which tests/test_configs.py checks.
+    """
+    pairs, checked = [], set(map(header, CONFIGS))
     for path in PAGES:
         for block in blocks(path, "bash"):
             lines = block.replace("\\\n", " ").splitlines()
             lines = [re.sub(r"\s+#.*$|^#.*$", "", line).strip() for line in lines]
-            pairs += [(str(path.relative_to(ROOT)), line) for line in lines if line]
+            lines = [line for line in lines if line and line.removeprefix(".venv/bin/") not in checked]
+            pairs += [(str(path.relative_to(ROOT)), line) for line in lines]
     return pairs
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import rare
 from tests.commands import ROOT
 from tests.data.samples import png
 from train.tokenizer import main as train_tokenizer
@@ -76,7 +77,7 @@ def test_a_validation_of_nothing_has_no_figure(train, tmp_path, part):
 
 
 @PARTS
-@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", ["0", rare("2")])
 def test_more_faults_than_are_put_up_with_end_a_small_set_too(train, tmp_path, part, workers):
     write(tmp_path / "set/train", 8, 4)
     write(tmp_path / "set/val", 2)
@@ -87,7 +88,7 @@ def test_more_faults_than_are_put_up_with_end_a_small_set_too(train, tmp_path, p
 
 
 @PARTS
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 2, rare(3)])
 def test_a_sample_or_two_can_be_learned_by_heart(train, tmp_path, part, count):
     write(tmp_path / "set", count)
     assert (train(part) / "best.ckpt").is_file()
