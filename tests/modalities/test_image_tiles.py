@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.cases import cases
 from unitok.modalities.image_tiles import arrange_tiles, cut_tiles
 
 SIDES = st.integers(1, 4000)
@@ -32,10 +33,11 @@ def test_every_pixel_is_in_one_tile_row_by_row(rows, columns, height, width):
     assert np.array_equal(found.transpose(0, 2, 1, 3).reshape(pixels.shape), pixels)
 
 
-def test_the_arrangement_is_internvls():
+@cases()
+def test_the_arrangement_is_internvls(count):
     peer = pytest.importorskip("transformers.models.got_ocr2.image_processing_got_ocr2")
     rng = random.Random(0)
-    for _ in range(1000):
+    for _ in range(count):
         size, most = (rng.randint(20, 2000), rng.randint(20, 2000)), rng.randint(1, 12)
         columns, rows = peer.get_optimal_tiled_canvas(size, (448, 448), 1, most)
         assert arrange_tiles(size, (448, 448), most) == (rows, columns)
