@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from tests.tiny_model import tiny_model
 from unitok.api.learned_tasks import LearnedTask, TaskExample, TaskFigure
 from unitok.api.model_card import record_figures, record_tasks, with_figures
-from unitok.api.model_folder import read_tasks, update_card
+from unitok.api.model_folder import convert_weights, read_tasks, update_card
 from unitok.api.unitok import UniTok
 from unitok.interop.transformers_export import export
 from unitok.modalities.actions import ActionModality
@@ -320,6 +321,21 @@ def test_a_card_shows_the_latest_figures_and_checksums_stay_valid(tmp_path):
     )
     assert card.startswith("---\nlibrary_name")
     UniTok.from_pretrained(tmp_path / "m", device="cpu", verify=True)
+
+
+def test_weights_in_half_precision_take_half_the_space_and_draw_the_same(tmp_path):
+    for name in ("whole", "half"):
+        tiny_model().save_pretrained(tmp_path / name)
+    convert_weights(tmp_path / "half", "float16")
+    whole, half = (tmp_path / name for name in ("whole", "half"))
+    for name in ("model.safetensors", "image_tokenizer/model.safetensors"):
+        assert {weight.dtype for weight in load_file(half / name).values() if weight.is_floating_point()} == {
+            torch.float16
+        }
+        assert (half / name).stat().st_size < 0.7 * (whole / name).stat().st_size
+    images = [UniTok.from_pretrained(folder, verify=True).draw("a")[0] for folder in (whole, half)]
+    difference = np.abs(np.subtract(*(np.asarray(image, np.float32) for image in images)))
+    assert difference.mean() < 2
 
 
 def test_a_list_of_tasks_is_kept_and_gains_figures(tmp_path):

@@ -154,7 +154,7 @@ def test_the_whole_path(tmp_path, monkeypatch):
                 else:
                     config[room][key] = value
         Path(f"configs/{name}.yaml").write_text(yaml.safe_dump(config))
-    train_demo.main(["--configs", "configs", "--out", "runs/demo", "--scenes", "8"])
+    train_demo.main(["--configs", "configs", "--out", "runs/demo", "--scenes", "8", "--dtype", "float16"])
     report = json.loads(Path("runs/demo/report.json").read_text())
     names = {"psnr", "codebook_usage", "reconstruction_accuracy"} | {
         f"{seen}{kind}_accuracy" for seen in ("", "heldout_") for kind in ("caption", "image")
@@ -163,6 +163,7 @@ def test_the_whole_path(tmp_path, monkeypatch):
     made = {path.name for path in Path("runs/demo").iterdir()}
     assert {"report.json", "samples.png", "captions.png", "reconstructions.png", "model"} <= made
     card = Path("runs/demo/model/README.md").read_text()
+    assert "by `unitok demo --configs configs --out runs/demo --dtype float16`" in card
     assert f"| surviving_codes | {report['surviving_codes']:.3f} |" in card
     assert (
         f"caption_accuracy {report['caption_accuracy']:.3f} (8 of shapes, " in card.partition("## Tasks")[2]

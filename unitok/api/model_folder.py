@@ -87,6 +87,21 @@ def update_card(
         write_text(beside / SUMS, json.dumps(sums, indent=2) + "\n")
 
 
+def convert_weights(directory: str | Path, dtype: str) -> None:
+    """Rewrite the weights of a model's transformer and image tokenizer in another type, such as float16."""
+    directory, kind = Path(directory), pick_dtype(dtype, torch.device("cpu"))
+    sums = read_object(directory / SUMS)
+    with atomic_folder(directory, durable=True) as beside:
+        for name in (WEIGHTS, f"{IMAGE_TOKENIZER}/{WEIGHTS_FILE}"):
+            weights = read_weights(directory / name)
+            (beside / name).parent.mkdir(exist_ok=True)
+            write_weights(
+                beside / name, {key: w.to(kind) if w.is_floating_point() else w for key, w in weights.items()}
+            )
+            sums[name] = _sha256(beside / name)
+        write_text(beside / SUMS, json.dumps(sums, indent=2) + "\n")
+
+
 def refuse_foreign(directory: str | Path) -> None:
     """Raise FileExistsError if the path is a file, or a folder that holds anything but a unitok model."""
     finish_folder(directory)

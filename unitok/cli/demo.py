@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from unitok.api.model_card import record_figures, with_figures
-from unitok.api.model_folder import refuse_foreign, update_card
+from unitok.api.model_folder import convert_weights, refuse_foreign, update_card
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import atomic_folder
 from unitok.cli.lightning_cli import run
@@ -35,12 +35,14 @@ class Demo:
         out: output folder; the configs must write below it.
         canvas: side of a scene, in pixels.
         scenes: number of scenes in each judged set.
+        dtype: of the weights in the model's folder.
     """
 
     configs: Sequence[Path]
     out: Path
     canvas: int = 48
     scenes: int = 500
+    dtype: str = "float32"
 
     def run(self) -> Report:
         """Run the missing stages; returns the report.
@@ -121,8 +123,11 @@ class Demo:
         model = self.out / "model"
         with atomic_folder(model) as beside:
             shutil.copytree(self.out / "transformer/model", beside, dirs_exist_ok=True)
+        convert_weights(model, self.dtype)
         report = shapes_report(UniTok.from_pretrained(model), canvas=self.canvas, scenes=self.scenes)
-        data = f"{self.scenes} unseen rendered scenes of {self.canvas} pixels, and as many held-out ones"
+        command = f"unitok demo --configs {' '.join(map(str, self.configs))} --out {self.out}"
+        scenes = f"{self.scenes} unseen rendered scenes of {self.canvas} pixels, and as many held-out ones"
+        data = f"{scenes}; trained by `{command} --dtype {self.dtype}`"
         update_card(model, lambda card: with_figures(card, report.figures, on=data))
         record_figures(model, Shapes.of_tasks(report.figures, on="shapes"))
         report.save(self.out)

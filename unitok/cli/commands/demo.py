@@ -14,7 +14,8 @@ def arguments() -> argparse.ArgumentParser:
         description="Train an image tokenizer and a transformer on rendered scenes, and show the results.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--configs",
         nargs="+",
         default=["configs/demo"],
@@ -22,9 +23,10 @@ def arguments() -> argparse.ArgumentParser:
         help="folders of tokenizer.yaml, encode.yaml, transformer.yaml; a later one overrides; packaged ones "
         "are used where a folder configs/… is missing",
     )
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="output folder")
-    parser.add_argument("--canvas", type=int, default=48, help="side of a scene in pixels")
-    parser.add_argument("--scenes", type=int, default=500, help="scenes in each judged set")
+    add("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="output folder")
+    add("--canvas", type=int, default=48, help="side of a scene in pixels")
+    add("--scenes", type=int, default=500, help="scenes in each judged set")
+    add("--dtype", choices=("float32", "float16"), default="float32", help="of the model's stored weights")
     return parser
 
 
@@ -35,7 +37,8 @@ def main(args: list[str] | None = None) -> None:
     from unitok.cli.demo import Demo
 
     configs = [Path(locate(path)) for path in options.configs]
-    report = Demo(configs, options.out, canvas=options.canvas, scenes=options.scenes).run()
+    settings = {name: getattr(options, name) for name in ("canvas", "scenes", "dtype")}
+    report = Demo(configs, options.out, **settings).run()
     report.show(f"{options.out}/report.json")
     out = options.out
     print(f"images:   {out}/samples.png {out}/captions.png {out}/reconstructions.png")
