@@ -1,5 +1,8 @@
 """The tabs' event handlers, without a browser."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -14,13 +17,13 @@ pytest.importorskip("gradio", reason="gradio is not installed: make page install
 
 from unitok.page import examples
 from unitok.page.app import build
-from unitok.page.chat import Chat, Conversation
-from unitok.page.describe import Describe
-from unitok.page.draw import Draw
-from unitok.page.edit import PARTS, Edit
 from unitok.page.model_view import shown_view
-from unitok.page.served_images import serve_image
-from unitok.page.tokens import Tokens
+from unitok.page.served_images import made_from, serve_image
+from unitok.page.tabs.chat import Chat, Conversation
+from unitok.page.tabs.describe import Describe
+from unitok.page.tabs.draw import Draw
+from unitok.page.tabs.edit import PARTS, Edit
+from unitok.page.tabs.tokens import Tokens
 
 SIZES = {
     "one size": {"shape": (6, 6)},
@@ -39,8 +42,22 @@ def image(model):
     return examples.scenes(model)[0]
 
 
-def editor(image, *layers):
-    return {"background": image, "layers": list(layers), "composite": image}
+def painted(*layers):
+    return {"background": None, "layers": list(layers), "composite": None}
+
+
+def drawing(model, prompt="a red star", *, size=(), **settings):
+    """The events of a drawing with these settings."""
+    defaults = {
+        "negative": "",
+        "n": 1,
+        "best_of": 1,
+        "seed": 0,
+        "guidance": 1.0,
+        "temperature": 1.0,
+        "top_p": 1,
+    }
+    return list(Draw(model).draw(prompt, *(defaults | settings).values(), *size))
 
 
 def test_every_tab_is_built(model):
@@ -53,15 +70,20 @@ def test_every_tab_is_built(model):
 @pytest.mark.parametrize(
     "learned, tabs",
     [
-        ("captions drawings", ["Draw", "Describe", "Edit", "Redraw a part", "Vary", "Tokens"]),
-        ("questions chat", ["Describe", "Chat", "Tokens"]), ("edits", ["Edit", "Instruct", "Tokens"]),
+        ("captions drawings", ["Draw", "Describe", "Edit", "Tokens"]),
+        ("questions chat", ["Describe", "Chat", "Tokens"]), ("edits", ["Edit", "Tokens"]),
     ],
 )  # fmt: skip
-def test_a_tab_whose_task_was_never_learned_is_absent(learned, tabs):
+def test_a_tab_whose_task_was_never_learned_says_so(learned, tabs):
     words = (TaskExample("remove the star"),)
     model = tiny_model(shape=(6, 6), tasks=[LearnedTask(name, words) for name in learned.split()])
     blocks = build(model).blocks.values()
-    assert [block.label for block in blocks if type(block).__name__ == "Tab"] == tabs
+    names = f"it learned: {', '.join(learned.split())}."
+    lines = [block.value for block in blocks if type(block).__name__ == "Markdown"]
+    never = [line for line in lines if line.startswith("This model never learned")]
+    assert len(never) == 5 - len(tabs) and all(line.endswith(names) for line in never)
+    ways = [block.label for block in blocks if type(block).__name__ == "Tab" and block.id is None]
+    assert ways == {"captions drawings": ["Redraw a part", "Vary"], "edits": ["Instruct"]}.get(learned, [])
     buttons = {block.value: block.visible for block in blocks if type(block).__name__ == "Button"}
     assert buttons.get("Ask", False) == ("questions" in learned)
     assert examples.instructions(model)[0] == (
@@ -71,18 +93,32 @@ def test_a_tab_whose_task_was_never_learned_is_absent(learned, tabs):
 
 def test_drawings_are_those_of_draw_by_their_seeds(model):
     size = (24, 24) if model.codec.modalities["image"].shape is None else ()
-    *growing, (images, status) = Draw(model).draw("a red star", 2, 5, 1.0, 1.0, *size)
+    *growing, (images, status) = drawing(model, n=2, seed=5, size=size)
     assert "Seeds 5 to 6 draw these again" in status and len(growing[0][0]) == 1
     for path, seed in zip(images, (5, 6), strict=True):
         expected = model.draw("a red star", seed=seed, guidance_scale=1.0, size=size or None)[0]
         assert Image.open(path).resize(expected.size, Image.Resampling.BOX).tobytes() == expected.tobytes()
 
 
+def test_all_settings_of_a_drawing_count_and_are_in_its_file(model):
+    options = {"seed": 3, "guidance_scale": 3.0, "top_p": 0.5, "negative": "blue", "size": None}
+    settings = {"negative": " blue", "seed": 3, "guidance": 3.0, "top_p": 0.5}
+    for best_of in (1, 3):
+        *_, ((path,), _) = drawing(model, best_of=best_of, **settings)
+        expected = model.draw("a red star", best_of=best_of, **options)[0]
+        with Image.open(path) as image:
+            assert image.text["prompt"] == "a red star" and image.text["seed"] == "3"
+            assert image.resize(expected.size, Image.Resampling.BOX).tobytes() == expected.tobytes()
+        assert Path(path).name == "a-red-star-seed-3.png"
+        made = made_from(path)
+        assert (made["best_of"], made["guidance"], made["negative"]) == (best_of, 3.0, " blue")
+
+
 def test_invalid_prompts_are_reported(model):
-    assert 'role="alert"' in list(Draw(model).draw(" ", 1, 0, 1.0, 1.0))[-1][1]
-    assert "too long" in list(Draw(model).draw("x" * 4000, 1, 0, 1.0, 1.0))[-1][1]
+    assert 'role="alert"' in drawing(model, " ")[-1][1]
+    assert "too long" in drawing(model, "x" * 4000)[-1][1]
     if model.codec.modalities["image"].shape is None:
-        assert "9" in list(Draw(model).draw("x", 1, 0, 1.0, 1.0, 9, 9))[-1][1]
+        assert "9" in drawing(model, size=(9, 9))[-1][1]
 
 
 def test_captions_and_answers(model, image):
@@ -92,6 +128,8 @@ def test_captions_and_answers(model, image):
     path = serve_image(image)
     assert list(Describe(model).caption(path))[-1][1] == text, "an upload is a file"
     assert "Done" in list(Describe(model).ask(image, "what?"))[-1][2]
+    hot = [list(Describe(model).caption(image, 2.0, 4, seed))[-1][1] for seed in (0, 0, 1)]
+    assert hot[0] == hot[1] != hot[2] and len(hot[0].encode(errors="replace")) <= 12, "four ids at most"
     assert "Ask something" in list(Describe(model).ask(image, ""))[-1][2]
     assert "Choose a picture" in list(Describe(model).caption(None))[-1][2]
 
@@ -109,18 +147,33 @@ def test_a_conversation_grows(model):
 
 
 def test_edits(model, image):
-    edit = Edit(model)
-    (_, before), (path, after) = list(edit.redraw(editor(image), "the left half", "a star", 1, 0))[-1][0]
-    assert (before, after) == ("before", "after") and Image.open(path)
-    assert "Paint over" in list(edit.redraw(editor(image), "the painted part", "a star", 1, 0))[-1][1]
+    edit, photo = Edit(model), serve_image(image)
+    *_, (((_, before), (path, after)), _) = edit.redraw(photo, None, "the left half", "a star", 1, 0)
+    assert (before, after) == ("before", "after") and made_from(path)["part"] == "the left half"
+    assert "Paint over" in list(edit.redraw(photo, painted(), "the painted part", "a star", 1, 0))[-1][1]
     layer = Image.new("RGBA", image.size)
     layer.paste((225, 29, 72, 170), (0, 0, image.width // 2, image.height))
-    painted = list(edit.redraw(editor(image, layer), "the painted part", "a star", 1, 0))[-1][0]
-    assert painted[1][0] == path, "painting the left half and naming it are the same"
-    assert len(list(edit.vary(editor(image), "a star", 0.5, 0))[-1][0]) == 4
-    assert "Done" in list(edit.instruct(editor(image), "make it blue", 0))[-1][1]
-    for handler in (edit.redraw(None, next(iter(PARTS)), "a", 1, 0), edit.instruct(None, "a", 0)):
+    same = list(edit.redraw(photo, painted(layer), "the painted part", "a star", 1, 0))[-1][0][1][0]
+    assert Image.open(same).tobytes() == Image.open(path).tobytes()
+    assert len(list(edit.vary(photo, "a star", 0.5, 0))[-1][0]) == 4
+    assert "drew all of the picture" in list(edit.instruct(photo, "make it blue", 0))[-1][1]
+    for handler in (edit.redraw(None, None, next(iter(PARTS)), "a", 1, 0), edit.instruct(None, "a", 0)):
         assert "Choose a picture first" in list(handler)[-1][1]
+
+
+def test_an_edited_photo_keeps_its_size_and_all_pixels_outside_the_paint(model):
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8))
+    layer = Image.new("RGBA", (400, 300))
+    layer.paste((225, 29, 72, 170), (180, 100, 260, 220))
+    *_, ((_, (path, _)), status) = Edit(model).redraw(
+        serve_image(photo), painted(layer), "the painted part", "a star", 1, 0
+    )
+    old, new = np.asarray(photo), np.asarray(Image.open(path))
+    assert old.shape == new.shape and "400 × 300 pixels is as it was" in status
+    changed = (old != new).any(axis=2)
+    assert changed[100:220, 180:260].mean() > 0.9
+    changed[100:220, 180:260] = False
+    assert not changed.any()
 
 
 def test_codes_are_encoded_changed_and_restored(model, image):
@@ -134,6 +187,9 @@ def test_codes_are_encoded_changed_and_restored(model, image):
     assert "there is no row 99" in list(tokens.change(grid, "", 99, 1, 0))[-1][-1]
     assert "got 99999" in list(tokens.change(grid, "", 1, 1, 99999))[-1][-1]
     assert "Encode the picture first" in list(tokens.change(None, "", 1, 1, 0))[-1][-1]
+    path, marked, field = tokens.mark(changed, 2, 3)
+    assert (field, marked.cell) == (code, (1, 2)) and Image.open(path)
+    assert len(tokens.mark(changed, 99, 1)) == len(tokens.mark(None, 1, 1)) == 3
 
 
 def test_residual_codes_have_a_column_each():

@@ -26,9 +26,20 @@ from unitok.document import Codes, Document, Segment
 from unitok.generation.generate import generate
 from unitok.generation.likelihood import best_of_copies, scores
 from unitok.generation.requests import Request
-from unitok.modalities.image_masks import Mask, blacken, fit_mask, free_cells, known_codes, random_cells
+from unitok.modalities.image_masks import (
+    Mask,
+    blacken,
+    fit_mask,
+    free_cells,
+    known_codes,
+    paste_enlarged,
+    random_cells,
+)
 from unitok.pixels import as_rgb
 from unitok.tokens.codec import Codec
+
+INPAINT_BEST_OF = 4
+"""Samples of which the best is kept, where people edit: the web page and the command."""
 
 Seeds = IntLike | Iterable[IntLike] | None
 OnStep = Callable[[int], object] | None
@@ -44,6 +55,7 @@ def inpaint(
     best_of: IntLike = 1,
     seed: Seeds = 0,
     paste: bool = True,
+    full_size: bool = False,
     batch_size: IntLike = 32,
     on_step: OnStep = None,
     **settings: FloatLike | None,
@@ -58,6 +70,8 @@ def inpaint(
         seed: one for all images, or one each. The same seed, image and prompt give the same result.
             None takes them from torch's generator.
         paste: keep the image's own pixels outside the mask, instead of decoding their codes.
+        full_size: with `paste`, keep the image's size, too, and scale up what is drawn; what the model does
+            not see of the image (see `ImageModality.crop_edges`) stays as it is.
         batch_size: images drawn at once.
         on_step: called with the number of each step after it.
         settings: fields of Sampling; None takes the model's default.
@@ -77,7 +91,9 @@ def inpaint(
     fitted = [modality.fit(image) for image in images]
     holes = [fit_mask(m, i, f.size) for m, i, f in zip(masks, images, fitted, strict=True)]
     free = [free_cells(hole, modality.tokenizer.cell) for hole in holes]
-    return _redraw(
+    if full_size and not paste:
+        raise ValueError("full_size must be False where paste is False")
+    drawn = _redraw(
         model,
         fitted,
         free,
@@ -90,6 +106,13 @@ def inpaint(
         on_step=on_step,
         settings=settings,
     )
+    if not full_size:
+        return drawn
+    sources = [i for i in range(len(images)) for _ in range(as_int(n, "n", minimum=1))]
+    return [
+        paste_enlarged(images[i], one, masks[i], edges=modality.crop_edges(images[i]))
+        for one, i in zip(drawn, sources, strict=True)
+    ]
 
 
 def vary(

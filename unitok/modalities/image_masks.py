@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 
 from unitok.document import Codes
 from unitok.modalities.image import ImageModality
-from unitok.pixels import as_mask, as_rgb
+from unitok.pixels import Edges, as_mask, as_rgb
 
 Mask = Bool[np.ndarray, "rows columns"]
 """True where a cell is free, that is, to be redrawn."""
@@ -59,3 +59,20 @@ def blacken(image: Image.Image, free: Mask) -> Image.Image:
     """Paint the free cells of an image black: the model's input when it fills a hole."""
     mask = Image.fromarray(free).convert("L").resize(image.size, Image.Resampling.NEAREST)
     return Image.composite(Image.new("RGB", image.size), as_rgb(image), mask)
+
+
+def paste_enlarged(image: Image.Image, drawn: Image.Image, mask: Image.Image, *, edges: Edges) -> Image.Image:
+    """Paste what was drawn of a crop into the whole image, scaled up, where the mask is white in the crop.
+
+    Args:
+        image: the whole image.
+        drawn: the crop with the new pixels, at any size.
+        mask: of the image's size, read by `as_mask`.
+        edges: the crop, in pixels of the image.
+    """
+    crop = tuple(map(round, edges))
+    size = crop[2] - crop[0], crop[3] - crop[1]
+    new, inside = as_rgb(image).copy(), Image.new("L", image.size)
+    new.paste(drawn.resize(size, Image.Resampling.BICUBIC), crop[:2])
+    inside.paste(as_mask(mask).crop(crop), crop[:2])
+    return Image.composite(new, as_rgb(image), inside)

@@ -1,54 +1,86 @@
 """The page: its tabs, its style, and the server that shows it. Knows a model's public calls alone."""
 
+import html
+
 import gradio as gr
 
 from unitok.api.unitok import UniTok
-from unitok.page import chat, describe, draw, edit, tokens
+from unitok.page.history import add_history
+from unitok.page.settings import keep_in_address, outputs_of, restored
+from unitok.page.style import CSS, theme
+from unitok.page.tab import Site, Tab, connect
+from unitok.page.tabs import chat, describe, draw, edit, tokens
 
 TABS = {"Draw": draw, "Describe": describe, "Chat": chat, "Edit": edit, "Tokens": tokens}
-FONTS = ["system-ui", "sans-serif"]  # of the visitor's system: none is fetched
-MONO = ["ui-monospace", "monospace"]
-CSS = """
-.status-line { margin: 4px 2px; min-height: 1.5em; }
-.status-line.error { color: #b3261e; font-weight: 600; }
-.dark .status-line.error { color: #ffb4ab; }
-.example-buttons { gap: 6px; flex-wrap: wrap; }
-.example-buttons button { flex: 0 1 auto; min-width: 0; width: auto; white-space: normal; font-weight: 400; }
-.image-gallery, .image-gallery .grid-wrap {
-  height: auto !important; max-height: none !important; min-height: 120px;
-}
-.gradio-container img { image-rendering: pixelated; }
-button[aria-label="Share"] { display: none; }  /* it would upload the image to another host */
-:focus-visible { outline: 2px solid #2563eb; outline-offset: 1px; }
-@media (max-width: 480px) {
-  .gradio-container main.app { padding: 12px !important; }
-  .tab-container button { padding: 0 9px !important; }
-}
-"""
+TAKERS = ("Describe", "Edit", "Chat", "Tokens")
+"""Tabs that take an image from others."""
 
 
-def build(model: UniTok) -> gr.Blocks:
-    """Build the page of a model, without the tabs whose tasks (`TASKS`) it never learned."""
-    learned = ", ".join(task.name for task in model.tasks or ())
-    line = f" This one learned: {learned}." if learned else ""
-    with gr.Blocks(title="unitok", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
-        gr.Markdown(
-            f"# unitok\nOne model that reads and writes text and images as one stream of tokens.{line}"
-        )
-        with gr.Tabs():
-            for name, module in TABS.items():
-                if model.unlearned(*module.TASKS):
-                    continue
-                with gr.Tab(name, id=name.lower()):
-                    module.add_tab(model)
+def build(model: UniTok, name: str = "unitok") -> gr.Blocks:
+    """Build the page of a model; a tab whose tasks (`TASKS`) it never learned says so."""
+    unlearned = {tab: line for tab, module in TABS.items() if (line := model.unlearned(*module.TASKS))}
+    site = Site(model, takers=tuple(tab for tab in TAKERS if tab not in unlearned))
+    built: dict[str, Tab] = {}
+    with gr.Blocks(title=f"unitok: {name}", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
+        gr.HTML(header(model, name), container=False, padding=False)
+        with gr.Tabs() as tabs:
+            for tab, module in TABS.items():
+                with gr.Tab(tab, id=tab.lower()):
+                    if tab in unlearned:
+                        line = unlearned[tab]
+                        gr.Markdown(f"{line[:1].upper()}{line[1:]}.")
+                    else:
+                        built[tab] = module.add_tab(site)
+        source, status = add_history(site, page, tabs, built)
+        takers = {tab: built[tab].taker for tab in site.takers}
+        connect(tabs, source, status, takers)
+        for tab, one in built.items():
+            connect(tabs, one.source, one.status, takers)
+            keep_in_address(tab, one)
+        page.load(_restore_address(built), None, outputs_of(tabs, built), show_progress="hidden",
+                  api_visibility="private")  # fmt: skip
     return page
 
 
-def serve(model: UniTok, *, port: int = 7860, browser: bool = False, block: bool = True) -> str:
+def header(model: UniTok, name: str) -> str:
+    """The title, what can be done here, and the model: its name, its size, its tasks."""
+    modality, parameters = model.codec.image, sum(weight.numel() for weight in model.model.parameters())
+    cell = modality.tokenizer.cell
+    rows, columns = modality.largest_shape
+    size = f"{'' if modality.shape else 'up to '}{columns * cell} × {rows * cell} pixels"
+    tasks = "tasks not recorded" if model.tasks is None else ", ".join(task.name for task in model.tasks)
+    facts = [f"{_amount(parameters)} parameters", f"pictures of {size}", f"learned: {tasks or 'nothing'}"]
+    return (
+        "<header><h1>unitok</h1><p>Draw pictures from words, ask about pictures, change them, and look at "
+        "the tokens in between: one model reads and writes them all.</p>"
+        f'<p class="model-line"><strong>{html.escape(name)}</strong> · '
+        f"{html.escape(' · '.join(facts))}</p></header>"
+    )
+
+
+def _amount(number: int) -> str:
+    """A large number as people say it."""
+    for size, word in ((10**9, "billion"), (10**6, "million"), (10**3, "thousand")):
+        if number >= size:
+            return f"{number / size:.3g} {word}"
+    return str(number)
+
+
+def _restore_address(built: dict[str, Tab]):
+    def restore(request: gr.Request) -> list:
+        return restored(built, dict(request.query_params))
+
+    return restore
+
+
+def serve(
+    model: UniTok, *, name: str = "unitok", port: int = 7860, browser: bool = False, block: bool = True
+) -> str:
     """Serve the page of a model on 127.0.0.1, for this machine alone; return its address.
 
     Args:
         model: the model.
+        name: what the page calls it.
         port: port of the server; 0 takes a free one.
         browser: also open the page in the default browser.
         block: return only when the server is stopped.
@@ -56,8 +88,7 @@ def serve(model: UniTok, *, port: int = 7860, browser: bool = False, block: bool
     Raises:
         OSError: the port is in use.
     """
-    page = build(model)
-    theme = gr.themes.Default(font=FONTS, font_mono=MONO, primary_hue="blue")
+    page = build(model, name)
     _, address, _ = page.launch(
         server_name="127.0.0.1",
         server_port=port or None,
@@ -71,7 +102,7 @@ def serve(model: UniTok, *, port: int = 7860, browser: bool = False, block: bool
         run_history=False,
         enable_monitoring=False,
         max_file_size="20mb",
-        theme=theme,
+        theme=theme(),
         css=CSS,
     )
     if block:

@@ -40,11 +40,39 @@ def enlarged_shown_view(model: UniTok, image: ImageFile) -> Image.Image:
     return small if model.codec.image.shape is None else enlarge(small)
 
 
-def _fit(fit: Callable[[Image.Image], Image.Image], image: ImageFile, *, enlarged: bool) -> Image.Image:
-    """Fit an image, or give back the one of which it may be an enlargement."""
+def own_size(model: UniTok, image: ImageFile) -> Image.Image:
+    """Read an image at its own size; of an enlarged view, the view. Raises the errors of `model_view`."""
+    image = read_image(image)
+    small = model_view(model, image)
+    return small if enlarge(small).tobytes() == image.tobytes() else image
+
+
+def paint_view(model: UniTok, image: ImageFile) -> Image.Image:
+    """Scale an image for the editor, pale where the model does not see it. Errors as `model_view`."""
+    image = own_size(model, image)
+    left, top, right, bottom = map(round, model.codec.image.crop_edges(image))
+    pale = Image.blend(image, Image.new("RGB", image.size, "white"), 0.7)
+    pale.paste(image.crop((left, top, right, bottom)), (left, top))
+    pale.thumbnail((SIDE, SIDE))
+    return enlarge(pale)
+
+
+def read_image(image: ImageFile) -> Image.Image:
+    """Read an image or its file as RGB.
+
+    Raises:
+        ValueError: there is no image, or it cannot be read; the message has the file's name, not its folder.
+    """
     if image is None:
         raise ValueError("Choose a picture first.")
-    image = load_image(image) if isinstance(image, str | Path) else as_rgb(image)
+    if isinstance(image, str | Path):
+        return load_image(image, name=Path(image).name)
+    return as_rgb(image)
+
+
+def _fit(fit: Callable[[Image.Image], Image.Image], image: ImageFile, *, enlarged: bool) -> Image.Image:
+    """Fit an image, or give back the one of which it may be an enlargement."""
+    image = read_image(image)
     factors = (factor for factor in range(SIDE, 1, -1) if not (image.width % factor or image.height % factor))
     for factor in factors if enlarged else ():
         small = image.resize((image.width // factor, image.height // factor), Image.Resampling.BOX)

@@ -3,12 +3,8 @@
 import html
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any
 
 import gradio as gr
-
-RUNS_MODEL = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
-"""Options of every event that runs the model: one at a time, first come, first served."""
 
 
 def status_line(text: str, *, error: bool = False) -> str:
@@ -42,28 +38,3 @@ def report_errors(outputs: int) -> Callable[[Callable], Callable]:
         return wraps(handler)(lambda *inputs: (yield from run(*inputs)))
 
     return decorate
-
-
-def alert_errors(show: Callable[..., Any], *first: Any) -> Callable[[Any], Any]:
-    """Make a handler of uploads from `show`, which gets `first` and the upload; errors alert the visitor."""
-
-    def run(upload: Any) -> Any:
-        try:
-            return show(*first, upload)
-        except (ValueError, OSError) as error:
-            raise gr.Error(str(error), print_exception=False) from error
-
-    return run
-
-
-def report_stop() -> str:
-    """The status line of a cancelled run."""
-    return status_line("Stopped.")
-
-
-def add_gallery(name: str) -> gr.Gallery:
-    """Add the gallery of a tab's images, as high as they are."""
-    return gr.Gallery(
-        label=name, show_label=False, columns=2, object_fit="contain", format="png", buttons=["download"],
-        elem_classes="image-gallery",
-    )  # fmt: skip

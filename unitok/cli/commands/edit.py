@@ -9,8 +9,8 @@ def arguments() -> Parser:
     """Build the parser of the command line."""
     parser = Parser(
         prog="unitok edit",
-        description="Redraw an image from a prompt where a mask is transparent or white, and keep the rest; "
-        "or edit it by an instruction, if the model was trained for that.",
+        description="Redraw an image from a prompt where a mask is transparent or white, and keep the rest "
+        "and the size; or edit it by an instruction, if the model was trained for that.",
     )
     add = parser.add_argument
     add("--image", required=True, metavar="FILE", help="image to edit")
@@ -22,8 +22,8 @@ def arguments() -> Parser:
     parser.add_model()
     add("--out", default="edited", metavar="DIR", help="output folder")
     add("--n", type=int, default=1, help="number of results")
-    add("--best-of", type=int, default=1, metavar="N",
-        help="with --mask or --keep: samples per result, of which the likeliest is kept")  # fmt: skip
+    add("--best-of", type=int, metavar="N",
+        help="samples per result, the likeliest is kept (default: 4 with --mask, 1 with --keep)")  # fmt: skip
     add("--seed", type=int, default=0, help="the same seed, image and prompt give the same result")
     add("--guidance-scale", type=float, help="classifier-free guidance, 1 is none (default: the model's)")
     add("--image-guidance-scale", type=float,
@@ -41,10 +41,11 @@ def main(args: list[str] | None = None) -> None:
         raise ValueError("give exactly one of --instruction TEXT, --mask FILE and --keep SHARE")
     if (options.instruction is None) == (options.prompt is None):
         raise ValueError("--prompt must be given with --mask and --keep, and absent with --instruction")
-    if options.instruction is not None and options.best_of != 1:
+    if options.instruction is not None and options.best_of not in (None, 1):
         raise ValueError("--best-of needs --mask or --keep, got --instruction")
     from unitok import UniTok
     from unitok.api.contact_sheet import save_images
+    from unitok.api.editing import INPAINT_BEST_OF
     from unitok.atomic_files import refuse_unwritable
     from unitok.data.files.images import load_image, load_mask
 
@@ -58,9 +59,10 @@ def main(args: list[str] | None = None) -> None:
         images = model.edit(image, options.instruction, **settings)
     elif options.mask is not None:
         mask = load_mask(options.mask)
-        images = model.inpaint(image, mask, options.prompt, best_of=options.best_of, **settings)
+        best_of = INPAINT_BEST_OF if options.best_of is None else options.best_of
+        images = model.inpaint(image, mask, options.prompt, best_of=best_of, full_size=True, **settings)
     else:
-        settings |= {"keep": options.keep, "best_of": options.best_of}
+        settings |= {"keep": options.keep, "best_of": 1 if options.best_of is None else options.best_of}
         images = model.vary(image, options.prompt, **settings)
     for path in save_images(images, [options.prompt or options.instruction], Path(options.out)):
         print(path)

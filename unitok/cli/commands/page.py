@@ -1,6 +1,7 @@
 """Try a model in the browser: unitok page --model runs/demo/model"""
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from unitok.console import Parser, command, run_options
 
@@ -27,4 +28,5 @@ def main(args: list[str] | None = None) -> None:
     model = UniTok.from_pretrained(options.model, **run_options(options))
     from unitok.page.app import serve
 
-    serve(model, port=options.port, browser=options.browser)
+    name = Path(options.model).resolve().name if Path(options.model).exists() else options.model
+    serve(model, name=name, port=options.port, browser=options.browser)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -9,14 +10,16 @@ from PIL import Image
 from unitok.api.previews import Update
 from unitok.api.unitok import UniTok
 from unitok.chat_template import Turn
-from unitok.data.files.images import load_image
 from unitok.document import Document, Segment
 from unitok.modalities.geometry import Box, Point
 from unitok.page import examples
 from unitok.page.example_buttons import add_example_buttons
+from unitok.page.model_view import read_image
 from unitok.page.overlay import draw_places, enlarge
+from unitok.page.runs import STOPPED, Runs
 from unitok.page.served_images import serve_image
-from unitok.page.status import RUNS_MODEL, add_status, report_errors, status_line
+from unitok.page.status import add_status, report_errors, status_line
+from unitok.page.tab import Site, Source, Tab, Taker, add_send_buttons
 from unitok.page.throttle import throttle
 
 TASKS = ("chat",)
@@ -90,7 +93,7 @@ class Chat:
 
 def _segments(message: dict) -> Document:
     """The segments of a message: its images, then its text."""
-    images = [Segment("image", load_image(path)) for path in message.get("files") or ()]
+    images = [Segment("image", read_image(path)) for path in message.get("files") or ()]
     text = (message.get("text") or "").strip()
     return (*images, *([Segment("text", text)] if text else []))
 
@@ -102,8 +105,9 @@ def _message(role: str, content: str | Image.Image) -> dict:
     return {"role": role, "content": content}
 
 
-def add_tab(model: UniTok) -> None:
+def add_tab(site: Site) -> Tab:
     """Add the tab to the page."""
+    model, runs = site.model, Runs(site.queue)
     past = gr.State(Conversation())
     messages = gr.Chatbot(
         label="Conversation", height=420, buttons=[], layout="bubble", render_markdown=False,
@@ -114,26 +118,35 @@ def add_tab(model: UniTok) -> None:
         label="Message", show_label=False, file_types=["image"], sources=["upload"],
         placeholder="Write a message; the clip uploads a picture",
     )  # fmt: skip
+    entry.preprocess = _read_entry
     add_example_buttons({text: {"text": text, "files": []} for text in examples.prompts(model)[:3]}, entry)
     with gr.Row():
         draw, stop, new = (gr.Button(name, min_width=90) for name in ("Draw now", "Stop", "New conversation"))
     status = add_status("Enter sends the message; Draw now asks for a picture.")
-    handlers = Chat(model)
-    outputs, hidden = [messages, entry, past, status], {"show_progress": "hidden", **RUNS_MODEL}
-    runs = [
-        entry.submit(handlers.send, [entry, past], outputs, **hidden),
-        draw.click(handlers.draw, past, outputs, **hidden),
-    ]
-    stop.click(_report_stop, past, [messages, status], cancels=runs, queue=False, api_visibility="private")
-    gr.on(
-        [new.click, messages.clear],
-        lambda: ([], None, Conversation(), ""),
-        None,
-        outputs,
-        cancels=runs,
-        api_visibility="private",
+    buttons = add_send_buttons(site)
+    handlers, outputs = Chat(model), [messages, entry, past, status]
+    runs.add([entry.submit], handlers.send, [entry, past], outputs)
+    runs.add([draw.click], handlers.draw, [past], outputs)
+    runs.add_stop([stop.click], [messages, status], inputs=[past], after=_report_stop)
+    runs.add_stop(
+        [new.click, messages.clear], outputs, after=lambda: ([], None, Conversation(), "")
+    )  # fmt: skip
+    return Tab(
+        status,
+        Source(past, _latest_image, buttons),
+        Taker([entry], lambda path: [{"text": "", "files": [path]}]),
     )
 
 
+def _read_entry(payload: Any) -> dict | None:
+    """A message with its files' paths: Gradio refuses foreign files itself, and prints a traceback."""
+    return payload and {"text": payload.text, "files": [file.path for file in payload.files]}
+
+
+def _latest_image(past: Conversation) -> str | None:
+    images = [segment.content for segment in past.document if segment.modality == "image"]
+    return serve_image(enlarge(images[-1])) if images else None
+
+
 def _report_stop(past: Conversation) -> tuple[list[dict], str]:
-    return list(past.messages), status_line("Stopped; the message was discarded.")
+    return list(past.messages), status_line(f"{STOPPED} The message was discarded.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import gradio as gr
 from PIL import Image
@@ -12,10 +13,13 @@ from unitok.document import Document, Segment
 from unitok.modalities.geometry import Box, Point
 from unitok.page import examples
 from unitok.page.example_buttons import add_example_buttons
+from unitok.page.image_input import add_image_input, on_upload
 from unitok.page.model_view import enlarged_shown_view, shown_view
 from unitok.page.overlay import draw_places
+from unitok.page.runs import Runs
 from unitok.page.served_images import serve_image
-from unitok.page.status import RUNS_MODEL, add_status, alert_errors, report_errors, report_stop
+from unitok.page.status import add_status, report_errors
+from unitok.page.tab import Site, Source, Tab, Taker, add_send_buttons
 from unitok.page.throttle import throttle
 
 ASKING = ("questions", "boxes")
@@ -30,24 +34,35 @@ class Describe:
     model: UniTok
 
     @report_errors(2)
-    def caption(self, image: str | Image.Image | None) -> Iterator[tuple[str, str, str]]:
-        """Caption an image: yields the image, the caption so far, and the status."""
-        yield from self._stream(image, (), target="text")
+    def caption(self, image: str | Image.Image | None, *text: float) -> Iterator[tuple[str, str, str]]:
+        """Caption an image, `text` as in `_stream`: yields the image, the caption so far, and the status."""
+        yield from self._stream(image, (), *text, target="text")
 
     @report_errors(2)
-    def ask(self, image: str | Image.Image | None, question: str) -> Iterator[tuple[str, str, str]]:
+    def ask(
+        self, image: str | Image.Image | None, question: str, *text: float
+    ) -> Iterator[tuple[str, str, str]]:
         """Answer a question: yields the image with boxes and points, the answer's text, and the status."""
         if not question.strip():
             raise ValueError("Ask something about the picture, or press Caption.")
-        yield from self._stream(image, (Segment("text", question.strip()),), target=None)
+        yield from self._stream(image, (Segment("text", question.strip()),), *text, target=None)
 
     def _stream(
-        self, image: str | Image.Image | None, question: Document, *, target: str | None
+        self,
+        image: str | Image.Image | None,
+        question: Document,
+        temperature: float | None = None,
+        length: float | None = None,
+        seed: float = 0,
+        *,
+        target: str | None,
     ) -> Iterator[tuple[str, str, str]]:
         view = shown_view(self.model, image)
         document = (Segment("image", view), *question)
         complete: list[Update] = []
-        for update in throttle(self.model.stream(document, target=target, max_segments=MAX_SEGMENTS)):
+        settings = {"temperature": temperature, "max_new_tokens": length and int(length), "seed": int(seed)}
+        stream = self.model.stream(document, target=target, max_segments=MAX_SEGMENTS, **settings)
+        for update in throttle(stream):
             complete += [update] if update.done else []
             current = complete if update.done else [*complete, update]
             yield *self._answer(view, current), "Reading …"
@@ -73,27 +88,17 @@ class Describe:
         return serve_image(draw_places(drawn[-1] if drawn else view, places)), "\n".join(lines)
 
 
-def add_tab(model: UniTok) -> None:
+def add_tab(site: Site) -> Tab:
     """Add the tab to the page."""
-    scenes = examples.scenes(model)
+    model, runs = site.model, Runs(site.queue)
+    captions, asking = not model.unlearned("captions"), not model.unlearned(*ASKING)
     with gr.Row():
         with gr.Column(min_width=300):
-            image = gr.Image(
-                scenes[0],
-                label="Picture",
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "clipboard"],
-                format="png",
-                height=300,
-            )
-            add_example_buttons(
-                {f"Example {k}": serve_image(scene) for k, scene in enumerate(scenes, 1)}, image
-            )
-            captions, asking = not model.unlearned("captions"), not model.unlearned(*ASKING)
+            image = add_image_input(model, height=300)
             with gr.Column(visible=asking):
-                question = gr.Textbox(label="Question", placeholder="what color is the star?")
+                question = gr.Textbox("", label="Question", placeholder=examples.questions(model)[0])
                 add_example_buttons({text: text for text in examples.questions(model)}, question)
+            text = _add_text_settings(model)
             with gr.Row():
                 caption = gr.Button("Caption", variant="primary", min_width=90, visible=captions)
                 ask = gr.Button("Ask", min_width=90, visible=asking)
@@ -107,11 +112,39 @@ def add_tab(model: UniTok) -> None:
                 label="What the model sees, with boxes and points", interactive=False, format="png",
                 height=300, buttons=["download"],
             )  # fmt: skip
-    handlers = Describe(model)
-    outputs, hidden = [marked, answer, status], {"show_progress": "hidden", **RUNS_MODEL}
-    runs = [
-        caption.click(handlers.caption, image, outputs, **hidden),
-        gr.on([ask.click, question.submit], handlers.ask, [image, question], outputs, **hidden),
+            buttons = add_send_buttons(site)
+    handlers, outputs = Describe(model), [marked, answer, status]
+    events = [
+        runs.add([caption.click], handlers.caption, [image, *text.values()], outputs),
+        runs.add([ask.click, question.submit], handlers.ask, [image, question, *text.values()], outputs),
     ]
-    image.upload(alert_errors(enlarged_shown_view, model), image, image, api_visibility="private")
-    stop.click(report_stop, None, status, cancels=runs, queue=False, api_visibility="private")
+    runs.add_stop([stop.click], [status])
+    show = partial(_show, model)
+    on_upload(image, show, [image], status=status, answers=[marked, answer])
+    settings = {"question": question, **text} if asking else text
+    return Tab(
+        status,
+        Source(image, lambda path: path, buttons),
+        Taker([image, marked, answer], lambda path: (*show(path), None, None)),
+        settings=settings,
+        runs=events,
+    )
+
+
+def _add_text_settings(model: UniTok) -> dict[str, gr.components.Component]:
+    """Add the settings of the text, which are folded away."""
+    defaults = model.sampling["text"]
+    with gr.Accordion("More settings", open=False):
+        return {
+            "temperature": gr.Slider(
+                0, 2, value=defaults.temperature, step=0.05, label="Temperature (0 is greedy)"
+            ),
+            "length": gr.Slider(
+                1, 512, value=defaults.max_new_tokens, step=1, label="Length: most tokens of a text"
+            ),
+            "seed": gr.Number(0, label="Seed (for temperatures above 0)", precision=0, minimum=0),
+        }
+
+
+def _show(model: UniTok, path: str) -> tuple[str]:
+    return (serve_image(enlarged_shown_view(model, path)),)

@@ -12,11 +12,13 @@ from unitok.api.unitok import UniTok
 from unitok.document import Codes, Segment
 from unitok.generation.likelihood import log_probabilities
 from unitok.page import examples
-from unitok.page.example_buttons import add_example_buttons
+from unitok.page.image_input import add_image_input, on_upload
 from unitok.page.model_view import enlarged_view, model_view
 from unitok.page.overlay import draw_grid, draw_heat_map, enlarge
+from unitok.page.runs import Runs
 from unitok.page.served_images import serve_image
-from unitok.page.status import RUNS_MODEL, add_status, alert_errors, report_errors
+from unitok.page.status import add_status, report_errors
+from unitok.page.tab import Site, Source, Tab, Taker, add_send_buttons
 
 TASKS = ()
 """Every model has codes."""
@@ -72,11 +74,33 @@ class Tokens:
         """Restore the original codes."""
         yield from self._show(replace(grid, current=_require(grid).original), text)
 
+    def mark(self, grid: TokenGrid | None, row: float | None, column: float | None) -> tuple:
+        """Mark the cell at a row and column: the code image, the grid, and the cell's code; skips if there is
+        no such cell."""
+        rows, columns = (0, 0) if grid is None else grid.current.shape
+        if not (1 <= (row or 0) <= rows and 1 <= (column or 0) <= columns):
+            return gr.skip(), gr.skip(), gr.skip()
+        grid = replace(grid, cell=(int(row) - 1, int(column) - 1))
+        image = self._code_image(grid, self.model.decode_image(grid.current))
+        return serve_image(image), grid, int(grid.current[grid.cell])
+
+    def select(self, grid: TokenGrid | None, path: str, event: gr.SelectData) -> tuple:
+        """Mark the clicked cell: its row and column, and what `mark` gives."""
+        rows, columns = _require(grid).current.shape
+        with Image.open(path) as image:
+            width, height = image.size
+        x, y = event.index
+        row, column = min(rows - 1, y * rows // height) + 1, min(columns - 1, x * columns // width) + 1
+        return row, column, *self.mark(grid, row, column)
+
+    def _code_image(self, grid: TokenGrid, image: Image.Image) -> Image.Image:
+        labels = [[str(code) for code in row] for row in grid.current.tolist()]
+        return draw_grid(image, labels, chosen=grid.cell, changed=grid.changed)
+
     def _show(self, grid: TokenGrid, text: str) -> Iterator[tuple]:
         codes = grid.current
         image = self.model.decode_image(codes)
-        labels = [[str(code) for code in row] for row in codes.tolist()]
-        code_image = draw_grid(image, labels, chosen=grid.cell, changed=grid.changed)
+        code_image = self._code_image(grid, image)
         nats = self._surprise(codes, text)
         heat_map = draw_heat_map(image, nats.tolist())
         yield (
@@ -107,58 +131,55 @@ def _require(grid: TokenGrid | None) -> TokenGrid:
     return grid
 
 
-def select(grid: TokenGrid | None, image: Image.Image, event: gr.SelectData) -> tuple[int, int, int]:
-    """Row, column and code of the clicked cell."""
-    codes = _require(grid).current
-    (rows, columns), (x, y) = codes.shape, event.index
-    row, column = min(rows - 1, y * rows // image.height), min(columns - 1, x * columns // image.width)
-    return row + 1, column + 1, int(codes[row, column])
-
-
-def add_tab(model: UniTok) -> None:
+def add_tab(site: Site) -> Tab:
     """Add the tab to the page."""
-    scenes, grid = examples.scenes(model), gr.State()
-    output = {
-        "interactive": False,
-        "format": "png",
-        "height": 290,
-        "show_label": False,
-        "buttons": ["download"],
-    }
+    model, grid, runs = site.model, gr.State(), Runs(site.queue)
+    output = {"interactive": False, "format": "png", "height": 290, "show_label": False, "buttons": []}
     with gr.Row():
         with gr.Column(min_width=260):
             gr.Markdown("**Picture**")
-            image = gr.Image(scenes[0], label="Picture", show_label=False, type="filepath",
-                             image_mode=None, sources=["upload", "clipboard"], format="png",
-                             height=290)  # fmt: skip
-            add_example_buttons(
-                {f"Example {k}": serve_image(scene) for k, scene in enumerate(scenes, 1)}, image
-            )
+            image = add_image_input(model, height=290, show_label=False)
+            text = gr.Textbox("", label="Text before the picture, for its likelihood (optional)",
+                              placeholder=examples.prompts(model)[0])  # fmt: skip
+            encode = gr.Button("Encode the picture", variant="primary")
         with gr.Column(min_width=260):
             gr.Markdown("**Codes:** click one to change it")
-            code_image = gr.Image(label="Codes", type="pil", **output)
+            code_image = gr.Image(label="Codes", type="filepath", **output)
+            with gr.Row(elem_classes="cell-fields"):
+                place = [
+                    gr.Number(1, label=name, precision=0, minimum=1, min_width=60)
+                    for name in ("Row", "Column")
+                ]
+                code = gr.Number(0, label="Code", precision=0, minimum=0, min_width=60)
+            with gr.Row():
+                change = gr.Button("Change the code", min_width=120)
+                undo = gr.Button("Undo all changes", min_width=120)
+            status = add_status("Press Encode the picture.")
         with gr.Column(min_width=260):
             gr.Markdown("**Reconstruction** from the codes")
-            reconstruction = gr.Image(label="Reconstruction", **output)
+            reconstruction = gr.Image(label="Reconstruction", type="filepath", **output)
+            buttons = add_send_buttons(site)
         with gr.Column(min_width=260):
             gr.Markdown("**Surprise** of each cell: -log p in nats")
             heat_map = gr.Image(label="Surprise", **output)
-    text = gr.Textbox(label="Text before the picture, for its likelihood (optional)",
-                      placeholder=examples.prompts(model)[0])  # fmt: skip
-    status = add_status("Press Encode the picture.")
-    encode = gr.Button("Encode the picture", variant="primary")
-    with gr.Row():
-        place = [gr.Number(1, label=name, precision=0, minimum=1, min_width=80) for name in ("Row", "Column")]
-        code = gr.Number(0, label="Code", precision=0, minimum=0, min_width=80)
-    with gr.Row():
-        change, undo = gr.Button("Change the code"), gr.Button("Undo all changes")
     handlers = Tokens(model)
     outputs = [code_image, reconstruction, heat_map, grid, status]
-    hidden = {"show_progress": "hidden", **RUNS_MODEL}
-    gr.on([encode.click, text.submit], handlers.encode, [image, text], outputs, **hidden)
-    gr.on([change.click, code.submit], handlers.change, [grid, text, *place, code], outputs, **hidden)
-    undo.click(handlers.undo, [grid, text], outputs, **hidden)
-    code_image.select(
-        select, [grid, code_image], [*place, code], show_progress="hidden", api_visibility="private"
+    encoded = runs.add([encode.click, text.submit], handlers.encode, [image, text], outputs)
+    changed = runs.add([change.click, code.submit], handlers.change, [grid, text, *place, code], outputs)
+    undone = runs.add([undo.click], handlers.undo, [grid, text], outputs)
+    quietly = {"show_progress": "hidden", "api_visibility": "private"}
+    marked = [code_image, grid, code]
+    code_image.select(handlers.select, [grid, code_image], [*place, *marked], **quietly)
+    marking = [encoded.then, changed.then, undone.then, *(field.input for field in place)]
+    for listen in marking:
+        listen(handlers.mark, [grid, *place], marked, **quietly)
+    show = lambda path: (serve_image(enlarged_view(model, path)),)  # noqa: E731
+    answers = outputs[:-1]
+    on_upload(image, show, [image], status=status, answers=answers)
+    return Tab(
+        status,
+        Source(reconstruction, lambda path: path, buttons),
+        Taker([image, *answers], lambda path: (*show(path), *[None] * len(answers))),
+        settings={"text": text},
+        runs=[encoded],
     )
-    image.upload(alert_errors(enlarged_view, model), image, image, api_visibility="private")
