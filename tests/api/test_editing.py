@@ -83,6 +83,24 @@ def test_pixels_outside_the_mask_are_pasted_from_the_image(model):
     assert (np.asarray(codes)[outside] != np.asarray(make_image())[outside]).any()
 
 
+def test_a_photo_keeps_its_size_and_what_the_model_does_not_see():
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 60, 3), np.uint8))
+    mask = Image.new("L", photo.size)
+    mask.paste(255, (10, 0, 40, 90))
+    model = tiny_model(shape=(2, 2))
+    drawn = model.inpaint(photo, mask, "a", n=2, full_size=True, temperature=1.0)
+    small = model.inpaint(photo, mask, "a", n=2, temperature=1.0)
+    for large, one in zip(drawn, small, strict=True):
+        changed = (np.asarray(large) != np.asarray(photo)).any(axis=2)
+        assert large.size == photo.size and changed[15:75, 10:40].mean() > 0.9
+        changed[15:75, 10:40] = False
+        assert not changed.any()
+        enlarged = one.resize((60, 60), Image.Resampling.BICUBIC)
+        assert large.getpixel((25, 45)) == enlarged.getpixel((25, 30))
+    with pytest.raises(ValueError, match="full_size must be False where paste is False"):
+        model.inpaint(photo, mask, "a", full_size=True, paste=False)
+
+
 def test_the_result_does_not_depend_on_the_batch(model):
     images, masks, prompts = [make_image(1), make_image(2)], [hole((0, 0)), hole((1, 1))], ["a", "b"]
     whole = model.inpaint(images, masks, prompts, n=2, seed=5, temperature=1.0)

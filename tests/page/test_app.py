@@ -21,7 +21,7 @@ from unitok.page.model_view import shown_view
 from unitok.page.served_images import made_from, serve_image
 from unitok.page.tabs.chat import Chat, Conversation
 from unitok.page.tabs.describe import Describe
-from unitok.page.tabs.draw import Draw
+from unitok.page.tabs.draw import Draw, draw_examples
 from unitok.page.tabs.edit import PARTS, Edit
 from unitok.page.tabs.tokens import Tokens
 
@@ -112,6 +112,15 @@ def test_all_settings_of_a_drawing_count_and_are_in_its_file(model):
         assert Path(path).name == "a-red-star-seed-3.png"
         made = made_from(path)
         assert (made["best_of"], made["guidance"], made["negative"]) == (best_of, 3.0, " blue")
+
+
+def test_examples_are_the_best_drawings_of_the_example_prompts():
+    model = tiny_model(shape=(2, 3), example_prompts=["a", "b"])
+    drawn = draw_examples(model)
+    assert [prompt for _, prompt in drawn][:2] == ["a", "b"]
+    path = drawn[1][0]
+    small = Image.open(path).resize((12, 8), Image.Resampling.BOX)
+    assert small.tobytes() == model.draw("b", best_of=4)[0].tobytes() and made_from(path)["best_of"] == 4
 
 
 def test_invalid_prompts_are_reported(model):

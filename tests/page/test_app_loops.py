@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.page.conftest import CHROMIUM, says, tab
+from tests.page.conftest import CHROMIUM, says, screenshot, tab
 
 pytest.importorskip("gradio", reason="gradio is not installed: make page installs it")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra browser)")
@@ -21,12 +21,12 @@ pytestmark = [
 
 
 def draw(page, prompt="a large red star", *, n=1, **fields):
-    """Draw images in the Draw tab, whose fields are given by their labels' first words."""
+    """Draw images in the Draw tab, whose other fields are given by their labels."""
     panel = tab(page, "Draw")
     panel.get_by_label("What to draw").fill(prompt)
     panel.get_by_role("spinbutton", name="Pictures").fill(str(n))
     for name, value in fields.items():
-        panel.get_by_label(re.compile(f"^{name}")).first.fill(str(value))
+        panel.get_by_role("spinbutton", name=name).first.fill(str(value))
     panel.get_by_role("button", name="Draw", exact=True).click()
     says(panel, "Done.")
     return panel
@@ -63,6 +63,53 @@ def test_a_drawing_goes_from_tab_to_tab(page, model):
     send(page, panel, "Describe")
 
 
+def test_draw_choose_one_change_its_colour_caption_it(page, request, model):
+    panel = draw(page, n=4)
+    panel.locator(".image-gallery button.thumbnail-item").nth(1).click()
+    panel = send(page, panel, "Edit")
+    if model.unlearned("edits"):
+        panel.get_by_label("Which part").click()
+        page.get_by_role("option", name="everything").click()
+        panel.get_by_label("What the whole result shows").fill("a large blue star")
+        panel.get_by_role("button", name="Redraw", exact=True).click()
+    else:
+        panel.get_by_role("tab", name="Instruct").click()
+        panel.get_by_label("Instruction").fill("make the star blue")
+        panel.get_by_role("button", name="Change it").click()
+    says(panel, re.compile("^Done"))
+    screenshot(page, request, "task-change")
+    panel = send(page, panel, "Describe")
+    panel.get_by_role("button", name="Caption").click()
+    says(panel, "Done: a caption")
+    screenshot(page, request, "task-caption")
+
+
+def test_what_would_the_model_say_here_and_why(page, request):
+    panel = send(page, draw(page), "Tokens")
+    surprise = []
+    for text in ("a large red star", "a small blue circle"):
+        panel.get_by_label("Text before the picture").fill(text)
+        panel.get_by_label("Text before the picture").press("Enter")
+        line = panel.get_by_role("status").filter(has_text="nats a cell", visible=True)
+        line.filter(has_not_text=surprise[-1] if surprise else "no such text").wait_for()
+        surprise.append(line.inner_text())
+        if not surprise[1:]:
+            screenshot(page, request, "task-why")
+    assert surprise[0] != surprise[1]
+
+
+def test_compare_two_settings(page, request):
+    draw(page, n=2)
+    page.get_by_text("More settings").filter(visible=True).first.click()
+    draw(page, n=2, Guidance=4)
+    entries = page.locator(".image-gallery").last.locator("button.thumbnail-item")
+    sync_api.expect(entries).to_have_count(4)
+    sync_api.expect(entries.first).to_contain_text("guidance 4")
+    entries.first.click()
+    page.get_by_role("status").filter(has_text="guidance: 4", visible=True).wait_for()
+    screenshot(page, request, "task-compare")
+
+
 def test_nothing_to_send_is_said(page):
     panel = tab(page, "Draw")
     panel.get_by_role("button", name="Describe", exact=True).click()
@@ -71,12 +118,13 @@ def test_nothing_to_send_is_said(page):
 
 def test_history_and_settings_outlast_a_reload(page, address):
     panel = draw(page, "a small blue circle", n=2, Seed=7)
+    entries = page.locator(".image-gallery").last.locator("button.thumbnail-item")
+    sync_api.expect(entries).to_have_count(2)
     assert re.search(r"tab=draw&prompt=a\+small\+blue\+circle.*&seed=7", page.url)
     page.reload()
     panel = tab(page, "Draw")
     sync_api.expect(panel.get_by_label("What to draw")).to_have_value("a small blue circle")
     sync_api.expect(panel.get_by_label("Seed", exact=True)).to_have_value("7")
-    entries = page.locator(".image-gallery").last.locator("button.thumbnail-item")
     sync_api.expect(entries).to_have_count(2)
     page.goto(address)
     entries.first.click()
@@ -112,6 +160,11 @@ def test_a_download_has_prompt_and_seed(page, tmp_path):
     assert text["prompt"] == "a large red star" and json.loads(text["unitok"])["seed"] == 5
 
 
+def upload(panel, path):
+    """Upload a file by the tab's button; an editor before it takes files that are dropped."""
+    panel.locator("input[type=file]").last.set_input_files(path)
+
+
 BROKEN = {
     "cut.png": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "text.png": b"hello", "empty.jpg": b"",
     "page.png": b"<html></html>", "drawing.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
@@ -126,7 +179,7 @@ def test_a_broken_upload_is_one_line(page, name, tmp_path, capfd):
         says(panel, "Done: a caption")
     for file, content in BROKEN.items():
         (tmp_path / file).write_bytes(content)
-        panel.locator("input[type=file]").first.set_input_files(tmp_path / file)
+        upload(panel, tmp_path / file)
         if name == "Chat":
             panel.locator(".thumbnail-item").filter(visible=True).first.wait_for()
             panel.get_by_placeholder("Write a message").press("Enter")
@@ -142,7 +195,7 @@ def test_a_photo_keeps_its_pixels_outside_the_redrawn_part(page, tmp_path):
     photo = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
     Image.fromarray(photo).save(tmp_path / "photo.png")
     panel = tab(page, "Edit")
-    panel.locator("input[type=file]").first.set_input_files(tmp_path / "photo.png")
+    upload(panel, tmp_path / "photo.png")
     panel.get_by_label("Which part").click()
     page.get_by_role("option", name="the left half").click()
     page.wait_for_timeout(1500)

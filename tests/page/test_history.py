@@ -28,7 +28,7 @@ def test_finished_images_are_kept_once_the_latest_first(model):
     paths = [(path, None) for path in images]
     unfinished = [(serve_image(Image.new("RGB", (24, 24))), None)]
     kept, gallery, _ = record(model, [], [*paths, *unfinished])
-    assert [path for path, _ in gallery] == images[::-1] and gallery[0][1] == "a <b> · seed 2"
+    assert [path for path, _ in gallery] == images[::-1] and gallery[0][1] == "seed 2 · guidance 2.0 · a <b>"
     again, *_ = record(model, kept, paths)
     assert again == kept and made_from(gallery[-1][0]) == made | {"seed": 0}
     assert "prompt: a &lt;b&gt; · seed: 0 · guidance: 2.0" in describe(images[0])

@@ -137,6 +137,19 @@ def test_a_part_of_an_image_is_redrawn(world, tmp_path, capsys):
     assert Image.open(tmp_path / "out/00-x-0.png").getpixel((11, 7)) == (255, 0, 0)
 
 
+def test_an_edited_photo_keeps_its_size(world, tmp_path):
+    hole = Image.new("L", (30, 20))
+    hole.paste(255, (0, 0, 9, 9))
+    hole.save(tmp_path / "hole.png")
+    given = ["--prompt", "x", "--image", str(world / "good.png"), "--mask", str(tmp_path / "hole.png")]
+    for folder, options in (("a", []), ("b", ["--best-of", "4"])):
+        run("edit", world, *given, *options, "--out", str(tmp_path / folder))
+    photo, default = (Image.open(path) for path in (world / "good.png", tmp_path / "a/00-x-0.png"))
+    assert default.size == photo.size == (30, 20)
+    assert default.crop((9, 0, 30, 20)).tobytes() == photo.convert("RGB").crop((9, 0, 30, 20)).tobytes()
+    assert default.tobytes() == Image.open(tmp_path / "b/00-x-0.png").tobytes()
+
+
 def test_the_alpha_channel_of_a_mask_takes_precedence(world, tmp_path):
     plain = Image.new("L", (30, 20))
     plain.paste(255, (0, 0, 9, 9))

@@ -7,7 +7,7 @@ import gradio as gr
 from unitok.api.unitok import UniTok
 from unitok.page.history import add_history
 from unitok.page.settings import keep_in_address, outputs_of, restored
-from unitok.page.style import CSS, theme
+from unitok.page.style import CSS, SCRIPT, theme
 from unitok.page.tab import Site, Tab, connect
 from unitok.page.tabs import chat, describe, draw, edit, tokens
 
@@ -16,10 +16,11 @@ TAKERS = ("Describe", "Edit", "Chat", "Tokens")
 """Tabs that take an image from others."""
 
 
-def build(model: UniTok, name: str = "unitok") -> gr.Blocks:
-    """Build the page of a model; a tab whose tasks (`TASKS`) it never learned says so."""
+def build(model: UniTok, name: str = "unitok", *, examples: bool = False) -> gr.Blocks:
+    """Build the page of a model, with drawings as `examples`; a tab whose tasks it never learned says so."""
     unlearned = {tab: line for tab, module in TABS.items() if (line := model.unlearned(*module.TASKS))}
-    site = Site(model, takers=tuple(tab for tab in TAKERS if tab not in unlearned))
+    drawings = draw.draw_examples(model) if examples and "Draw" not in unlearned else ()
+    site = Site(model, takers=tuple(tab for tab in TAKERS if tab not in unlearned), drawings=drawings)
     built: dict[str, Tab] = {}
     with gr.Blocks(title=f"unitok: {name}", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         gr.HTML(header(model, name), container=False, padding=False)
@@ -74,13 +75,20 @@ def _restore_address(built: dict[str, Tab]):
 
 
 def serve(
-    model: UniTok, *, name: str = "unitok", port: int = 7860, browser: bool = False, block: bool = True
+    model: UniTok,
+    *,
+    name: str = "unitok",
+    examples: bool = False,
+    port: int = 7860,
+    browser: bool = False,
+    block: bool = True,
 ) -> str:
     """Serve the page of a model on 127.0.0.1, for this machine alone; return its address.
 
     Args:
         model: the model.
         name: what the page calls it.
+        examples: draw the example prompts first, for the visitor to see.
         port: port of the server; 0 takes a free one.
         browser: also open the page in the default browser.
         block: return only when the server is stopped.
@@ -88,7 +96,7 @@ def serve(
     Raises:
         OSError: the port is in use.
     """
-    page = build(model, name)
+    page = build(model, name, examples=examples)
     _, address, _ = page.launch(
         server_name="127.0.0.1",
         server_port=port or None,
@@ -104,6 +112,7 @@ def serve(
         max_file_size="20mb",
         theme=theme(),
         css=CSS,
+        js=SCRIPT,
     )
     if block:
         print(f"{address}  (Ctrl-C stops it)", flush=True)

@@ -94,6 +94,7 @@ def _unpack(entry: str) -> tuple[str, str] | None:
         made = made_from(file)
         with Image.open(file) as image:
             path = serve_image(enlarge(image), made)
-        return path, f"{made['prompt']} · seed {made['seed']}"
+        guidance = f" · guidance {made['guidance']}" if "guidance" in made else ""
+        return path, f"seed {made['seed']}{guidance} · {made['prompt']}"
     except (ValueError, OSError, KeyError, TypeError):
         return None

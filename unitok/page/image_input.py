@@ -32,7 +32,7 @@ def accept_any_file(component: Component) -> Component:
 
 def on_upload(
     component: Component,
-    show: Callable[[str], Any],
+    show: Callable[[Any], Any],
     shown: Sequence[Component],
     *,
     status: gr.HTML,
@@ -42,16 +42,17 @@ def on_upload(
 
     Args:
         component: takes the upload.
-        show: gives the values of `shown` from the path of a file; its errors become the status line.
+        show: gives the values of `shown` from what the component hands over, the path of a file; its errors
+            become the status line.
         shown: shows the image; empty after an error.
         status: the tab's status line.
         answers: what was said or drawn of the image before.
     """
 
-    def run(path: str) -> tuple:
+    def run(upload: Any) -> tuple:
         cleared = [None] * len(answers)
         try:
-            values, line = show(path), ""
+            values, line = show(upload), ""
         except (ValueError, OSError) as error:
             values, line = [None] * len(shown), status_line(str(error), error=True)
         return *values, *cleared, line

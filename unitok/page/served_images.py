@@ -5,7 +5,7 @@ Gradio itself writes an image again whenever it is shown, even while a browser i
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -56,9 +56,9 @@ def made_from(path: str | BytesIO) -> dict[str, Any]:
         return json.loads(image.info.get(KEY, "{}"))
 
 
-def add_gallery(name: str, *, columns: int = 2) -> gr.Gallery:
+def add_gallery(name: str, value: Sequence[tuple[str, str]] = (), *, columns: int = 2) -> gr.Gallery:
     """Add the gallery of a tab's images, as high as they are; handlers get (path, caption) of each."""
     return gr.Gallery(
-        label=name, show_label=False, columns=columns, object_fit="contain", format="png", type="filepath",
-        buttons=["download"], elem_classes="image-gallery", interactive=False,
+        list(value), label=name, show_label=False, columns=columns, object_fit="contain", format="png",
+        type="filepath", buttons=["download"], elem_classes="image-gallery", interactive=False,
     )  # fmt: skip

@@ -14,12 +14,15 @@ from unitok.page.status import status_line
 
 @dataclass(frozen=True)
 class Site:
-    """The model that a page serves, its name, its queue, and the tabs that take images."""
+    """The model that a page serves, its queue, the tabs that take images, and drawings to begin with.
+
+    Drawings are pairs of a served image's path and its prompt.
+    """
 
     model: UniTok
-    name: str = "model"
     queue: RunQueue = field(default_factory=RunQueue)
     takers: tuple[str, ...] = ()
+    drawings: tuple[tuple[str, str], ...] = ()
 
 
 class Source(NamedTuple):
@@ -88,9 +91,9 @@ def _sending(source: Source, name: str, taker: Taker) -> Callable[[Any], tuple]:
     return send
 
 
-def add_picked(gallery: gr.Gallery) -> gr.State:
-    """Add the path of the image of a gallery that the visitor has chosen."""
-    picked = gr.State()
+def add_picked(gallery: gr.Gallery, first: str | None = None) -> gr.State:
+    """Add the path of the image of a gallery that the visitor has chosen; at the beginning, of the first."""
+    picked = gr.State(first)
     gallery.select(_pick, gallery, picked, show_progress="hidden", api_visibility="private")
     return picked
 

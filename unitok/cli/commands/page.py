@@ -29,4 +29,4 @@ def main(args: list[str] | None = None) -> None:
     from unitok.page.app import serve
 
     name = Path(options.model).resolve().name if Path(options.model).exists() else options.model
-    serve(model, name=name, port=options.port, browser=options.browser)
+    serve(model, name=name, examples=True, port=options.port, browser=options.browser)

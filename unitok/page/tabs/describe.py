@@ -109,7 +109,8 @@ def add_tab(site: Site) -> Tab:
         with gr.Column(min_width=300):
             answer = gr.Textbox(label="Answer", lines=2, interactive=False, placeholder="Nothing yet.")
             marked = gr.Image(
-                label="What the model sees, with boxes and points", interactive=False, format="png",
+                label="What the model sees, with boxes and points", elem_id="seen-image",
+                interactive=False, format="png",
                 height=300, buttons=["download"],
             )  # fmt: skip
             buttons = add_send_buttons(site)

@@ -19,6 +19,7 @@ from unitok.page.tab import Site, Source, Tab, add_picked, add_send_buttons
 from unitok.page.throttle import throttle
 
 MAX_IMAGES = 8  # of one prompt
+EXAMPLES_BEST_OF = 4
 TASKS = ("drawings", "images")
 SETTINGS = (
     "prompt", "negative", "n", "best_of", "seed", "guidance", "temperature", "top_p", "height", "width"
@@ -82,6 +83,16 @@ def _best(
         steps.close()
 
 
+def draw_examples(model: UniTok) -> tuple[tuple[str, str], ...]:
+    """Draw each example prompt, the best of `EXAMPLES_BEST_OF`: the paths of the images, and the prompts."""
+    prompts, defaults = examples.prompts(model), model.sampling["image"]
+    drawn = model.draw(prompts, best_of=EXAMPLES_BEST_OF)
+    made = {"tab": "draw", "prompt": "", "n": 1, "best_of": EXAMPLES_BEST_OF, "seed": 0,
+            "guidance": defaults.guidance_scale, "temperature": defaults.temperature}  # fmt: skip
+    pairs = zip(prompts, drawn, strict=True)
+    return tuple((serve_image(enlarge(image), made | {"prompt": prompt}), prompt) for prompt, image in pairs)
+
+
 def add_tab(site: Site) -> Tab:
     """Add the tab to the page."""
     model, runs = site.model, Runs(site.queue)
@@ -101,8 +112,8 @@ def add_tab(site: Site) -> Tab:
                 stop = gr.Button("Stop", min_width=100)
             status = add_status("Pictures appear row by row.")
         with gr.Column(min_width=300):
-            images = add_gallery("Pictures")
-            picked = add_picked(images)
+            images = add_gallery("Pictures", site.drawings)
+            picked = add_picked(images, site.drawings[0][0] if site.drawings else None)
             buttons = add_send_buttons(site)
     components = {"prompt": prompt, "n": n, "seed": seed, **more}
     settings = {name: components[name] for name in SETTINGS if name in components}

@@ -22,7 +22,7 @@ from unitok.page.status import add_status, report_errors
 from unitok.page.tab import Site, Source, Tab, Taker, add_picked, add_send_buttons
 from unitok.page.tabs.draw import add_seed
 from unitok.page.throttle import throttle
-from unitok.pixels import Edges
+from unitok.pixels import Edges, as_rgb
 
 REDRAWING = ("drawings", "fills", "images")
 TASKS = (*REDRAWING, "edits")
@@ -164,7 +164,9 @@ def add_tab(site: Site) -> Tab:
                    api_visibility="private")  # fmt: skip
     runs.add_stop([stop.click], [status])
     show = partial(_show, model)
-    on_upload(upload, show, [photo, editor], status=status, answers=[results, picked])
+    dropped = lambda value: show(serve_image(as_rgb(value["background"])))  # noqa: E731
+    for component, shown in ((upload, show), (editor, dropped)):
+        on_upload(component, shown, [photo, editor], status=status, answers=[results, picked])
     settings = {name: one for method in methods for name, one in method.settings.items()} | {"seed": seed}
     return Tab(
         status,
@@ -179,7 +181,7 @@ def add_tab(site: Site) -> Tab:
 def _add_editor(model: UniTok) -> tuple[gr.State, gr.ImageEditor, gr.UploadButton]:
     """Add the image's path, the editor that shows it, and the button that uploads another one.
 
-    The editor itself takes no uploads: it would neither keep their pixels nor say that one is broken.
+    The editor itself has no button for uploads, since it does not say that one is broken.
     """
     scenes = [serve_image(scene) for scene in examples.scenes(model)]
     gr.Markdown("Paint over the part to change.")

@@ -144,7 +144,7 @@ def add_tab(site: Site) -> Tab:
             encode = gr.Button("Encode the picture", variant="primary")
         with gr.Column(min_width=260):
             gr.Markdown("**Codes:** click one to change it")
-            code_image = gr.Image(label="Codes", type="filepath", **output)
+            code_image = gr.Image(elem_id="codes-image", type="filepath", **output)
             with gr.Row(elem_classes="cell-fields"):
                 place = [
                     gr.Number(1, label=name, precision=0, minimum=1, min_width=60)
@@ -157,11 +157,11 @@ def add_tab(site: Site) -> Tab:
             status = add_status("Press Encode the picture.")
         with gr.Column(min_width=260):
             gr.Markdown("**Reconstruction** from the codes")
-            reconstruction = gr.Image(label="Reconstruction", type="filepath", **output)
+            reconstruction = gr.Image(elem_id="reconstruction-image", type="filepath", **output)
             buttons = add_send_buttons(site)
         with gr.Column(min_width=260):
             gr.Markdown("**Surprise** of each cell: -log p in nats")
-            heat_map = gr.Image(label="Surprise", **output)
+            heat_map = gr.Image(elem_id="surprise-image", **output)
     handlers = Tokens(model)
     outputs = [code_image, reconstruction, heat_map, grid, status]
     encoded = runs.add([encode.click, text.submit], handlers.encode, [image, text], outputs)
