@@ -18,11 +18,12 @@ pytest.importorskip("gradio", reason="gradio is not installed: make page install
 from unitok.page import examples
 from unitok.page.app import build
 from unitok.page.model_view import shown_view
+from unitok.page.overlay import enlarge
 from unitok.page.served_images import made_from, serve_image
 from unitok.page.tabs.chat import Chat, Conversation
 from unitok.page.tabs.describe import Describe
 from unitok.page.tabs.draw import Draw, draw_examples
-from unitok.page.tabs.edit import PARTS, Edit
+from unitok.page.tabs.edit import PARTS, Edit, _show
 from unitok.page.tabs.tokens import Tokens
 
 SIZES = {
@@ -164,9 +165,9 @@ def test_edits(model, image):
     layer.paste((225, 29, 72, 170), (0, 0, image.width // 2, image.height))
     same = list(edit.redraw(photo, painted(layer), "the painted part", "a star", 1, 0))[-1][0][1][0]
     assert Image.open(same).tobytes() == Image.open(path).tobytes()
-    assert len(list(edit.vary(photo, "a star", 0.5, 0))[-1][0]) == 4
-    assert "drew all of the picture" in list(edit.instruct(photo, "make it blue", 0))[-1][1]
-    for handler in (edit.redraw(None, None, next(iter(PARTS)), "a", 1, 0), edit.instruct(None, "a", 0)):
+    assert len(list(edit.vary(photo, None, "a star", 0.5, 0))[-1][0]) == 4
+    assert "drew all of the picture" in list(edit.instruct(photo, None, "make it blue", 0))[-1][1]
+    for handler in (edit.redraw(None, None, next(iter(PARTS)), "a", 1, 0), edit.instruct(None, None, "a", 0)):
         assert "Choose a picture first" in list(handler)[-1][1]
 
 
@@ -212,3 +213,11 @@ def _residual():
     from unitok.models.image_tokenizer.vector_quantizers import ResidualCodebooks
 
     return ResidualCodebooks(EMACodebook(16), 2)
+
+
+def test_an_image_dropped_into_the_editor_is_edited_instead(model, image):
+    photo, value = _show(model, serve_image(image))
+    red = Image.new("RGB", (500, 400), "red")
+    for shown, size in ((Image.open(value["background"]), enlarge(image).size), (red, red.size)):
+        handler = Edit(model).redraw(photo, {"background": shown}, "the left half", "a star", 1, 0)
+        assert Image.open(list(handler)[-1][0][1][0]).size == size

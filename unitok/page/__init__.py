@@ -1,8 +1,9 @@
-"""The web page; its tabs are in tabs/. In reading order:
+"""The web page. In reading order:
 
 app              The page: its tabs, and the server that shows it
 style            The page's style
 tab              What tabs share: the model and its queue, and how an image goes from one tab to another
+tabs/            Its tabs: draw, describe, chat, edit, tokens
 history          The history: what was drawn, with prompts, seeds and settings, kept in the visitor's browser
 settings         Settings of tabs: in the page's address, restored from it or from an image
 runs             Runs of the model: one at a time, in order, each stopped by its visitor's Stop

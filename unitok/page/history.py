@@ -30,7 +30,8 @@ def add_history(
 ) -> tuple[Source, gr.HTML]:
     """Add the history below the tabs; returns the image that is chosen in it, and its status line."""
     kept = gr.BrowserState([], storage_key="unitok-history", secret="unitok-history")
-    with gr.Accordion("History: what you drew, kept in this browser", open=True, visible=False) as shown:
+    title = "History: what you drew, kept in this browser"
+    with gr.Accordion(title, open=True, visible=False, elem_id="history") as shown:
         gallery = add_gallery("History", columns=8)
         picked = add_picked(gallery)
         status = add_status("Choose a picture to see what it was made from.")

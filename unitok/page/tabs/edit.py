@@ -14,7 +14,7 @@ from unitok.api.unitok import UniTok
 from unitok.document import Segment
 from unitok.page import examples
 from unitok.page.image_input import accept_any_file, on_upload
-from unitok.page.model_view import model_view, own_size, paint_view, shown_view
+from unitok.page.model_view import ImageFile, model_view, own_size, paint_view, shown_view
 from unitok.page.overlay import enlarge
 from unitok.page.runs import Runs, in_steps
 from unitok.page.served_images import add_gallery, serve_image
@@ -42,7 +42,7 @@ INK = "#e11d48aa"
 
 @dataclass(frozen=True)
 class Edit:
-    """Event handlers of the tab; `photo` is the path of the image, at its own size."""
+    """Event handlers of the tab; `photo` is the path of the image, `paint` what the editor shows of it."""
 
     model: UniTok
 
@@ -51,7 +51,7 @@ class Edit:
         self, photo: str | None, paint: dict | None, part: str, prompt: str, best_of: float, seed: float
     ) -> Iterator[tuple]:
         """Redraw a part of the image: yields it before and after, and the status."""
-        image = own_size(self.model, photo)
+        image = own_size(self.model, self._photo(photo, paint))
         mask = _mask(paint, part, image.size, edges=self.model.codec.image.crop_edges(image))
         made = {"prompt": prompt.strip(), "seed": int(seed), "best_of": int(best_of), "part": part} | EDIT
         steps = in_steps(
@@ -65,8 +65,11 @@ class Edit:
         yield _before_and_after(image, drawn, made), f"Done; {size}."
 
     @report_errors(1)
-    def instruct(self, photo: str | None, instruction: str, seed: float) -> Iterator[tuple]:
+    def instruct(
+        self, photo: str | None, paint: dict | None, instruction: str, seed: float
+    ) -> Iterator[tuple]:
         """Edit the image by an instruction, row by row: yields it before and after, and the status."""
+        photo = self._photo(photo, paint)
         image = model_view(self.model, photo)
         if not instruction.strip():
             raise ValueError("Say what to change.")
@@ -77,9 +80,11 @@ class Edit:
             yield _before_and_after(image, update.content, made if update.done else None), done
 
     @report_errors(1)
-    def vary(self, photo: str | None, prompt: str, keep: float, seed: float) -> Iterator[tuple]:
+    def vary(
+        self, photo: str | None, paint: dict | None, prompt: str, keep: float, seed: float
+    ) -> Iterator[tuple]:
         """Draw variations of the image that keep a share `keep` of the cells."""
-        image = model_view(self.model, photo)
+        image = model_view(self.model, self._photo(photo, paint))
         made = {"prompt": prompt.strip(), "seed": int(seed), "shows": prompt.strip(), "keep": keep} | EDIT
         options = {"keep": keep, "n": 3, "seed": int(seed)}
         steps = in_steps(lambda on_step: self.model.vary(image, prompt.strip(), on_step=on_step, **options))
@@ -88,6 +93,20 @@ class Edit:
             (serve_image(enlarge(one), made | {"copy": k}), "variation") for k, one in enumerate(drawn)
         ]
         yield [(serve_image(enlarge(image)), "before"), *variations], f"Done. {_whole(image)}"
+
+    def _photo(self, photo: str | None, paint: dict | None) -> ImageFile:
+        """The photo, or the image that was dropped into the editor instead."""
+        shown = (paint or {}).get("background")
+        if photo is None or shown is None or _same(as_rgb(shown), paint_view(self.model, photo)):
+            return photo
+        return as_rgb(shown)
+
+
+def _same(one: Image.Image, other: Image.Image) -> bool:
+    """Whether images are equal but for a browser's rounding."""
+    if one.size != other.size:
+        return False
+    return max(high for _, high in ImageChops.difference(one, other).getextrema()) < 8
 
 
 def _drawing(steps: Generator[int, None, list]) -> Generator[tuple, None, list]:
@@ -132,11 +151,10 @@ def _mask(paint: dict | None, part: str, size: tuple[int, int], *, edges: Edges)
 
 
 class Method(NamedTuple):
-    """A way to edit: triggers, handler, the handler's inputs, and which of them are in the address."""
+    """A way to edit: triggers, handler, and the handler's inputs between image and seed, by name."""
 
     triggers: list[Callable]
     handler: Callable[..., Iterator[tuple]]
-    inputs: list[Component]
     settings: dict[str, Component]
 
 
@@ -148,9 +166,7 @@ def add_tab(site: Site) -> Tab:
             photo, editor, upload = _add_editor(model)
         with gr.Column(min_width=300):
             with gr.Tabs():
-                methods = [
-                    add(handlers, editor) for add, tasks in METHODS.items() if not model.unlearned(*tasks)
-                ]
+                methods = [add(handlers) for add, tasks in METHODS.items() if not model.unlearned(*tasks)]
             seed = add_seed()
             stop = gr.Button("Stop")
             status = add_status("Choose how to change the picture.")
@@ -158,15 +174,15 @@ def add_tab(site: Site) -> Tab:
             picked = add_picked(results)
             buttons = add_send_buttons(site)
     outputs = [results, status]
-    events = [runs.add(m.triggers, m.handler, [photo, *m.inputs, seed], outputs) for m in methods]
+    events = [
+        runs.add(m.triggers, m.handler, [photo, editor, *m.settings.values(), seed], outputs) for m in methods
+    ]
     for event in events:
         event.then(lambda drawn: drawn[1][0] if drawn else None, results, picked, show_progress="hidden",
                    api_visibility="private")  # fmt: skip
     runs.add_stop([stop.click], [status])
     show = partial(_show, model)
-    dropped = lambda value: show(serve_image(as_rgb(value["background"])))  # noqa: E731
-    for component, shown in ((upload, show), (editor, dropped)):
-        on_upload(component, shown, [photo, editor], status=status, answers=[results, picked])
+    on_upload(upload, show, [photo, editor], status=status, answers=[results, picked])
     settings = {name: one for method in methods for name, one in method.settings.items()} | {"seed": seed}
     return Tab(
         status,
@@ -208,7 +224,7 @@ def _show(model: UniTok, path: str) -> tuple[str, dict]:
     return path, {"background": view, "layers": [], "composite": None}
 
 
-def _add_redraw(handlers: Edit, editor: gr.ImageEditor) -> Method:
+def _add_redraw(handlers: Edit) -> Method:
     with gr.Tab("Redraw a part"):
         part = gr.Dropdown([PAINTED, *PARTS], value=PAINTED, label="Which part")
         prompt = gr.Textbox(label="What the whole result shows", value=examples.prompts(handlers.model)[0])
@@ -217,25 +233,24 @@ def _add_redraw(handlers: Edit, editor: gr.ImageEditor) -> Method:
         )
         button = gr.Button("Redraw", variant="primary")
     settings = {"part": part, "prompt": prompt, "best_of": best_of}
-    inputs = [editor, *settings.values()]
-    return Method([button.click, prompt.submit], handlers.redraw, inputs, settings)
+    return Method([button.click, prompt.submit], handlers.redraw, settings)
 
 
-def _add_instruct(handlers: Edit, editor: gr.ImageEditor) -> Method:
+def _add_instruct(handlers: Edit) -> Method:
     with gr.Tab("Instruct"):
         instruction = gr.Textbox(label="Instruction", value=examples.instructions(handlers.model)[0])
         button = gr.Button("Change it", variant="primary")
     settings = {"instruction": instruction}
-    return Method([button.click, instruction.submit], handlers.instruct, [instruction], settings)
+    return Method([button.click, instruction.submit], handlers.instruct, settings)
 
 
-def _add_vary(handlers: Edit, editor: gr.ImageEditor) -> Method:
+def _add_vary(handlers: Edit) -> Method:
     with gr.Tab("Vary"):
         prompt = gr.Textbox(label="What the picture shows", value=examples.prompts(handlers.model)[0])
         keep = gr.Slider(0, 0.95, value=0.5, step=0.05, label="Share of the cells to keep")
         button = gr.Button("Vary", variant="primary")
     settings = {"shows": prompt, "keep": keep}
-    return Method([button.click, prompt.submit], handlers.vary, [prompt, keep], settings)
+    return Method([button.click, prompt.submit], handlers.vary, settings)
 
 
 METHODS = {_add_redraw: REDRAWING, _add_instruct: ("edits",), _add_vary: REDRAWING}
