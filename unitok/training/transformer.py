@@ -23,6 +23,7 @@ from unitok.models.cross_entropy import LossSums, grouped_cross_entropy
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.models.transformer_config import OWN_SIGHT, BlockVariant
 from unitok.tokens.codec import Codec
+from unitok.training.cores.freed_memory import keep_freed_memory
 from unitok.training.cores.processes import choose_processes, share_rows
 from unitok.training.cores.row_shares import RowShares, WholeBatch
 from unitok.training.cores.workers import start_autograd
@@ -222,6 +223,7 @@ class TransformerTraining(LightningModule):
 
     def on_train_start(self) -> None:
         check_validations(self.trainer, setting="trainer.accumulate_grad_batches")
+        keep_freed_memory()
         processes = choose_processes(
             self.processes,
             device=self.trainer.strategy.root_device,
