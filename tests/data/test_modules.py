@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.data.coded import coded
 from tests.data.samples import png, told, write_images, write_lines, write_tar
-from tests.tiny_codecs import tiny_codec
+from tests.tiny_codecs import seeing_codec, tiny_codec
 from tests.tiny_model import tiny_model
 from unitok.chat_template import ChatTemplate
 from unitok.data.batches.batch_sampler import DocumentBatch
@@ -20,7 +20,7 @@ from unitok.data.batches.image_batches import ImageBatches
 from unitok.data.codes.store_writer import write_store
 from unitok.data.mixture import Mixture
 from unitok.data.modules import DocumentData, ImageData, TransformConfig
-from unitok.data.readers.conversations import Messages
+from unitok.data.readers.conversations import Llava, Messages
 from unitok.data.readers.folders import PictureFolder, TextPairs
 from unitok.data.readers.webdataset import WebDataset
 from unitok.data.source import Concat, SplitOf
@@ -92,6 +92,15 @@ def test_holes_are_taught_by_a_config(sets):
         ["text", "image"],
         ["image", "text", "image"],
     ]
+
+
+def test_an_image_that_is_only_shown_has_no_codes_to_be_an_example(sets):
+    asked = [{"from": "human", "value": "<image>\nWhich?"}, {"from": "gpt", "value": "A red one."}]
+    write_lines(sets / "a/asked.jsonl", [{"image": "red.png", "conversations": asked}])
+    source = Llava(str(sets / "a/asked.jsonl"))
+    data = coded(seeing_codec(), train=source, val=source)
+    data.setup("fit")
+    assert data.examples(1) == []
 
 
 @pytest.mark.parametrize("preload", [True, False])

@@ -412,8 +412,8 @@ def _check_counts(*, batch_size: int, workers: int) -> None:
 
 
 def _to_example(codec: Codec, document: Sequence[Codes]) -> Example | None:
-    """Returns the last text and image of a document that has both, else None."""
-    last = {codes.modality: codes for codes in document}
+    """Returns the last text and image of a document that has codes of both, else None."""
+    last = {codes.modality: codes for codes in document if codes.codes.numel()}
     if not last.keys() >= {"text", "image"}:
         return None
     text, image = codec.decode([last["text"], last["image"]])
