@@ -1,12 +1,16 @@
 """The recipes run as they are written, on tiny random folders by the names of the real ones."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 
 from tests.commands import ROOT
-from tests.data.samples import write_images, write_lines
+from tests.data.samples import png, write_images, write_lines
+from tests.data.test_sources import write_shard
 from tests.interop.vision.test_bridges import QFORMER
 from tests.tiny_language_models import TOWER, language_model, seeing_model
 from tests.tiny_towers import FORWARD, SIZES, randomise, save_tower, tiny_tower
@@ -75,6 +79,16 @@ def language_weights(path: str, model: UniTok) -> dict[str, torch.Tensor]:
     return {name: weight for name, weight in weights.items() if name.startswith("blocks.")}
 
 
+def write_questions(path: Path) -> None:
+    """Writes a shard of captioned images with questions."""
+    files: dict[str, bytes] = {}
+    for name in COLOURS:
+        record = {"qa": [["which?", name]] * 6}
+        files |= {f"{name}.png": png(name), f"{name}.txt": f"a {name} image".encode()}
+        files[f"{name}.json"] = json.dumps(record).encode()
+    write_shard(path, files)
+
+
 def changed(model: UniTok, weights: dict[str, torch.Tensor]) -> bool:
     state = model.model.state_dict()
     return any(not torch.equal(state[name], weight) for name, weight in weights.items())
@@ -89,6 +103,23 @@ def test_siglip_and_qwen3_are_bridged_and_then_draw(folder):
     drawing = run("siglip_qwen3_draw")
     assert changed(drawing, language_weights("Qwen3-0.6B", drawing))
     assert drawing.draw("a red image", seed=0)[0].size == (128, 128)
+
+
+@pytest.mark.slow
+def test_a_model_of_ones_own_texts_learns_to_see_and_then_draws(folder):
+    for path in ("data/text", "data/easy_vqa", "runs/easy_vqa/tokenizer"):
+        (folder / path).mkdir(parents=True)
+    write_lines(folder / "data/text/coco_val2017_captions.jsonl", [{"caption": text} for text in TEXTS])
+    (folder / "data/text/tinyshakespeare.txt").write_text("\n\n".join(TEXTS))
+    (folder / "llamagen").rename("runs/easy_vqa/tokenizer/image_tokenizer")
+    for name in ("train-0.tar", "val-0.tar"):
+        write_questions(folder / "data/easy_vqa" / name)
+    words = run("texts").model.state_dict()
+    blocks = {name: weight for name, weight in words.items() if name.startswith("blocks.")}
+    assert not changed(run("easy_vqa_align"), blocks)
+    drawing = run("easy_vqa_draw")
+    assert changed(drawing, blocks)
+    assert drawing.draw("a red image", seed=0)[0].size == (64, 64)
 
 
 @pytest.mark.slow
