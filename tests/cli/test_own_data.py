@@ -12,8 +12,18 @@ from unitok.cli import own_data
 from unitok.cli.commands.encode import main as encode
 from unitok.cli.commands.train import main as train
 from unitok.cli.yaml_defaults import read_config
+from unitok.data.set_facts import DataFacts
 
 COLOURS = ("red", "green", "blue", "black")
+
+
+def test_of_a_set_that_is_read_in_part_different_texts_are_at_least_those(capsys):
+    facts = DataFacts(
+        documents=24_000, images=24_000, side=64, texts=24_000, distinct_texts=8_000, longest_text=24,
+        even=1.0, largest=(1, 1), faults=0.0, leaked=0, held_out=15,
+    )  # fmt: skip
+    own_data.show_facts("set", facts)
+    assert "24,000 texts (at least 8,000 different ones)" in capsys.readouterr().out
 
 
 def write_set(folder, count: int, *, captions: bool = True) -> None:

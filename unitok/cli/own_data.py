@@ -26,7 +26,7 @@ from unitok.cli.lightning_cli import UniTokCLI, run
 from unitok.cli.stages import Stages, Work, about_training
 from unitok.cli.yaml_defaults import read_config
 from unitok.data.modules import DocumentData, ImageData
-from unitok.data.set_facts import DataFacts, inspect
+from unitok.data.set_facts import MOST, DataFacts, inspect
 from unitok.data.sources import open_data
 from unitok.evaluate.captioned_images import Pairs
 from unitok.evaluate.held_out import codebook_usage, measure_held_out
@@ -280,9 +280,10 @@ def write_yaml(path: Path, values: dict[str, Any], *, comment: str = "") -> None
 
 def show_facts(path: str, facts: DataFacts) -> None:
     """Prints what a set holds."""
+    least = "at least " if facts.documents > MOST else ""
     print(
         f"{path}: {facts.documents:,} training documents with {facts.images:,} images and {facts.texts:,} "
-        f"texts ({facts.distinct_texts:,} different ones), {facts.held_out:,} held out")  # fmt: skip
+        f"texts ({least}{facts.distinct_texts:,} different ones), {facts.held_out:,} held out")  # fmt: skip
     if facts.faults:
         Console().print(
             f"  {facts.faults:.1%} cannot be read: unitok check {path} lists them", highlight=False

@@ -28,7 +28,7 @@ class DataFacts:
         images: training images.
         side: median of the images' shorter sides, in pixels.
         texts: training documents with a text.
-        distinct_texts: different texts among them.
+        distinct_texts: different texts among those that were read.
         longest_text: in UTF-8 bytes.
         even: share of images that are drawings on an even ground.
         largest: images and texts of the document that has most of them.
