@@ -6,6 +6,9 @@ import yaml
 from tests.tiny_model import tiny_model
 from unitok.data.modules import DocumentData
 from unitok.modalities.location_bins import LOCATIONS
+from unitok.modalities.vision import VisionConfig
+from unitok.models.vision.bridge import Projector
+from unitok.models.vision.encoder import Patches
 from unitok.training.run.origin_data import SAMPLE, open_origin_data
 from unitok.training.weights.init_from import StartConfig
 from unitok.worlds.shapes.scenes import ShapesSource
@@ -77,6 +80,15 @@ def test_documents_of_a_modality_that_the_run_lacks_are_not_measured(run, tmp_pa
     (tmp_path / "logs/config.yaml").write_text(yaml.safe_dump({"data": {"val": SCENES}}))
     with pytest.raises(ValueError, match="may hold box, which the data of this run lack"):
         open_origin_data(StartConfig(str(tmp_path / "model")), run)
+
+
+def test_the_documents_of_a_model_that_sees_are_measured_by_a_run_that_sees(run, tmp_path):
+    model = tiny_model(shape=(2, 3), vision=VisionConfig(Patches(4), Projector()))
+    model.save_pretrained(tmp_path / "model")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/config.yaml").write_text(yaml.safe_dump({"data": {"val": SCENES}}))
+    run.codec = model.codec
+    assert open_origin_data(StartConfig(str(tmp_path / "model")), run).documents
 
 
 def test_documents_that_the_ids_of_the_run_cannot_hold_are_refused(origin, run):

@@ -94,7 +94,7 @@ def _run_settings(start: StartConfig) -> dict[str, Any]:
 def _check_modalities(start: StartConfig, run: DocumentData) -> None:
     """Raises ValueError if the model has a modality that the run lacks."""
     known = [name for name, _ in (own_config(start.init_from) or {}).get("vocabulary", ())]
-    if lacking := [name for name in known if name not in run.codec.modalities]:
+    if lacking := [name for name in known if name not in run.codec.vocabulary.modalities]:
         raise ValueError(f"its documents may hold {', '.join(lacking)}, which the data of this run lack")
 
 
