@@ -201,7 +201,8 @@ def plot(runs: dict[str, list[dict[str, float]]], path: str) -> None:
     from matplotlib import pyplot
 
     keys = [key for key in next(iter(runs.values()))[0] if "," in key]
-    figure, axes = pyplot.subplots(1, len(keys), figsize=(3 * len(keys), 3), sharey=True, squeeze=False)
+    size = (len(keys) * max(3, 0.8 * len(runs)), 3)
+    figure, axes = pyplot.subplots(1, len(keys), figsize=size, sharey=True, squeeze=False)
     for axis, key in zip(axes[0], keys, strict=True):
         for place, of_arm in enumerate(runs.values()):
             values = [run[key] for run in of_arm]
