@@ -149,8 +149,7 @@ class TransformerTraining(LightningModule):
         compute, device = self.compute_config, self.trainer.strategy.root_device
         self.loss_config.check_modalities([STRUCTURE, *self.codec.modalities])
         self._build_model()
-        has_bridge = self.model.bridge is not None
-        self.parts = TrainedParts(self.start_config.parts, has_bridge=has_bridge, known_ids=self.known_ids)
+        self.parts = TrainedParts(self.start_config.parts, self.model, known_ids=self.known_ids)
         self.parts.freeze(self.model)
         self.model.packed_mask = packed_mask(compute.attention, device)
         self.competition = COMPETITIONS[self.loss_config.head](self.codec)

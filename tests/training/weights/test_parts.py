@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.generation.test_generate import untrained
-from tests.tiny_codecs import seeing_codec
+from tests.tiny_codecs import seeing_codec, tiny_codec
 from unitok.models.transformer_config import BlockVariant
 from unitok.training.weights.parts import TrainedParts, complement, part_of
 
@@ -27,7 +27,7 @@ def test_ids_outside_of_ranges_are_found():
 )
 def test_weights_of_other_parts_have_no_gradient(parts, trained):
     model = untrained(seeing_codec(), variant=BlockVariant(visual_rank=2))
-    TrainedParts(parts, has_bridge=True, known_ids=[range(5)]).freeze(model)
+    TrainedParts(parts, model, known_ids=[range(5)]).freeze(model)
     assert {part_of(name) for name, weight in model.named_parameters() if weight.requires_grad} == trained
 
 
@@ -38,7 +38,7 @@ def test_rows_of_other_parts_have_a_gradient_of_zero(parts, rows):
     model = untrained(seeing_codec())
     for weight in model.parameters():
         weight.grad = torch.ones_like(weight)
-    TrainedParts(parts, has_bridge=True, known_ids=[range(2, 5), range(2)]).freeze_rows(model)
+    TrainedParts(parts, model, known_ids=[range(2, 5), range(2)]).freeze_rows(model)
     expected = torch.ones_like(model.embedding.weight)
     if parts is not None:
         expected.zero_()[rows] = 1
@@ -47,8 +47,16 @@ def test_rows_of_other_parts_have_a_gradient_of_zero(parts, rows):
 
 
 @pytest.mark.parametrize(
-    ("parts", "has_bridge"), [([], True), (["bridge"], False), (["bridge.out"], False), (["eyes"], True)]
+    ("parts", "codec"),
+    [
+        ([], seeing_codec),
+        (["bridge"], tiny_codec),
+        (["bridge.out"], tiny_codec),
+        (["eyes"], seeing_codec),
+        (["bridge", "cross"], seeing_codec),
+        (["visual"], seeing_codec),
+    ],
 )
-def test_parts_that_are_none_are_named(parts, has_bridge):
+def test_parts_that_a_model_lacks_are_named(parts, codec):
     with pytest.raises(ValueError, match=r"parts must be some of .*blocks, got \["):
-        TrainedParts(parts, has_bridge=has_bridge, known_ids=[])
+        TrainedParts(parts, untrained(codec()), known_ids=[])

@@ -11,7 +11,8 @@ from unitok.models.transformer import Transformer
 from unitok.training.weights.parallelize import zero_rows
 
 Part = Literal["encoder", "bridge", "bridge.out", "cross", "visual", "rows", "words", "blocks"]
-OF_VISION = ("encoder", "bridge", "bridge.out", "cross", "visual")
+OF_BRIDGE, OF_BLOCKS = ("encoder", "bridge", "bridge.out"), ("cross", "visual")
+"""Parts of models that see, and of those whose blocks see in ways of their own."""
 EMBEDDINGS = ("embedding.weight", "unembedding.weight")
 
 
@@ -33,16 +34,17 @@ class TrainedParts:
 
     Args:
         parts: names; None for all but the encoder.
-        has_bridge: whether the model sees images.
+        model: of which they are.
         known_ids: ids whose rows are words; all others are new.
 
     Raises:
         ValueError: a part is unknown or absent, or there is none.
     """
 
-    def __init__(self, parts: Sequence[str] | None, *, has_bridge: bool, known_ids: Sequence[range]):
+    def __init__(self, parts: Sequence[str] | None, model: Transformer, *, known_ids: Sequence[range]):
         if parts is not None:
-            known = [name for name in get_args(Part) if has_bridge or name not in OF_VISION]
+            absent = _absent_parts(model)
+            known = [name for name in get_args(Part) if name not in absent]
             unknown = [part for part in parts if part not in known]
             if unknown or not parts:
                 raise ValueError(f"parts must be some of {', '.join(known)}, got {list(parts)}")
@@ -66,6 +68,13 @@ class TrainedParts:
         for name, weight in model.named_parameters() if frozen else ():
             if name in EMBEDDINGS and weight.grad is not None:
                 zero_rows(weight.grad, frozen)
+
+
+def _absent_parts(model: Transformer) -> set[str]:
+    """The parts that other models have."""
+    present = {part_of(name) for name, _ in model.named_parameters()}
+    absent = {part for part in OF_BLOCKS if part not in present}
+    return absent if model.bridge is not None else absent.union(OF_BRIDGE)
 
 
 def complement(ranges: Iterable[range], size: int) -> list[range]:
