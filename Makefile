@@ -2,9 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-MODEL ?= runs/demo/model
 
-.PHONY: help install demo demo-hour page test test-page test-all lint clean
+.PHONY: help install demo demo-hour bundled page test test-page test-all lint clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
@@ -22,8 +21,14 @@ demo: $(INSTALLED)       ## train both models on rendered scenes (about 15 minut
 demo-hour: $(INSTALLED)  ## the same with an hour of training
 	$(BIN)/unitok demo --configs configs/demo configs/demo-hour --out runs/demo-hour
 
-page: .venv/.page        ## serve the web page of MODEL (runs/demo/model); installs Gradio once
-	$(BIN)/unitok page --model $(MODEL)
+bundled: $(INSTALLED)    ## train the model inside the package anew (for a release, about 25 minutes on 2 cores)
+	$(BIN)/unitok demo --configs configs/demo configs/bundled --out runs/bundled --dtype float16
+	rm -rf unitok/api/bundled
+	mv runs/bundled/model unitok/api/bundled
+	rm -r runs/bundled
+
+page: .venv/.page        ## serve the web page of MODEL (runs/demo/model, else the bundled one); installs Gradio once
+	$(BIN)/unitok page $(if $(MODEL),--model $(MODEL))
 
 # The extra `browser` is the driver of the browser tests.
 .venv/.page: $(INSTALLED)

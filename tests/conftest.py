@@ -39,6 +39,15 @@ def _seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session")
+def bundled():
+    """The model inside the package: the one that learned something."""
+    from unitok.api.unitok import UniTok
+    from unitok.console import BUNDLED
+
+    return UniTok.from_pretrained(BUNDLED, device="cpu")
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--screenshots",

@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from unitok.console import Parser, Setting, as_json, command, plain_errors, printable
+from unitok.console import (
+    BUNDLED,
+    OWN_MODEL,
+    Parser,
+    Setting,
+    as_json,
+    command,
+    plain_errors,
+    printable,
+    run_options,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +61,23 @@ def parser():
     made.add_argument("--top-k", type=int, help="none is all")
     made.add_argument("--where", action=Setting, metavar="NAME=VALUE", help="filter")
     return made
+
+
+def test_a_model_that_is_not_named_is_ones_own_else_the_bundled_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def model(*args: str) -> str:
+        made = Parser(prog="prog")
+        made.add_model()
+        options = made.parse_args(args)
+        run_options(options)
+        return options.model
+
+    assert model("--model", OWN_MODEL) == OWN_MODEL and not capsys.readouterr().err
+    assert model() == BUNDLED
+    assert capsys.readouterr().err == "model: bundled with the package (unitok demo trains runs/demo/model)\n"
+    Path(OWN_MODEL).mkdir(parents=True)
+    assert model() == OWN_MODEL and not capsys.readouterr().err
 
 
 def test_help_tells_defaults_but_not_none():

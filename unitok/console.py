@@ -11,7 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
+
+OWN_MODEL, BUNDLED = "runs/demo/model", "bundled"
+"""The folder that `unitok demo` writes, and the name of the model inside the package."""
+MODEL_HELP = f"model folder; left out, {OWN_MODEL} or, where that is absent, the model inside the package"
+
+
+def default_model() -> str:
+    """The model of a command that names none."""
+    return OWN_MODEL if Path(OWN_MODEL).is_dir() else BUNDLED
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,7 +32,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_model(self) -> None:
         """Add the options of every script that runs a model; `run_options` collects their values."""
-        self.add_argument("--model", default="runs/demo/model", metavar="DIR", help="model folder")
+        self.add_argument("--model", default=default_model(), metavar="DIR", help=MODEL_HELP)
         self.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, …")
         self.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
         self.add_argument("--compile", action="store_true",
@@ -71,7 +81,12 @@ class Setting(argparse.Action):
 
 
 def run_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Returns device, dtype and compile as keyword arguments for UniTok.from_pretrained."""
+    """Returns device, dtype and compile as keyword arguments for UniTok.from_pretrained.
+
+    One line on stderr tells if it opens the bundled model.
+    """
+    if options.model == BUNDLED:
+        print(f"model: {BUNDLED} with the package (unitok demo trains {OWN_MODEL})", file=sys.stderr)
     return {name: getattr(options, name) for name in ("device", "dtype", "compile")}
 
 

@@ -48,6 +48,12 @@ def test_the_package_and_its_configs_are_the_wheels(run):
     assert out.split() == [str(run.place / "unitok/__init__.py"), str(run.place / "unitok/configs")], errors
 
 
+def test_a_first_image_needs_no_other_file(run):
+    out, errors = run("-m", "unitok", "draw", "--prompt", "a large red star").communicate(timeout=300)
+    assert "drawn/sheet.png" in out and errors.startswith("model: bundled with the package")
+    assert (run.place / "unitok/api/bundled/model.safetensors").is_file()
+
+
 @pytest.mark.skipif(find_spec("gradio") is None, reason="gradio is not installed: make page installs it")
 def test_the_page_is_served(run, tmp_path):
     tiny_model().save_pretrained(tmp_path / "model")
@@ -56,7 +62,7 @@ def test_the_page_is_served(run, tmp_path):
         line = page.stdout.readline()
         assert line.startswith("http://127.0.0.1:"), page.communicate(timeout=60)[1]
         with urllib.request.urlopen(line.split()[0], timeout=60) as answer:
-            assert "One model that reads and writes text and images" in answer.read().decode()
+            assert "one model reads and writes them all" in answer.read().decode()
     finally:
         page.kill()
         page.communicate()

@@ -11,7 +11,7 @@ editing          Inpainting, variations and edits by instruction
 ranking          Zero-shot classification, retrieval and reranking by likelihood
 previews         Previews of an engine's events: text so far, images half done
 codec_folder     The codec's part of a model folder: settings in config.json, and files
-hub              Model folders of the Hugging Face Hub
+hub              Finds a model's folder by its name: a path, the bundled model, or the Hub's
 model_folder     Reads and writes a model's folder, for save_pretrained and from_pretrained
 model_card       Writes the model card, the README.md of a model's folder
 contact_sheet    Contact sheets: images with their captions in a grid, as one PNG

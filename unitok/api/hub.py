@@ -1,13 +1,19 @@
-"""Model folders of the Hugging Face Hub, by huggingface_hub (extra `hub`): JSON and safetensors alone."""
+"""Finds a model's folder by its name: a path, the bundled model, or the Hugging Face Hub's.
+
+Of the Hub come JSON and safetensors alone, by huggingface_hub (extra `hub`).
+"""
 
 import re
 from pathlib import Path
 from typing import Any
 
+from unitok.console import BUNDLED
 from unitok.foreign_names import unknown_arguments
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 FILES = ("*.json", "*.safetensors")
+PACKAGED = Path(__file__).parent / BUNDLED
+"""The folder of the bundled model, which `make bundled` writes."""
 OPTIONS = ("revision", "token", "cache_dir", "local_files_only")
 """Arguments of huggingface_hub's snapshot_download."""
 
@@ -16,7 +22,8 @@ def model_folder_of(name: str | Path, **options: Any) -> Path:
     """Return the folder of this name, or download the model that has it on the Hub.
 
     Args:
-        name: a folder, or USER/NAME; a folder that exists, or whose parent does, is never looked up.
+        name: a folder, "bundled" for the model inside the package, or USER/NAME; a folder that exists, or
+            whose parent does, is never looked up.
         options: some of OPTIONS.
 
     Raises:
@@ -25,7 +32,7 @@ def model_folder_of(name: str | Path, **options: Any) -> Path:
     """
     if unknown := options.keys() - set(OPTIONS):
         raise unknown_arguments(unknown, known=("device", "dtype", "verify", "compile", *OPTIONS))
-    folder = Path(name)
+    folder = PACKAGED if name == BUNDLED else Path(name)
     if not isinstance(name, str) or not REPOSITORY.fullmatch(name) or folder.parent.exists():
         return folder
     try:

@@ -46,7 +46,7 @@ class UniTok(DocumentModel):
         """Load a folder that `save_pretrained` wrote.
 
         Args:
-            directory: the folder, or USER/NAME on the Hugging Face Hub.
+            directory: the folder, "bundled" for the model inside the package, or USER/NAME on the Hub.
             device: "cpu", "cuda", "cuda:1", …; "auto" takes a GPU if there is one.
             dtype: "float32", "bfloat16", …; "auto" is bfloat16 on a GPU and float32 on a CPU.
             verify: check the sha256 of every file.

@@ -6,8 +6,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from unitok.api.hub import model_folder_of
 from unitok.api.learned_tasks import tasks_from_json
-from unitok.console import Parser, command, printable
+from unitok.console import MODEL_HELP, Parser, command, default_model, printable
 from unitok.json_files import read_object
 from unitok.models.vision.sight import describe_sight
 
@@ -15,14 +16,14 @@ from unitok.models.vision.sight import describe_sight
 def arguments() -> Parser:
     """Build the parser of the command line."""
     parser = Parser(prog="unitok info", description="Print the sizes, ids and figures of a model folder.")
-    parser.add_argument("model", nargs="?", default="runs/demo/model", metavar="DIR", help="model folder")
+    parser.add_argument("model", nargs="?", default=default_model(), metavar="DIR", help=MODEL_HELP)
     return parser
 
 
 @command("unitok info")
 def main(args: list[str] | None = None) -> None:
     """Print one line per fact, then the figures of the model card."""
-    folder = Path(arguments().parse_args(args).model)
+    folder = model_folder_of(arguments().parse_args(args).model)
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder}: not a model folder (config.json is missing)")
     facts = _facts(folder)

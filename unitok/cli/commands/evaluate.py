@@ -5,7 +5,7 @@ On a benchmark's own files: unitok evaluate --suite pope --file coco_pope_random
 
 from pathlib import Path
 
-from unitok.console import Parser, Setting, command, run_options, warn
+from unitok.console import BUNDLED, Parser, Setting, command, run_options, warn
 from unitok.evaluate.suites import SUITES, find_suite, open_suite, run_suite
 
 OPTIONS = ("path", "split", "where", "tasks", "count", "file", "annotations", "images", "words", "template")
@@ -71,7 +71,8 @@ def main(args: list[str] | None = None) -> None:
     report.show(f"{options.out}/report.json")
     data = options.suite if options.path is None else f"{options.suite} of {Path(options.path).name}"
     try:
-        record_figures(options.model, find_suite(options.suite).of_tasks(report.figures, on=data))
+        if options.model != BUNDLED:  # whose figures are those of `make bundled`
+            record_figures(options.model, find_suite(options.suite).of_tasks(report.figures, on=data))
     except (OSError, ValueError) as error:
         warn(f"the model's folder does not get the figures: {error}")
     print("images: " + " ".join(f"{options.out}/{name}.png" for name in report.sheets))
