@@ -103,11 +103,6 @@ def screenshot(page, request, name):
         page.screenshot(path=DOCS / f"page-{name}{'-phone' if width < 500 else ''}.png", full_page=True)
 
 
-def asks(model):
-    """Whether a model was trained for questions; the demo's only captions."""
-    return "box" in model.codec.modalities
-
-
 def images(panel):
     return panel.locator("img").filter(visible=True)
 

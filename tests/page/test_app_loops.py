@@ -53,10 +53,11 @@ def test_a_drawing_goes_from_tab_to_tab(page, model):
     panel.get_by_role("button", name="Redraw", exact=True).click()
     panel.locator(".image-gallery button.thumbnail-item").nth(1).wait_for()
     says(panel, "Done;")
-    panel = send(page, panel, "Chat")
-    panel.locator(".thumbnail-item").filter(visible=True).first.wait_for()
-    panel.get_by_placeholder("Write a message").press("Enter")
-    says(panel, "Done.")
+    if not model.unlearned("chat"):
+        panel = send(page, panel, "Chat")
+        panel.locator(".thumbnail-item").filter(visible=True).first.wait_for()
+        panel.get_by_placeholder("Write a message").press("Enter")
+        says(panel, "Done.")
     panel = send(page, panel, "Tokens")
     panel.get_by_role("button", name="Encode the picture").click()
     says(panel, "0 changed")
@@ -135,7 +136,9 @@ def test_history_and_settings_outlast_a_reload(page, address):
     sync_api.expect(entries).to_have_count(0)
 
 
-def test_settings_of_a_link_open_their_tab(page, address):
+def test_settings_of_a_link_open_their_tab(page, address, model):
+    if reason := model.unlearned("questions", "boxes"):
+        pytest.skip(reason)
     page.goto(f"{address}?tab=describe&question=how+many%3F&temperature=0.5&length=9999")
     panel = page.get_by_role("tabpanel").filter(visible=True).first
     opened = page.get_by_role("tab", name="Describe", exact=True)
@@ -172,7 +175,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", ["Describe", "Edit", "Chat", "Tokens"])
-def test_a_broken_upload_is_one_line(page, name, tmp_path, capfd):
+def test_a_broken_upload_is_one_line(page, name, tmp_path, capfd, model):
+    if name == "Chat" and (reason := model.unlearned("chat")):
+        pytest.skip(reason)
     panel = tab(page, name)
     if name == "Describe":
         panel.get_by_role("button", name="Caption").click()
