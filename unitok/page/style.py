@@ -22,7 +22,7 @@ header p { margin: 0 0 4px; }
   height: auto !important; max-height: none !important; min-height: 120px;
 }
 #history .grid-container { grid-template-columns: repeat(auto-fill, minmax(120px, 1fr)) !important; }
-#history .image-gallery:has(.preview) { min-height: 320px; }
+#history .gallery-container:has(.preview) { min-height: 320px; }
 .gradio-container img { image-rendering: pixelated; }
 button[aria-label="Share"] { display: none; }  /* it would upload the image to another host */
 :focus-visible { outline: 2px solid #2563eb; outline-offset: 1px; }

@@ -116,8 +116,10 @@ class PackedDocuments(Dataset):
     def __getitem__(self, batch: DocumentBatch) -> Batch:
         indices = self.fitting[batch.indices].tolist()
         fetched = zip(indices, self.documents.fetch(indices), strict=True)
-        read = [(i, self._arrange(codes, batch.epoch, i)) for i, codes in fetched if codes is not None]
-        usable = [(i, codes) for i, codes in read if self._fits(i, codes)]
+        read = [(i, codes, self._arrange(codes, batch.epoch, i)) for i, codes in fetched if codes is not None]
+        # what is seen and what is written have different lengths; else a document counts whole, whatever
+        # is dropped of it
+        usable = [(i, own) for i, codes, own in read if self._fits(i, own if self.shown else codes)]
         arranged = [codes for _, codes in usable]
         if self.shown:
             check_shown(arranged, self.shown)

@@ -18,6 +18,10 @@ Function = Callable[[Any], Iterator[Any]]
 """Takes an argument, and yields what it answers, bit by bit."""
 
 
+UNHEARD = (signal.SIGINT, signal.SIGTERM)
+"""Signals that the processes leave to the training: it ends its step first, then the processes."""
+
+
 class Workers:
     """Forked processes, which see all that this process had in memory when they started.
 
@@ -45,15 +49,23 @@ class Workers:
         """Fork the processes, unless they have been."""
         if self.started:
             return
-        context = multiprocessing.get_context("fork")
-        for _ in range(self.count):
-            ours, theirs = context.Pipe()
-            self.connections.append(ours)
-            arguments = (theirs, list(self.connections), self.functions)
-            self.processes.append(context.Process(target=_serve, args=arguments, daemon=True))
-            self.processes[-1].start()
-            theirs.close()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, UNHEARD)
+        try:
+            for _ in range(self.count):
+                self._fork()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._close = weakref.finalize(self, _close, self.connections, self.processes)
+
+    def _fork(self) -> None:
+        """Start a process, which inherits what signals are blocked."""
+        context = multiprocessing.get_context("fork")
+        ours, theirs = context.Pipe()
+        self.connections.append(ours)
+        arguments = (theirs, list(self.connections), self.functions)
+        self.processes.append(context.Process(target=_serve, args=arguments, daemon=True))
+        self.processes[-1].start()
+        theirs.close()
 
     def close(self) -> None:
         """End the processes."""
@@ -101,8 +113,6 @@ def _serve(
     """Run functions until the other end of the pipe closes; this process holds copies of such ends."""
     for end in inherited:
         end.close()
-    for number in (signal.SIGINT, signal.SIGTERM):  # the training ends its step first, then its processes
-        signal.signal(number, signal.SIG_IGN)
     while True:
         try:
             name, argument = pickle.loads(connection.recv_bytes())
