@@ -101,9 +101,10 @@ def test_what_would_the_model_say_here_and_why(page, request):
 
 def test_compare_two_settings(page, request):
     draw(page, n=2)
+    entries = page.locator("#history button.thumbnail-item")
+    sync_api.expect(entries).to_have_count(2)  # a run takes no press before its end is told to the browser
     page.get_by_text("More settings").filter(visible=True).first.click()
     draw(page, n=2, Guidance=4)
-    entries = page.locator("#history button.thumbnail-item")
     sync_api.expect(entries).to_have_count(4)
     sync_api.expect(entries.first).to_contain_text("guidance 4")
     entries.first.click()
