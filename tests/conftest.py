@@ -23,6 +23,7 @@ def pytest_configure(config):
     import torch
 
     torch.set_num_threads(1)
+    torch.zeros((), requires_grad=True).backward()  # before a test compiles: later, no fork has gradients
     gc.disable()  # what is imported stays: looking through it would only take time
 
 
