@@ -141,6 +141,13 @@ def unpacked(hidden: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
     ]
 
 
+def check_packed(hidden: torch.Tensor, batch: Batch, singles: Sequence[torch.Tensor]) -> None:
+    """Check that each document of a packed batch has the hidden states of one that was read alone."""
+    assert not batch.one_per_row
+    for one in unpacked(hidden, batch):
+        assert any(one.shape == s.shape and torch.allclose(one, s, atol=1e-9) for s in singles)
+
+
 def random_codes(codec: Codec, rng: random.Random) -> list[Codes]:
     """A random document of 0 to 4 segments."""
     return [_random_segment(codec, rng) for _ in range(rng.randrange(5))]

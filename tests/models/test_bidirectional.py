@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.generation.test_engine import assert_alike, finished
 from tests.generation.test_generate import untrained
-from tests.tiny_codecs import seeing_codec, shown_image, unpacked
+from tests.tiny_codecs import check_packed, seeing_codec, shown_image
 from tests.tokens.test_vision_layout import some_document
 from unitok.data.batches.packing import IGNORED, pack
 from unitok.document import Codes
@@ -119,9 +119,7 @@ def test_packed_documents_are_those_alone(seeing):
         with torch.set_grad_enabled(gradients):
             hidden, batch = packed(model, codec, documents, length=90)
             singles = [alone(model, codec, document) for document in documents]
-        assert not batch.one_per_row
-        for one in unpacked(hidden, batch):
-            assert any(one.shape == s.shape and torch.allclose(one, s, atol=1e-9) for s in singles)
+        check_packed(hidden, batch, singles)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 
 from tests.generation.test_engine import assert_alike, finished
 from tests.generation.test_generate import untrained
-from tests.tiny_codecs import seeing_codec, unpacked
+from tests.tiny_codecs import check_packed, seeing_codec
 from tests.tokens.test_vision_layout import some_document
 from unitok.data.batches.packing import pack
 from unitok.document import Codes, Features, same
@@ -91,9 +91,7 @@ def test_packed_documents_are_those_alone(seeing):
     batch = pack(codec.lay_out(documents), length=60, pad=codec.vocabulary.pad)
     hidden = model(batch.ids, batch.positions, document=batch.document, tiles=batch.tiles)
     singles = [read(model, codec, document) for document in documents]
-    assert not batch.one_per_row
-    for one in unpacked(hidden, batch):
-        assert any(one.shape == s.shape and torch.allclose(one, s, atol=1e-9) for s in singles)
+    check_packed(hidden, batch, singles)
 
 
 @torch.no_grad()

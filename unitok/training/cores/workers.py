@@ -97,6 +97,7 @@ class Workers:
 
     def _answer(self, number: int) -> Any:
         try:
+            # only this process and its own fork hold the pipe
             answer, fault = pickle.loads(self.connections[number].recv_bytes())
         except (EOFError, ConnectionError):
             self.processes[number].join()
