@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -15,6 +16,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests.tiny_model import tiny_model
@@ -351,6 +353,28 @@ def test_a_list_of_tasks_is_kept_and_gains_figures(tmp_path):
     card = (tmp_path / "m/README.md").read_text()
     row = "| captions | to write captions of images | → a \\| star | caption_accuracy 0.500 (8 of shapes, "
     assert row in card and card.count("## Tasks") == card.count("## Measured") == 1
+
+
+@pytest.mark.parametrize(
+    ("learned", "used"),
+    [
+        (["drawings", "captions"], ["draw", "caption"]),
+        (["drawings"], ["draw"]),
+        (["captions"], ["caption"]),
+        (["questions"], ["answer"]),
+        (["texts"], ["generate"]),
+        (None, ["draw", "caption"]),
+    ],
+)
+def test_the_cards_code_runs_and_uses_what_was_learned(learned, used, tmp_path, monkeypatch, capsys):
+    tasks = None if learned is None else tuple(map(LearnedTask, learned))
+    tiny_model(tasks=tasks).save_pretrained(tmp_path / "m")
+    code = (tmp_path / "m/README.md").read_text().split("```python\n")[1].split("```")[0]
+    assert re.findall(r"model\.(\w+)\(", code) == used
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save("photo.jpg")
+    exec(code.replace("THIS FOLDER", "m"), {})
+    assert ("print" in code) == bool(capsys.readouterr().out)
 
 
 def test_a_folder_without_a_list_stays_as_it_is(tmp_path):

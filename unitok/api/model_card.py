@@ -31,8 +31,7 @@ of tokens.
 from unitok import UniTok
 
 model = UniTok.from_pretrained("THIS FOLDER")
-image = model.draw({prompt!r}, seed=0)[0]
-print(model.caption(image))
+{usage}
 ```
 
 Files: `config.json`, `model.safetensors` (the transformer), `tokenizer.json` (the text tokenizer),
@@ -108,6 +107,21 @@ def model_card(model: Parts) -> str:
         others="".join(f"| {name} | {fact} |\n" for name, fact in (*others, *sight)),
         positions=model.codec.positions,
         length=model.model.sizes.max_length,
-        prompt=(model.example_prompts or ["a red circle"])[0],
+        usage="\n".join(_usage(model)),
     )
     return card if model.tasks is None else with_tasks(card, model.tasks)
+
+
+def _usage(model: Parts) -> list[str]:
+    """Lines of Python that use what a model learned: by drawing, captions, answers, or else texts."""
+    learned = {"drawings", "captions"} if model.tasks is None else {task.name for task in model.tasks}
+    prompt, lines = (model.example_prompts or ["a red circle"])[0], []
+    if "drawings" in learned:
+        lines.append(f"image = model.draw({prompt!r}, seed=0)[0]")
+    elif not learned.isdisjoint(("captions", "questions")):
+        lines.append('image = "photo.jpg"')
+    if "captions" in learned:
+        lines.append("print(model.caption(image))")
+    elif "questions" in learned and lines:
+        lines.append('print(model.answer(image, "what is this?"))')
+    return lines or ['print(model.generate("Once", target="text")[0][-1].content)']

@@ -64,10 +64,7 @@ def save(parts: Parts, directory: str | Path, *, card: str) -> None:
         write_weights(beside / WEIGHTS, weights)
         write_text(beside / CONFIG, json.dumps(_config(parts), indent=2) + "\n")
         write_text(beside / CARD, card)
-        sums = {
-            p.relative_to(beside).as_posix(): _sha256(p) for p in sorted(beside.rglob("*")) if p.is_file()
-        }
-        write_text(beside / SUMS, json.dumps(sums, indent=2) + "\n")
+        write_text(beside / SUMS, json.dumps(_checksums(beside), indent=2) + "\n")
 
 
 def update_card(
@@ -75,31 +72,32 @@ def update_card(
 ) -> None:
     """Rewrite a model's README.md, its `tasks` if given, and their checksums; all are replaced or none."""
     directory = Path(directory)
-    files = {CARD: update((directory / CARD).read_text(encoding="utf-8"))}
-    if tasks is not None:
-        config = read_object(directory / CONFIG) | {"tasks": tasks_to_json(tasks)}
-        files[CONFIG] = json.dumps(config, indent=2) + "\n"
-    sums = read_object(directory / SUMS)
-    with atomic_folder(directory, durable=True) as beside:
-        for name, text in files.items():
-            write_text(beside / name, text)
-            sums[name] = _sha256(beside / name)
-        write_text(beside / SUMS, json.dumps(sums, indent=2) + "\n")
+    with _replaced_files(directory) as beside:
+        write_text(beside / CARD, update((directory / CARD).read_text(encoding="utf-8")))
+        if tasks is not None:
+            config = read_object(directory / CONFIG) | {"tasks": tasks_to_json(tasks)}
+            write_text(beside / CONFIG, json.dumps(config, indent=2) + "\n")
 
 
 def convert_weights(directory: str | Path, dtype: str) -> None:
     """Rewrite the weights of a model's transformer and image tokenizer in another type, such as float16."""
     directory, kind = Path(directory), pick_dtype(dtype, torch.device("cpu"))
-    sums = read_object(directory / SUMS)
-    with atomic_folder(directory, durable=True) as beside:
+    with _replaced_files(directory) as beside:
         for name in (WEIGHTS, f"{IMAGE_TOKENIZER}/{WEIGHTS_FILE}"):
             weights = read_weights(directory / name)
             (beside / name).parent.mkdir(exist_ok=True)
             write_weights(
                 beside / name, {key: w.to(kind) if w.is_floating_point() else w for key, w in weights.items()}
             )
-            sums[name] = _sha256(beside / name)
-        write_text(beside / SUMS, json.dumps(sums, indent=2) + "\n")
+
+
+@contextmanager
+def _replaced_files(directory: Path) -> Iterator[Path]:
+    """A folder whose files, with their checksums, replace those of a model at the end: all or none."""
+    sums = read_object(directory / SUMS)
+    with atomic_folder(directory, durable=True) as beside:
+        yield beside
+        write_text(beside / SUMS, json.dumps(sums | _checksums(beside), indent=2) + "\n")
 
 
 def refuse_foreign(directory: str | Path) -> None:
@@ -271,6 +269,12 @@ def _read_transformer(path: Path, config: TransformerConfig, codec: Codec) -> Tr
     if len(layers) != config.sizes.layers:
         raise ValueError(f"{path}: layers must be {config.sizes.layers}, as in {CONFIG}, got {len(layers)}")
     return transformer_of(config, weights, build_bridge=codec.build_bridge, source=path)
+
+
+def _checksums(directory: Path) -> dict[str, str]:
+    """The sha256 of each file in a folder, by its path there."""
+    paths = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): _sha256(path) for path in paths}
 
 
 def _sha256(path: Path) -> str:
