@@ -160,7 +160,7 @@ def propose(facts: DataFacts, *, minutes: float, size: int | None = None) -> Pro
         ValueError: there is no image, or `size` is no multiple of the cell.
     """
     if not facts.images:
-        raise ValueError("no image to train on: a model of texts alone is not what this command trains")
+        raise ValueError("no image to train on; configs/transformer/texts.yaml trains a model of texts alone")
     images, reasons = facts.images, {}
     if size is None:
         step = CELL if facts.side > SMALL else CELL // 2
