@@ -20,6 +20,11 @@ def test_a_set_is_counted():
     assert (facts.leaked, facts.held_out, facts.faults) == (1, 2, 0.25)
 
 
+def test_an_image_with_another_text_is_a_leak():
+    facts = inspect(Listed([pair("red", "red")]), Listed([pair("of one colour", "red"), pair("red", "blue")]))
+    assert (facts.leaked, facts.held_out) == (1, 2)
+
+
 def test_of_a_large_set_every_nth_document_is_read():
     facts = inspect(Listed([pair(f"text {number}", "red") for number in range(100)]), Listed([]), most=10)
     assert facts.images == facts.texts == 100 and facts.distinct_texts == 10

@@ -20,7 +20,7 @@ FINE = Findings(
         ({"usage": 0.2}, "codes in use 0.20 of 512: 256 would do"),
         ({"psnr": 19.8}, "blurred: 19.8 dB; cells of 4 pixels in place of 8"),
         ({"told_apart": 0.52}, "captions ignored: a text suits its own image better than another in 52%"),
-        ({"leaked": 3}, "leaked: 3 of 20 held-out samples are training samples as well"),
+        ({"leaked": 3}, "leaked: 3 of 20 held-out samples show images of training samples"),
         (
             {"curve": [(1, 3.0), (2, 2.6), (3, 2.2), (4, 1.8), (5, 1.4)]},
             "still learning when the time",

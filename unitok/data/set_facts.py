@@ -33,7 +33,7 @@ class DataFacts:
         even: share of images that are drawings on an even ground.
         largest: images and texts of the document that has most of them.
         faults: share of documents that cannot be read.
-        leaked: validation documents that are training documents as well.
+        leaked: validation documents whose images are in the training documents as well.
         held_out: validation documents.
     """
 
@@ -103,14 +103,12 @@ def has_even_border(image: Image.Image) -> bool:
 
 
 def _key(document: Document) -> bytes:
-    """Equal for documents of the same texts and pixels."""
+    """Equal for documents of the same images or, where they have none, of the same texts."""
+    images = [segment.content for segment in document if isinstance(segment.content, Image.Image)]
     digest = hashlib.sha256()
-    for segment in document:
-        content = segment.content
-        if isinstance(content, Image.Image):
-            image = as_rgb(content)
-            digest.update(repr(image.size).encode() + image.tobytes())
-        else:
-            digest.update(repr(content).encode("utf-8", "replace"))
-        digest.update(b"\0")
+    for image in map(as_rgb, images):
+        digest.update(repr(image.size).encode() + image.tobytes())
+    if not images:
+        texts = [segment.content for segment in document]
+        digest.update(repr(texts).encode("utf-8", "replace"))
     return digest.digest()

@@ -33,7 +33,7 @@ class Findings:
         cell: pixels per side of a code's cell.
         told_apart: share of pairs of held-out images in which a text suits its own image better than the
             other; None without captions.
-        leaked: held-out samples that are in the training part as well.
+        leaked: held-out samples whose images are in the training part as well.
         held_out: held-out samples.
         passes: over the training data.
     """
@@ -54,8 +54,8 @@ def verdicts(found: Findings) -> list[str]:
     said = []
     if found.leaked:
         said.append(
-            f"leaked: {found.leaked} of {found.held_out} held-out samples are training samples as well, so "
-            "the figures flatter: remove the doubles"
+            f"leaked: {found.leaked} of {found.held_out} held-out samples show images of training samples, "
+            "so the figures flatter: remove the doubles"
         )
     best_step, best = min(found.curve, key=lambda point: point[1], default=(0, 0.0))
     last = found.curve[-1][1] if found.curve else 0.0

@@ -1,6 +1,7 @@
 """COCO's captions find their images in the layouts that people have, and say so where they do not."""
 
 import json
+import shutil
 
 import pytest
 from PIL import Image
@@ -60,6 +61,33 @@ def test_the_images_may_begin_late(tmp_path, caplog):
     write_images(tmp_path / "images", "red")
     file = write_coco(tmp_path / "annotations/captions_train.json", names, ids=range(200), shown=range(200))
     assert told(open_data(file)[150]) == ["red.png", "<red>"] and not caplog.records
+
+
+@pytest.mark.parametrize(
+    "file", ["captions.json", "annotations/captions.json", "annotations/captions_train2017.json"]
+)
+def test_without_validation_images_a_share_of_them_validates_with_all_their_captions(tmp_path, file):
+    names = [f"{number}.png" for number in range(45)]
+    shown = [number for number in range(1, 45) for _ in range(5)]  # nobody says anything of image 0
+    write_images(tmp_path / "images", "red")
+    for name in names:
+        shutil.copy(tmp_path / "images/red.png", tmp_path / "images" / name)
+    path = write_coco(tmp_path / file, names, ids=range(45), shown=range(45))
+    content = json.loads(path.read_text())
+    content["annotations"] = [{"id": n, "image_id": i, "caption": f"{i}"} for n, i in enumerate(shown)]
+    path.write_text(json.dumps(content))
+    root = path if file == "captions.json" else tmp_path
+    train, val = ([text for text, _ in all_told(open_data(root, split=split))] for split in ("train", "val"))
+    assert {*val} == {"1", "21", "41"} and len(val) == 15
+    assert sorted(train + val) == sorted(map(str, shown))
+
+
+def test_validation_images_alone_are_no_training_set(tmp_path):
+    write_images(tmp_path / "images", "red", "blue", "lime")
+    file = write_coco(tmp_path / "annotations/captions_val2017.json")
+    with pytest.raises(FileNotFoundError, match=r"no split train, only val; .* path of one split"):
+        open_data(tmp_path, split="train")
+    assert len(open_data(tmp_path, split="val")) == 3 and len(open_data(file, split="train")) == 2
 
 
 @pytest.mark.parametrize(
@@ -158,7 +186,7 @@ def test_coco_captions_find_their_pictures(tmp_path):
             ["rouge", "<red>"],
         ]
         assert read(source, 3).reason == "no picture" and source.faults[0].reason == "not a JSON object"
-    with pytest.raises(FileNotFoundError, match="captions_train"):
+    with pytest.raises(FileNotFoundError, match="no split train, only val"):
         whole(tmp_path, split="train")
 
 

@@ -4,10 +4,11 @@ Training then reads the codes (`data.train: runs/codes/train`) instead of the im
 a data set and count its corrupt samples: unitok encode check PATH
 """
 
+from argparse import Namespace
 from pathlib import Path
 
 from unitok.cli.yaml_defaults import parse_with_config
-from unitok.console import Parser, Setting, command
+from unitok.console import Parser, Setting, command, plain_errors
 
 
 def arguments() -> Parser:
@@ -73,17 +74,23 @@ def main(args: list[str] | None = None) -> None:
     """Parses the command line and writes the codes."""
     checked = arguments().parse_args(args)
     if checked.command == "check":
-        from unitok.training.encode import check
-
-        check(checked.path, split=checked.part, format=checked.kind, settings=checked.reading,
-              out=checked.report, pictures=checked.pictures, workers=checked.workers)  # fmt: skip
-        _propose(checked.path, minutes=checked.minutes)
+        with plain_errors("unitok check"):
+            _check(checked)
         return
     options = parse_with_config(arguments(), args, required=("source", "image_tokenizer", "out"))
     del options.command
     from unitok.training.encode import encode
 
     encode(**vars(options))
+
+
+def _check(options: Namespace) -> None:
+    """Prints what is in a set, and what `unitok train` would do with it."""
+    from unitok.training.encode import check
+
+    check(options.path, split=options.part, format=options.kind, settings=options.reading,
+          out=options.report, pictures=options.pictures, workers=options.workers)  # fmt: skip
+    _propose(options.path, minutes=options.minutes)
 
 
 def _propose(path: str, *, minutes: float) -> None:
@@ -93,7 +100,7 @@ def _propose(path: str, *, minutes: float) -> None:
     try:
         own = OwnData(path, Path(), minutes)
         own.propose(own.look())
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"unitok train: {error}")
     else:
         print(f"unitok train {path} --minutes {minutes:g}  trains this")

@@ -64,6 +64,7 @@ def resolve_split(split: Split, existing: Collection[Split], *, path: str | Path
         return Share(split, None)
     if split == "test" or "train" not in existing:
         raise FileNotFoundError(
-            f"{path}: no split {split}, only {', '.join(existing)}; give data.train and data.val"
+            f"{path}: no split {split}, only {', '.join(existing)}; give data.train and data.val, or the "
+            "path of one split as a set of its own"
         )
     return Share("train", split)

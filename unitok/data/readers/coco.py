@@ -11,17 +11,13 @@ from unitok.data.files.compact_lists import Values
 from unitok.data.files.list_files import plain_files, visible
 from unitok.data.files.open_records import FirstLook
 from unitok.data.files.records import read_json
-from unitok.data.files.splits import Split
+from unitok.data.files.splits import Split, group_by_split, resolve_split
 from unitok.data.readers.segments import image_segment, resolve_inside, text_segment
-from unitok.data.source import Concat, Reader, Source, warn_once
+from unitok.data.source import VALIDATE_EVERY, Concat, Reader, Source, SplitOf, Subset, warn_once
 from unitok.document import Document
 
 INSPECTED = 100
 """Images that are looked up to find their folder."""
-
-
-WHOLE = "annotations/captions.json"
-"""Of a folder whose captions are in one file, without splits."""
 
 
 class CocoCaptions(Reader):
@@ -60,7 +56,7 @@ class CocoCaptions(Reader):
     @classmethod
     def fits(cls, look: FirstLook) -> bool:
         if look.path.is_dir():
-            return bool(_caption_files(look.path, None)) or (look.path / WHOLE).is_file()
+            return bool(_caption_files(look.path))
         if not _is_coco(look.json):
             return False
         first = next(iter(look.json["annotations"]), None)
@@ -68,12 +64,25 @@ class CocoCaptions(Reader):
 
     @classmethod
     def open(cls, path: Path, split: Split | None, /, **settings) -> Source:
-        if not path.is_dir() or (path / WHOLE).is_file():
-            return super().open(path / WHOLE if path.is_dir() else path, split, **settings)
-        files = _caption_files(path, split)
-        if not files:
-            raise FileNotFoundError(f"{path}: no annotations/captions_{split}*.json")
-        return Concat([cls(str(file), **settings) for file in files])
+        if not path.is_dir():
+            return cls(str(path), **settings)._share(split)
+        files = _caption_files(path)
+        by_split = group_by_split(files)
+        if by_split and split is not None:
+            found = resolve_split(split, by_split, path=path)
+            files, split = by_split[found.split], found.share
+        return Concat([cls(str(file), **settings)._share(split) for file in files])
+
+    def _share(self, split: Split | None) -> Source:
+        """The captions of every 20th image for validation, or of all others; None takes all."""
+        if split is None:
+            return self
+        places = {image: place for place, image in enumerate(dict.fromkeys(self._file_numbers))}
+        if split == "test" or len(places) == 1:
+            return SplitOf(self, split)
+        validates = (places[image] % VALIDATE_EVERY == 0 for image in self._file_numbers)
+        wanted = split == "val"
+        return Subset(self, array("q", (index for index, val in enumerate(validates) if val == wanted)))
 
     def _file_names(self, images: list[Any]) -> dict[str, Any]:
         """File names by image id; an id of two different files is a fault."""
@@ -141,10 +150,10 @@ class CocoCaptions(Reader):
         return segment, image_segment(file, path=file)
 
 
-def _caption_files(path: Path, split: Split | None) -> list[Path]:
+def _caption_files(path: Path) -> list[Path]:
     """The caption files in COCO's own folder."""
-    prefix = f"captions_{split or ''}"
-    return [file for file in plain_files(path / "annotations", ".json") if file.name.startswith(prefix)]
+    files = plain_files(path / "annotations", ".json")
+    return [file for file in files if file.stem.split("_")[0] == "captions"]
 
 
 def _id(value: Any) -> str | None:
