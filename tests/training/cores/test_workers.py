@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 from tests.cases import rare
 from unitok.training.cores.workers import Workers, lacks_fork, start_autograd
@@ -80,6 +81,16 @@ def test_they_end_when_closed():
     assert [process.exitcode for process in workers.processes] == [0, 0]
 
 
+def test_one_that_is_still_busy_is_killed(monkeypatch):
+    monkeypatch.setattr("unitok.training.cores.workers.PATIENCE", 0.1)
+    workers = Workers(1)
+    workers.functions["sleep"] = time.sleep
+    workers.start()
+    workers.ask("sleep", [60])
+    workers.close()
+    assert workers.processes[0].exitcode == -signal.SIGKILL
+
+
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", rare("os._exit(0)"), rare("raise KeyError")])
 def test_they_end_however_the_process_ends_that_started_them(end):
     code = f"""
@@ -105,3 +116,22 @@ print(*workers.answers(), flush=True)
 def test_a_process_forked_here_can_compute_gradients():
     start_autograd()
     assert lacks_fork() is None
+
+
+def compile_anew(size: int):
+    """Compiles what nobody has compiled before."""
+    number = time.monotonic_ns() % 2**20
+    assert torch.compile(lambda x: x * number, dynamic=False)(torch.ones(size)).sum() == size * number
+    yield "compiled"
+
+
+def test_they_compile_shapes_that_come_after_the_fork():
+    start_autograd()
+    list(compile_anew(2))  # starts the compiler's threads here
+    workers = Workers(1)
+    workers.functions["compile"] = compile_anew
+    workers.start()
+    workers.ask("compile", [3])
+    assert workers.connections[0].poll(60), "a worker waits for threads that it does not have"
+    assert workers.answers() == ["compiled"]
+    workers.close()

@@ -22,6 +22,10 @@ UNHEARD = (signal.SIGINT, signal.SIGTERM)
 """Signals that the processes leave to the training: it ends its step first, then the processes."""
 
 
+PATIENCE = 10.0
+"""Seconds after which a process that is still busy is killed when the others end."""
+
+
 class Workers:
     """Forked processes, which see all that this process had in memory when they started.
 
@@ -114,6 +118,7 @@ def _serve(
     """Run functions until the other end of the pipe closes; this process holds copies of such ends."""
     for end in inherited:
         end.close()
+    _compile_without_threads()
     while True:
         try:
             name, argument = pickle.loads(connection.recv_bytes())
@@ -128,11 +133,21 @@ def _serve(
             connection.send_bytes(pickle.dumps((None, traceback.format_exc())))
 
 
+def _compile_without_threads() -> None:
+    """Have torch.compile work in the thread that calls it: its pool's threads did not outlive the fork, and
+    shapes that come late, such as a last batch of one row, are compiled here."""
+    if (inductor := sys.modules.get("torch._inductor.config")) is not None:
+        inductor.compile_threads = 1
+
+
 def _close(connections: Sequence[Connection], processes: Sequence[BaseProcess]) -> None:
     for connection in connections:
         connection.close()
     for process in processes:
-        process.join()
+        process.join(PATIENCE)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
 
 
 def start_autograd() -> None:
