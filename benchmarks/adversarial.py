@@ -17,7 +17,6 @@ from quantizers import sources
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
-from unitok.cli.lightning_cli import RunFolder
 from unitok.data.modules import ImageData
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.image_tokenizer.loss_terms import MultiScaleGradients
@@ -26,6 +25,7 @@ from unitok.models.image_tokenizer.vqgan import VQGAN
 from unitok.training.adversary import AdversaryConfig
 from unitok.training.loss_config import PixelLossConfig
 from unitok.training.optimizers import OptimizerConfig
+from unitok.training.run.trainer import RunFolder
 from unitok.training.tokenizer import TokenizerTraining
 
 MAX_SHOWN = 8

@@ -19,7 +19,6 @@ import torch
 from compare import Row, command_line, finish
 from short_run import minutes_of_processor, short_run
 
-from unitok.cli.lightning_cli import RunFolder
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
 from unitok.data.modules import DocumentData
 from unitok.data.source import Concat, Source
@@ -30,6 +29,7 @@ from unitok.generation.sampling import Sampling
 from unitok.models.transformer import TransformerSizes
 from unitok.tokens.codec import Codec
 from unitok.training.optimizers import OptimizerConfig
+from unitok.training.run.trainer import RunFolder
 from unitok.training.transformer import TransformerTraining
 from unitok.worlds.seeded import VALIDATION_SEED
 from unitok.worlds.shapes.scenes import ShapesSource

@@ -17,7 +17,6 @@ import torch
 from compare import Row, command_line, finish
 from lightning.pytorch import Callback
 
-from unitok.cli.lightning_cli import RunFolder
 from unitok.data.codes.build_codec import train_text_tokenizer
 from unitok.data.modules import DocumentData
 from unitok.modalities.image import ImageModality
@@ -29,6 +28,7 @@ from unitok.models.transformer_config import BlockVariant, TransformerSizes
 from unitok.tokens.codec import Codec
 from unitok.training.loss_config import LossConfig
 from unitok.training.optimizers import OptimizerConfig
+from unitok.training.run.trainer import RunFolder
 from unitok.training.transformer import TransformerTraining
 from unitok.worlds.shapes.scenes import ShapesSource
 

@@ -15,7 +15,6 @@ import torch
 from compare import Row, command_line, finish
 from torch import Tensor
 
-from unitok.cli.lightning_cli import RunFolder
 from unitok.data.modules import ImageData
 from unitok.data.readers.webdataset import WebDataset
 from unitok.data.source import Concat, Source
@@ -26,6 +25,7 @@ from unitok.models.image_tokenizer.patch import Patch
 from unitok.models.image_tokenizer.quantizer import QuantizerConfig
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook, ResidualCodebooks, SimVQCodebook
 from unitok.training.optimizers import OptimizerConfig
+from unitok.training.run.trainer import RunFolder
 from unitok.training.tokenizer import TokenizerTraining
 from unitok.worlds.seeded import VALIDATION_SEED
 from unitok.worlds.shapes.judge import image_is_right

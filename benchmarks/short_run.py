@@ -5,8 +5,8 @@ import time
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.trainer.states import RunningStage
 
-from unitok.cli.lightning_cli import RunFolder
 from unitok.data.modules import DocumentData
+from unitok.training.run.trainer import RunFolder
 from unitok.training.transformer import TransformerTraining
 
 

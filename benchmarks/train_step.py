@@ -22,7 +22,6 @@ from lightning.pytorch import Callback, LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from unitok.cli.lightning_cli import RunFolder
 from unitok.data.batches.packing import Batch
 from unitok.device import fast_dtype
 from unitok.modalities.image import ImageModality
@@ -34,6 +33,7 @@ from unitok.models.image_tokenizer.vector_quantizers import EMACodebook
 from unitok.models.transformer import Transformer, TransformerConfig, TransformerSizes
 from unitok.tokens.codec import Codec
 from unitok.training.optimizers import OptimizerConfig
+from unitok.training.run.trainer import RunFolder
 from unitok.training.transformer import TransformerTraining
 from unitok.training.weights.init_from import StartConfig
 from unitok.training.weights.parallelize import compile_blocks

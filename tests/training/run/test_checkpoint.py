@@ -9,8 +9,8 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from unitok.cli.lightning_cli import RunFolder
 from unitok.training.run.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO, best_weights, choose_readable
+from unitok.training.run.trainer import RunFolder
 
 
 class Touch:

@@ -13,4 +13,5 @@ callbacks      Callbacks of all runs: images in TensorBoard, export, seeds by ba
 origin_data    Finds the data of the model that a run starts from
 forgetting     Forgetting in fine-tuning: measures a run on what the model knew that it starts from
 progress_line  One line that tells how a run stands
+trainer        The trainer of all runs: Lightning's, which writes everything of a run to one folder
 """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from unitok.cli.lightning_cli import RunFolder
+from unitok.training.run.trainer import RunFolder
 
 
 @pytest.fixture
@@ -10,7 +10,7 @@ def precision_of(monkeypatch, tmp_path):
     """The precision of a run on a CPU that has or lacks bfloat16."""
 
     def ask(asked: str | int, *, lacks: bool, **options) -> str:
-        monkeypatch.setattr("unitok.cli.lightning_cli.lacks_bfloat16", lambda device: lacks)
+        monkeypatch.setattr("unitok.training.run.trainer.lacks_bfloat16", lambda device: lacks)
         run = RunFolder(default_root_dir=tmp_path, precision=asked, enable_progress_bar=False, **options)
         return run.precision
 
