@@ -72,14 +72,24 @@ def test_each_stage_says_what_it_does_how_long_it_takes_and_where_one_looks(tmp_
     assert lines[7].startswith("judges 500 unseen scenes") and f"see {tmp_path}/samples.png" in lines[7]
 
 
-def test_a_config_that_writes_elsewhere_is_noticed_before_anything_is_trained(tmp_path):
-    paths = Paths(tmp_path)
-    (tmp_path / "transformer.yaml").write_text("trainer: {default_root_dir: runs/other/transformer}")
-    with pytest.raises(
-        ValueError, match=r"transformer.yaml: must write below .*, got runs/other/transformer"
-    ):
-        paths.run()
-    assert paths.did == []
+def test_every_stage_reads_and_writes_below_out_whatever_the_configs_name(tmp_path, monkeypatch):
+    """As with `unitok demo --out runs/second`, whose configs name runs/demo."""
+    called = []
+    monkeypatch.setattr(demo, "encode", lambda **options: called.append(options))
+    monkeypatch.setattr(demo, "run", lambda model, data, args, **rest: called.append(args))
+    second = Demo([ROOT / "configs/demo"], tmp_path / "second")
+    second._train_tokenizer()
+    second._encode()
+    second._train_transformer()
+    tokenizer, encoding, transformer = called
+    assert f"--trainer.default_root_dir={second.out}/tokenizer" in tokenizer
+    image_tokenizer = f"{second.out}/tokenizer/image_tokenizer"
+    assert (encoding["out"], encoding["image_tokenizer"]) == (f"{second.out}/codes", image_tokenizer)
+    assert transformer[-3:] == [
+        f"--trainer.default_root_dir={second.out}/transformer",
+        f"--data.train={second.out}/codes",
+        f"--data.codec.image_tokenizer={image_tokenizer}",
+    ]
 
 
 def test_the_command_ends_by_naming_the_page(tmp_path, monkeypatch, capsys):
@@ -107,11 +117,11 @@ def test_a_stopped_stage_goes_on_and_its_seconds_count(tmp_path, monkeypatch):
     (tmp_path / "transformer/last.ckpt").touch()
     again = Paths(tmp_path)
     assert again._fit_args("transformer")[-2:] == ["--ckpt_path", "last"]
-    assert again._fit_args("tokenizer")[-2] == "--config"
+    assert "--ckpt_path" not in again._fit_args("tokenizer")
     figures = again.run().figures
     assert again.did == ALL[2:]
     assert figures["seconds_transformer"] == 20 and figures["seconds"] == 50
-    assert again._fit_args("transformer")[-2] == "--config"
+    assert "--ckpt_path" not in again._fit_args("transformer")
 
 
 def test_a_config_that_writes_elsewhere_is_told(tmp_path):
@@ -154,19 +164,19 @@ def test_the_whole_path(tmp_path, monkeypatch):
                 else:
                     config[room][key] = value
         Path(f"configs/{name}.yaml").write_text(yaml.safe_dump(config))
-    train_demo.main(["--configs", "configs", "--out", "runs/demo", "--scenes", "8", "--dtype", "float16"])
-    report = json.loads(Path("runs/demo/report.json").read_text())
+    train_demo.main(["--configs", "configs", "--out", "runs/second", "--scenes", "8", "--dtype", "float16"])
+    report = json.loads(Path("runs/second/report.json").read_text())
     names = {"psnr", "codebook_usage", "reconstruction_accuracy"} | {
         f"{seen}{kind}_accuracy" for seen in ("", "heldout_") for kind in ("caption", "image")
     }
     assert names <= report.keys() and report["seconds"] > 40
-    made = {path.name for path in Path("runs/demo").iterdir()}
+    made = {path.name for path in Path("runs/second").iterdir()}
     assert {"report.json", "samples.png", "captions.png", "reconstructions.png", "model"} <= made
-    card = Path("runs/demo/model/README.md").read_text()
-    assert "by `unitok demo --configs configs --out runs/demo --dtype float16`" in card
+    card = Path("runs/second/model/README.md").read_text()
+    assert "by `unitok demo --configs configs --out runs/second --dtype float16`" in card
     assert f"| surviving_codes | {report['surviving_codes']:.3f} |" in card
     assert (
         f"caption_accuracy {report['caption_accuracy']:.3f} (8 of shapes, " in card.partition("## Tasks")[2]
     )
-    train_demo.main(["--configs", "configs", "--out", "runs/demo"])  # shows it again, at once
-    assert json.loads(Path("runs/demo/report.json").read_text()) == report
+    train_demo.main(["--configs", "configs", "--out", "runs/second"])  # shows it again, at once
+    assert json.loads(Path("runs/second/report.json").read_text()) == report

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from unitok.api.model_card import record_figures, with_figures
 from unitok.api.model_folder import convert_weights, refuse_foreign, update_card
 from unitok.api.unitok import UniTok
@@ -32,7 +30,7 @@ class Demo:
 
     Args:
         configs: folders with tokenizer.yaml, encode.yaml and transformer.yaml; later ones override.
-        out: output folder; the configs must write below it.
+        out: output folder; each stage reads and writes there, whatever folders the configs name.
         canvas: side of a scene, in pixels.
         scenes: number of scenes in each judged set.
         dtype: of the weights in the model's folder.
@@ -50,12 +48,10 @@ class Demo:
         Raises:
             FileNotFoundError: no folder has the config of a stage.
             FileExistsError: `out` has a folder "model" that is not a model.
-            ValueError: a config does not write below `out`.
         """
         for name in ("tokenizer", "encode", "transformer"):
             if not self._configs(name):
                 raise FileNotFoundError(f"no {name}.yaml in {', '.join(map(str, self.configs))}")
-            self._check_folder(name)
         refuse_foreign(self.out / "model")
         self.stages.run(self._work())
         return self._report()
@@ -85,19 +81,17 @@ class Demo:
         """What is recorded of the stages."""
         return Stages(self.out)
 
-    def _check_folder(self, name: str) -> None:
-        """Raises ValueError if a stage would write outside `out`, before the first stage runs."""
-        folder, source = None, None
-        for config in self._configs(name):
-            values = yaml.safe_load(config.read_bytes()) or {}
-            value = values.get("out") or values.get("trainer", {}).get("default_root_dir")
-            folder, source = (value, config) if value else (folder, source)
-        if folder is not None and self.out.resolve() not in Path(folder).resolve().parents:
-            raise ValueError(f"{source}: must write below {self.out}, got {folder}")
-
     def _configs(self, name: str) -> list[Path]:
         """The configs of a stage, at most one per folder."""
         return [path for path in (folder / f"{name}.yaml" for folder in self.configs) if path.is_file()]
+
+    @property
+    def _image_tokenizer(self) -> Path:
+        return self.out / "tokenizer/image_tokenizer"
+
+    @property
+    def _codes(self) -> Path:
+        return self.out / "codes"
 
     def _train_tokenizer(self) -> None:
         args = self._fit_args("tokenizer")
@@ -107,16 +101,19 @@ class Demo:
         options: dict = {}
         for config in self._configs("encode"):
             options |= read_config(config)
-        encode(**options)
+        folders = {"image_tokenizer": str(self._image_tokenizer), "out": str(self._codes)}
+        encode(**options | folders)
 
     def _train_transformer(self) -> None:
-        args = self._fit_args("transformer")
+        data = (f"--data.train={self._codes}", f"--data.codec.image_tokenizer={self._image_tokenizer}")
+        args = self._fit_args("transformer", *data)
         run(TransformerTraining, DocumentData, args, program="unitok train-model", export="model")
 
-    def _fit_args(self, name: str) -> list[str]:
+    def _fit_args(self, name: str, *more: str) -> list[str]:
         """The command line of a training stage, which resumes an interrupted one."""
         interrupted = not self.stages.stage(name).done and (self.out / name / "last.ckpt").is_file()
-        args = ["fit", *(arg for config in self._configs(name) for arg in ("--config", str(config)))]
+        configs = (arg for config in self._configs(name) for arg in ("--config", str(config)))
+        args = ["fit", *configs, f"--trainer.default_root_dir={self.out / name}", *more]
         return [*args, "--ckpt_path", "last"] if interrupted else args
 
     def _evaluate(self) -> None:
