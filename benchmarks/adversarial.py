@@ -17,7 +17,7 @@ from quantizers import sources
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
-from unitok.data.modules import ImageData
+from unitok.data.image_data import ImageData
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer
 from unitok.models.image_tokenizer.loss_terms import MultiScaleGradients
 from unitok.models.image_tokenizer.vector_quantizers import EMACodebook

@@ -28,7 +28,7 @@ from unitok.cli.lightning_cli import run
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
 from unitok.data.codes.store import Store
 from unitok.data.codes.store_writer import write_store
-from unitok.data.modules import DocumentData
+from unitok.data.document_data import DocumentData
 from unitok.data.readers.tables import CaptionTable
 from unitok.data.readers.webdataset import WebDataset
 from unitok.data.source import Source

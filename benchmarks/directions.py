@@ -20,7 +20,7 @@ from compare import Row, command_line, finish
 from short_run import minutes_of_processor, short_run
 
 from unitok.data.codes.build_codec import build_codec, train_text_tokenizer
-from unitok.data.modules import DocumentData
+from unitok.data.document_data import DocumentData
 from unitok.data.source import Concat, Source
 from unitok.data.tasks import Task, TaskConfig
 from unitok.evaluate.judged_sets import shapes_set

@@ -18,7 +18,7 @@ from compare import Row, command_line, finish
 from lightning.pytorch import Callback
 
 from unitok.data.codes.build_codec import train_text_tokenizer
-from unitok.data.modules import DocumentData
+from unitok.data.document_data import DocumentData
 from unitok.modalities.image import ImageModality
 from unitok.modalities.text import TextModality
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig

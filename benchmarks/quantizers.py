@@ -15,7 +15,7 @@ import torch
 from compare import Row, command_line, finish
 from torch import Tensor
 
-from unitok.data.modules import ImageData
+from unitok.data.image_data import ImageData
 from unitok.data.readers.webdataset import WebDataset
 from unitok.data.source import Concat, Source
 from unitok.evaluate.metrics.reconstruction import ReconstructionMetrics

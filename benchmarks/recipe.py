@@ -23,7 +23,7 @@ from directions import accuracies, losses
 from jsonargparse import ArgumentParser, Namespace
 from short_run import minutes_of_processor, short_run
 
-from unitok.data.modules import DocumentData
+from unitok.data.document_data import DocumentData
 from unitok.data.tasks import Task
 from unitok.training.class_paths import SOURCES, import_classes
 from unitok.training.transformer import TransformerTraining

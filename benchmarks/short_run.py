@@ -5,7 +5,7 @@ import time
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.trainer.states import RunningStage
 
-from unitok.data.modules import DocumentData
+from unitok.data.document_data import DocumentData
 from unitok.training.run.trainer import RunFolder
 from unitok.training.transformer import TransformerTraining
 

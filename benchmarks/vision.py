@@ -23,7 +23,7 @@ from short_run import minutes_of_processor, short_run
 
 from unitok.api.unitok import UniTok
 from unitok.data.codes.build_codec import CodecConfig
-from unitok.data.modules import DocumentData
+from unitok.data.document_data import DocumentData
 from unitok.data.readers.question_shards import QuestionShards
 from unitok.data.source import Source
 from unitok.data.tasks import Answers, Task, TaskConfig

@@ -21,8 +21,8 @@ from vision import ARMS, CANVAS, SIZES, caption_accuracy
 
 from unitok.api.unitok import UniTok
 from unitok.data.codes.build_codec import CodecConfig
+from unitok.data.document_data import DocumentData
 from unitok.data.mixture import Mixture
-from unitok.data.modules import DocumentData
 from unitok.data.source import Source
 from unitok.data.tasks import TaskConfig
 from unitok.document import Document, Segment

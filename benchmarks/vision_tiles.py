@@ -22,7 +22,8 @@ from short_run import minutes_of_processor, short_run
 from vision import train
 
 from unitok.data.codes.build_codec import CodecConfig, train_text_tokenizer
-from unitok.data.modules import DocumentData, ImageData
+from unitok.data.document_data import DocumentData
+from unitok.data.image_data import ImageData
 from unitok.data.tasks import TaskConfig
 from unitok.document import Document, Segment
 from unitok.modalities.vision import VisionConfig

@@ -24,8 +24,9 @@ from tests.tiny_model import tiny_model
 from unitok.data.batches.batch_sampler import DocumentBatch
 from unitok.data.codes.build_codec import train_text_tokenizer
 from unitok.data.codes.store_writer import write_store
+from unitok.data.document_data import DocumentData
+from unitok.data.image_data import ImageData
 from unitok.data.keyed_random import permutation, uniform
-from unitok.data.modules import DocumentData, ImageData
 from unitok.document import Codes, Segment
 from unitok.generation.sampling import gumbel
 from unitok.modalities.geometry import Box, Point

@@ -7,7 +7,8 @@ from jsonargparse import ArgumentParser
 from tests.commands import ROOT
 from train.tokenizer import main as train_tokenizer
 from train.transformer import main as train_transformer
-from unitok.data.modules import DocumentData, ImageData
+from unitok.data.document_data import DocumentData
+from unitok.data.image_data import ImageData
 from unitok.renamed import NAMES, SETTINGS, check_settings, renamed_setting
 from unitok.training.tokenizer import TokenizerTraining
 from unitok.training.transformer import TransformerTraining

@@ -1,6 +1,6 @@
 """A data module with a codec of a test."""
 
-from unitok.data.modules import DocumentData
+from unitok.data.document_data import DocumentData
 from unitok.tokens.codec import Codec
 
 

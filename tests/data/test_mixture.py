@@ -23,8 +23,8 @@ from tests.data.batches.test_packed_documents import (
 from tests.tiny_codecs import Named
 from unitok.data.batches.packed_documents import EncodedSource
 from unitok.data.codes.store_writer import write_store
+from unitok.data.document_data import DocumentData, TransformConfig
 from unitok.data.mixture import Mixture, Stored
-from unitok.data.modules import DocumentData, TransformConfig
 from unitok.data.source import Concat, SplitOf
 from unitok.data.tasks import TaskConfig
 from unitok.data.transforms.augment import Augment

@@ -18,8 +18,8 @@ from train.encode import main
 from unitok.data.codes.shards import map_shard
 from unitok.data.codes.store import Store
 from unitok.data.codes.store_writer import write_store
+from unitok.data.document_data import DocumentData
 from unitok.data.faults import Fault
-from unitok.data.modules import DocumentData
 from unitok.data.readers.tables import CaptionTable, MetadataFolder
 from unitok.data.readers.webdataset import WebDataset
 from unitok.data.source import read

@@ -17,7 +17,7 @@ from tests.data.samples import write_images
 from train.encode import main
 from unitok.data.codes.build_codec import build_codec
 from unitok.data.codes.store import Store
-from unitok.data.modules import DocumentData
+from unitok.data.document_data import DocumentData
 from unitok.models.image_tokenizer.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
 from unitok.training.open_source import open_source
 

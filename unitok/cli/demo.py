@@ -12,7 +12,8 @@ from unitok.atomic_files import atomic_folder
 from unitok.cli.lightning_cli import run
 from unitok.cli.stages import Stages, Work, about_training
 from unitok.cli.yaml_defaults import read_config
-from unitok.data.modules import DocumentData, ImageData
+from unitok.data.document_data import DocumentData
+from unitok.data.image_data import ImageData
 from unitok.evaluate.captioned_images import Shapes, shapes_report
 from unitok.evaluate.report import Report
 from unitok.json_files import read_object

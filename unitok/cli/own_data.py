@@ -25,7 +25,8 @@ from unitok.atomic_files import atomic_folder, write_text
 from unitok.cli.lightning_cli import UniTokCLI, run
 from unitok.cli.stages import Stages, Work, about_training
 from unitok.cli.yaml_defaults import read_config
-from unitok.data.modules import DocumentData, ImageData
+from unitok.data.document_data import DocumentData
+from unitok.data.image_data import ImageData
 from unitok.data.set_facts import MOST, DataFacts, inspect
 from unitok.data.sources import open_data
 from unitok.evaluate.captioned_images import Pairs

@@ -14,5 +14,6 @@ keyed_random    Random numbers as a pure function of (seed, epoch, index, stream
 set_facts       Looks through a set once for what a training's settings depend on
 shown_tasks     Finds the tasks that training documents show, from a sample of them
 dataset_report  Reads a whole data set once and reports its content and its faults
-modules         LightningDataModules: from sources to batches for the trainer
+image_data      The LightningDataModule of an image tokenizer: batches of images
+document_data   The LightningDataModule of a transformer: packed documents
 """

@@ -18,7 +18,7 @@ from PIL import Image
 from unitok.api.contact_sheet import sheet, write_png
 from unitok.api.unitok import UniTok
 from unitok.atomic_files import append_lines
-from unitok.data.modules import Example
+from unitok.data.document_data import Example
 from unitok.document import Codes
 from unitok.evaluate.judged_sets import shapes_set
 from unitok.evaluate.report import JudgedSet, measure

@@ -10,7 +10,7 @@ import torch
 from tests.data.batches.test_packed_documents import CODEC, Numbered, document_data, numbers
 from unitok.data.batches.batch_sampler import DocumentBatchSampler
 from unitok.data.codes.store_writer import write_store
-from unitok.data.modules import DocumentData
+from unitok.data.document_data import DocumentData
 from unitok.data.tasks import TaskConfig
 
 COUNT, EPOCHS, BATCH = 23, 3, 4

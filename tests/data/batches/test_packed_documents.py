@@ -17,7 +17,7 @@ from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
 from unitok.data.codes.encoding import CodedDocuments
 from unitok.data.codes.store import Store
 from unitok.data.codes.store_writer import write_store
-from unitok.data.modules import DocumentData
+from unitok.data.document_data import DocumentData
 from unitok.data.source import Source
 from unitok.data.tasks import TaskConfig
 from unitok.document import Codes, Segment

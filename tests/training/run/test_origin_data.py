@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tests.tiny_model import tiny_model
-from unitok.data.modules import DocumentData
+from unitok.data.document_data import DocumentData
 from unitok.modalities.location_bins import LOCATIONS
 from unitok.modalities.vision import VisionConfig
 from unitok.models.vision.bridge import Projector

@@ -25,7 +25,7 @@ def main(args: list[str] | None = None):
         example = f"{PROGRAM} fit --config configs/transformer/easy_vqa.yaml --data.path DATA"
         return print_short_help(PROGRAM, purpose, SETTINGS, example=example)
     from unitok.cli.lightning_cli import run
-    from unitok.data.modules import DocumentData
+    from unitok.data.document_data import DocumentData
     from unitok.training.transformer import TransformerTraining
     from unitok.training.weights.init_from import fill_from_origin
 

@@ -21,7 +21,7 @@ def main(args: list[str] | None = None):
         example = f"{PROGRAM} fit --config configs/tokenizer/easy_vqa.yaml --data.path DATA"
         return print_short_help(PROGRAM, purpose, SETTINGS, example=example)
     from unitok.cli.lightning_cli import run
-    from unitok.data.modules import ImageData
+    from unitok.data.image_data import ImageData
     from unitok.training.tokenizer import TokenizerTraining
 
     return run(TokenizerTraining, ImageData, args, program=PROGRAM, export="image_tokenizer")

@@ -58,6 +58,14 @@ def to_arrays(batch: Any) -> Any:
     return batch
 
 
+def check_counts(*, batch_size: int, workers: int) -> None:
+    """Raises ValueError for an empty batch or a negative number of workers."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if workers < 0:
+        raise ValueError(f"workers must be 0 or more, got {workers}")
+
+
 def build_loader(
     dataset: Dataset,
     trainer: Any,

@@ -10,7 +10,7 @@ from unitok.api.model_folder import own_config
 from unitok.chat_template import ChatTemplate
 from unitok.data.batches.packing import IGNORED, Batch
 from unitok.data.codes.store import INDEX
-from unitok.data.modules import DocumentData, TransformConfig
+from unitok.data.document_data import DocumentData, TransformConfig
 from unitok.data.source import SplitOf
 from unitok.data.sources import Documents
 from unitok.data.tasks import TaskConfig

@@ -1,4 +1,4 @@
-"""LightningDataModules: from sources to batches for the trainer. Knows no model."""
+"""The LightningDataModule of a transformer: packed documents. Knows no model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,7 @@ from torch.utils.data import DataLoader
 from unitok.api.learned_tasks import LearnedTask
 from unitok.chat_template import ChatTemplate
 from unitok.data.batches.batch_sampler import DocumentBatch
-from unitok.data.batches.image_batches import ImageBatches, SingleImages
-from unitok.data.batches.loader import batches_trained, build_loader
+from unitok.data.batches.loader import batches_trained, build_loader, check_counts
 from unitok.data.batches.loader_state import Progress
 from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
 from unitok.data.batches.packing import Batch
@@ -44,113 +43,6 @@ class Example(NamedTuple):
     text: str
     codes: Codes
     image: Image.Image
-
-
-class ImageData(LightningDataModule):
-    """Batches of images for an image tokenizer.
-
-    Args:
-        path: a data set of any format in docs/your-data.md, or several; in place of `train` and `val`.
-        train: source of training images.
-        val: source of validation images; if absent, every 20th document of `train`.
-        format: of `path`, such as webdataset, table or pairs; if absent it is detected.
-        most_faults: share of corrupt images that stops a run, after the first 1,000 that are read or all of a
-            smaller set.
-        test: source of test images, each of its own size cut to multiples of 16; if absent those of `val`.
-        size: (height, width) in pixels to which all images of training and validation are resized.
-        batch_size: images per batch.
-        workers: processes that read; 0 reads in the training process.
-        preload: hold all images in memory, if half of the free memory suffices.
-        crop: train on random crops of this many pixels a side, chosen for their variance; a tokenizer whose
-            codes do not depend on image borders learns the same from fewer pixels. None trains on whole
-            images.
-        seed: of the order and the crops.
-    """
-
-    def __init__(
-        self,
-        path: str | list[str] | None = None,
-        train: Source | None = None,
-        val: Source | None = None,
-        *,
-        format: str | None = None,
-        most_faults: float = 0.1,
-        test: Source | None = None,
-        size: tuple[int, int] = (64, 64),
-        batch_size: int = 64,
-        workers: int = 0,
-        preload: bool = True,
-        crop: int | None = None,
-        seed: int = 0,
-    ):
-        super().__init__()
-        if min(size) < 1:
-            raise ValueError(f"size must be (height, width) of at least 1 pixel, got {tuple(size)}")
-        _check_counts(batch_size=batch_size, workers=workers)
-        self.crop = crop
-        self.train, self.val = train_and_val(path, train, val, format=format, captions=False)
-        self.test = test
-        self.most_faults = most_faults
-        self.size = tuple(size)
-        self.batch_size, self.workers, self.preload, self.seed = batch_size, workers, preload, seed
-        self._images: dict[str, ImageBatches] = {}
-        self._progress = Progress()
-
-    def ineffective_settings(self) -> dict[str, str]:
-        """Settings without effect in combination with the others, and why."""
-        return {}
-
-    def setup(self, stage: str) -> None:
-        names = {"fit": ("train", "val"), "test": () if self.test else ("val",)}.get(stage, ("val",))
-        for name in names:
-            if name not in self._images:
-                source, crop = (self.train, self.crop) if name == "train" else (self.val, None)
-                self._images[name] = ImageBatches(
-                    source,
-                    size=self.size,
-                    preload=self.preload,
-                    crop=crop,
-                    seed=self.seed,
-                    faults=self._faults(name, source),
-                )
-
-    def _faults(self, name: str, source: Source) -> Faults:
-        return run_faults(
-            self.trainer, name, size=count_samples(source), max_share=self.most_faults, workers=self.workers
-        )
-
-    def teardown(self, stage: str) -> None:
-        write_run_report(self.trainer)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"progress": self._progress.state(self.trainer)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        if "train" in self._images:
-            self._progress.resume(state.get("progress", {}), self.train_dataloader().sampler)
-
-    def train_dataloader(self) -> DataLoader:
-        order = {
-            "seed": self.seed,
-            "start": lambda: batches_trained(self.trainer),
-            "origin": self._progress.origin,
-        }
-        return self._progress.follow(self._loader("train", **order))
-
-    def val_dataloader(self) -> DataLoader:
-        return self._loader("val", seed=None)
-
-    def test_dataloader(self) -> DataLoader:
-        if self.test is None:
-            return self.val_dataloader()
-        faults = self._faults("test", self.test)
-        images = ImageBatches(self.test, size=None, preload=False, faults=faults)
-        return DataLoader(SingleImages(images), batch_size=None)
-
-    def _loader(self, name: str, **order) -> DataLoader:
-        return build_loader(
-            self._images[name], self.trainer, batch_size=self.batch_size, workers=self.workers, **order
-        )
 
 
 @dataclass(frozen=True)
@@ -205,7 +97,7 @@ class DocumentData(LightningDataModule):
         workers: int = 0,
     ):
         super().__init__()
-        _check_counts(batch_size=batch_size, workers=workers)
+        check_counts(batch_size=batch_size, workers=workers)
         if row_length < 1:
             raise ValueError(f"row_length must be at least 1, got {row_length}")
         self.train, self.val = train_and_val(path, train, val, format=format)
@@ -401,14 +293,6 @@ class DocumentData(LightningDataModule):
         return build_loader(
             self._packed[name], self.trainer, batch_size=self.batch_size, workers=self.workers, **order
         )
-
-
-def _check_counts(*, batch_size: int, workers: int) -> None:
-    """Raises ValueError for an empty batch or a negative number of workers."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if workers < 0:
-        raise ValueError(f"workers must be 0 or more, got {workers}")
 
 
 def _to_example(codec: Codec, document: Sequence[Codes]) -> Example | None:

@@ -15,11 +15,10 @@ from tests.data.samples import png, told, write_images, write_lines, write_tar
 from tests.tiny_codecs import seeing_codec, tiny_codec
 from tests.tiny_model import tiny_model
 from unitok.chat_template import ChatTemplate
-from unitok.data.batches.batch_sampler import DocumentBatch
-from unitok.data.batches.image_batches import ImageBatches
 from unitok.data.codes.store_writer import write_store
+from unitok.data.document_data import DocumentData, TransformConfig
+from unitok.data.image_data import ImageData
 from unitok.data.mixture import Mixture
-from unitok.data.modules import DocumentData, ImageData, TransformConfig
 from unitok.data.readers.conversations import Llava, Messages
 from unitok.data.readers.folders import PictureFolder, TextPairs
 from unitok.data.readers.webdataset import WebDataset
@@ -101,30 +100,6 @@ def test_an_image_that_is_only_shown_has_no_codes_to_be_an_example(sets):
     data = coded(seeing_codec(), train=source, val=source)
     data.setup("fit")
     assert data.examples(1) == []
-
-
-@pytest.mark.parametrize("preload", [True, False])
-def test_damaged_pictures_are_left_out_of_batches(sets, preload):
-    images = ImageBatches(WebDataset(f"{sets}/b.tar"), size=(8, 8), preload=preload)
-    assert len(images) == (1 if preload else 2)
-    batch = images[DocumentBatch(0, [0] if preload else [0, 1])]
-    assert batch.shape == (1, 3, 8, 8) and images.faults.counts == {"not a picture": 1}
-    if not preload:
-        for window in (DocumentBatch(0, [1]), DocumentBatch(0, [])):
-            assert images[window].shape == (0, 3, 8, 8)
-
-
-def test_pictures_are_held_only_where_they_fit(sets, monkeypatch, caplog):
-    source = PictureFolder(f"{sets}/a")
-    held = ImageBatches(source, size=(8, 8), preload=True)
-    assert held.preloaded and not caplog.messages
-    monkeypatch.setattr("unitok.data.batches.image_batches.free_memory", lambda: 2 * held.bytes - 1)
-    read = ImageBatches(source, size=(8, 8), preload=True)
-    assert not read.preloaded and held.bytes == 2 * 8 * 8 * 3
-    (line,) = caplog.messages
-    assert line.startswith("2 images of 8 x 8 pixels take") and "data.workers" in line
-    window = DocumentBatch(0, [1, 0])
-    assert (held[window] == read[window]).all()
 
 
 class Bare:
