@@ -2,8 +2,9 @@
 
 import logging
 from abc import ABC, abstractmethod
+from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -188,6 +189,28 @@ class Subset(Source):
 
     def with_chat(self, template: ChatTemplate) -> "Subset":
         return Subset(self.source.with_chat(template), self.indices)
+
+
+def split_by_group(source: Source, split: Split, groups: Iterable[Hashable]) -> Source:
+    """Returns one split of a source that has none of its own, in which no group of documents is in two.
+
+    Every 20th group validates, in the order in which they come first; of a single one, every 20th document.
+
+    Args:
+        source: a source without splits.
+        split: train or val.
+        groups: of each document, such as the image that several captions describe.
+
+    Raises:
+        ValueError: the split is test, which only a set with splits of its own has.
+    """
+    numbers: dict[Hashable, int] = {}
+    of_document = array("q", (numbers.setdefault(group, len(numbers)) for group in groups))
+    if split == "test" or len(numbers) == 1:
+        return SplitOf(source, split)
+    wanted = split == "val"
+    indices = (i for i, number in enumerate(of_document) if (number % VALIDATE_EVERY == 0) == wanted)
+    return Subset(source, array("q", indices))
 
 
 def open_split(

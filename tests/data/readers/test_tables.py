@@ -326,3 +326,42 @@ def test_an_image_in_another_folder_says_how_to_name_it(tmp_path):
     (tmp_path / "set").mkdir()
     write_lines(tmp_path / "set/data.jsonl", [{"image": str(tmp_path / "red.png"), "text": "one"}])
     assert "images=DIR names another folder" in str(read(open_data(str(tmp_path / "set")), 0))
+
+
+# ---- splits
+
+
+def describe(record_format: str, image: str, text: str) -> dict:
+    if record_format == "table":
+        return {"image": image, "text": text}
+    asked = {"from": "human", "value": "<image>\nWhat is it?"}
+    return {"image": image, "conversations": [asked, {"from": "gpt", "value": text}]}
+
+
+@pytest.mark.parametrize("record_format", ["table", "llava"])
+def test_all_texts_of_an_image_are_in_one_split(tmp_path, record_format):
+    """As in Flickr's tables, with five captions of each image in turn."""
+    write_images(tmp_path, "red", "blue", "lime")
+    colours = ["red", "blue", *["lime"] * 19]
+    rows = [describe(record_format, f"{colours[n // 5]}.png", f"{n}") for n in range(105)]
+    file = write_lines(tmp_path / "set.jsonl", rows)
+    train, val = (all_told(open_data(file, split=split)) for split in ("train", "val"))
+    assert [len(val), len(train), str(val).count("<red>"), str(train).count("<red>")] == [5, 100, 5, 0]
+
+
+def test_rows_without_an_image_are_split_one_by_one(tmp_path):
+    write_images(tmp_path, "red")
+    asked = [{"from": "human", "value": "What?"}, {"from": "gpt", "value": "That."}]
+    rows = [describe("llava", "red.png", "one"), describe("llava", "red.png", "two")]
+    rows += [{"conversations": asked} for _ in range(39)]
+    file = write_lines(tmp_path / "set.jsonl", rows)
+    assert [len(open_data(file, split=split)) for split in ("train", "val")] == [38, 3]
+
+
+def test_a_split_by_images_has_no_test_part(tmp_path):
+    write_images(tmp_path, "red", "blue")
+    file = write_lines(
+        tmp_path / "set.jsonl", [describe("table", f"{c}.png", c) for c in ("red", "red", "blue")]
+    )
+    with pytest.raises(ValueError, match="no split test"):
+        open_data(file, split="test")

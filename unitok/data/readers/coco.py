@@ -13,7 +13,7 @@ from unitok.data.files.open_records import FirstLook
 from unitok.data.files.records import read_json
 from unitok.data.files.splits import Split, group_by_split, resolve_split
 from unitok.data.readers.segments import image_segment, resolve_inside, text_segment
-from unitok.data.source import VALIDATE_EVERY, Concat, Reader, Source, SplitOf, Subset, warn_once
+from unitok.data.source import Concat, Reader, Source, split_by_group, warn_once
 from unitok.document import Document
 
 INSPECTED = 100
@@ -75,14 +75,7 @@ class CocoCaptions(Reader):
 
     def _share(self, split: Split | None) -> Source:
         """The captions of every 20th image for validation, or of all others; None takes all."""
-        if split is None:
-            return self
-        places = {image: place for place, image in enumerate(dict.fromkeys(self._file_numbers))}
-        if split == "test" or len(places) == 1:
-            return SplitOf(self, split)
-        validates = (places[image] % VALIDATE_EVERY == 0 for image in self._file_numbers)
-        wanted = split == "val"
-        return Subset(self, array("q", (index for index, val in enumerate(validates) if val == wanted)))
+        return self if split is None else split_by_group(self, split, self._file_numbers)
 
     def _file_names(self, images: list[Any]) -> dict[str, Any]:
         """File names by image id; an id of two different files is a fault."""

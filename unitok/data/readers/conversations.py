@@ -105,6 +105,10 @@ class Llava(_Conversation):
     def fits_record(cls, record: Record) -> bool:
         return isinstance(record.get("conversations"), list)
 
+    def image_of(self, record: Record) -> str | None:
+        image = record.get("image")
+        return image if isinstance(image, str) else None
+
     def _turns(self, record: Record, images: list[Any], *, path: str, offset: int | None) -> list[Turn]:
         place = {"path": path, "offset": offset}
         turns: list[Turn] = []

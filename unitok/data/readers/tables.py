@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -27,7 +27,7 @@ from unitok.data.readers.columns import (
     warn_odd_captions,
 )
 from unitok.data.readers.segments import image_segment, resolve_inside, text_segment
-from unitok.data.source import Reader, Source, SplitOf, Subset, open_split, warn_once
+from unitok.data.source import Reader, Source, SplitOf, Subset, open_split, split_by_group, warn_once
 from unitok.document import Document, Segment
 
 SPLIT_COLUMNS = ("split", "partition", "data set")
@@ -62,9 +62,10 @@ class RecordReader(Reader):
         if split is None:
             return whole
         rows = whole.rows_by_split()
-        if not rows:
-            return SplitOf(whole, split)
-        return open_split(lambda name: Subset(whole, rows[name]), split, rows, path=whole.records.path)
+        if rows:
+            return open_split(lambda name: Subset(whole, rows[name]), split, rows, path=whole.records.path)
+        images = whole.images_of_rows()
+        return SplitOf(whole, split) if images is None else split_by_group(whole, split, images)
 
     def rows_by_split(self) -> dict[Split, array]:
         """The rows of each split, if all rows name theirs; empty for Parquet, which would be slow to scan."""
@@ -86,6 +87,18 @@ class RecordReader(Reader):
         """Returns the split that a record names."""
         name = next((record[name] for name in record if name.strip().casefold() in SPLIT_COLUMNS), None)
         return split_named(name.strip()) if isinstance(name, str) else None
+
+    def images_of_rows(self) -> Iterator[int] | None:
+        """Yields a number for the image of each row, if rows share images; None if the first ones do not."""
+        names = [name for record in self.records.first() if (name := self.image_of(record)) is not None]
+        if len({*names}) == len(names):
+            return None
+        images = (self.image_of(row) if isinstance(row, dict) else None for row in iterate(self.records))
+        return (~index if image is None else hash(image) for index, image in enumerate(images))
+
+    def image_of(self, record: Record) -> str | None:
+        """Returns the name of a record's image; None where it has none."""
+        return None
 
     @classmethod
     def fits(cls, look: FirstLook) -> bool:
@@ -219,10 +232,14 @@ class CaptionTable(RecordReader):
         )
 
     def split_of(self, record: Record) -> Split | None:
-        split, image = super().split_of(record), record.get(self.image_column)
-        if split is not None or not isinstance(image, str):
+        split, image = super().split_of(record), self.image_of(record)
+        if split is not None or image is None:
             return split
         return next(filter(None, map(split_named, PurePath(image).parts[:-1])), None)
+
+    def image_of(self, record: Record) -> str | None:
+        image = record.get(self.image_column)
+        return image if isinstance(image, str) else None
 
     def document(self, record: Record, *, path: str, offset: int | None) -> Document:
         for name in (self.image_column, self.caption_column):
