@@ -127,9 +127,10 @@ def trained_alone(quantizer, weight: float) -> float:
     tokenizer = module.tokenizer.train()
     optimizer = torch.optim.AdamW(tokenizer.parameters(), 3e-3)
     for _ in range(60):
-        quantized = tokenizer.encode(images)
+        shuffled = images[torch.randperm(len(images))]
+        quantized = tokenizer.encode(shuffled)
         again = tokenizer.render(quantized.latents)
-        loss = module.likelihood(images, again) + quantized.loss
+        loss = module.likelihood(shuffled, again) + quantized.loss
         if weight:
             loss = loss + weight * module._round_trip_loss(again, quantized.codes)
         loss.backward()
