@@ -9,9 +9,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from unitok.cli.commands.train import main as train
+from unitok.worlds.shapes.scenes import ShapesSource
 
 pytestmark = pytest.mark.slow
 
+WORDS = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
 COLOURS = ("red", "green", "blue", "orange", "purple", "black")
 
 
@@ -41,6 +43,17 @@ def any_caption(number: int) -> tuple[Image.Image, str]:
     return disc(number)[0], disc(random.Random(number).randrange(6))[1]
 
 
+def by_heart(number: int) -> tuple[Image.Image, str]:
+    """A disc with words that nothing tells but memory."""
+    return disc(number)[0], " ".join(random.Random(number).choices(WORDS, k=6))
+
+
+def scene(number: int) -> tuple[Image.Image, str]:
+    """A rendered scene, of which there is more to learn than a short run can."""
+    text, image = ShapesSource(canvas=32, count=number + 1)[number]
+    return image.content, text.content
+
+
 def write_set(folder, sample, count: int, *, doubled: bool = False) -> None:
     """Images and a csv; every tenth is held out, and `doubled` puts those into the training part as well."""
     folder.mkdir()
@@ -63,6 +76,8 @@ def write_set(folder, sample, count: int, *, doubled: bool = False) -> None:
         (any_caption, 300, "0.7", "captions ignored: a text suits its own image better than another in"),
         (flat, 300, "0.4", "codes in use 0."),
         (noise, 300, "0.4", "blurred: "),
+        (by_heart, 40, "1.0", "learned by heart after step "),
+        (scene, 2000, "1.0", "still learning when the time ended, after "),
     ],
 )
 def test_a_planted_cause_is_found(tmp_path, monkeypatch, sample, count, minutes, said):
