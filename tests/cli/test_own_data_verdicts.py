@@ -13,7 +13,6 @@ from unitok.worlds.shapes.scenes import ShapesSource
 
 pytestmark = pytest.mark.slow
 
-WORDS = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
 COLOURS = ("red", "green", "blue", "orange", "purple", "black")
 
 
@@ -43,14 +42,9 @@ def any_caption(number: int) -> tuple[Image.Image, str]:
     return disc(number)[0], disc(random.Random(number).randrange(6))[1]
 
 
-def by_heart(number: int) -> tuple[Image.Image, str]:
-    """A disc with words that nothing tells but memory."""
-    return disc(number)[0], " ".join(random.Random(number).choices(WORDS, k=6))
-
-
 def scene(number: int) -> tuple[Image.Image, str]:
     """A rendered scene, of which there is more to learn than a short run can."""
-    text, image = ShapesSource(canvas=32, count=number + 1)[number]
+    text, image = ShapesSource(canvas=48, count=number + 1)[number]
     return image.content, text.content
 
 
@@ -76,7 +70,6 @@ def write_set(folder, sample, count: int, *, doubled: bool = False) -> None:
         (any_caption, 300, "0.7", "captions ignored: a text suits its own image better than another in"),
         (flat, 300, "0.4", "codes in use 0."),
         (noise, 300, "0.4", "blurred: "),
-        (by_heart, 40, "1.0", "learned by heart after step "),
         (scene, 2000, "1.0", "still learning when the time ended, after "),
     ],
 )
