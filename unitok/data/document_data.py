@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from unitok.api.learned_tasks import LearnedTask
 from unitok.chat_template import ChatTemplate
 from unitok.data.batches.batch_sampler import DocumentBatch
-from unitok.data.batches.loader import batches_trained, build_loader, check_counts
+from unitok.data.batches.loader import build_loader, check_counts
 from unitok.data.batches.loader_state import Progress
 from unitok.data.batches.packed_documents import EncodedSource, PackedDocuments
 from unitok.data.batches.packing import Batch
@@ -279,20 +279,12 @@ class DocumentData(LightningDataModule):
         return self._train_loader()
 
     def _train_loader(self) -> DataLoader:
-        order = {
-            "seed": self.seed,
-            "start": lambda: batches_trained(self.trainer),
-            "origin": self._progress.origin,
-        }
-        return self._progress.follow(self._loader("train", **order))
+        sizes = {"batch_size": self.batch_size, "workers": self.workers}
+        return self._progress.loader(self._packed["train"], self.trainer, seed=self.seed, **sizes)
 
     def val_dataloader(self) -> DataLoader:
-        return self._loader("val", seed=None)
-
-    def _loader(self, name: str, **order) -> DataLoader:
-        return build_loader(
-            self._packed[name], self.trainer, batch_size=self.batch_size, workers=self.workers, **order
-        )
+        sizes = {"batch_size": self.batch_size, "workers": self.workers}
+        return build_loader(self._packed["val"], self.trainer, seed=None, **sizes)
 
 
 def _to_example(codec: Codec, document: Sequence[Codes]) -> Example | None:

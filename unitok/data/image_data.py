@@ -6,7 +6,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from unitok.data.batches.image_batches import ImageBatches, SingleImages
-from unitok.data.batches.loader import batches_trained, build_loader, check_counts
+from unitok.data.batches.loader import build_loader, check_counts
 from unitok.data.batches.loader_state import Progress
 from unitok.data.faults import Faults, run_faults, write_run_report
 from unitok.data.mixture import count_samples
@@ -98,15 +98,12 @@ class ImageData(LightningDataModule):
             self._progress.resume(state.get("progress", {}), self.train_dataloader().sampler)
 
     def train_dataloader(self) -> DataLoader:
-        order = {
-            "seed": self.seed,
-            "start": lambda: batches_trained(self.trainer),
-            "origin": self._progress.origin,
-        }
-        return self._progress.follow(self._loader("train", **order))
+        sizes = {"batch_size": self.batch_size, "workers": self.workers}
+        return self._progress.loader(self._images["train"], self.trainer, seed=self.seed, **sizes)
 
     def val_dataloader(self) -> DataLoader:
-        return self._loader("val", seed=None)
+        sizes = {"batch_size": self.batch_size, "workers": self.workers}
+        return build_loader(self._images["val"], self.trainer, seed=None, **sizes)
 
     def test_dataloader(self) -> DataLoader:
         if self.test is None:
@@ -114,8 +111,3 @@ class ImageData(LightningDataModule):
         faults = self._faults("test", self.test)
         images = ImageBatches(self.test, size=None, preload=False, faults=faults)
         return DataLoader(SingleImages(images), batch_size=None)
-
-    def _loader(self, name: str, **order) -> DataLoader:
-        return build_loader(
-            self._images[name], self.trainer, batch_size=self.batch_size, workers=self.workers, **order
-        )

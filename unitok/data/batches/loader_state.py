@@ -4,10 +4,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from unitok.data.batches.batch_sampler import DocumentBatchSampler, Position
-from unitok.data.batches.loader import batches_trained
+from unitok.data.batches.loader import batches_trained, build_loader
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +19,19 @@ class Progress:
         self.origin = Position()
         self._sampler: DocumentBatchSampler | None = None
 
-    def follow(self, loader: DataLoader) -> DataLoader:
-        """Tracks the sampler of the training documents; returns the loader."""
+    def loader(
+        self, dataset: Dataset, trainer: Any, *, batch_size: int, workers: int, seed: int
+    ) -> DataLoader:
+        """Builds the loader of the training documents, which goes on at this position; see `build_loader`."""
+        loader = build_loader(
+            dataset,
+            trainer,
+            batch_size=batch_size,
+            workers=workers,
+            seed=seed,
+            start=lambda: batches_trained(trainer),
+            origin=self.origin,
+        )
         self._sampler = loader.sampler
         return loader
 
