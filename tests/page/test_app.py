@@ -191,7 +191,12 @@ def test_codes_are_encoded_changed_and_restored(model, image):
     *_, grid, status = list(tokens.encode(image, ""))[-1]
     assert "0 changed" in status and grid.current.shape == model.encode_image(image).shape
     code = (int(grid.current[1, 2]) + 1) % 16
-    *_, changed, status = list(tokens.change(grid, "a star", 2, 3, code))[-1]
+    *_, row, column, shown, changed, status = list(tokens.change(grid, "a star", 2, 3, code))[-1]
+    assert (row, column, shown) == (
+        2,
+        3,
+        code,
+    )  # with the status: a later event would overwrite what is typed
     assert "1 changed" in status and changed.changed == [(1, 2)] and int(changed.current[1, 2]) == code
     assert "0 changed" in list(tokens.undo(changed, ""))[-1][-1]
     assert "there is no row 99" in list(tokens.change(grid, "", 99, 1, 0))[-1][-1]
@@ -204,8 +209,9 @@ def test_codes_are_encoded_changed_and_restored(model, image):
 
 def test_residual_codes_have_a_column_each():
     model = tiny_model(shape=(6, 6), max_length=200, quantizer=_residual())
-    *images, grid, status = list(Tokens(model).encode(examples.scenes(model)[0], ""))[-1]
+    *images, row, column, _, grid, status = list(Tokens(model).encode(examples.scenes(model)[0], ""))[-1]
     assert grid.current.shape == (6, 12) and "72 codes" in status and all(map(Image.open, images))
+    assert (row, column) == (1, 1)
     assert "The code must be in" in list(Tokens(model).change(grid, "", 1, 2, 0))[-1][-1]
 
 

@@ -40,17 +40,20 @@ class TokenGrid:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Event handlers of the tab; all yield code image, reconstruction, heat map, grid and status."""
+    """Event handlers of the tab; all yield what shows the grid, the grid, and the status.
+
+    What shows it: code image, reconstruction, heat map, and the selected cell's row, column and code.
+    """
 
     model: UniTok
 
-    @report_errors(4)
+    @report_errors(7)
     def encode(self, image: str | Image.Image | None, text: str) -> Iterator[tuple]:
         """Encode an image."""
         codes = self.model.encode_image(model_view(self.model, image))
         yield from self._show(TokenGrid(codes, codes), text)
 
-    @report_errors(4)
+    @report_errors(7)
     def change(
         self, grid: TokenGrid | None, text: str, row: float, column: float, code: float
     ) -> Iterator[tuple]:
@@ -69,7 +72,7 @@ class Tokens:
         codes[cell] = int(code)
         yield from self._show(replace(grid, current=codes, cell=cell), text)
 
-    @report_errors(4)
+    @report_errors(7)
     def undo(self, grid: TokenGrid | None, text: str) -> Iterator[tuple]:
         """Restore the original codes."""
         yield from self._show(replace(grid, current=_require(grid).original), text)
@@ -107,6 +110,8 @@ class Tokens:
             serve_image(code_image),
             serve_image(enlarge(image)),
             serve_image(heat_map),
+            *(place + 1 for place in grid.cell),
+            int(codes[grid.cell]),
             grid,
             (
                 f"{codes.numel()} codes, {len(codes.unique())} different, {len(grid.changed)} changed; "
@@ -163,18 +168,17 @@ def add_tab(site: Site) -> Tab:
             gr.Markdown("**Surprise** of each cell: -log p in nats")
             heat_map = gr.Image(elem_id="surprise-image", **output)
     handlers = Tokens(model)
-    outputs = [code_image, reconstruction, heat_map, grid, status]
+    answers = [code_image, reconstruction, heat_map, grid]
+    outputs = [*answers[:-1], *place, code, grid, status]
     encoded = runs.add([encode.click, text.submit], handlers.encode, [image, text], outputs)
-    changed = runs.add([change.click, code.submit], handlers.change, [grid, text, *place, code], outputs)
-    undone = runs.add([undo.click], handlers.undo, [grid, text], outputs)
+    runs.add([change.click, code.submit], handlers.change, [grid, text, *place, code], outputs)
+    runs.add([undo.click], handlers.undo, [grid, text], outputs)
     quietly = {"show_progress": "hidden", "api_visibility": "private"}
     marked = [code_image, grid, code]
     code_image.select(handlers.select, [grid, code_image], [*place, *marked], **quietly)
-    marking = [encoded.then, changed.then, undone.then, *(field.input for field in place)]
-    for listen in marking:
-        listen(handlers.mark, [grid, *place], marked, **quietly)
+    for field in place:
+        field.input(handlers.mark, [grid, *place], marked, **quietly)
     show = lambda path: (serve_image(enlarged_view(model, path)),)  # noqa: E731
-    answers = outputs[:-1]
     on_upload(image, show, [image], status=status, answers=answers)
     return Tab(
         status,
