@@ -13,6 +13,7 @@ from unitok.cli.commands.encode import main as encode
 from unitok.cli.commands.train import main as train
 from unitok.cli.yaml_defaults import read_config
 from unitok.data.set_facts import DataFacts
+from unitok.training.run.course import Course
 
 COLOURS = ("red", "green", "blue", "black")
 
@@ -60,7 +61,7 @@ def test_check_says_why_texts_alone_are_not_trained(tmp_path, capsys, monkeypatc
 def test_a_person_may_decline(tmp_path, monkeypatch):
     write_set(tmp_path / "set", 24)
     monkeypatch.setattr("builtins.input", lambda question: "n")
-    forecast = own_data.Course([1, 1], [1.0, 1.0], 1, 5.0)
+    forecast = Course([1, 1], [1.0, 1.0], 1, 5.0)
     monkeypatch.setattr(own_data.OwnData, "try_out", lambda self, proposal: forecast)
     assert own_data.OwnData(str(tmp_path / "set"), tmp_path / "out", 5).run(ask=True) is None
     assert not list((tmp_path / "out").glob("*.yaml"))
@@ -81,7 +82,7 @@ def test_a_folder_becomes_a_model_with_a_verdict(tmp_path, capsys, monkeypatch, 
     write_set(tmp_path / "set", 48, captions=captions)
     train(["set", "--minutes", "0.5", "--out", "runs/mine"])
     out, folder = capsys.readouterr().out, tmp_path / "runs/mine"
-    assert "forecast: tokenizer:" in out and "verdict:  " in out
+    assert "forecast: tokenizer " in out and "verdict:  " in out
     report = json.loads((folder / "report.json").read_text())
     assert report["psnr"] > 5 and ("caption_accuracy" in report) == captions
     model = UniTok.from_pretrained(folder / "model", verify=True)
@@ -101,9 +102,7 @@ def test_settings_of_an_earlier_call_are_kept_but_not_for_another_set(tmp_path, 
     monkeypatch.chdir(tmp_path)
     for name in ("discs", "others"):
         write_set(tmp_path / name, 24)
-    monkeypatch.setattr(
-        own_data.OwnData, "try_out", lambda *args: own_data.Course([9, 9], [1.0, 1.0], 1, 5.0)
-    )
+    monkeypatch.setattr(own_data.OwnData, "try_out", lambda *args: Course([9, 9], [1.0, 1.0], 1, 5.0))
     monkeypatch.setattr(
         own_data.Stages, "run", lambda self, stages: write_text(self.out / "report.json", "{}")
     )

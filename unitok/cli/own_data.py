@@ -1,20 +1,16 @@
 """From a set of one's own to a model: look, propose, try, train both parts, evaluate, say what came of it."""
 
-import json
-import resource
 import shutil
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule
 from rich.console import Console
 from rich.table import Table
 
@@ -34,6 +30,7 @@ from unitok.evaluate.held_out import codebook_usage, measure_held_out
 from unitok.evaluate.report import Report
 from unitok.json_files import read_object
 from unitok.training.proposal import BATCH, Proposal, propose
+from unitok.training.run.course import Course, StepTimes
 from unitok.training.run.scalars import read_scalars
 from unitok.training.tokenizer import TokenizerTraining
 from unitok.training.transformer import TransformerTraining
@@ -45,51 +42,6 @@ COMPILED = 0.8
 FORECAST, TOOK = "forecast.json", "took.json"
 VALIDATIONS = 12
 """Of a run: enough to see when a model begins to learn by heart."""
-
-
-class StepTimes(Callback):
-    """Keeps the seconds of each step."""
-
-    def __init__(self):
-        self.seconds: list[float] = []
-
-    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *rest) -> None:
-        self.start = time.monotonic()
-
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *rest) -> None:
-        self.seconds.append(time.monotonic() - self.start)
-
-    @property
-    def typical(self) -> float:
-        """The median without the first steps, which also fill caches."""
-        return statistics.median(self.seconds[len(self.seconds) // 2 :])
-
-
-@dataclass(frozen=True)
-class Course:
-    """How far both trainings come: as a trial of some steps forecasts it, or as it came.
-
-    Args:
-        steps: of the image tokenizer and of the model, in their shares of the budget.
-        passes: over the training images, of each.
-        megabytes: of memory, at most.
-        minutes: of the whole.
-    """
-
-    steps: list[int]
-    passes: list[float]
-    megabytes: int
-    minutes: float
-
-    @classmethod
-    def of(cls, steps: Sequence[int], images: int, minutes: float) -> "Course":
-        """The course of so many steps over so many images, in this process."""
-        passes = [count * BATCH / images for count in steps]
-        return cls(list(steps), passes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, minutes)
-
-    def save(self, path: Path) -> None:
-        """Writes it as JSON."""
-        write_text(path, json.dumps(asdict(self), indent=2) + "\n")
 
 
 @dataclass
@@ -122,7 +74,7 @@ class OwnData:
         if not resumes:
             proposal = self.propose(facts)
             forecast = self.try_out(proposal)
-            show_course("forecast", forecast)
+            print(f"forecast: {forecast}")
             if ask and input("Start? [Y/n] ").strip().lower() not in ("", "y", "yes"):
                 return None
             self.write_configs(proposal, forecast)
@@ -185,7 +137,7 @@ class OwnData:
         config, values = trial / f"{part}.yaml", self._config(part, proposal, trial, validate_every=10**6)
         values["trainer"] |= {
             "max_steps": TRIAL_STEPS, "limit_val_batches": 0, "enable_progress_bar": False,
-            "callbacks": [{"class_path": f"{__name__}.StepTimes"}],
+            "callbacks": [{"class_path": f"{StepTimes.__module__}.StepTimes"}],
         }  # fmt: skip
         if part == "transformer":
             values["model"]["compute"] = {"compile": False}
@@ -243,9 +195,9 @@ class OwnData:
         steps = [max(read_scalars(self.out / part / "logs", "loss"), default=0) for part in PARTS]
         minutes = (sum(Stages(self.out).seconds.values()) + time.monotonic() - start) / 60
         if (self.out / FORECAST).is_file():  # not in a run of a version that kept none
-            show_course("forecast", Course(**read_object(self.out / FORECAST)))
+            print(f"forecast: {Course.load(self.out / FORECAST)}")
         took = Course.of(steps, facts.images, minutes)
-        show_course("it took", took)
+        print(f"it took: {took}")
         took.save(self.out / TOOK)
         data = f"{report.figures['pictures']} held-out samples of {Path(self.path).name}"
         update_card(folder, lambda card: with_figures(card, report.figures, on=data))
@@ -309,13 +261,3 @@ def show_proposal(proposal: Proposal) -> None:
     for name, value in rows.items():
         table.add_row(name, value, proposal.reasons.get(name, ""))
     Console().print(table)
-
-
-def show_course(title: str, course: Course) -> None:
-    """Prints how far both trainings come."""
-    pairs = zip(PARTS, course.steps, course.passes, strict=True)
-    parts = [f"{part}: {steps:,} steps, {passes:.1f} passes over the images" for part, steps, passes in pairs]
-    Console().print(
-        f"{title}: {'; '.join(parts)}; {course.megabytes:,} MB of memory; {course.minutes:.1f} min",
-        highlight=False,
-    )

@@ -12,6 +12,7 @@ scalars        Reads the scalars of a run's log
 callbacks      Callbacks of all runs: images in TensorBoard, export, seeds by batch
 origin_data    Finds the data of the model that a run starts from
 forgetting     Forgetting in fine-tuning: measures a run on what the model knew that it starts from
+course         How far the trainings of both parts come, forecast by a trial and as it came
 progress_line  One line that tells how a run stands
 trainer        The trainer of all runs: Lightning's, which writes everything of a run to one folder
 """
