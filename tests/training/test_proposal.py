@@ -35,6 +35,15 @@ def test_photographs_weigh_all_pixels_the_same():
     assert propose(GLYPHS, minutes=20).foreground_weight > 1
 
 
+def test_captions_that_tell_images_apart_weigh_more():
+    def model(facts):
+        proposal = propose(facts, minutes=20)
+        return proposal.transformer_config("DATA", Path("run"), Path("tok"), validate_every=9)["model"]
+
+    assert model(GLYPHS)["text_weight"] > 1
+    assert not {"text_weight", "loss"} & set(model(replace(GLYPHS, distinct_texts=1)))
+
+
 def test_a_short_run_is_not_compiled():
     assert not propose(GLYPHS, minutes=5).compile and propose(GLYPHS, minutes=20).compile
 

@@ -4,7 +4,7 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ from unitok.evaluate.captioned_images import Pairs
 from unitok.evaluate.held_out import codebook_usage, measure_held_out
 from unitok.evaluate.report import Report
 from unitok.json_files import read_object
-from unitok.training.proposal import BATCH, Proposal, propose
+from unitok.training.proposal import BATCH, CAPTION_WEIGHT, Proposal, propose
 from unitok.training.run.course import Course, StepTimes
 from unitok.training.run.scalars import read_scalars
 from unitok.training.tokenizer import TokenizerTraining
@@ -39,6 +39,8 @@ from unitok.training.verdicts import Findings, verdicts
 TRIAL_STEPS = 24
 COMPILED = 0.8
 """Seconds of a compiled step, as a share of one that is not."""
+GROWN = 1.3
+"""Memory of a whole run, in that of a trial: what validations, samples and further sizes of batches add."""
 FORECAST, TOOK = "forecast.json", "took.json"
 VALIDATIONS = 12
 """Of a run: enough to see when a model begins to learn by heart."""
@@ -130,7 +132,8 @@ class OwnData:
         if proposal.compile:
             seconds[1] *= COMPILED
         steps = [int(most / each) for most, each in zip(proposal.seconds, seconds, strict=True)]
-        return Course.of(steps, proposal.facts.images, self.minutes)
+        course = Course.of(steps, proposal.facts.images, self.minutes)
+        return replace(course, megabytes=round(GROWN * course.megabytes))
 
     def _time(self, trial: Path, part: str, proposal: Proposal) -> float:
         """Seconds of a step of a part."""
@@ -254,6 +257,7 @@ def show_proposal(proposal: Proposal) -> None:
         "model": f"{proposal.layers} layers, rows of {proposal.row_length} ids, {proposal.text_size} of text",
         "copies": f"{proposal.copies} of each image, moved by up to {proposal.shift} pixels",
         "foreground": f"weighs {proposal.foreground_weight:.0f} times",
+        "captions": f"weigh {CAPTION_WEIGHT:.0f} times" if proposal.facts.has_captions else "none",
         "compile": "yes" if proposal.compile else "no: the run is too short to repay it",
         "time": " + ".join(minutes),
     }  # fmt: skip

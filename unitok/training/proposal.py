@@ -16,6 +16,8 @@ CODES_PER_ENTRY = 40
 MANY, MOST_COPIES = 8_000, 16
 """Training images from which on no moved copies are made, and the most copies of each: models of this size
 learn a few thousand images by heart in some passes."""
+CAPTION_WEIGHT, HIDDEN = 2.0, 0.1
+"""Of a text's ids in the loss, for they are few beside an image's codes; share of codes hidden as input."""
 BYTES_PER_TOKEN = 2
 """Of rare texts, by a vocabulary that was trained on the set."""
 BATCH = 32
@@ -124,13 +126,15 @@ class Proposal:
                 "batch_size": BATCH}  # fmt: skip
         if self.copies > 1:
             data["transforms"] = {"augment": {"copies": self.copies, "mirror": False, "shift": self.shift}}
-        drawing = (
-            {"temperature": 0.5, "guidance_scale": 2.0} if self.facts.has_captions else {"temperature": 0.7}
-        )
+        drawing, losses = {"temperature": 0.7}, {}
+        if self.facts.has_captions:
+            drawing = {"temperature": 0.5, "guidance_scale": 2.5}
+            losses = {"text_weight": CAPTION_WEIGHT, "loss": {"token_dropout": {"image": HIDDEN}}}
         return {
             "trainer": _trainer(run, self.seconds[1], validate_every, "Samples"),
             "model": {
                 "sizes": sizes,
+                **losses,
                 "optimizer": {"lr": 3e-3, "muon_lr": 0.02, "weight_decay": 0.1},
                 "compute": {"compile": self.compile},
                 "sampling": {
@@ -179,6 +183,8 @@ def propose(facts: DataFacts, *, minutes: float, size: int | None = None) -> Pro
     copies = max(1, min(MOST_COPIES, MANY // images))
     if copies > 1:
         reasons["copies"] = f"{images:,} images are few: each is shown moved by some pixels, too"
+    if facts.has_captions:
+        reasons["captions"] = "a text is a few ids beside the many codes of its image"
     return Proposal(
         facts=facts,
         size=size,
