@@ -270,6 +270,7 @@ def _silence_noise() -> None:
     """Silence messages a user cannot act on: the trainer's banners, and advice wrong for small runs."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     for text in (
         ".*LightningCLI's args parameter.*",

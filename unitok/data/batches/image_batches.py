@@ -1,6 +1,7 @@
 """A Dataset of image batches for the tokenizer: tensors of one size. Knows no codes and no trainer."""
 
 import logging
+import sys
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -57,7 +58,8 @@ class ImageBatches(Dataset):
         self.faults = Faults(name=type(source).__name__) if faults is None else faults
         self.faults.add(*source.faults)
         if preload and self._fits():
-            indices = track(range(len(source)), description="reading images", transient=True)
+            places, silent = range(len(source)), not sys.stdout.isatty()  # to a file it writes empty lines
+            indices = track(places, description="reading images", transient=True, disable=silent)
             self._images = self._read(indices, count=len(source))
             if not len(self._images):
                 reasons = summarize(self.faults.counts)
