@@ -46,19 +46,21 @@ def test_three_validations_are_too_few_to_tell_whether_it_learns_still():
 
 
 @pytest.mark.parametrize(
-    ("after", "forgets"),
+    ("after", "told"),
     [
-        ({"loss/text": 0.24, "loss/image": 1.0, "caption_accuracy": 0.96}, False),
-        ({"loss/text": 0.28, "loss/image": 1.0, "caption_accuracy": 0.96}, True),
-        ({"loss/text": 0.24, "loss/image": 1.0, "caption_accuracy": 0.90}, True),
+        ({"loss/text": 0.28, "caption_accuracy": 0.96}, "loss/text rose from 0.250 to 0.280"),
+        ({"loss/text": 0.24, "caption_accuracy": 0.90}, "caption_accuracy fell from 0.980 to 0.900"),
     ],
 )
-def test_a_risen_loss_and_a_fallen_accuracy_are_forgetting(after, forgets):
+def test_a_risen_loss_and_a_fallen_accuracy_are_forgetting(after, told):
     before = {"loss/text": 0.25, "loss/image": 0.99, "caption_accuracy": 0.98}
-    said = forgetting_verdict(before, after)
-    assert "loss/image rose from 0.990 to 1.000" in said
-    assert (
-        said.endswith("it forgets; mix its data in (docs/your-data.md, Fine-tuning without forgetting)")
-        is forgets
-    )
-    assert said.endswith("nothing is forgotten") is not forgets
+    said = forgetting_verdict(before, {"loss/image": 1.0, **after})
+    what_helps = "mix its data in (docs/your-data.md, Fine-tuning without forgetting)"
+    assert said == f"the origin's {told}: it forgets; {what_helps}"
+
+
+def test_what_is_kept_is_told_as_well():
+    before = {"loss/text": 0.25, "loss/image": 0.99, "caption_accuracy": 0.98}
+    said = forgetting_verdict(before, {"loss/text": 0.24, "loss/image": 0.9901, "caption_accuracy": 0.96})
+    changes = "loss/text fell from 0.250 to 0.240, loss/image is still 0.990, caption_accuracy fell from"
+    assert said == f"the origin's {changes} 0.980 to 0.960: nothing is forgotten"

@@ -102,15 +102,19 @@ def forgetting_verdict(before: Mapping[str, float], after: Mapping[str, float]) 
     Args:
         before, after: figures on that model's data, by name: `loss/MODALITY` in nats per id, and accuracies.
     """
-    changes = {name: (before[name], after[name]) for name in before if name in after}
-    told = ", ".join(_describe_change(name, old, new) for name, (old, new) in changes.items())
-    if not any(_is_forgotten(name, old, new) for name, (old, new) in changes.items()):
+    changes = [(name, before[name], after[name]) for name in before if name in after]
+    forgotten = [change for change in changes if _is_forgotten(*change)]
+    told = ", ".join(_describe_change(*change) for change in forgotten or changes)
+    if not forgotten:
         return f"the origin's {told}: nothing is forgotten"
     return f"the origin's {told}: it forgets; mix its data in ({RECIPE})"
 
 
 def _describe_change(name: str, old: float, new: float) -> str:
-    return f"{name} {'rose' if new > old else 'fell'} from {old:.3f} to {new:.3f}"
+    was, now = f"{old:.3f}", f"{new:.3f}"
+    if was == now:
+        return f"{name} is still {now}"
+    return f"{name} {'rose' if new > old else 'fell'} from {was} to {now}"
 
 
 def _is_forgotten(name: str, old: float, new: float) -> bool:
