@@ -7,10 +7,10 @@ from typing import Any
 
 from unitok.data.files.arrow import STATE, ParquetRows, SavedRows
 from unitok.data.files.csv_headers import read_header
+from unitok.data.files.csv_rows import DelimitedRows
 from unitok.data.files.json_records import records_of
 from unitok.data.files.list_files import plain_files
 from unitok.data.files.records import (
-    DelimitedRows,
     JsonLines,
     Record,
     Records,

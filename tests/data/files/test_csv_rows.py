@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unitok.data.files import records
+from unitok.data.files import csv_rows
 
 UNBALANCED = [
     'a,"\n', ',"\n', '"\n', '""""\n', ',"""\n', 'x","\n', '",",\n', 'a,"x\nb,y\n', '"a","\n', '",\n",\n',
@@ -28,13 +28,13 @@ def test_a_csv_of_unbalanced_quotations_is_read_in_linear_time(tmp_path, monkeyp
         work.append(len(row) + 1)
         return parse(self, row, **options)
 
-    quoted_at_end, parse = records._ends_quoted, records.DelimitedRows._parse
-    monkeypatch.setattr(records, "_ends_quoted", quoted)
-    monkeypatch.setattr(records.DelimitedRows, "_parse", parsed)
-    monkeypatch.setattr(records, "MAX_WASTED", 2**12)
+    quoted_at_end, parse = csv_rows._ends_quoted, csv_rows.DelimitedRows._parse
+    monkeypatch.setattr(csv_rows, "_ends_quoted", quoted)
+    monkeypatch.setattr(csv_rows.DelimitedRows, "_parse", parsed)
+    monkeypatch.setattr(csv_rows, "MAX_WASTED", 2**12)
     file = tmp_path / "list.csv"
     file.write_text("image,text\n" + line * (6_000 // len(line)) + end)
-    rows = records.DelimitedRows(file)
+    rows = csv_rows.DelimitedRows(file)
     assert sum(work) < 8 * file.stat().st_size + 2**12
     assert len(rows)
 
@@ -44,7 +44,7 @@ def test_rows_after_unbalanced_quotations_are_read(tmp_path):
     file.write_text(
         "image,text\n" + 'a.png,"5 inch\n' * 500 + "".join(f'{n}.png,"two\nlines"\n' for n in range(500))
     )
-    rows = records.DelimitedRows(file)
+    rows = csv_rows.DelimitedRows(file)
     assert len(rows) == 1000
     assert [rows[index]["text"] for index in range(500, 1000)] == ["two\nlines"] * 500
 
@@ -58,5 +58,5 @@ def test_rows_that_csv_writes_come_back(rows):
             csv.writer(opened, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(
                 [["image", "text"], *rows]
             )
-        read = records.DelimitedRows(file)
+        read = csv_rows.DelimitedRows(file)
         assert [[*read[index].values()] for index in range(len(read))] == rows
