@@ -4,6 +4,7 @@ segments         From the fields of a record to segments: images by file or byte
 detect_format    Detects the format of a path, or says why none fits
 folders          Folders of images: alone, with a text beside each, or sorted by class
 columns          Which columns of a table hold images and which hold captions
+record_reader    The base of what reads any file of records
 tables           Tables of captioned images and of texts, in any file of records
 webdataset       WebDataset: captioned images in tar shards
 coco             COCO captions: one JSON file of images and captions

@@ -12,8 +12,8 @@ from unitok.chat_template import ChatTemplate, Role, Turn
 from unitok.data.faults import SampleError
 from unitok.data.files.records import Record
 from unitok.data.readers.columns import find_image_columns
+from unitok.data.readers.record_reader import RecordReader
 from unitok.data.readers.segments import names_no_image, text_segment
-from unitok.data.readers.tables import RecordReader
 from unitok.document import Document, Segment
 
 MARK = "<image>"

@@ -23,7 +23,8 @@ from unitok.data.readers.folders import (
 from unitok.data.readers.interleaved import Mmc4, Obelics
 from unitok.data.readers.mnist_idx import Idx
 from unitok.data.readers.plain_text import SUFFIXES, PlainText
-from unitok.data.readers.tables import CaptionTable, MetadataFolder, RecordReader, TextTable
+from unitok.data.readers.record_reader import RecordReader
+from unitok.data.readers.tables import CaptionTable, MetadataFolder, TextTable
 from unitok.data.readers.unread_captions import (
     TABLES,
     explain_no_table,

@@ -16,7 +16,8 @@ from unitok.data.files.arrow import class_names
 from unitok.data.files.records import Record, Records
 from unitok.data.readers.conversations import Llava, Messages
 from unitok.data.readers.interleaved import Mmc4, Obelics
-from unitok.data.readers.tables import CaptionTable, RecordReader, TextTable
+from unitok.data.readers.record_reader import RecordReader
+from unitok.data.readers.tables import CaptionTable, TextTable
 from unitok.data.source import Source
 from unitok.document import Document
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from unitok.data.faults import SampleError
 from unitok.data.files.records import Record
+from unitok.data.readers.record_reader import RecordReader
 from unitok.data.readers.segments import names_no_image, text_segment
-from unitok.data.readers.tables import RecordReader
 from unitok.document import Document, Segment
 
 
