@@ -13,7 +13,7 @@ CELL = 8
 SMALL = 32
 CODES_PER_ENTRY = 40
 """Cells of the training images per entry of the codebook: with fewer, entries stay unused."""
-MANY, MOST_COPIES = 8_000, 16
+MANY, MOST_COPIES = 5_000, 16
 """Training images from which on no moved copies are made, and the most copies of each: models of this size
 learn a few thousand images by heart in some passes."""
 CAPTION_WEIGHT, HIDDEN = 2.0, 0.1
