@@ -255,7 +255,9 @@ def show_proposal(proposal: Proposal) -> None:
         "size": f"{proposal.size} × {proposal.size} pixels, {proposal.side}² codes of {proposal.cell} pixels",
         "codes": f"{proposal.codes} in the codebook",
         "model": f"{proposal.layers} layers, rows of {proposal.row_length} ids, {proposal.text_size} of text",
-        "copies": f"{proposal.copies} of each image, moved by up to {proposal.shift} pixels",
+        "copies": f"{proposal.copies} of each image, moved by up to {proposal.shift} pixels"
+        if proposal.copies > 1
+        else "none",
         "foreground": f"weighs {proposal.foreground_weight:.0f} times",
         "captions": f"weigh {CAPTION_WEIGHT:.0f} times" if proposal.facts.has_captions else "none",
         "compile": "yes" if proposal.compile else "no: the run is too short to repay it",
