@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import string
 
 import numpy as np
 import pytest
@@ -42,6 +43,11 @@ def any_caption(number: int) -> tuple[Image.Image, str]:
     return disc(number)[0], disc(random.Random(number).randrange(6))[1]
 
 
+def nonsense(number: int) -> tuple[Image.Image, str]:
+    """A disc, with a caption that tells nothing of any other."""
+    return disc(number)[0], "".join(random.Random(number).choices(string.ascii_lowercase, k=16))
+
+
 def scene(number: int) -> tuple[Image.Image, str]:
     """A rendered scene, of which there is more to learn than a short run can."""
     text, image = ShapesSource(canvas=48, count=number + 1)[number]
@@ -70,6 +76,7 @@ def write_set(folder, sample, count: int, *, doubled: bool = False) -> None:
         (any_caption, 300, "0.7", "captions ignored: a text suits its own image better than another in"),
         (flat, 300, "0.4", "codes in use 0."),
         (noise, 300, "0.4", "blurred: "),
+        (nonsense, 40, "2.0", "learned by heart after step "),
         (scene, 2000, "1.0", "still learning when the time ended, after "),
     ],
 )
