@@ -1,5 +1,4 @@
-"""The reader of any file of records; what a record means, its formats say. Knows no
-column but those of splits."""
+"""The base of what reads any file of records: a document per record. Knows no column but those of splits."""
 
 from abc import abstractmethod
 from array import array
