@@ -36,7 +36,7 @@ page: .venv/.page        ## serve the web page of MODEL (runs/demo/model, else t
 	touch $@
 
 test-page: .venv/.page   ## test the web page in a real browser (Debian's chromium)
-	$(BIN)/python -m pytest tests/page -m 'not gpu'
+	$(BIN)/python -m pytest tests/page tests/modalities/test_kinds_own.py -m 'not gpu'
 
 lint: $(INSTALLED)       ## ruff check and ruff format --check
 	$(BIN)/ruff check .

@@ -78,12 +78,20 @@ def _convert(
     name = name or str(getattr(image, "filename", "") or "the image")
     check_size(name, image.size, max_pixels)
     try:
+        if _is_plain(image):
+            return finish(image)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, on odd metadata
             image.load()
             return finish(_to_eight_bits(_rotate(image)))
     except Exception as error:  # corrupt files raise errors of any kind
         raise ImageError(name, "damaged picture", describe_error(error)) from error
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Whether an image is RGB in memory, without metadata: a set has many, and looking for some takes longer
+    than a copy."""
+    return type(image) is Image.Image and image.mode == "RGB" and not image.info and image._exif is None
 
 
 def describe_error(error: Exception) -> str:

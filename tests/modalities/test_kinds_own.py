@@ -197,7 +197,8 @@ def test_it_is_shown_in_a_terminal_and_on_the_page(model):
     Chat(model, console=Console(file=printed)).execute("calm")
     assert printed.getvalue() == "♩ andante\n"
     pytest.importorskip("gradio", reason="gradio is not installed: make page installs it")
-    from unitok.page.tabs import chat, describe, examples
+    from unitok.page import examples
+    from unitok.page.tabs import chat, describe
 
     messages, _, past, _ = list(chat.Chat(model).send({"text": "calm", "files": []}, chat.Conversation()))[-1]
     assert messages[1:] == [{"role": "assistant", "content": "♩ andante"}]

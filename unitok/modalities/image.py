@@ -27,10 +27,10 @@ MIN_CONTRAST = 0.04
 """Contrast, in pixel values of -1..1, below which a cell counts as uniform."""
 
 
-def to_pixels(image: Image.Image) -> Float[Tensor, "3 h w"]:
-    """Convert a PIL image to RGB values in [-1, 1]."""
-    values = np.asarray(as_rgb(image), dtype=np.float32)
-    return torch.from_numpy(values / 127.5 - 1).permute(2, 0, 1)
+def to_pixels(images: Sequence[Image.Image]) -> Float[Tensor, "b 3 h w"]:
+    """Convert RGB images of one size to values in [-1, 1]."""
+    values = np.stack([np.asarray(image) for image in images]).astype(np.float32)
+    return torch.from_numpy(values / 127.5 - 1).permute(0, 3, 1, 2)
 
 
 def to_image(pixels: Float[Tensor, "3 h w"]) -> Image.Image:
@@ -156,7 +156,7 @@ class ImageModality(Modality):
         images = [self.fit(image) for image in contents]
         codes: list = [None] * len(images)
         for batch in _batches([image.size for image in images], cell=1):
-            pixels = torch.stack([to_pixels(images[i]) for i in batch])
+            pixels = to_pixels([images[i] for i in batch])
             grids = self.tokenizer.encode(pixels.to(self.device)).codes.cpu()
             for i, grid in zip(batch, grids, strict=True):
                 codes[i] = (grid.flatten(), (grid.shape[0], grid.shape[1] // self.tokenizer.depth))
