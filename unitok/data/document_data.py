@@ -214,6 +214,7 @@ class DocumentData(LightningDataModule):
             task=self.task.name,
             condition_dropout=condition_dropout,
             unprompted=self.task.unprompted,
+            first=self.task.first,
             answers=self.task.answers,
             seed=self.seed,
         )

@@ -13,6 +13,7 @@ from unitok.document import Codes, Segment
 Item = TypeVar("Item", Segment, Codes)
 Task = Literal["caption", "draw", "both", "chat"]
 Answers = Literal["all", "one"]
+First = Literal["learned", "shown"]
 PAIR = ("text", "image")
 UNPROMPTED = ("text", "image")
 
@@ -36,6 +37,9 @@ class TaskConfig:
             modality, which guidance needs; see `arrange`.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`.
+        first: "learned" learns the first segment of a pair, too, where `unprompted` has its modality; with
+            "shown" it is only read, so that images are learned from their texts, or alone by
+            `condition_dropout`.
         answers: "all" learns every learned segment of a document after those before it; with "one", a segment
             drawn at random is learned, all before it is shown, and what follows is dropped: what models with
             model.sizes.variant.bidirectional=prefix need, whose prompts are read in both directions.
@@ -44,6 +48,7 @@ class TaskConfig:
     name: Task = "both"
     condition_dropout: float = 0.1
     unprompted: Sequence[str] = UNPROMPTED
+    first: First = "learned"
     answers: Answers = "all"
 
 
@@ -80,8 +85,8 @@ def arrange(
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
             alone by `condition_dropout`. A model that never learns captions by themselves has no habit of
             pairing words to unlearn when an image shows a pair that it has not seen.
-        shown: modalities that a model sees as vectors, which have no targets: before the other segment of a
-            pair they are not learned.
+        shown: modalities that are only read before the other segment of a pair, such as those that a model
+            sees as vectors, which have no targets.
         seed, epoch, index: the key of the random numbers, which depend on nothing else.
 
     Example:

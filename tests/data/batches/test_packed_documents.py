@@ -162,6 +162,22 @@ def test_a_row_has_place_for_what_an_image_is_laid_out_as():
             PackedDocuments(documents, codec, row_length=length - 1, **options)[DocumentBatch(0, [0])]
 
 
+def test_the_first_of_a_pair_is_learned_or_only_shown():
+    """An image alone stays learned, as guidance needs it; its loss is then the caption's, or its codes'."""
+    for task, modality in (("caption", "text"), ("draw", "image")):
+        targets = {}
+        for first in ("learned", "shown"):
+            documents = packed(Numbered(8), task=task, condition_dropout=0.4, first=first)
+            batch = documents[DocumentBatch(0, list(range(8)))]
+            targets[first] = {
+                name: sum((batch.targets == i).sum() for i in CODEC.vocabulary.ids(name))
+                for name in ("text", "image")
+            }
+        assert targets["shown"][modality] == targets["learned"][modality]
+        (other,) = {"text", "image"} - {modality}
+        assert targets["shown"][other] == 0 < targets["learned"][other]
+
+
 def test_long_documents_of_a_store_are_counted_in_one_line(tmp_path, caplog):
     write_store(tmp_path, Numbered(6, long=(2, 5)), CODEC, progress=False)
     with caplog.at_level(logging.WARNING):

@@ -13,7 +13,7 @@ from unitok.data.codes.encoding import CodedDocuments, encode_documents
 from unitok.data.codes.store import Store
 from unitok.data.faults import Fault, Faults
 from unitok.data.source import Source, read
-from unitok.data.tasks import UNPROMPTED, Answers, Task, arrange, check_task, learn_one
+from unitok.data.tasks import PAIR, UNPROMPTED, Answers, First, Task, arrange, check_task, learn_one
 from unitok.document import Codes, Document
 from unitok.tokens.codec import Codec
 
@@ -81,6 +81,7 @@ class PackedDocuments(Dataset):
         task: the order of segments, see `arrange`, for documents without a task of their own.
         condition_dropout: probability that a document keeps its last segment only.
         unprompted: modalities that are also learned without a prompt, see `arrange`.
+        first: whether the first segment of a pair is learned, see TaskConfig.
         answers: how many segments of a document are learned, see TaskConfig.
         seed: of task and dropout.
 
@@ -97,6 +98,7 @@ class PackedDocuments(Dataset):
         task: Task = "both",
         condition_dropout: float = 0.0,
         unprompted: Sequence[str] = UNPROMPTED,
+        first: First = "learned",
         answers: Answers = "all",
         seed: int = 0,
     ):
@@ -104,7 +106,8 @@ class PackedDocuments(Dataset):
         self.documents, self.codec, self.row_length = documents, codec, row_length
         self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
         self.unprompted, self.answers = tuple(unprompted), answers
-        self.shown = codec.vision.modalities if codec.vision else ()
+        self.seen = codec.vision.modalities if codec.vision else ()
+        self.shown = PAIR if first == "shown" else self.seen
         self.read = self.dropped = 0
         self.fitting = np.arange(len(documents))
         if isinstance(documents, Store):
@@ -119,10 +122,10 @@ class PackedDocuments(Dataset):
         read = [(i, codes, self._arrange(codes, batch.epoch, i)) for i, codes in fetched if codes is not None]
         # what is seen and what is written have different lengths; else a document counts whole, whatever
         # is dropped of it
-        usable = [(i, own) for i, codes, own in read if self._fits(i, own if self.shown else codes)]
+        usable = [(i, own) for i, codes, own in read if self._fits(i, own if self.seen else codes)]
         arranged = [codes for _, codes in usable]
-        if self.shown:
-            check_shown(arranged, self.shown)
+        if self.seen:
+            check_seen(arranged, self.seen)
         flat = self.codec.lay_out(arranged)
         self.documents.count([index for index, _ in usable], flat.lengths)
         return pack(flat, length=self.row_length, pad=self.codec.vocabulary.pad)
@@ -158,10 +161,10 @@ class PackedDocuments(Dataset):
         return False
 
 
-def check_shown(documents: Sequence[Sequence[Codes]], shown: Sequence[str]) -> None:
+def check_seen(documents: Sequence[Sequence[Codes]], seen: Sequence[str]) -> None:
     """Raises ValueError where a segment that is shown has no features: those of a store have codes alone."""
     for segment in (segment for document in documents for segment in document):
-        if segment.modality in shown and not segment.learn and segment.features is None:
+        if segment.modality in seen and not segment.learn and segment.features is None:
             raise ValueError(
                 f"a model with vision sees pixels of each {segment.modality} that it is shown, but a store "
                 "has codes alone: train from the source"
