@@ -8,7 +8,7 @@ from PIL import Image
 
 from unitok.api.arguments import Images, IntLike, Texts, as_images, as_text_list, as_texts, describe
 from unitok.api.document_model import DocumentModel
-from unitok.document import Segment
+from unitok.document import Codes, Segment
 from unitok.generation.likelihood import best_of_copies
 
 TEMPLATES = ("{}",)
@@ -44,13 +44,19 @@ def classify(
     if wrong or not templates:
         raise ValueError(f"templates must be texts with {{}} for the label, got {wrong}")
     texts = [template.replace("{}", label) for label in labels for template in templates]
-    pairs = [(Segment("image", image), Segment("text", text)) for image in images for text in texts]
+    pairs = [(image, Segment("text", text)) for image in _encode(model, images) for text in texts]
     scores = model.score(pairs, batch_size=batch_size)
     values = np.array([score.per_id if per_id else score.log_probability for score in scores])
     means = values.reshape(len(images), len(labels), len(templates)).mean(axis=2)
     probabilities = np.exp(means - means.max(axis=1, keepdims=True))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     return [dict(zip(labels, row.tolist(), strict=True)) for row in probabilities]
+
+
+def _encode(model: DocumentModel, images: Sequence[Image.Image]) -> list[Codes]:
+    """Encode each image once, as it is read before any text."""
+    documents = [(Segment("image", image),) for image in images]
+    return [codes for (codes,) in model.codec.encode_prompts(documents)]
 
 
 def rank(
@@ -84,7 +90,7 @@ def affinities(
 ) -> list[list[Affinity]]:
     """Compute log p(text | image), and the same minus log p(text), of every image (row) and text (column)."""
     images, texts = as_images(images), as_texts(texts, "texts")
-    pairs = [(Segment("image", image), Segment("text", text)) for image in images for text in texts]
+    pairs = [(image, Segment("text", text)) for image in _encode(model, images) for text in texts]
     priors = model.score([(Segment("text", text),) for text in texts], batch_size=batch_size)
     conditionals = iter(model.score(pairs, batch_size=batch_size))
     return [
