@@ -16,8 +16,9 @@ IMAGE = Codes("image", torch.tensor([3, 4, 5, 6]), (2, 2), learn=False)
 PAIR = [TEXT, IMAGE]
 
 
-def order(index, *, task="both", condition_dropout=0.0, seed=0, epoch=0, codes=PAIR):
-    options = {"task": task, "condition_dropout": condition_dropout, "seed": seed, "epoch": epoch}
+def order(index, *, task="both", captions=0.5, condition_dropout=0.0, seed=0, epoch=0, codes=PAIR):
+    options = {"task": task, "captions": captions, "condition_dropout": condition_dropout}
+    options |= {"seed": seed, "epoch": epoch}
     return [c.modality for c in arrange(codes, index=index, **options)]
 
 
@@ -35,6 +36,8 @@ def test_both_orders_are_equally_frequent_and_change_with_seed_and_epoch():
     assert all(abs(share - 0.5) < 0.04 for share in shares)
     orders = {tuple(order(i, seed=s, epoch=e)[0] for i in range(40)) for s in (0, 1) for e in (0, 1)}
     assert len(orders) == 4
+    captions = sum(order(i, captions=0.7)[0] == "image" for i in range(4000)) / 4000
+    assert abs(captions - 0.7) < 0.04
 
 
 @pytest.mark.parametrize("task", ["caption", "draw", "both"])

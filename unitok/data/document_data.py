@@ -212,6 +212,7 @@ class DocumentData(LightningDataModule):
             self.codec,
             row_length=self.row_length,
             task=self.task.name,
+            captions=self.task.captions,
             condition_dropout=condition_dropout,
             unprompted=self.task.unprompted,
             first=self.task.first,

@@ -64,6 +64,7 @@ def _sample(packed: PackedDocuments, count: int) -> Iterator[Document]:
                 arrange(
                     documents[index],
                     task=packed.documents.task(index) or packed.task,
+                    captions=packed.captions,
                     condition_dropout=0.0,
                     unprompted=packed.unprompted,
                     seed=packed.seed,

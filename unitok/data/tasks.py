@@ -18,10 +18,12 @@ PAIR = ("text", "image")
 UNPROMPTED = ("text", "image")
 
 
-def check_task(task: str, condition_dropout: float) -> None:
+def check_task(task: str, condition_dropout: float, captions: float = 0.5) -> None:
     """Raises ValueError if a task is unknown or a probability is out of range."""
     if task not in get_args(Task):
         raise ValueError(f"task must be one of {', '.join(get_args(Task))}, got {task!r}")
+    if not 0 < captions < 1:
+        raise ValueError(f"captions must be above 0 and below 1, got {captions}")
     if not 0 <= condition_dropout < 1:
         raise ValueError(f"condition_dropout must be in [0, 1), got {condition_dropout}")
 
@@ -33,6 +35,7 @@ class TaskConfig:
     Args:
         name: of pairs: "caption" learns text after image, "draw" image after text, "both" tosses a coin.
             Conversations and interleaved documents keep their order; with "chat", pairs do too.
+        captions: share of pairs that learn text after image where the name is "both".
         condition_dropout: probability that a document keeps only its last segment, or also those of the same
             modality, which guidance needs; see `arrange`.
         unprompted: modalities that are also learned without a prompt: as a document's first segment, and
@@ -46,6 +49,7 @@ class TaskConfig:
     """
 
     name: Task = "both"
+    captions: float = 0.5
     condition_dropout: float = 0.1
     unprompted: Sequence[str] = UNPROMPTED
     first: First = "learned"
@@ -64,6 +68,7 @@ def arrange(
     codes: Sequence[Item],
     *,
     task: Task,
+    captions: float = 0.5,
     condition_dropout: float,
     unprompted: Sequence[str] = UNPROMPTED,
     shown: Sequence[str] = (),
@@ -79,6 +84,7 @@ def arrange(
             except that `condition_dropout` applies where its last segment is learned and in `unprompted`.
         task: "draw" keeps the order (text, then image), "caption" reverses it, "both" tosses a coin; "chat"
             leaves all documents unchanged.
+        captions: share of captions with "both".
         condition_dropout: probability that only the last segment is kept, which guidance needs; half of the
             time, earlier segments of its modality are kept too, as in an edit (InstructPix2Pix,
             arXiv:2211.09800, section 3.2.1).
@@ -104,7 +110,7 @@ def arrange(
         if is_task and sampled < condition_dropout and _may_stand_alone(codes[-1], unprompted):
             return _answer(codes, keep_modality=sampled < condition_dropout / 2)
         return list(codes)
-    reverse = task == "caption" or (task == "both" and uniform(seed, epoch, index, "task") < 0.5)
+    reverse = task == "caption" or (task == "both" and uniform(seed, epoch, index, "task") < captions)
     first, last = codes[::-1] if reverse else codes
     if sampled < condition_dropout and _may_stand_alone(last, unprompted):
         return [last]

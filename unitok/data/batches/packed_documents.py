@@ -79,6 +79,7 @@ class PackedDocuments(Dataset):
         codec: lays them out.
         row_length: tokens per row; a document takes one token less than it has ids.
         task: the order of segments, see `arrange`, for documents without a task of their own.
+        captions: share of pairs that learn their text where the task is "both".
         condition_dropout: probability that a document keeps its last segment only.
         unprompted: modalities that are also learned without a prompt, see `arrange`.
         first: whether the first segment of a pair is learned, see TaskConfig.
@@ -96,15 +97,17 @@ class PackedDocuments(Dataset):
         *,
         row_length: int,
         task: Task = "both",
+        captions: float = 0.5,
         condition_dropout: float = 0.0,
         unprompted: Sequence[str] = UNPROMPTED,
         first: First = "learned",
         answers: Answers = "all",
         seed: int = 0,
     ):
-        check_task(task, condition_dropout)
+        check_task(task, condition_dropout, captions)
         self.documents, self.codec, self.row_length = documents, codec, row_length
-        self.task, self.condition_dropout, self.seed = task, condition_dropout, seed
+        self.task, self.captions, self.seed = task, captions, seed
+        self.condition_dropout = condition_dropout
         self.unprompted, self.answers = tuple(unprompted), answers
         self.seen = codec.vision.modalities if codec.vision else ()
         self.shown = PAIR if first == "shown" else self.seen
@@ -135,6 +138,7 @@ class PackedDocuments(Dataset):
         arranged = arrange(
             codes,
             task=self.documents.task(index) or self.task,
+            captions=self.captions,
             condition_dropout=self.condition_dropout,
             unprompted=self.unprompted,
             shown=self.shown,
