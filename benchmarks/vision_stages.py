@@ -13,7 +13,7 @@ The log probability of texts is compared to the bit. Measured by the judge on un
 
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,8 @@ from unitok.worlds.shapes.scenes import ShapesSource
 from unitok.worlds.shapes.tasks import ShapesTasks
 
 ROW, BATCH = 128, 32
+BAR = 0.95
+"""Share of all at once's accuracy that the stages must reach."""
 HELD = ("cross", "visual")
 """Arms that hold the language model, by the part that they train beside the bridge."""
 
@@ -146,16 +148,6 @@ def text_scores(model: UniTok, unseen: Source) -> list[float]:
     return model.score([captions[i] for i in range(min(64, len(captions)))])
 
 
-def figures_of(arm: str, model: UniTok, stages: Stages) -> list[Row]:
-    """What an arm reaches."""
-    measured = stages.world.measure(model)
-    print(f"seed {stages.seed}, {arm}: {measured}", flush=True)
-    return [
-        Row(f"seed {stages.seed}: {key}, {arm}", value, "", None, None, True)
-        for key, value in measured.items()
-    ]
-
-
 def equality(arm: str, words: UniTok, model: UniTok, stages: Stages) -> Row:
     """Whether a model says of texts what the model of texts does."""
     equal = text_scores(words, stages.world.unseen) == text_scores(model, stages.world.unseen)
@@ -169,23 +161,37 @@ def run(stages: Stages, folder: Path, *, texts: int, align: int, instruct: int, 
     words = stages.train(
         WithoutImages(both), steps=texts, out=folder / "words", start=StartConfig(), arm=None
     )
-    found = []
+    equal, measured = [], {}
+
+    def measure(arm: str, model: UniTok) -> None:
+        measured[arm] = world.measure(model)
+        print(f"seed {stages.seed}, {arm}: {measured[arm]}", flush=True)
+
+    if "once" in arms:
+        begin = StartConfig(init_from=origin)
+        measure("once", stages.train(both, steps=align + instruct, out=folder / "once", start=begin))
     if "staged" in arms:
         bridge = StartConfig(init_from=origin, parts=("bridge", "rows"), code_scale=0.0)
         aligned = stages.train(world.captions, steps=align, out=folder / "aligned", start=bridge)
-        found += [equality("aligned", words, aligned, stages), *figures_of("aligned", aligned, stages)]
+        equal.append(equality("aligned", words, aligned, stages))
+        measure("aligned", aligned)
         then = StartConfig(init_from=str(folder / "aligned"))
-        staged = stages.train(both, steps=instruct, out=folder / "staged", start=then)
-        found += figures_of("staged", staged, stages)
-    if "once" in arms:
-        begin = StartConfig(init_from=origin)
-        once = stages.train(both, steps=align + instruct, out=folder / "once", start=begin)
-        found += figures_of("once", once, stages)
+        measure("staged", stages.train(both, steps=instruct, out=folder / "staged", start=then))
     for arm in (arm for arm in arms if arm in HELD):
         start = StartConfig(init_from=origin, parts=("bridge", "rows", arm), code_scale=0.0)
         model = stages.train(both, steps=align + instruct, out=folder / arm, start=start, arm=arm)
-        found += [equality(arm, words, model, stages), *figures_of(arm, model, stages)]
-    return found
+        equal.append(equality(arm, words, model, stages))
+        measure(arm, model)
+    return [*equal, *rows(measured, stages.seed)]
+
+
+def rows(measured: dict[str, dict[str, float]], seed: int) -> Iterator[Row]:
+    """What each arm reaches; the stages beside all at once."""
+    for arm, figures in measured.items():
+        for key, value in figures.items():
+            peer = measured["once"][key] if arm == "staged" and "once" in measured else 0
+            ratio, bar = (value / peer, BAR) if peer else (None, None)
+            yield Row(f"seed {seed}: {key}, {arm}", value, "", ratio, bar, not peer or ratio >= BAR)
 
 
 def main() -> None:
