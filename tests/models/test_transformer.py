@@ -49,6 +49,20 @@ def test_cached_logits_equal_uncached_ones_for_rows_of_different_lengths():
     assert full.std() > 0.3
 
 
+def test_gradients_from_some_places_are_those_of_a_loss_on_these_alone():
+    model = tiny_transformer()
+    ids, places = torch.randint(CODEC.vocabulary.size, (3, 8)), torch.tensor([19, 2, 7, 8])
+    positions = torch.arange(8)[None, :, None].expand(3, -1, 3)
+    wanted = torch.randn(len(places), model.sizes.width)
+    gradients = []
+    for hidden in (model(ids, positions).flatten(0, 1)[places], model(ids, positions, places=places)):
+        (hidden * wanted).sum().backward()
+        gradients.append([weight.grad for weight in model.parameters() if weight.grad is not None])
+        model.zero_grad()
+    assert len(gradients[0]) > 10
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-6)
+
+
 @torch.no_grad()
 def test_rows_that_are_moved_shared_and_given_room_go_on_as_before():
     model = tiny_transformer()

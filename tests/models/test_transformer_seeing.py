@@ -66,6 +66,17 @@ def read(model: Transformer, codec, document) -> torch.Tensor:
 
 
 @torch.no_grad()
+def test_states_of_some_places_are_those_of_all(seeing):
+    codec, model = seeing
+    for document in some_documents(codec, 6):
+        flat = codec.lay_out([document])
+        ids, positions = torch.from_numpy(flat.ids)[None, :-1], torch.from_numpy(flat.positions)[None, :-1]
+        some = torch.randperm(ids.numel())[: ids.numel() // 2]
+        found = model(ids, positions, tiles=flat.tiles, places=some)
+        assert torch.allclose(found, read(model, codec, document)[some], atol=1e-12)
+
+
+@torch.no_grad()
 def test_an_image_changes_what_is_after_it_alone(seeing):
     codec, model = seeing
     changed = 0

@@ -8,7 +8,13 @@ from torch import nn
 
 from tests.models.test_cross_entropy import tiny_transformer
 from unitok.models.transformer_config import BlockVariant
-from unitok.training.optimizers import MuonAdamW, OptimizerConfig, build_optimizer, orthogonalize
+from unitok.training.optimizers import (
+    NEWTON_SCHULZ,
+    MuonAdamW,
+    OptimizerConfig,
+    build_optimizer,
+    orthogonalize,
+)
 
 SETTINGS = {"lr": 1e-3, "muon_lr": 2e-2, "weight_decay": 0.1, "betas": (0.9, 0.95)}
 
@@ -31,13 +37,13 @@ def differ(a, b) -> float:
 
 
 @pytest.fixture
-def in_bfloat16(monkeypatch):
-    """Muon's iteration as torch's: in bfloat16, also where that is slow."""
-    monkeypatch.setattr("unitok.device.lacks_bfloat16", lambda device: False)
+def in_float32(monkeypatch):
+    """Muon's iteration without the rounding of bfloat16, torch's too."""
+    monkeypatch.setattr(torch, "bfloat16", torch.float32)
 
 
 @pytest.mark.parametrize("qkv_bias", [False, True])
-def test_steps_are_those_of_torch(in_bfloat16, qkv_bias):
+def test_steps_are_those_of_torch(in_float32, qkv_bias):
     ours = tiny_transformer(variant=BlockVariant(qkv_bias=qkv_bias))
     theirs = copy.deepcopy(ours)
     optimizer, parts = build_optimizer(ours, OptimizerConfig("muon", **SETTINGS)), oracle(theirs)
@@ -89,6 +95,33 @@ def test_an_orthogonalised_matrix_has_singular_values_near_one(shape, lacks, dty
     found = orthogonalize(torch.randn(3, *shape), steps=5)
     values = torch.linalg.svdvals(found.float())
     assert found.dtype == dtype and values.max() < 1.3 and values.median() > 0.6
+
+
+def iterated(matrices):
+    """The iteration on the matrices themselves, as its authors write it."""
+    a, b, c = NEWTON_SCHULZ
+    x = matrices / matrices.flatten(1).norm(dim=1)[:, None, None]
+    for _ in range(5):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x
+
+
+@pytest.mark.parametrize("decay", [1, 3, 5])
+@pytest.mark.parametrize("columns", [192, 384])
+def test_steps_on_gram_matrices_are_as_exact_as_on_the_matrix(decay, columns, monkeypatch):
+    rows = 64
+    left, right = (torch.linalg.qr(torch.randn(3, n, rows)).Q for n in (rows, columns))
+    matrices = left * torch.logspace(0, -decay, rows) @ right.mT  # singular values over decades
+    exact = iterated(matrices.double())
+
+    def error(found):
+        return ((found - exact).norm() / exact.norm()).item()
+
+    monkeypatch.setattr("unitok.device.lacks_bfloat16", lambda device: False)
+    assert error(orthogonalize(matrices, steps=5)) < max(0.02, 1.2 * error(iterated(matrices.bfloat16())))
+    monkeypatch.setattr("unitok.device.lacks_bfloat16", lambda device: True)
+    assert error(orthogonalize(matrices.mT, steps=5).mT) < 1e-2
 
 
 def test_closure_is_called_with_gradients_on():

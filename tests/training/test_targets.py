@@ -2,10 +2,14 @@
 
 import random
 
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.tiny_codecs import random_codes, tiny_codec
 from unitok.data.batches.packing import IGNORED, pack
 from unitok.document import Codes
-from unitok.training.targets import Full, Legal
+from unitok.training.targets import SHAPES, Full, Legal, learned_places
 
 CODEC = tiny_codec()
 
@@ -25,3 +29,17 @@ def test_a_full_head_also_learns_the_ends_of_learned_images():
     assert int(new.sum()) == learned > 0
     for target in full.targets[full.targets != IGNORED].tolist():
         assert sum(target in group[2] for group in full.groups) == 1
+
+
+@given(rows=st.integers(1, 9), tokens=st.integers(1, 90), share=st.floats(0, 1), seed=st.integers(0, 99))
+def test_places_are_the_learned_ones_and_as_few_others_as_make_whole_blocks(rows, tokens, share, seed):
+    random_numbers = torch.Generator().manual_seed(seed)
+    learned = torch.rand(rows, tokens, generator=random_numbers) < share
+    targets = torch.where(learned, 7, IGNORED)
+    places, count = learned_places(targets), int(learned.sum())
+    if places is None:
+        assert count > rows * tokens - SHAPES
+        return
+    assert len(places) == len(places.unique()) and len(places) % SHAPES == 0
+    assert len(places) - count < SHAPES or count == 0
+    assert int(learned.flatten()[places].sum()) == count

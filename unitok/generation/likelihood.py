@@ -118,15 +118,16 @@ def _log_probabilities(model: Transformer, codec: Codec, flat: FlatIds) -> _LogP
     ids, positions, targets = ids.to(device), positions.to(device), targets.to(device)
     if model.number_parts is not None:
         shown["prefix"] = prefix_of(targets >= 0, torch.zeros_like(ids))
-    hidden = model(ids, positions, **shown)
+    scored = (targets.flatten() >= 0).nonzero()[:, 0]
+    hidden, next_ids = model(ids, positions, places=scored, **shown), targets.flatten()[scored]
     values, places = [], []
     for group in codec.groups:
-        in_group, index = members(targets.flatten(), group.ids)
+        in_group, index = members(next_ids, group.ids)
         if group.modality == STRUCTURE or not len(in_group):
             continue
-        logits = model.head(hidden.flatten(0, 1)[in_group], group.ids).to(widest_float(device))
+        logits = model.head(hidden[in_group], group.ids).to(widest_float(device))
         values.append(logits.log_softmax(dim=-1).gather(-1, index[:, None])[:, 0].cpu().double())
-        places.append(in_group.cpu())
+        places.append(scored[in_group].cpu())
     if not values:
         empty = torch.zeros(0, dtype=torch.long)
         return _LogProbabilities(empty.double(), empty)

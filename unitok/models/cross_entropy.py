@@ -66,8 +66,8 @@ class Part(NamedTuple):
 
 def grouped_cross_entropy(
     head: Float[Tensor, "v d"],
-    hidden: Float[Tensor, "b t d"],
-    targets: Int64[Tensor, "b t"],
+    hidden: Float[Tensor, "*k d"],
+    targets: Int64[Tensor, "*k"],
     groups: Sequence[Group],
     *,
     among: range | None = None,
@@ -94,7 +94,7 @@ def grouped_cross_entropy(
             parts[name, modality] = Part(places, index, ids, scale)
     if not torch.is_grad_enabled():  # else the head's gradient would be computed in validations, too
         hidden, head = hidden.detach(), head.detach()
-    total, *statistics = HeadLoss.apply(hidden.flatten(0, 1), head, [*parts.values()], z_loss)
+    total, *statistics = HeadLoss.apply(hidden.flatten(0, -2), head, [*parts.values()], z_loss)
     entropies, squares, wrong = statistics
     sums: tuple[dict[str, Tensor], ...] = ({}, {}, {}, {})
     for number, ((_, modality), part) in enumerate(parts.items()):

@@ -34,7 +34,7 @@ class FeedForward(nn.Module):
         self.activate = ACTIVATIONS[activation]
         self.down = matrix(hidden, width)
 
-    def forward(self, x: Float[Tensor, "b t d"], *visual: Bool[Tensor, "b t 1"]) -> Float[Tensor, "b t d"]:
+    def forward(self, x: Float[Tensor, "*k d"], *visual: Bool[Tensor, "*k 1"]) -> Float[Tensor, "*k d"]:
         """`visual` is what the matrices take beside `x`."""
         gate, up = self.gate_up(x, *visual).chunk(2, dim=-1)
         return self.down(self.activate(gate) * up, *visual)

@@ -6,6 +6,7 @@ rotary positions, no biases; other families of language models are variants of i
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -55,9 +56,13 @@ class Block(nn.Module):
         sin: Tensor,
         *,
         visual: tuple[Tensor, ...] = (),
+        places: Int64[Tensor, " k"] | None = None,
         **context,
-    ) -> Float[Tensor, "b t d"]:
+    ) -> Float[Tensor, "*k d"]:
+        """`places` are those that go through the feed-forward layer and are returned; all if None."""
         x = x + self.attention(self.attention_norm(x), cos, sin, visual=visual, **context)
+        if places is not None:
+            x, *visual = (each.flatten(0, 1).index_select(0, places) for each in (x, *visual))
         return x + self.feed_forward(self.feed_forward_norm(x), *visual)
 
 
@@ -104,7 +109,8 @@ class Transformer(nn.Module):
         cache: Cache | None = None,
         tiles: Tensor | None = None,
         prefix: Bool[Tensor, "b t"] | None = None,
-    ) -> Float[Tensor, "b t d"]:
+        places: Int64[Tensor, " k"] | None = None,
+    ) -> Float[Tensor, "*k d"]:
         """Returns the hidden states from which the head predicts each next id.
 
         Args:
@@ -116,6 +122,8 @@ class Transformer(nn.Module):
                 None.
             tiles: images that the bridge makes vectors of, which ids from `vocab_size` on stand for.
             prefix: the tokens that see each other where `bidirectional` is "prefix"; read at once.
+            places: of the tokens whose hidden states are needed, as indices into all of `ids`; [k, d] of them are
+                returned, and the last block computes no others. None, as with a cache: all, [b, t, d].
         """
         vectors = None if tiles is None else self.bridge(tiles)
         table, memory = None, None
@@ -132,13 +140,15 @@ class Transformer(nn.Module):
             return self.hidden_states(ids, positions, mask=view.mask, view=view, vectors=vectors)
         if parts is not None:
             mask = self.packed_mask(torch.zeros_like(ids) if document is None else document, parts)
-            return self.hidden_states(ids, positions, mask=mask, vectors=vectors, causal=False, memory=memory)
+            return self.hidden_states(
+                ids, positions, mask=mask, vectors=vectors, causal=False, memory=memory, places=places
+            )
         mask = None if document is None else self.packed_mask(document)
         if self.sizes.latest_image:
             mask = self._hide_earlier_images(
                 ids, mask if document is not None else document_mask(torch.zeros_like(ids))
             )
-        return self.hidden_states(ids, positions, mask=mask, vectors=vectors, memory=memory)
+        return self.hidden_states(ids, positions, mask=mask, vectors=vectors, memory=memory, places=places)
 
     def _hide_earlier_images(
         self, ids: Int64[Tensor, "b t"], mask: Bool[Tensor, "b 1 t t"]
@@ -178,10 +188,12 @@ class Transformer(nn.Module):
         vectors: Float[Tensor, "n d"] | None = None,
         causal: bool = True,
         memory: Memory | None = None,
-    ) -> Float[Tensor, "b t d"]:
+        places: Int64[Tensor, " k"] | None = None,
+    ) -> Float[Tensor, "*k d"]:
         """Returns hidden states under a mask, after the cached tokens of `view`; pure tensor code, for
         torch.compile. `vectors` are the rows that ids from `vocab_size` on stand for, `causal` is whether the
-        mask hides all later tokens, `memory` what is seen by cross-attention without a cache."""
+        mask hides all later tokens, `memory` what is seen by cross-attention without a cache; `places` as in
+        `forward`."""
         sizes = self.sizes
         cos, sin = rotary_angles(
             positions,
@@ -194,12 +206,15 @@ class Transformer(nn.Module):
         context = {"attend": attend, "mask": mask, "view": view}
         if sizes.variant.visual_rank and vectors is not None:
             context["visual"] = ((ids >= self.config.vocab_size).unsqueeze(-1),)
+        blocks = self.blocks
+        if places is not None:
+            blocks = [*blocks[:-1], partial(blocks[-1], places=places)]
         memory = memory if view is None else view.memory
         if memory is None:
-            for block in self.blocks:
+            for block in blocks:
                 x = block(x, cos, sin, **context)
         else:
-            for layer, block in enumerate(self.blocks):
+            for layer, block in enumerate(blocks):
                 x = block(self.cross.before(layer, x, memory), cos, sin, **context)
         return self.norm(x)
 

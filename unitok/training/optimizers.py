@@ -17,6 +17,10 @@ OptimizerName = Literal["muon", "adamw"]
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic that drives all singular values towards 1 (Jordan et al. 2024)."""
+WIDE = 1.5
+"""Columns a row from which five steps on Gram matrices take fewer operations than on the matrix."""
+GRAM_STEPS = 3
+"""Steps from one Gram matrix: of five in bfloat16, three and two are as exact as those on the matrix."""
 
 
 @dataclass(frozen=True)
@@ -204,10 +208,32 @@ def orthogonalize(matrices: Float[Tensor, "n r c"], *, steps: int) -> Float[Tens
     tall = matrices.shape[1] > matrices.shape[2]
     x = (matrices.mT if tall else matrices).to(fast_dtype(matrices.device))
     x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
-    for _ in range(steps):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    if x.shape[2] > WIDE * x.shape[1]:
+        for done in range(0, steps, GRAM_STEPS):
+            x = _polynomials(x @ x.mT, steps=min(GRAM_STEPS, steps - done)) @ x
+    else:
+        for _ in range(steps):
+            gram = x @ x.mT
+            x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
+
+
+def _polynomials(gram: Float[Tensor, "n r r"], *, steps: int) -> Float[Tensor, "n r r"]:
+    """Returns what so many steps multiply a matrix by, from its Gram matrix alone, which is smaller (Gram
+    Newton-Schulz, Zhang, Amsel, Chen and Dao 2026, dao-lab.ai/blog/2026/gram-newton-schulz)."""
+    a, b, c = NEWTON_SCHULZ
+    product = None
+    for left in reversed(range(steps)):
+        step = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # a step multiplies by a + this
+        if left:
+            half = torch.baddbmm(gram, step, gram, beta=a)
+            gram = torch.baddbmm(half, half, step, beta=a)
+        if product is None:
+            product = step
+            product.diagonal(dim1=1, dim2=2).add_(a)
+        else:
+            product = torch.baddbmm(product, step, product, beta=a)
+    return product
 
 
 def orthogonalize_all(stacks: Sequence[Tensor], steps: int) -> list[Tensor]:

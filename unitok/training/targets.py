@@ -17,6 +17,8 @@ from unitok.models.cross_entropy import Group
 from unitok.tokens.codec import Codec
 
 Head = Literal["legal", "full"]
+SHAPES = 64
+"""Of which the number of tokens in the last block's feed-forward layer is a multiple."""
 
 
 class Objective(NamedTuple):
@@ -56,6 +58,17 @@ class Full(Competition):
     def objective(self, batch: Batch) -> Objective:
         forced = torch.tensor([*self.ends.values()], device=batch.ids.device)
         return Objective(add_forced_targets(batch, forced), self.groups, range(self.codec.vocabulary.size))
+
+
+def learned_places(targets: Int64[Tensor, "b t"]) -> Int64[Tensor, " k"] | None:
+    """Returns the places of the learned targets, as indices into all of them; None where that is nearly all.
+
+    Some others are among them: their number is a multiple of 64, so that few shapes occur, for each of which the
+    libraries of a device keep a kernel.
+    """
+    learned = (targets != IGNORED).flatten().byte()
+    count = max(1, -(-int(learned.sum()) // SHAPES)) * SHAPES
+    return None if count >= len(learned) else learned.argsort(descending=True, stable=True)[:count]
 
 
 COMPETITIONS: dict[Head, type[Competition]] = {"legal": Legal, "full": Full}

@@ -37,7 +37,7 @@ from unitok.training.run.log_steps import logs_step
 from unitok.training.run.resume_check import check_fits
 from unitok.training.run.whole_steps import check_validations
 from unitok.training.schedule import progress
-from unitok.training.targets import COMPETITIONS
+from unitok.training.targets import COMPETITIONS, learned_places
 from unitok.training.token_dropout import drop_tokens
 from unitok.training.weights.init_embeddings import init_from_features, scale_bridge
 from unitok.training.weights.init_from import StartConfig, open_origin
@@ -270,12 +270,13 @@ class TransformerTraining(LightningModule):
         shown = {} if model.bridge is None else {"tiles": self._tiles(batch)}
         if model.number_parts is not None:
             shown["prefix"] = prefix_of(batch.targets != IGNORED, batch.document)
+        places = learned_places(targets)
         # first: it gathers sharded weights
-        hidden = model(batch.ids, batch.positions, document=document, **shown)
+        hidden = model(batch.ids, batch.positions, document=document, places=places, **shown)
         return grouped_cross_entropy(
             model.unembedding.weight,
             hidden,
-            targets,
+            targets if places is None else targets.flatten()[places],
             groups,
             among=among,
             weights=self.loss_config.weights,
