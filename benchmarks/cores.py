@@ -20,7 +20,7 @@ from unitok.models.transformer import Transformer, TransformerConfig, Transforme
 from unitok.training.cores.processes import share_rows
 from unitok.training.cores.row_shares import RowShares, WholeBatch
 from unitok.training.cores.workers import start_autograd
-from unitok.training.optimizers import OptimizerConfig, build_optimizer
+from unitok.training.optimizers import WIDE, OptimizerConfig, build_optimizer
 from unitok.training.weights.parallelize import compile_blocks
 
 CPU = torch.device("cpu")
@@ -88,13 +88,19 @@ def floor(name: str, *, threads: int) -> float:
     attention, wide = sizes.width * sizes.heads * sizes.head_width, sizes.width * sizes.hidden
     head = sizes.width * (TEXT / 5 + IMAGE * 4 / 5)
     products = 6.0 * count * length * (sizes.layers * (4 * attention + 3 * wide) + head)
-    muon = sum(
-        steps * (4.0 * min(shape) ** 2 * max(shape) + 2.0 * min(shape) ** 3)
+    muon = sizes.layers * sum(
+        _muon_operations(min(shape), max(shape))
         for shape in ((sizes.width, 3 * sizes.heads * sizes.head_width), (sizes.width, sizes.width),
                       (sizes.width, 2 * sizes.hidden), (sizes.width, sizes.hidden))
-        for steps in [5 * sizes.layers]
     )  # fmt: skip
     return (products + muon) / _rate(threads)
+
+
+def _muon_operations(rows: int, columns: int) -> float:
+    """Operations of Muon's five steps: on Gram matrices, in two parts, where the matrix is wide."""
+    if columns > WIDE * rows:
+        return 8.0 * rows**2 * columns + 28.0 * rows**3
+    return 5 * (4.0 * rows**2 * columns + 2.0 * rows**3)
 
 
 def _rate(threads: int) -> float:

@@ -122,8 +122,8 @@ class Transformer(nn.Module):
                 None.
             tiles: images that the bridge makes vectors of, which ids from `vocab_size` on stand for.
             prefix: the tokens that see each other where `bidirectional` is "prefix"; read at once.
-            places: of the tokens whose hidden states are needed, as indices into all of `ids`; [k, d] of them are
-                returned, and the last block computes no others. None, as with a cache: all, [b, t, d].
+            places: of the tokens whose hidden states are needed, as indices into all of `ids`; these are
+                returned, [k, d], and the last block computes few others. None, as with a cache: all.
         """
         vectors = None if tiles is None else self.bridge(tiles)
         table, memory = None, None

@@ -61,10 +61,10 @@ class Full(Competition):
 
 
 def learned_places(targets: Int64[Tensor, "b t"]) -> Int64[Tensor, " k"] | None:
-    """Returns the places of the learned targets, as indices into all of them; None where that is nearly all.
+    """Returns the places of the learned targets, as indices into all; None where these are nearly all.
 
-    Some others are among them: their number is a multiple of 64, so that few shapes occur, for each of which the
-    libraries of a device keep a kernel.
+    Some others are among them: their number is a multiple of `SHAPES`, so that few shapes occur, for each of
+    which the libraries of a device keep a kernel.
     """
     learned = (targets != IGNORED).flatten().byte()
     count = max(1, -(-int(learned.sum()) // SHAPES)) * SHAPES
