@@ -8,6 +8,7 @@ from tests.tiny_model import tiny_model
 from unitok.api.learned_tasks import LearnedTask, TaskExample, TaskFigure
 from unitok.cli.main import main
 from unitok.modalities.vision import VisionConfig
+from unitok.models.transformer_config import BlockVariant
 
 
 def test_info_tells_what_a_folder_holds(tmp_path, capsys):
@@ -30,6 +31,23 @@ def test_info_tells_what_a_model_sees_with(tmp_path, capsys):
         lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
         assert f"shown images seen by Latents through a Projector{more}" in lines
     assert not any("0 of vision" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("vision", "variant", "said"),
+    [
+        (VisionConfig(one_place=True), {"cross_every": 2}, "cross-attention to the most recent image"),
+        (VisionConfig(), {"visual_rank": 3}, "visual updates of rank 3"),
+        (VisionConfig(), {"bidirectional": "prefix"}, "attention in both directions inside what a document"),
+        (VisionConfig(), {"bidirectional": "images"}, "attention in both directions inside each image"),
+    ],
+)
+def test_info_and_the_card_tell_how_a_model_sees(vision, variant, said, tmp_path, capsys):
+    tiny_model(vision=vision, variant=BlockVariant(**variant)).save_pretrained(tmp_path / "model")
+    main(["info", f"{tmp_path}/model"])
+    card = (tmp_path / "model/README.md").read_text(encoding="utf-8").replace("|", " ")
+    for text in (capsys.readouterr().out, card):
+        assert said in " ".join(text.split())
 
 
 def test_info_tells_what_a_model_learned(tmp_path, capsys):

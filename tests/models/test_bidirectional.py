@@ -13,7 +13,7 @@ from tests.generation.test_generate import untrained
 from tests.tiny_codecs import check_packed, seeing_codec, shown_image
 from tests.tokens.test_vision_layout import some_document
 from unitok.data.batches.packing import IGNORED, pack
-from unitok.document import Codes
+from unitok.document import Codes, same
 from unitok.generation.engine import Engine
 from unitok.generation.likelihood import scores
 from unitok.generation.requests import Request
@@ -136,7 +136,6 @@ def test_flex_attention_is_the_dense_masks(seeing):
 
 
 def test_xformers_refuses_both_directions():
-    pytest.importorskip("xformers")
     with pytest.raises(ValueError, match="sdpa or flex, got xformers"):
         XformersMask(torch.zeros(1, 3, dtype=torch.long), torch.zeros(1, 3, dtype=torch.long))
 
@@ -158,6 +157,43 @@ def test_a_row_of_a_batch_is_the_row_alone(seeing):
         single = Engine(model, codec)
         single.submit(request)
         assert_alike(together[number], finished(single.run())[0])
+
+
+@torch.no_grad()
+def test_cached_tokens_are_those_read_at_once(seeing):
+    """A prompt is read whole, what comes after it id by id."""
+    codec, model = seeing
+    for document in some_documents(codec, count=8):
+        flat = codec.lay_out([document])
+        ids, positions = torch.from_numpy(flat.ids)[None, :-1], torch.from_numpy(flat.positions)[None, :-1]
+        prompt = prefix_of(torch.from_numpy(flat.learn)[None, 1:], torch.zeros_like(ids))
+        expected = model(ids, positions, tiles=flat.tiles, prefix=prompt)
+        cache, parts = model.new_cache(1, ids.shape[1]), []
+        sizes = [int(prompt.sum()), *[1] * int((~prompt).sum())]
+        for places in torch.arange(ids.shape[1]).split(sizes):
+            options = {"tiles": flat.tiles, "prefix": prompt[:, places]}
+            parts.append(model(ids[:, places], positions[:, places], cache=cache, **options))
+        assert torch.allclose(torch.cat(parts, 1), expected, atol=1e-9)
+
+
+def test_scores_do_not_depend_on_the_batch(seeing):
+    codec, model = seeing
+    whole, single = (scores(model, codec, some_documents(codec), batch_size=size) for size in (8, 1))
+    for a, b in zip(whole, single, strict=True):
+        assert a.log_probability == pytest.approx(b.log_probability, abs=1e-9)
+
+
+@pytest.mark.slow
+def test_compiled_steps_write_the_same(seeing):
+    codec, model = seeing
+    model, results = Transformer(model.config, model.build_bridge).eval(), []
+    for compile in (False, True):
+        engine = Engine(model, codec, compile=compile)
+        for number, document in enumerate(some_documents(codec)[:6]):
+            engine.submit(request_of(codec, document, seed=number))
+        results.append(finished(engine.run()))
+    for number, ended in results[0].items():
+        assert all(map(same, ended.segments, results[1][number].segments))
 
 
 def test_what_is_drawn_at_temperature_zero_is_what_scores_best(seeing):

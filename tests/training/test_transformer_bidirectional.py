@@ -48,6 +48,10 @@ def test_the_loss_is_minus_the_score_of_what_is_learned(train):
             "bidirectional=images needs images that are seen",
         ),
         (("--model.sizes.variant.bidirectional", "both"), "bidirectional"),
+        (
+            (*PREFIX, *seeing(), "--model.compute.attention", "xformers"),
+            "bidirectional=prefix needs model.compute.attention=sdpa or flex, got xformers",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_line(train, capsys, more, said):

@@ -133,6 +133,11 @@ def test_updates_of_low_rank_are_trained_beside_a_bridge(train, tmp_path):
     cli, _ = train("run", *seeing(), *CAPTIONS, "--model.lora.rank", "2", steps=3)
     names = [name for name, _ in cli.model.model.named_parameters() if "lora" in name]
     assert names and all(name.startswith("blocks.") for name in names)
+    before, _ = train("one step", *seeing(), *CAPTIONS, "--model.lora.rank", "2", steps=1)
+    first, last = before.model.model.state_dict(), cli.model.model.state_dict()
+    changed = {name for name in first if not torch.equal(first[name], last[name])}
+    assert {"bridge.layers.out.weight", *names} <= changed
+    assert not any(name.startswith("blocks.") for name in changed - {*names})
     exported = UniTok.from_pretrained(tmp_path / "run/model").model.state_dict()
     for name, tensor in cli.model.model_with_codec().model.state_dict().items():
         assert torch.equal(tensor, exported[name])

@@ -101,8 +101,13 @@ class VisionConfig:
 
 
 def open_vision(config: VisionConfig, modalities: Iterable[Modality]) -> "Vision":
-    """The vision of a model with these modalities, one of which is of images. Raises the errors of Vision."""
-    image = next(modality for modality in modalities if isinstance(modality, ImageModality))
+    """The vision of a model with these modalities, one of which is of images.
+
+    Raises ValueError if none is, and the errors of Vision.
+    """
+    image = next((modality for modality in modalities if isinstance(modality, ImageModality)), None)
+    if image is None:
+        raise ValueError("vision needs images: there is no modality of images")
     tokenizer, shape = image.tokenizer, image.shape
     size = None if shape is None else (shape[0] * tokenizer.cell, shape[1] * tokenizer.cell)
     return Vision(config, tokenizer, size=size)

@@ -86,11 +86,11 @@ class XformersMask(PackedMask):
     """
 
     def __init__(self, document: Int64[Tensor, "b t"], parts: Int64[Tensor, "b t"] | None = None):
+        if parts is not None:
+            raise ValueError("attention in both directions needs attention=sdpa or flex, got xformers")
         from xformers.ops import memory_efficient_attention
         from xformers.ops.fmha.attn_bias import BlockDiagonalCausalMask
 
-        if parts is not None:
-            raise ValueError("attention in both directions needs attention=sdpa or flex, got xformers")
         self.kernel = memory_efficient_attention
         self.bias = BlockDiagonalCausalMask.from_seqlens(run_lengths(document), device=document.device)
 

@@ -24,6 +24,7 @@ def test_nothing_is_told_of_a_causal_model_that_reads_codes():
 @pytest.mark.parametrize(
     ("variant", "said"),
     [
+        ({"bidirectional": "prefix"}, {"attention": BOTH_WAYS["prefix"]}),
         ({"bidirectional": "images"}, {"attention": BOTH_WAYS["images"]}),
         ({"visual_rank": 4}, {"visual updates": "of rank 4, which the vectors of images alone see"}),
         ({"cross_every": 2}, {"cross-attention": "to the most recent image, before every 2. block"}),

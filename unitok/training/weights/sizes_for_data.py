@@ -21,7 +21,7 @@ def config_for(
     Raises:
         ValueError: tokens of the data cannot see each other as the sizes have it; it names the setting.
     """
-    refuse_sight(sizes, codec, answers=answers)
+    refuse_sight(sizes, codec, answers=answers, attention=attention)
     images = None
     if sizes.latest_image:
         refuse_latest_image(codec, attention=attention)
@@ -30,11 +30,15 @@ def config_for(
     return TransformerConfig(sizes, vocab_size=codec.vocabulary.size, images=images)
 
 
-def refuse_sight(sizes: TransformerSizes, codec: Codec, *, answers: Answers) -> None:
+def refuse_sight(sizes: TransformerSizes, codec: Codec, *, answers: Answers, attention: Backend) -> None:
     """Raises ValueError where prefixes or images cannot be seen as the block has it."""
     variant, one_place = sizes.variant, codec.vision is not None and codec.vision.config.one_place
     if variant.bidirectional == "prefix" and answers != "one":
         raise ValueError(f"bidirectional=prefix needs data.task.answers=one, got {answers}")
+    if variant.bidirectional != "none" and attention == "xformers":
+        raise ValueError(
+            f"bidirectional={variant.bidirectional} needs model.compute.attention=sdpa or flex, got xformers"
+        )
     if variant.bidirectional == "images" and codec.vision is None:
         raise ValueError("bidirectional=images needs images that are seen: data.codec.vision, got none")
     if (rank := variant.visual_rank) and codec.vision is None:
