@@ -35,12 +35,19 @@ def other_hosts():
 
 @pytest.fixture(scope="module")
 def model(request):
+    """That of --screenshots, or a tiny one; a test's parameter is how it sees, None for as codes."""
     folder = request.config.getoption("--screenshots")
     if folder:
         return UniTok.from_pretrained(folder, device="cpu")
     prompts = ["a large red star", "a small blue circle left of a large green square"]
     places = (BoxModality(), PointModality())
-    return tiny_model(shape=(6, 6), max_length=6000, more=places, example_prompts=prompts)
+    return tiny_model(
+        shape=(6, 6),
+        max_length=6000,
+        more=places,
+        example_prompts=prompts,
+        vision=getattr(request, "param", None),
+    )
 
 
 @pytest.fixture(scope="module")

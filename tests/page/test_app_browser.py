@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.page.conftest import CHROMIUM, SLOWLY, images, painted, says, screenshot, tab
+from unitok.modalities.vision import VisionConfig
 from unitok.page import examples
 
 pytest.importorskip("gradio", reason="gradio is not installed: make page installs it")
@@ -18,6 +19,9 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
 ]
+ways_to_see = pytest.mark.parametrize(
+    "model", [None, VisionConfig()], ids=["codes", "latents"], indirect=True, scope="module"
+)
 
 
 def test_draw(page, request):
@@ -71,6 +75,7 @@ def ask(panel, question):
     says(panel, re.compile(f"Done: {re.escape(question)}|nothing to add"))
 
 
+@ways_to_see
 def test_describe(page, request, model):
     panel = tab(page, "Describe")
     panel.get_by_role("button", name="Caption").click()
@@ -94,6 +99,7 @@ def test_a_question_without_an_image_is_reported(page, model):
     says(panel, "Choose a picture first.", role="alert")
 
 
+@ways_to_see
 def test_chat(page, request, model, tmp_path):
     panel = tab(page, "Chat")
     if reason := model.unlearned("chat"):
@@ -121,6 +127,7 @@ def test_chat(page, request, model, tmp_path):
     panel.get_by_text("Write, or upload a picture").wait_for()
 
 
+@ways_to_see
 def test_edit_a_painted_part(page, request):
     panel = tab(page, "Edit")
     status = panel.get_by_role("status").or_(panel.get_by_role("alert"))
