@@ -1,14 +1,16 @@
 """Stages of a model that sees: alignment then instruction, against all at once, from a model of texts.
 
 python benchmarks/vision_stages.py [--texts 300] [--align 200] [--instruct 600] [--arms staged once cross …]
-    [--easy-vqa FOLDER]
+    [--learn scenes|easy_vqa|naming]
 
 A small transformer learns the captions and the questions of rendered scenes as texts alone. From it, one arm
 trains the bridge and the rows of new ids on captions (alignment), then everything on captions and questions
 (instruction); the other trains everything on captions and questions for as many steps. Further arms hold the
 language model and train a way to see for as many steps: cross-attention, or updates that images alone see.
-The log probability of texts is compared to the bit. Measured by the judge on unseen scenes; with
-`--easy-vqa`, what is learned and asked are the captions and questions of easy-VQA's shards.
+The log probability of texts is compared to the bit. Measured by the judge on unseen scenes. With `--learn
+easy_vqa` the captions and questions are those of easy-VQA's shards; with `--learn naming` documents name
+images by made-up words that their first images explain, after the true ones, "red dax": the model of texts
+learns to look a word up, and what sees must tell it the colour.
 """
 
 import statistics
@@ -20,6 +22,7 @@ from pathlib import Path
 
 import torch
 from compare import Row, command_line, finish
+from few_shot import measure as few_shot_points
 from short_run import short_run
 from vision import ARMS, CANVAS, QUESTIONS, SIZES, caption_accuracy, easy_vqa_accuracy
 
@@ -38,6 +41,7 @@ from unitok.training.optimizers import OptimizerConfig
 from unitok.training.transformer import TransformerTraining
 from unitok.training.weights.init_from import StartConfig
 from unitok.worlds.seeded import VALIDATION_SEED
+from unitok.worlds.shapes.naming import ShapesNaming
 from unitok.worlds.shapes.scenes import ShapesSource
 from unitok.worlds.shapes.tasks import ShapesTasks
 
@@ -72,7 +76,7 @@ class World:
     measure: Callable[[UniTok], dict[str, float]]
 
 
-def shapes(*, scenes: int, count: int) -> World:
+def scenes_world(*, scenes: int, count: int) -> World:
     """Rendered scenes, with four questions each."""
     captions = ShapesSource(canvas=CANVAS, count=scenes)
     questions = ShapesTasks(canvas=CANVAS, count=scenes, turns=4, tasks=QUESTIONS)
@@ -86,6 +90,19 @@ def easy_vqa(folder: str, *, count: int) -> World:
     measure = partial(easy_vqa_accuracy, test=unseen, count=count)
     questions = QuestionShards(folder, turns=2)
     return World(WebDataset(folder, split="train"), questions, WebDataset(folder, split="val"), measure)
+
+
+def naming(*, scenes: int, count: int) -> World:
+    """Documents of images of one object, named by two made-up words after the true ones."""
+    settings = {"canvas": CANVAS, "pictures": 6, "classes": 2, "said": True}
+    learned = ShapesNaming(count=scenes, **settings)
+    unseen = ShapesNaming(VALIDATION_SEED, count, **settings)
+    return World(learned, learned, unseen, partial(naming_accuracy, unseen=unseen))
+
+
+def naming_accuracy(model: UniTok, *, unseen: ShapesNaming) -> dict[str, float]:
+    """Accuracy after one and four examples, of images of a class that is among them."""
+    return {f"named after {point.examples}": point.shown for point in few_shot_points(model, unseen, (1, 4))}
 
 
 def shapes_accuracy(model: UniTok, *, count: int) -> dict[str, float]:
@@ -203,16 +220,21 @@ def main() -> None:
     add(
         "--arms", nargs="+", default=["staged", "once"], choices=["staged", "once", *HELD], help="what is run"
     )
-    add("--easy-vqa", metavar="FOLDER", help="learn its captions and questions, not those of scenes")
+    add("--learn", default="scenes", choices=["scenes", "easy_vqa", "naming"], help="(default scenes)")
+    add("--easy-vqa", default="data/easy_vqa", help="folder of its shards (default data/easy_vqa)")
     add("--seeds", type=int, nargs="+", default=[0, 1], help="of weights and order (default 0 1)")
     add("--scenes", type=int, default=20_000, help="to learn from (default 20,000)")
     add("--count", type=int, default=256, help="scenes of each test set (default 256)")
     add("--tokenizers", default="runs/demo", help="folder with tokenizer/ and codes/ (default runs/demo)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    world = shapes(scenes=options.scenes, count=options.count)
-    if options.easy_vqa:
-        world = easy_vqa(options.easy_vqa, count=options.count)
+    sizes = {"scenes": options.scenes, "count": options.count}
+    worlds = {
+        "scenes": partial(scenes_world, **sizes),
+        "easy_vqa": partial(easy_vqa, options.easy_vqa, count=options.count),
+        "naming": partial(naming, **sizes),
+    }
+    world = worlds[options.learn]()
     steps = {"texts": options.texts, "align": options.align, "instruct": options.instruct}
     found = []
     for seed in options.seeds:
