@@ -7,7 +7,8 @@ an image, and how: in the sequence, with attention in both directions inside ima
 updates that images alone see, or by gated cross-attention. Codes start from their features (`code_scale`), as
 in the demo. Measured on the same unseen scenes and held-out compositions by the judge. With `--learn
 drawings` they also learn to draw, which is in codes in each arm; with `--learn answers` they answer questions
-about scenes, with `--learn easy_vqa` those of easy-VQA, whose shards are in a folder.
+about scenes, with `--learn answers_drawings` they do both, with `--learn easy_vqa` they answer those of
+easy-VQA, whose shards are in a folder.
 """
 
 import statistics
@@ -24,6 +25,7 @@ from short_run import minutes_of_processor, short_run
 from unitok.api.unitok import UniTok
 from unitok.data.codes.build_codec import CodecConfig
 from unitok.data.document_data import DocumentData
+from unitok.data.mixture import Mixture
 from unitok.data.readers.question_shards import QuestionShards
 from unitok.data.source import Source
 from unitok.data.tasks import Answers, Task, TaskConfig
@@ -108,6 +110,11 @@ def answer_accuracy(model: UniTok, *, count: int) -> dict[str, float]:
     }
 
 
+def answer_and_drawing_accuracy(model: UniTok, *, count: int) -> dict[str, float]:
+    """Both accuracies, of one model."""
+    return answer_accuracy(model, count=count) | scene_accuracy(model, names=["drawings"], count=count)
+
+
 def easy_vqa_accuracy(model: UniTok, *, test: QuestionShards, count: int) -> dict[str, float]:
     """The share of right answers to so many of easy-VQA's questions."""
     return {"answers, easy-VQA": questions_report(model, test, count=count).figures["answer_accuracy"]}
@@ -132,6 +139,10 @@ def lesson_of(name: str, *, scenes: int, count: int, easy_vqa: str) -> Lesson:
         asked = ShapesTasks(canvas=CANVAS, count=scenes, turns=4, tasks=QUESTIONS)
         return Lesson(asked, "chat", 160, partial(answer_accuracy, count=count))
     captioned = ShapesSource(canvas=CANVAS, count=scenes)
+    if name == "answers_drawings":
+        asked = ShapesTasks(canvas=CANVAS, count=scenes, turns=4, tasks=QUESTIONS)
+        both = partial(answer_and_drawing_accuracy, count=count)
+        return Lesson(Mixture([asked, captioned], [1, 1]), "draw", 160, both)
     if name == "captions":
         return Lesson(captioned, "caption", 64, partial(scene_accuracy, names=["captions"], count=count))
     return Lesson(captioned, "both", 64, partial(scene_accuracy, names=list(MEASURES), count=count))
@@ -219,7 +230,7 @@ def main() -> None:
     add = parser.add_argument
     add("--steps", type=int, default=400, help="of each run (default 400)")
     add("--minutes", type=float, help="of processor time of each run, in place of steps")
-    lessons = ["captions", "drawings", "answers", "easy_vqa"]
+    lessons = ["captions", "drawings", "answers", "answers_drawings", "easy_vqa"]
     add("--learn", default="captions", choices=lessons, help="what is learned (default captions)")
     add("--easy-vqa", default="data/easy_vqa", help="folder of its shards (default data/easy_vqa)")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of weights and order (default 0 1 2)")
