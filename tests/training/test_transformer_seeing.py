@@ -21,10 +21,13 @@ KINDS = {"cross": (CROSS, "_gate", 12), "visual": (VISUAL, "visual_up", 45)}
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("positions", ["grid", "sequential"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_resumed_run_has_the_losses_of_one_never_stopped_and_its_model_sees_the_same(train, tmp_path, kind):
+def test_a_resumed_run_has_the_losses_of_one_never_stopped_and_its_model_sees_the_same(
+    train, tmp_path, kind, positions
+):
     settings, awake, most = KINDS[kind]
-    more = (*settings, *STEADY, *CAPTIONS)
+    more = (*settings, *STEADY, *CAPTIONS, "--data.codec.positions", positions)
     whole, rows = train("whole", *more)
     _, first = train("parts", *more, steps=3)
     _, rest = train("parts", *more, "--ckpt_path", "last")
@@ -37,6 +40,26 @@ def test_a_resumed_run_has_the_losses_of_one_never_stopped_and_its_model_sees_th
     assert (
         len(model.codec.join(model.codec.encode_prompts([prompt])[0])) <= most
     )  # cross-attention: an image takes one place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "more",
+    [
+        CROSS,
+        VISUAL,
+        (*VISUAL[2:], "--data.codec.positions", "sequential"),
+        (*VISUAL[2:], "--model.sizes.variant.bidirectional", "images"),
+        (*VISUAL[2:], "--model.sizes.variant.bidirectional", "prefix", "--data.task.answers", "one"),
+    ],
+    ids=["cross", "visual", "sequential", "images", "prefix"],
+)
+def test_compiled_blocks_give_the_same_losses(train, more):
+    pytest.importorskip("torch._inductor")
+    more = (*more, *STEADY, *CAPTIONS)
+    _, plain = train("plain", *more, steps=3)
+    _, compiled = train("compiled", *more, "--model.compute.compile", "true", steps=3)
+    assert torch.allclose(torch.tensor(plain), torch.tensor(compiled), rtol=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)

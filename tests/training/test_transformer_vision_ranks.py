@@ -14,6 +14,8 @@ KINDS = {
     "network": (VIT, "--model.start.parts", "[encoder, bridge, words, rows, blocks]"),
     "cross": (CROSSED, "--model.sizes.variant.cross_every", "1"),
     "visual": (LATENTS, "--model.sizes.variant.visual_rank", "2"),
+    "sequential": (LATENTS, "--data.codec.positions", "sequential"),
+    "images": (LATENTS, "--model.sizes.variant.bidirectional", "images"),
     "prefix": (LATENTS, "--model.sizes.variant.bidirectional", "prefix", "--data.task.answers", "one"),
 }
 
