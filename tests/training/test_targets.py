@@ -38,7 +38,7 @@ def test_places_are_the_learned_ones_and_as_few_others_as_make_whole_blocks(rows
     targets = torch.where(learned, 7, IGNORED)
     places, count = learned_places(targets), int(learned.sum())
     if places is None:
-        assert count > rows * tokens - SHAPES
+        assert count > rows * tokens - SHAPES or rows * tokens <= SHAPES
         return
     assert len(places) == len(places.unique()) and len(places) % SHAPES == 0
     assert len(places) - count < SHAPES or count == 0
