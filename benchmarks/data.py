@@ -22,6 +22,7 @@ import torch
 from compare import Row, alternate, command_line, finish
 from lightning.pytorch import Callback
 from PIL import Image, ImageOps
+from short_run import Clock
 from torch.utils.data import DataLoader
 
 from unitok.cli.lightning_cli import run
@@ -183,29 +184,11 @@ class InMemory(DocumentData):
         return DataLoader(list(super().train_dataloader()), batch_size=None, collate_fn=lambda batch: batch)
 
 
-class Clock(Callback):
-    """Processor seconds, not wall-clock, of each training step and of the time before it."""
-
-    def __init__(self):
-        self.before, self.steps, self.last = [], [], time.thread_time()
-
-    def _lap(self, laps: list[float]) -> None:
-        now = time.thread_time()
-        laps.append(now - self.last)
-        self.last = now
-
-    def on_train_batch_start(self, *_) -> None:
-        self._lap(self.before)
-
-    def on_train_batch_end(self, *_) -> None:
-        self._lap(self.steps)
-
-
 class TimedTraining(TransformerTraining):
     """Training with a clock."""
 
     def configure_callbacks(self) -> list[Callback]:
-        return [*super().configure_callbacks(), Clock()]
+        return [*super().configure_callbacks(), Clock(time.thread_time)]
 
 
 class Times(NamedTuple):

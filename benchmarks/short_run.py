@@ -1,8 +1,9 @@
 """A short training inside a benchmark: no validation, no export, no progress line."""
 
 import time
+from collections.abc import Callable
 
-from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.callbacks import Callback, Timer
 from lightning.pytorch.trainer.states import RunningStage
 
 from unitok.data.document_data import DocumentData
@@ -28,6 +29,27 @@ class ProcessorTime(Timer):
 
     def time_elapsed(self, stage: str = RunningStage.TRAINING) -> float:
         return time.process_time() - self.begin
+
+
+class Clock(Callback):
+    """Seconds of each training step, and of the time before it, in which its batch is read.
+
+    `now` is processor time, of the process or of the thread (`time.thread_time`), not wall-clock.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.process_time):
+        self.now, self.before, self.steps, self.last = now, [], [], now()
+
+    def _lap(self, laps: list[float]) -> None:
+        now = self.now()
+        laps.append(now - self.last)
+        self.last = now
+
+    def on_train_batch_start(self, *rest) -> None:
+        self._lap(self.before)
+
+    def on_train_batch_end(self, *rest) -> None:
+        self._lap(self.steps)
 
 
 def minutes_of_processor(minutes: float) -> dict:

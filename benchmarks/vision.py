@@ -135,12 +135,11 @@ def lesson_of(name: str, *, scenes: int, count: int, easy_vqa: str) -> Lesson:
     if name == "easy_vqa":
         asked, test = QuestionShards(easy_vqa, turns=4), QuestionShards(easy_vqa, "val")
         return Lesson(asked, "chat", 160, partial(easy_vqa_accuracy, test=test, count=count))
+    asked = ShapesTasks(canvas=CANVAS, count=scenes, turns=4, tasks=QUESTIONS)
     if name == "answers":
-        asked = ShapesTasks(canvas=CANVAS, count=scenes, turns=4, tasks=QUESTIONS)
         return Lesson(asked, "chat", 160, partial(answer_accuracy, count=count))
     captioned = ShapesSource(canvas=CANVAS, count=scenes)
     if name == "answers_drawings":
-        asked = ShapesTasks(canvas=CANVAS, count=scenes, turns=4, tasks=QUESTIONS)
         both = partial(answer_and_drawing_accuracy, count=count)
         return Lesson(Mixture([asked, captioned], [1, 1]), "draw", 160, both)
     if name == "captions":

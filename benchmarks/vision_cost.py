@@ -10,13 +10,10 @@ Medians of processor time.
 
 import statistics
 import tempfile
-import time
-from dataclasses import replace
 
 import torch
 from compare import Row, command_line, finish
-from lightning.pytorch import Callback
-from short_run import short_run
+from short_run import Clock, short_run
 from vision import ARMS, SIZES, Arm, data_of, lesson_of
 
 from unitok.modalities.vision import VisionConfig
@@ -39,37 +36,17 @@ SEEN = {
 }
 
 
-class Stopwatch(Callback):
-    """Processor seconds of each step, and of what is between two: reading a batch."""
-
-    def __init__(self):
-        self.steps: list[float] = []
-        self.reading: list[float] = []
-        self.last = time.process_time()
-
-    def _lap(self, laps: list[float]) -> None:
-        now = time.process_time()
-        laps.append(now - self.last)
-        self.last = now
-
-    def on_train_batch_start(self, *rest) -> None:
-        self._lap(self.reading)
-
-    def on_train_batch_end(self, *rest) -> None:
-        self._lap(self.steps)
-
-
 def cost(name: str, *, steps: int, tokenizers: str) -> tuple[float, float]:
     """Median seconds of a step, and of reading its batch."""
     ARMS[name] = Arm(SEEN[name])
     lesson = lesson_of("captions", scenes=20_000, count=64, easy_vqa="")
     parts = ("encoder", "bridge", "rows", "words", "blocks") if "trained" in name else None
     torch.manual_seed(0)
-    module, watch = TransformerTraining(replace(SIZES), start=StartConfig(parts=parts)), Stopwatch()
+    module, clock = TransformerTraining(SIZES, start=StartConfig(parts=parts)), Clock()
     with tempfile.TemporaryDirectory() as folder:
-        budget = {"max_steps": WARM_UP + steps, "callbacks": [watch]}
+        budget = {"max_steps": WARM_UP + steps, "callbacks": [clock]}
         short_run(module, data_of(name, lesson, tokenizers=tokenizers, seed=0), folder, budget)
-    return statistics.median(watch.steps[WARM_UP:]), statistics.median(watch.reading[WARM_UP:])
+    return statistics.median(clock.steps[WARM_UP:]), statistics.median(clock.before[WARM_UP:])
 
 
 def main() -> None:

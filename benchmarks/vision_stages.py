@@ -220,7 +220,12 @@ def main() -> None:
     add(
         "--arms", nargs="+", default=["staged", "once"], choices=["staged", "once", *HELD], help="what is run"
     )
-    add("--learn", default="scenes", choices=["scenes", "easy_vqa", "naming"], help="(default scenes)")
+    add(
+        "--learn",
+        default="scenes",
+        choices=["scenes", "easy_vqa", "naming"],
+        help="what is learned (default scenes)",
+    )
     add("--easy-vqa", default="data/easy_vqa", help="folder of its shards (default data/easy_vqa)")
     add("--seeds", type=int, nargs="+", default=[0, 1], help="of weights and order (default 0 1)")
     add("--scenes", type=int, default=20_000, help="to learn from (default 20,000)")
