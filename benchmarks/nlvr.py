@@ -1,9 +1,11 @@
 """NLVR from scratch and after rendered scenes: accuracy over several seeds against the majority baseline.
 
-python benchmarks/nlvr.py [--start DIR] [--seeds 0 1 2] [--out runs/benchmark_nlvr] [--json FILE]
+python benchmarks/nlvr.py [--start DIR] [--seeds 0 1 2 | --lessons-alone] [--kinds "from scratch" …]
+                          [--out runs/benchmark_nlvr] [--json FILE]
 
 NLVR's shards must be in data/nlvr (a link will do), the model of configs/transformer/shapes_tasks_more.yaml
-in DIR. The lessons on grey boxes are trained once for all seeds. Runs train/transformer.py and
+in DIR. Boxes are read as codes, or seen as pixels. The lessons on grey boxes are trained once for all seeds;
+with `--lessons-alone` they are all that is learned. Runs train/transformer.py and
 train/evaluate.py with the project's configs, each in its own process; runs whose folder exists are not
 repeated. The final weights are measured on held-out statements, which select nothing.
 """
@@ -20,10 +22,10 @@ from compare import Row, command_line, finish
 
 ROOT = Path(__file__).parents[1]
 CONFIGS, DATA = ROOT / "configs/transformer", Path("data/nlvr")
-SCRATCH, AFTER = "from scratch", "after Shapes"
-LESSONS = {SCRATCH: ["boxes"], AFTER: ["boxes", "boxes_after_shapes"]}
-RUNS = {SCRATCH: ["nlvr"], AFTER: ["nlvr", "nlvr_after_shapes"]}
-FIGURES = ("nlvr_accuracy", "nlvr_consistency", "boxes_read")
+SCRATCH, SEEN, AFTER = "from scratch", "seen, from scratch", "after Shapes"
+LESSONS = {SCRATCH: ["boxes"], SEEN: ["boxes", "boxes_seen"], AFTER: ["boxes", "boxes_after_shapes"]}
+RUNS = {SCRATCH: ["nlvr"], SEEN: ["nlvr"], AFTER: ["nlvr", "nlvr_after_shapes"]}
+FIGURES = ("nlvr_accuracy", "nlvr_consistency", "boxes_read", "scattered_boxes_read")
 
 
 class Runs:
@@ -39,9 +41,12 @@ class Runs:
     def __init__(self, start: Path, out: Path, *, threads: int, more: Sequence[str] = ()):
         self.start, self.out, self.threads, self.more = start, out, threads, list(more)
 
-    def measure(self, name: str, seed: int) -> dict[str, float]:
-        """Train and evaluate one model, as far as that is missing; returns its figures."""
-        lessons, folder = (self.out / f"{'_'.join(name.split())}_{suffix}" for suffix in ("lessons", seed))
+    def measure(self, name: str, seed: int | None) -> dict[str, float]:
+        """Train and evaluate one model, as far as that is missing; returns its figures. Without a seed, the
+        model of the lessons."""
+        stem = name.replace(",", "").replace(" ", "_")
+        lessons = self.out / f"{stem}_lessons"
+        folder = lessons if seed is None else self.out / f"{stem}_{seed}"
         if not (lessons / "model").is_dir():
             start = ["--model.start.init_from", str(self.start)] if name == AFTER else []
             images = ["--data.codec.image_tokenizer", str(self.start / "image_tokenizer")]
@@ -93,7 +98,9 @@ def arguments() -> argparse.ArgumentParser:
         help="model trained on rendered scenes (default %(default)s)")  # fmt: skip
     add("--out", type=Path, default=Path("runs/benchmark_nlvr"), metavar="DIR", help="output folder")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings on NLVR (default 0 1 2)")
-    add("--kinds", nargs="+", choices=RUNS, default=list(RUNS), help="starting points (default both)")
+    add("--lessons-alone", action="store_true", help="measure the models of the lessons, without NLVR")
+    add("--kinds", nargs="+", choices=RUNS, default=[SCRATCH, AFTER],
+        help="starting points, and how boxes are read (default: codes, from both)")  # fmt: skip
     add("--more", nargs="*", default=[], metavar="OPTION=VALUE",
         help="options of all transformer trainings, without --, such as trainer.max_steps=100")  # fmt: skip
     return parser
@@ -110,7 +117,8 @@ def main() -> None:
     runs = Runs(options.start, options.out, threads=options.threads, more=more)
     table: list[Row] = []
     for kind in options.kinds:
-        reports = [runs.measure(kind, seed) for seed in options.seeds]
+        seeds = [None] if options.lessons_alone else options.seeds
+        reports = [runs.measure(kind, seed) for seed in seeds]
         table += rows(kind, reports)
     share = Row("the more frequent verdict", reports[0]["majority_share"], "", None, None, True)
     finish([share, *table], options.json)

@@ -1,11 +1,14 @@
 """Fine detail: scenes of 96 x 96 pixels with things of 4 and 6, read as a thumbnail, as tiles, as codes.
 
-python benchmarks/vision_tiles.py [--minutes 15 | --steps 400] [--arms tiles …] [--tile 48] [--json FILE]
+python benchmarks/vision_tiles.py [--minutes 15 | --steps 400] [--arms tiles …] [--tile 48] [--merge 2]
+                                 [--json FILE]
 
 Small transformers learn the captions of the same scenes in the same order; they differ in what they read of
 an image alone: a thumbnail of 48 x 48 pixels, the thumbnail and four tiles of that size (as pixels or as
 latents of the tokenizer), or codes of 8 x 8 pixels by a tokenizer that is trained on these scenes first.
-With `--tile 32` a thumbnail is of 32 x 32 pixels, and tiles are nine. Measured on the same unseen scenes.
+With `--tile 32` a thumbnail is of 32 x 32 pixels, and tiles are nine. `--merge 2` makes one vector of four
+neighbours, so that the thumbnail and four tiles are little more than a thumbnail was. Measured on the same
+unseen scenes.
 """
 
 import statistics
@@ -80,14 +83,15 @@ def stamp(shape: str, size: str, dx: float, dy: float) -> np.ndarray:
     return coverage(shape, size, RENDERED_AS[size], dx=dx, dy=dy)[..., None]
 
 
-def vision_of(arm: str, tile: int) -> VisionConfig | None:
-    """What an arm sees with tiles of so many pixels a side; None for codes."""
+def vision_of(arm: str, tile: int, merge: int) -> VisionConfig | None:
+    """What an arm sees with tiles of so many pixels a side, merge x merge neighbours in one vector; None for
+    codes."""
     if arm == "codes":
         return None
     by_latents, size = arm == "tiles by latents", (tile, tile)
     return VisionConfig(
         Latents(size) if by_latents else Patches(CELL, size),
-        Projector(hidden=256),
+        Projector(hidden=256, merge=merge),
         precompute=by_latents,  # pixels take less memory as they are
         tiles=1 if arm == "thumbnail" else (CANVAS // tile) ** 2,
     )
@@ -116,14 +120,16 @@ def train_tokenizers(folder: Path, *, kind: str, scenes: int, minutes: float) ->
     train_text_tokenizer(data.train, folder / "tokenizer.json", size=320)
 
 
-def data_of(arm: str, tokenizers: Path, *, tile: int, kind: str, scenes: int, seed: int) -> DocumentData:
+def data_of(
+    arm: str, tokenizers: Path, *, tile: int, merge: int, kind: str, scenes: int, seed: int
+) -> DocumentData:
     """Captions of scenes, and how their images are read."""
     cells = CANVAS // CELL
     codec = CodecConfig(
         image_tokenizer=str(tokenizers / "image_tokenizer"),
         text_tokenizer=str(tokenizers / "tokenizer.json"),
         image_shape=(cells, cells),
-        vision=vision_of(arm, tile),
+        vision=vision_of(arm, tile, merge),
     )
     return DocumentData(
         train=source(kind, scenes),
@@ -171,6 +177,7 @@ def main() -> None:
     add("--seeds", type=int, nargs="+", default=[0], help="of weights and order (default 0)")
     add("--arms", nargs="+", default=ARMS, choices=ARMS, help="what is read of an image")
     add("--tile", type=int, default=48, choices=(48, 32, 24), help="pixels a side of a tile (default 48)")
+    add("--merge", type=int, default=1, choices=(1, 2), help="a side of what one vector joins (default 1)")
     add("--kind", default="three", choices=KINDS, help="of the scenes (default three: things in one)")
     add("--scenes", type=int, default=20_000, help="to learn from (default 20,000)")
     add("--count", type=int, default=256, help="scenes of the test set (default 256)")
@@ -183,7 +190,8 @@ def main() -> None:
         train_tokenizers(Path(folder), minutes=options.tokenizer_minutes, **shared)
         for arm in options.arms:
             for seed in options.seeds:
-                data = data_of(arm, Path(folder), tile=options.tile, seed=seed, **shared)
+                seen = {"tile": options.tile, "merge": options.merge}
+                data = data_of(arm, Path(folder), seed=seed, **seen, **shared)
                 model, figures = train(data, budget, sizes=SIZES, seed=seed)
                 figures["right"] = accuracy(model, kind=options.kind, count=options.count)
                 print(f"{arm}, seed {seed}: {figures}", flush=True)

@@ -1,6 +1,7 @@
 """NLVR's statements judged step by step, as in the lessons. Knows only a model's public calls."""
 
 from collections.abc import Sequence
+from statistics import mean
 
 from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
@@ -8,7 +9,7 @@ from unitok.evaluate.answers import answers_sheet
 from unitok.evaluate.metrics.true_false import statement_figures
 from unitok.evaluate.report import Report
 from unitok.evaluate.suites import DataSuite, register
-from unitok.worlds.nlvr.boxes import describe, parse_box
+from unitok.worlds.nlvr.boxes import describe, is_tower, parse_box
 from unitok.worlds.nlvr.source import NlvrBoxes
 
 MAX_DESCRIPTION, MAX_REASON = 48, 32
@@ -20,13 +21,13 @@ def boxes_report(
     model: UniTok, source: NlvrBoxes, *, count: int | None = None, batch_size: int = 128
 ) -> Report:
     """Accuracy and consistency of the verdicts, the majority verdict's share, and the share of boxes that the
-    model describes correctly."""
+    model describes to the letter, of all and of those whose things are scattered."""
     indices = range(min(len(source), count or len(source)))
     inputs = [source.inputs(i) for i in indices]
     documents = reason_step_by_step(model, inputs, batch_size=batch_size)
     truth, predictions = [source.truth(i) for i in indices], [verdict_of(document) for document in documents]
     figures = statement_figures(predictions, truth, [source.sentence(i) for i in indices])
-    figures |= {"boxes_read": _description_accuracy(inputs, documents)}
+    figures |= description_accuracy(inputs, documents)
     right = [a == b for a, b in zip(predictions, truth, strict=True)]
     prompts = [(document[0], *document[1:-1:3]) for document in documents]
     return Report(figures, {"nlvr": answers_sheet(prompts, [*map(_reasons, documents)], right, **LAYOUT)})
@@ -63,14 +64,18 @@ def _reasons(document: Document) -> str:
     return f"[{' | '.join(reasons)}] {verdict}"
 
 
-def _description_accuracy(inputs: Sequence[tuple[str, Sequence]], documents: Sequence[Document]) -> float:
-    """Share of boxes whose description is right to the letter."""
-    right = [
-        document[2 + 3 * number].content == describe(parse_box(box))
-        for (_, boxes), document in zip(inputs, documents, strict=True)
-        for number, box in enumerate(boxes)
-    ]
-    return sum(right) / len(right)
+def description_accuracy(
+    inputs: Sequence[tuple[str, Sequence]], documents: Sequence[Document]
+) -> dict[str, float]:
+    """The shares of boxes whose description is right, where there are some."""
+    read: dict[str, list[bool]] = {"boxes_read": [], "scattered_boxes_read": []}
+    for (_, images), document in zip(inputs, documents, strict=True):
+        for image, description in zip(images, document[2:-1:3], strict=True):
+            box = parse_box(image)
+            read["boxes_read"].append(description.content == describe(box))
+            if not is_tower(box):
+                read["scattered_boxes_read"].append(read["boxes_read"][-1])
+    return {name: mean(right) for name, right in read.items() if right}
 
 
 @register(

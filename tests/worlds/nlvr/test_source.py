@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw
 from tests.data.test_sources import write_shard
 from tests.tiny_model import tiny_model
 from train.evaluate import main
-from unitok.evaluate.nlvr_steps import boxes_report
-from unitok.worlds.nlvr.boxes import COLOURS, GROUND
+from unitok.document import Segment
+from unitok.evaluate.nlvr_steps import boxes_report, description_accuracy
+from unitok.worlds.nlvr.boxes import COLOURS, GROUND, Item, render_box
 from unitok.worlds.nlvr.source import (
     COLUMNS,
     MIN_FREQUENCY,
@@ -27,6 +28,8 @@ from unitok.worlds.nlvr.statements import statements_by_words
 SHARED = Path(__file__).parents[3] / ".." / "shared" / "data"
 SENTENCES = ["There is a black block.", "There is a blue block touching the right wall.",
              "The first box has a yellow block", "There is a yelow block"]  # fmt: skip
+
+SCATTERED = Item("circle", "black", 20, 10, 30)
 
 
 def drawing(size=(400, 100)) -> Image.Image:
@@ -144,10 +147,22 @@ def test_the_suite_reads_the_boxes(tmp_path):
     report = boxes_report(model, NlvrBoxes(folder, "val"), count=3)
     assert report.figures["statements"] == 3 and 0 <= report.figures["nlvr_accuracy"] <= 1
     assert report.figures["boxes_read"] == 0
+    assert report.figures["scattered_boxes_read"] == 0
     model.save_pretrained(tmp_path / "m")
     out = tmp_path / "out"
     main(f"--model {tmp_path}/m --suite nlvr_boxes --count 2 --data.path {folder} --out {out}".split())
     assert json.loads((out / "report.json").read_text())["statements"] == 2 and (out / "nlvr.png").is_file()
+
+
+def test_scattered_boxes_are_counted_by_themselves():
+    """A model that calls every box a black block reads the towers, and no scattered thing."""
+    tower, scattered = (render_box((item,)) for item in (Item("square", "black", 20, 40, 80), SCATTERED))
+    said = [Segment("text", words) for words in ("black", "no")]
+    document = [Segment("text", "a sentence")]
+    for image in (tower, scattered, tower):
+        document += [Segment("image", image), *said]
+    read = description_accuracy([("a sentence", (tower, scattered, tower))], [(*document, said[1])])
+    assert read == {"boxes_read": 2 / 3, "scattered_boxes_read": 0}
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"no data at {SHARED}")
