@@ -121,7 +121,7 @@ def test_steps_on_gram_matrices_are_as_exact_as_on_the_matrix(decay, columns, mo
     monkeypatch.setattr("unitok.device.lacks_bfloat16", lambda device: False)
     assert error(orthogonalize(matrices, steps=5)) < max(0.02, 1.2 * error(iterated(matrices.bfloat16())))
     monkeypatch.setattr("unitok.device.lacks_bfloat16", lambda device: True)
-    assert error(orthogonalize(matrices.mT, steps=5).mT) < 1e-2
+    assert error(orthogonalize(matrices.mT, steps=5).mT) < 1e-3
 
 
 def test_closure_is_called_with_gradients_on():
