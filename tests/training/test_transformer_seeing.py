@@ -48,11 +48,12 @@ def test_a_resumed_run_has_the_losses_of_one_never_stopped_and_its_model_sees_th
     [
         CROSS,
         VISUAL,
+        VISUAL[2:],
         (*VISUAL[2:], "--data.codec.positions", "sequential"),
         (*VISUAL[2:], "--model.sizes.variant.bidirectional", "images"),
         (*VISUAL[2:], "--model.sizes.variant.bidirectional", "prefix", "--data.task.answers", "one"),
     ],
-    ids=["cross", "visual", "sequential", "images", "prefix"],
+    ids=["cross", "visual", "bridge", "sequential", "images", "prefix"],
 )
 def test_compiled_blocks_give_the_same_losses(train, more):
     pytest.importorskip("torch._inductor")

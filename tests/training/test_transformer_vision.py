@@ -70,15 +70,6 @@ def test_a_resumed_run_has_the_losses_of_one_never_stopped(train, tmp_path, visi
         assert torch.equal(a, b)
 
 
-@pytest.mark.slow
-def test_compiled_blocks_give_the_same_losses_beside_a_bridge(train):
-    pytest.importorskip("torch._inductor")
-    more = (*seeing(), *STEADY)
-    _, plain = train("plain", *more, steps=3)
-    _, compiled = train("compiled", *more, "--model.compute.compile", "true", steps=3)
-    assert torch.allclose(torch.tensor(plain), torch.tensor(compiled), rtol=1e-3)
-
-
 def test_alignment_changes_the_bridge_and_new_rows_alone_and_no_word(train, words, tmp_path):
     start = ("--model.start.init_from", words, "--data.codec.image_tokenizer", "null", *CAPTIONS, *seeing())
     cli, _ = train("align", *start, "--model.start.parts", "[bridge, rows]", "--model.start.code_scale", "0")
