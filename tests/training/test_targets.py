@@ -40,6 +40,6 @@ def test_places_are_the_learned_ones_and_as_few_others_as_make_whole_blocks(rows
     if places is None:
         assert count > rows * tokens - SHAPES or rows * tokens <= SHAPES
         return
-    assert len(places) == len(places.unique()) and len(places) % SHAPES == 0
-    assert len(places) - count < SHAPES or count == 0
+    assert places.numel() == len(places.unique()) and places.numel() % SHAPES == 0
+    assert places.numel() - count < SHAPES or count == 0
     assert int(learned.flatten()[places].sum()) == count

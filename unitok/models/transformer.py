@@ -56,13 +56,22 @@ class Block(nn.Module):
         sin: Tensor,
         *,
         visual: tuple[Tensor, ...] = (),
-        places: Int64[Tensor, " k"] | None = None,
+        places: Int64[Tensor, "*k"] | None = None,
         **context,
     ) -> Float[Tensor, "*k d"]:
         """`places` are those that go through the feed-forward layer and are returned; all if None."""
-        x = x + self.attention(self.attention_norm(x), cos, sin, visual=visual, **context)
+        x = self.mix(x, cos, sin, visual=visual, **context)
         if places is not None:
-            x, *visual = (each.flatten(0, 1).index_select(0, places) for each in (x, *visual))
+            flat = (each.flatten(0, 1).index_select(0, places.flatten()) for each in (x, *visual))
+            x, *visual = (each.unflatten(0, places.shape) for each in flat)
+        return self.feed(x, *visual)
+
+    def mix(self, x: Float[Tensor, "b t d"], cos: Tensor, sin: Tensor, **context) -> Float[Tensor, "b t d"]:
+        """Adds what tokens take from others."""
+        return x + self.attention(self.attention_norm(x), cos, sin, **context)
+
+    def feed(self, x: Float[Tensor, "*k d"], *visual: Tensor) -> Float[Tensor, "*k d"]:
+        """Adds what each token makes of its own."""
         return x + self.feed_forward(self.feed_forward_norm(x), *visual)
 
 
@@ -109,7 +118,7 @@ class Transformer(nn.Module):
         cache: Cache | None = None,
         tiles: Tensor | None = None,
         prefix: Bool[Tensor, "b t"] | None = None,
-        places: Int64[Tensor, " k"] | None = None,
+        places: Int64[Tensor, "*k"] | None = None,
     ) -> Float[Tensor, "*k d"]:
         """Returns the hidden states from which the head predicts each next id.
 
@@ -123,7 +132,7 @@ class Transformer(nn.Module):
             tiles: images that the bridge makes vectors of, which ids from `vocab_size` on stand for.
             prefix: the tokens that see each other where `bidirectional` is "prefix"; read at once.
             places: of the tokens whose hidden states are needed, as indices into all of `ids`; these are
-                returned, [k, d], and the last block computes few others. None, as with a cache: all.
+                returned, [*k, d], and the last block computes few others. None, as with a cache: all.
         """
         vectors = None if tiles is None else self.bridge(tiles)
         table, memory = None, None
@@ -188,7 +197,7 @@ class Transformer(nn.Module):
         vectors: Float[Tensor, "n d"] | None = None,
         causal: bool = True,
         memory: Memory | None = None,
-        places: Int64[Tensor, " k"] | None = None,
+        places: Int64[Tensor, "*k"] | None = None,
     ) -> Float[Tensor, "*k d"]:
         """Returns hidden states under a mask, after the cached tokens of `view`; pure tensor code, for
         torch.compile. `vectors` are the rows that ids from `vocab_size` on stand for, `causal` is whether the

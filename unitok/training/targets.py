@@ -60,15 +60,18 @@ class Full(Competition):
         return Objective(add_forced_targets(batch, forced), self.groups, range(self.codec.vocabulary.size))
 
 
-def learned_places(targets: Int64[Tensor, "b t"]) -> Int64[Tensor, " k"] | None:
+def learned_places(targets: Int64[Tensor, "b t"]) -> Int64[Tensor, "2 k"] | None:
     """Returns the places of the learned targets, as indices into all; None where these are nearly all.
 
     Some others are among them: their number is a multiple of `SHAPES`, so that few shapes occur, for each of
-    which the libraries of a device keep a kernel.
+    which the libraries of a device keep a kernel. They come in rows, as all tokens do, so that a compiled
+    feed-forward layer serves both.
     """
     learned = (targets != IGNORED).flatten().byte()
     count = max(1, -(-int(learned.sum()) // SHAPES)) * SHAPES
-    return None if count >= len(learned) else learned.argsort(descending=True, stable=True)[:count]
+    return (
+        None if count >= len(learned) else learned.argsort(descending=True, stable=True)[:count].view(2, -1)
+    )
 
 
 COMPETITIONS: dict[Head, type[Competition]] = {"legal": Legal, "full": Full}

@@ -93,7 +93,7 @@ def gather_weights(model: Transformer) -> Transformer:
 
 
 def compile_blocks(blocks: Iterable[nn.Module], *, device: torch.device) -> bool:
-    """Compile each block's forward for training, in place; False, with a warning, where torch.compile fails.
+    """Compile both halves of each block for training, in place; False, with a warning, where that fails.
 
     All blocks share one compilation, for any number of rows. Without gradients the plain forward runs: in
     decoding, every id changes the shapes.
@@ -103,8 +103,9 @@ def compile_blocks(blocks: Iterable[nn.Module], *, device: torch.device) -> bool
         log.warning("torch.compile does not work here, training without it: %s", reason)
         return False
     for block in blocks:
-        plain = block.forward
-        block.forward = partial(_forward_compiled, plain, torch.compile(plain, dynamic=True))
+        for name in ("mix", "feed"):
+            plain = getattr(block, name)
+            setattr(block, name, partial(_forward_compiled, plain, torch.compile(plain, dynamic=True)))
     return True
 
 
