@@ -25,14 +25,14 @@ def counter(monkeypatch):
     torch.compiler.reset()
 
 
-def step(model: Transformer, rows: int, length: int) -> torch.Tensor:
+def step(model: Transformer, rows: int, length: int, places: torch.Tensor | None = None) -> torch.Tensor:
     """The gradient of the first block's products, of rows that each hold two documents."""
     torch.manual_seed(length)
     ids = torch.randint(100, (rows, length))
     positions = torch.arange(length)[None, :, None].expand(rows, -1, 3)
     document = (positions[..., 0] > length // 2).long()
     model.zero_grad()
-    model(ids, positions, document=document).square().sum().backward()
+    model(ids, positions, document=document, places=places).square().sum().backward()
     return model.blocks[0].feed_forward.down.weight.grad.clone()
 
 
@@ -63,3 +63,19 @@ def test_one_compilation_serves_rows_of_every_length(counter, layers, variant):
     assert counts[0] > 0 and counts[-1] == counts[1], counts
     for shape, a, b in zip(shapes, plain, compiled, strict=True):
         torch.testing.assert_close(a, b, msg=lambda text, shape=shape: f"{shape}: {text}")
+
+
+@pytest.mark.slow
+def test_nothing_more_is_compiled_where_some_places_are_learned(counter):
+    torch.manual_seed(0)
+    model = Transformer(
+        TransformerConfig(TransformerSizes(max_length=512, layers=2, **SIZES), vocab_size=100)
+    )
+    places = torch.arange(0, 256, 2).view(2, -1)
+    plain = step(model, 4, 80, places)
+    parallelize.compile_blocks(model.blocks, device=torch.device("cpu"))
+    for rows, length in ((3, 100), (4, 130)):
+        step(model, rows, length)
+    count = counter.frame_count
+    torch.testing.assert_close(step(model, 4, 80, places), plain)
+    assert counter.frame_count == count
