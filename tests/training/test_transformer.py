@@ -275,25 +275,6 @@ def test_low_rank_updates_are_trained_resumed_and_exported_merged(resumed):
         assert torch.equal(tensor, exported[name])
 
 
-def test_codes_that_share_an_mlp_are_trained_resumed_and_exported_merged(resumed):
-    folder, whole, _ = resumed("--model.start.code_hidden", "8", "--model.compute.processes", "2")
-    exported = UniTok.from_pretrained(folder / "model").model.state_dict()
-    trained = whole.model.model
-    assert torch.equal(exported["norm.weight"], trained.norm.weight)
-    rows = trained.embedding(torch.arange(trained.config.vocab_size))
-    assert torch.equal(exported["embedding.weight"], rows)
-    assert not torch.equal(rows, trained.embedding.weight)
-
-
-@pytest.mark.parametrize("more", [("--model.lora.rank", "2"), ("--model.sizes.tie_embeddings", "true")])
-def test_codes_share_no_mlp_where_it_cannot_be_merged(train, capsys, more):
-    with pytest.raises(SystemExit):
-        train("run", "--model.start.code_hidden", "8", *more)
-    assert (
-        "start.code_hidden must be 0 with lora.rank or sizes.tie_embeddings, got 8" in capsys.readouterr().err
-    )
-
-
 def test_the_log_says_how_much_is_padding_how_large_the_logits_are_and_what_the_machine_gives(train):
     cli, _ = train("run", "--model.compute.peak_tflops", "0.5", "--model.compute.attention", "flex", steps=2)
     logged = cli.trainer.logged_metrics

@@ -244,12 +244,10 @@ def orthogonalize_all(stacks: Sequence[Tensor], steps: int) -> list[Tensor]:
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """Builds a transformer's optimizer; only the matrices of its blocks, and those by which codes share rows,
-    are decayed (and updated by Muon)."""
+    """Builds a transformer's optimizer; only the matrices of its blocks are decayed (and updated by Muon)."""
     trainable = [weight for weight in model.parameters() if weight.requires_grad]
     named = dict(model.named_parameters())
-    of_matrices = ("blocks.", "cross.blocks.", "embedding.shared.")
-    blocks = [weight for name, weight in named.items() if name.startswith(of_matrices)]
+    blocks = [weight for name, weight in named.items() if name.startswith(("blocks.", "cross.blocks."))]
     in_blocks = {id(weight) for weight in blocks if weight.ndim == 2}
     matrices = [weight for weight in trainable if id(weight) in in_blocks]
     in_bridge = {id(weight) for name, weight in named.items() if name.startswith("bridge.")}

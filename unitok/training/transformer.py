@@ -39,7 +39,6 @@ from unitok.training.run.whole_steps import check_validations
 from unitok.training.schedule import progress
 from unitok.training.targets import COMPETITIONS, learned_places
 from unitok.training.token_dropout import drop_tokens
-from unitok.training.weights.feature_rows import merge_features
 from unitok.training.weights.init_embeddings import init_from_features, scale_bridge
 from unitok.training.weights.init_from import StartConfig, open_origin
 from unitok.training.weights.lora import (
@@ -53,6 +52,7 @@ from unitok.training.weights.parallelize import (
     ComputeConfig,
     compile_blocks,
     full_tensor,
+    gather_weights,
     recompute_blocks,
     reshard,
     shard,
@@ -104,10 +104,6 @@ class TransformerTraining(LightningModule):
         fills: bool = False,
     ):
         super().__init__()
-        if start.code_hidden and (lora.rank or sizes.tie_embeddings):
-            raise ValueError(
-                f"start.code_hidden must be 0 with lora.rank or sizes.tie_embeddings, got {start.code_hidden}"
-            )
         short = {"text": text_weight, "image": image_weight}
         given = {name: weight for name, weight in short.items() if weight is not None}
         self.sizes, self.optimizer_config = sizes, optimizer
@@ -135,8 +131,7 @@ class TransformerTraining(LightningModule):
             return unused | dict.fromkeys(idle, "model.start.init_from is not given")
         sizes = {f"sizes.{field.name}" for field in fields(TransformerSizes)} - {"sizes.max_length", VARIANT}
         variant = {f"{VARIANT}.{field.name}" for field in fields(BlockVariant)}
-        idle = {*sizes, *variant - {f"{VARIANT}.{name}" for name in OWN_SIGHT}}
-        idle |= {"start.code_scale", "start.code_hidden"}
+        idle = {*sizes, *variant - {f"{VARIANT}.{name}" for name in OWN_SIGHT}, "start.code_scale"}
         return unused | dict.fromkeys(sorted(idle), f"model.start.init_from is {origin}")
 
     @property
@@ -181,9 +176,7 @@ class TransformerTraining(LightningModule):
         if config.init_from is None:
             self.model = Transformer(self._config(self.sizes), self.codec.build_bridge)
             scale_bridge(self.model, config.code_scale)
-            init_from_features(
-                self.model, self.codec, scale=config.code_scale, hidden=config.code_hidden, cache=cache
-            )
+            init_from_features(self.model, self.codec, scale=config.code_scale, cache=cache)
             self.known_ids = (range(self.codec.modalities["text"].size),)
             return
         origin = open_origin(config.init_from)
@@ -352,9 +345,9 @@ class TransformerTraining(LightningModule):
 
     def model_with_codec(self) -> UniTok:
         """The model with its codec, for inference during training; collective over all processes."""
-        merge = merge_adapters if self.lora_config.rank else merge_features
+        transformer = merge_adapters(self.result) if self.lora_config.rank else gather_weights(self.result)
         return UniTok(
-            merge(self.result),
+            transformer,
             self.codec,
             sampling=self.sampling,
             example_prompts=self.example_prompts,

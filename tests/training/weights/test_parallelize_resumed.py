@@ -25,7 +25,6 @@ KINDS = {"ema": ("--model.ema_decay", "0.7"), "lora": ("--model.lora.rank", "2")
          "accumulated": ("--model.ema_decay", "0.7", "--trainer.accumulate_grad_batches", "2",
                          "--trainer.val_check_interval", "4"),
          "recomputed": ("--model.compute.recompute", "true"),
-         "sharing codes": ("--model.start.code_hidden", "8", "--model.ema_decay", "0.7"),
          "with biases": ("--model.sizes.variant.qkv_bias", "true", "--model.ema_decay", "0.7")}  # fmt: skip
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args", "ignore:Mismatch dtype")
 

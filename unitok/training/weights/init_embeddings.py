@@ -15,7 +15,6 @@ from unitok.atomic_files import write_bytes
 from unitok.modalities.base import Modality
 from unitok.models.transformer import Transformer
 from unitok.tokens.codec import Codec
-from unitok.training.weights.feature_rows import FeatureEmbedding, standardise
 
 NewHead = Literal["mean", "zero"]
 
@@ -26,35 +25,29 @@ def init_from_features(
     codec: Codec,
     *,
     scale: float,
-    hidden: int = 0,
     known_ids: Iterable[range] = (),
     cache: Path | None = None,
 ) -> None:
     """Initialise embeddings of codes from their features: similar codes get similar embeddings.
 
     What is learned of one code then applies to similar ones, which helps with unseen compositions. The rows
-    are trained freely afterwards; with `hidden`, all of them also share an MLP, see FeatureEmbedding.
+    are trained freely afterwards.
 
     Args:
         model: its embedding is changed in place.
         codec: its modalities provide the features of their codes.
         scale: root mean square of the embeddings; 0 changes nothing.
-        hidden: channels of the MLP; 0 for none.
         known_ids: ids with trained rows; modalities whose codes are among them are left alone.
         cache: file that caches costly features; it is rewritten if it belongs to other codes.
     """
     if scale == 0:
         return
-    shared = {}
     for name, modality in codec.modalities.items():
         ids = codec.vocabulary.to_range(name, modality.cells)
         features = None if any(ids.start in known for known in known_ids) else _features(modality, cache)
         if features is not None:
             rows = project(features, model.sizes.width) * scale
             model.embedding.weight[ids.start : ids.stop] = rows.to(model.embedding.weight)
-            shared[ids] = features
-    if hidden and shared:
-        model.embedding = FeatureEmbedding(model.embedding, shared, hidden=hidden, scale=scale)
 
 
 def scale_bridge(model: Transformer, rms: float) -> None:
@@ -81,6 +74,7 @@ def _features(modality: Modality, cache: Path | None) -> Float[Tensor, "n d"] | 
 def project(features: Float[Tensor, "n d"], width: int) -> Float[Tensor, "n w"]:
     """Projects features orthogonally to rows of `width` numbers with a root mean square of 1; proportions of
     distances are kept."""
+    centred = features - features.mean(dim=0)
     size = min(features.shape[1], width)
     projection = nn.init.orthogonal_(torch.empty(features.shape[1], width)) * (width / size) ** 0.5
-    return standardise(features) @ projection
+    return centred / centred.std() @ projection

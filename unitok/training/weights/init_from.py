@@ -44,9 +44,6 @@ class StartConfig:
             new code starts as the mean of the codes that the old tokenizer gives its text.
         freeze_steps: steps in which only the rows of new ids, and a bridge, are trained.
         code_scale: root mean square of the code embeddings where they are initialised from code features.
-        code_hidden: channels of an MLP of the code features that is added to the code embeddings while they
-            are trained, so that what is learned of one code applies to similar ones; the exported model has
-            the sums. 0 for none.
         origin_data: what init_from learned, whose loss tells how much of it the run forgets: "shapes", the
             path of a data set, a store, or a source as in data.train. None takes the validation data of the
             run beside the folder.
@@ -61,14 +58,11 @@ class StartConfig:
     new_words: bool = False
     freeze_steps: int = 0
     code_scale: float = 0.3
-    code_hidden: int = 0
     origin_data: dict[str, Any] | str | None = None
     origin_suite: str | None = None
     parts: Sequence[Part] | None = None
 
     def __post_init__(self):
-        if self.code_hidden < 0:
-            raise ValueError(f"code_hidden must be at least 0, got {self.code_hidden}")
         if self.new_words and self.init_from is None:
             raise ValueError("new_words needs model.start.init_from, the model to start from")
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 from unitok.models.transformer import Transformer
-from unitok.training.weights.feature_rows import SHARED
 from unitok.training.weights.parallelize import zero_rows
 
 Part = Literal["encoder", "bridge", "bridge.out", "cross", "visual", "rows", "words", "blocks"]
@@ -19,7 +18,7 @@ EMBEDDINGS = ("embedding.weight", "unembedding.weight")
 
 def part_of(name: str) -> str:
     """The part to which a weight belongs by its name; rows and words share the embeddings."""
-    if name in EMBEDDINGS or name.startswith(SHARED):
+    if name in EMBEDDINGS:
         return "embeddings"
     if name.startswith("bridge.encoder."):
         return "encoder"
