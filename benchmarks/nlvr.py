@@ -116,8 +116,8 @@ def main() -> None:
         raise SystemExit(f"{options.start}: not found: configs/transformer/shapes_tasks_more.yaml trains it")
     runs = Runs(options.start, options.out, threads=options.threads, more=more)
     table: list[Row] = []
+    seeds = [None] if options.lessons_alone else options.seeds
     for kind in options.kinds:
-        seeds = [None] if options.lessons_alone else options.seeds
         reports = [runs.measure(kind, seed) for seed in seeds]
         table += rows(kind, reports)
     share = Row("the more frequent verdict", reports[0]["majority_share"], "", None, None, True)

@@ -1,7 +1,6 @@
 """NLVR's statements judged step by step, as in the lessons. Knows only a model's public calls."""
 
 from collections.abc import Sequence
-from statistics import mean
 
 from unitok.api.unitok import UniTok
 from unitok.document import Document, Segment
@@ -75,7 +74,7 @@ def description_accuracy(
             read["boxes_read"].append(description.content == describe(box))
             if not is_tower(box):
                 read["scattered_boxes_read"].append(read["boxes_read"][-1])
-    return {name: mean(right) for name, right in read.items() if right}
+    return {name: sum(right) / len(right) for name, right in read.items() if right}
 
 
 @register(

@@ -69,9 +69,9 @@ def learned_places(targets: Int64[Tensor, "b t"]) -> Int64[Tensor, "2 k"] | None
     """
     learned = (targets != IGNORED).flatten().byte()
     count = max(1, -(-int(learned.sum()) // SHAPES)) * SHAPES
-    return (
-        None if count >= len(learned) else learned.argsort(descending=True, stable=True)[:count].view(2, -1)
-    )
+    if count >= len(learned):
+        return None
+    return learned.argsort(descending=True, stable=True)[:count].view(2, -1)
 
 
 COMPETITIONS: dict[Head, type[Competition]] = {"legal": Legal, "full": Full}
